@@ -1,0 +1,40 @@
+# The two commands of a newcomer are `make repro` and `make test`; both install what they need into .venv.
+
+PYTHON ?= python3
+BIN := $(CURDIR)/.venv/bin
+export PATH := $(BIN):$(PATH)
+export DVC_NO_ANALYTICS := 1
+
+.PHONY: repro test check format bench clean
+
+repro: .venv/installed    ## real MNIST, tickets, retrainings, report
+	dvc repro
+
+test: .venv/installed-dev    ## fast and offline
+	pytest -n auto
+
+check: .venv/installed-dev    ## lint, format, types
+	ruff check .
+	ruff format --check .
+	mypy
+
+format: .venv/installed-dev
+	ruff check --fix .
+	ruff format .
+
+bench: .venv/installed-dev    ## steps a second against plain PyTorch; wants an idle machine
+	python benchmarks/training.py
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/installed: pyproject.toml | .venv/bin/python
+	$(BIN)/pip install --quiet --editable .
+	touch $@
+
+.venv/installed-dev: pyproject.toml | .venv/bin/python
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	touch .venv/installed $@
+
+clean:    ## everything that can be made again, the dataset and the environment excepted
+	rm -rf .lthctl masks/pipeline tickets/pipeline .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,5 @@
+"""`python -m lthctl`."""
+
+from lthctl.cli import main
+
+main()

@@ -1,0 +1,353 @@
+"""The command line: parse, call, show. The only place that catches errors.
+
+Heavy modules are imported inside the commands, so that `--help` is immediate.
+"""
+
+import json as jsonlib
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lthctl.errors import LthctlError, ParamsError, TrainingError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from lthctl.grid import Job, Outcome
+    from lthctl.params import Params
+
+app = typer.Typer(
+    help="Find, keep, retrain and judge lottery tickets: sparse subnetworks that train as well as the dense network.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+STORE = Path(".lthctl")
+
+DataOption = Annotated[Path, typer.Option("--data", metavar="DIR", help="Folder of the dataset.")]
+StepsOption = Annotated[
+    int, typer.Option("--steps", help="Training steps; a ticket of n rounds gets steps/n before each pruning.")
+]
+EngineOption = Annotated[str, typer.Option("--engine", help="auto or torch.")]
+JobsOption = Annotated[
+    int | None, typer.Option("--jobs", min=1, help="Trainings side by side.", show_default="the number of cores")
+]
+ForceOption = Annotated[bool, typer.Option("--force", help="Replace folders that hold something else.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and do nothing.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print results as JSON.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print no tables and no progress.")]
+
+
+@app.callback()
+def main_options(
+    context: typer.Context,
+    params: Annotated[Path, typer.Option("--params", metavar="FILE", help="Parameters; all are optional.")] = Path(
+        "params.yaml"
+    ),
+    show_version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=lambda v: _version(v)),
+    ] = False,
+) -> None:
+    from lthctl.params import Params, load_params
+
+    source = context.get_parameter_source("params")
+    try:
+        loaded = load_params(params) if params.exists() or (source and source.name == "COMMANDLINE") else Params()
+    except ParamsError as error:
+        loaded = Params()
+        context.obj = error  # told by the command, so that --help still works
+    else:
+        context.obj = loaded
+    prune, train = loaded.prune, loaded.train
+    training = {"steps": train.steps, "engine": train.engine}
+    grid = {
+        "method": list(prune.method),
+        "ratio": list(prune.ratio),
+        "rounds": list(prune.rounds),
+        "seed": list(prune.seed),
+    }
+    context.default_map = {"prune": {**training, **grid}, "retrain": training}
+
+
+@app.command()
+def download(
+    context: typer.Context,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the four files.")] = Path("data/mnist"),
+    source: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="DIR", help="Take plain or .gz IDX files from here, not from the network."),
+    ] = None,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Fetch MNIST and verify it; files that are right already stay."""
+    with _told_errors():
+        _params(context, "download", {})
+        from lthctl import data
+
+        errors = _errors()
+        origin = data.download(
+            out,
+            source=source,
+            announce=lambda text: None if quiet else errors.print(text, markup=False, highlight=False, soft_wrap=True),
+        )
+        if json:
+            _print_json(origin)
+        elif not quiet:
+            for name, where in origin.items():
+                _results().print(f"{out / name}: verified, {where}", markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command()
+def prune(
+    context: typer.Context,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the tickets' folders.")] = Path("masks"),
+    method: Annotated[list[str], typer.Option("--method", help="l1 or random; may be repeated.")] = [],  # noqa: B006
+    ratio: Annotated[
+        list[float], typer.Option("--ratio", help="Final sparsity in [0, 1), 0 is dense; may be repeated.")
+    ] = [],  # noqa: B006
+    rounds: Annotated[
+        list[int], typer.Option("--rounds", help="Train-prune-rewind rounds, 1 is one-shot; may be repeated.")
+    ] = [],  # noqa: B006
+    seed: Annotated[list[int], typer.Option("--seed", help="Seed, a replicate each; may be repeated.")] = [],  # noqa: B006
+    steps: StepsOption = 0,
+    data: DataOption = Path("data/mnist"),
+    engine: EngineOption = "auto",
+    jobs: JobsOption = None,
+    force: ForceOption = False,
+    dry_run: DryRunOption = False,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Find tickets: train, prune, rewind; once or in rounds."""
+    with _told_errors():
+        flags = {"prune.method": method, "prune.ratio": ratio, "prune.rounds": rounds, "prune.seed": seed}
+        params = _params(context, "prune", {**flags, "train.steps": steps, "train.engine": engine})
+        from lthctl import display, plan
+        from lthctl.pipeline import refuse_if_owned
+        from lthctl.ticket import read_ticket_json
+
+        refuse_if_owned(out)
+        planned = plan.ticket_jobs(params, data, out)
+        if dry_run:
+            _show_plan(planned, json=json)
+            return
+        outcome = _run(planned, verb="pruning", num_jobs=jobs, force=force, quiet=quiet)
+        documents = [
+            (job.name, read_ticket_json(job.place)) for job in planned if job.place in {*outcome.made, *outcome.present}
+        ]
+        if json:
+            _print_json(
+                [{"path": str(job.place), **read_ticket_json(job.place)} for job in planned if job.place.exists()]
+            )
+        elif not quiet:
+            _results().print(display.ticket_tables(documents))
+            _say_outcome(outcome, out, "ticket")
+        _raise_failures(outcome)
+
+
+@app.command()
+def retrain(
+    context: typer.Context,
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH...", help="Tickets, or folders with tickets below them.")
+    ],
+    rewind: Annotated[bool, typer.Option("--rewind", help="From the ticket's own weights (the default).")] = False,
+    reinit: Annotated[bool, typer.Option("--reinit", help="From fresh weights under the same mask.")] = False,
+    shuffle: Annotated[
+        bool, typer.Option("--shuffle", help="From the ticket's weights, the mask permuted inside each layer.")
+    ] = False,
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Folder for rewind/, reinit/ and shuffle/ with the runs.")
+    ] = Path("tickets"),
+    steps: StepsOption = 0,
+    data: DataOption = Path("data/mnist"),
+    engine: EngineOption = "auto",
+    jobs: JobsOption = None,
+    force: ForceOption = False,
+    dry_run: DryRunOption = False,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Retrain every ticket found at or below the paths."""
+    with _told_errors():
+        params = _params(context, "retrain", {"train.steps": steps, "train.engine": engine})
+        if rewind + reinit + shuffle > 1:
+            raise ParamsError(
+                "--rewind, --reinit and --shuffle exclude each other; give one, and call again for the next"
+            )
+        from lthctl import display, plan
+        from lthctl.pipeline import refuse_if_owned
+        from lthctl.ticket import read_run_json
+
+        start: Any = "reinit" if reinit else "shuffle" if shuffle else "rewind"
+        refuse_if_owned(out / start)
+        planned = plan.run_jobs(params, data, paths, start, out)
+        if dry_run:
+            _show_plan(planned, json=json)
+            return
+        outcome = _run(planned, verb=f"retraining ({start})", num_jobs=jobs, force=force, quiet=quiet)
+        documents = [read_run_json(job.place) for job in planned if job.place in {*outcome.made, *outcome.present}]
+        if json:
+            _print_json(documents)
+        elif not quiet:
+            _results().print(display.run_table(documents))
+            _say_outcome(outcome, out / start, "run")
+        _raise_failures(outcome)
+
+
+@app.command()
+def report(
+    context: typer.Context,
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[PATH]...", help="Runs, or folders with runs below them.", show_default="tickets"),
+    ] = None,
+    out: Annotated[
+        Path,
+        typer.Option("--out", metavar="DIR", help="Folder for summary.csv, runs.csv, metrics.json and the figures."),
+    ] = Path("report"),
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 3 if a damaged run had to be left out.")] = False,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Compare all runs found with the dense network, and judge the tickets."""
+    with _told_errors():
+        params = _params(context, "report", {})
+        from lthctl import display
+        from lthctl import report as reports
+        from lthctl.figures import figure_files
+        from lthctl.files import write_file
+
+        made = reports.make_report(paths or [Path("tickets")], params.report)
+        for name, content in {**reports.report_files(made), **figure_files(made.groups[0])}.items():
+            write_file(out / name, content)
+        for _, reason in made.left_out:
+            _errors().print(f"left out: {reason}", markup=False, highlight=False, soft_wrap=True)
+        if json:
+            _print_json(reports.summary_rows(made))
+        elif not quiet:
+            _results().print(display.report_tables(made))
+            _results().print(
+                f"Written to {out}: summary.csv, runs.csv, metrics.json, accuracy.svg, curves.svg",
+                markup=False,
+                highlight=False,
+            )
+        if strict and made.left_out:
+            raise typer.Exit(LthctlError.exit_code)
+
+
+def main() -> None:
+    """The console script."""
+    app()
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"lthctl {version('lthctl')}")
+        raise typer.Exit
+
+
+def _params(context: typer.Context, command: str, flags: dict[str, object]) -> "Params":
+    """The parameters that a command may see: flag over params.yaml over default."""
+    from lthctl.pipeline import visible_to
+
+    if isinstance(context.obj, ParamsError):
+        raise context.obj
+    return visible_to(command, context.obj).override(flags)
+
+
+def _run(planned: list["Job"], *, verb: str, num_jobs: int | None, force: bool, quiet: bool) -> "Outcome":
+    from lthctl import display, grid
+    from lthctl.store import Store
+
+    todo = [job for job in planned if not job.found]
+    num_steps = sum(job.num_steps for job in todo)
+    side_by_side = num_jobs or len(os.sched_getaffinity(0))
+    with display.TrainingProgress(
+        _errors(), verb=verb, num_jobs=len(todo), num_steps=num_steps, enabled=not quiet
+    ) as progress:
+        return grid.run_jobs(
+            planned, store=Store(STORE), num_side_by_side=side_by_side, replace=force, watcher=progress
+        )
+
+
+def _say_outcome(outcome: "Outcome", folder: Path, what: str) -> None:
+    parts = [f"{len(outcome.made)} {what}{'s' * (len(outcome.made) != 1)} written to {folder}"]
+    if outcome.present:
+        parts.append(f"{len(outcome.present)} there already")
+    parts.append(f"{outcome.num_trained} trainings run, {outcome.num_from_store} from the store")
+    _errors().print("; ".join(parts), markup=False, highlight=False, soft_wrap=True)
+
+
+def _raise_failures(outcome: "Outcome") -> None:
+    if outcome.failed:
+        reasons = "".join(f"\n  {name}: {reason}" for name, reason in outcome.failed)
+        raise TrainingError(
+            f"{len(outcome.failed)} failed, the others are saved; the same command tries these again:{reasons}"
+        )
+
+
+def _show_plan(planned: list["Job"], *, json: bool) -> None:
+    states = {None: "to be made", True: "there already", False: "holds something else"}
+    if json:
+        _print_json(
+            [
+                {"path": str(job.place), "state": states[job.found], "steps": 0 if job.found else job.num_steps}
+                for job in planned
+            ]
+        )
+        return
+    console = _results()
+    for job in planned:
+        steps = "" if job.found else f", {job.num_steps:,} steps at most"
+        console.print(f"{job.place}: {states[job.found]}{steps}", markup=False, highlight=False, soft_wrap=True)
+    todo = [job for job in planned if not job.found]
+    console.print(
+        f"{len(planned)} asked for, {len(todo)} to be made, {sum(job.num_steps for job in todo):,} steps at most",
+        highlight=False,
+    )
+
+
+def _print_json(value: object) -> None:
+    sys.stdout.write(jsonlib.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+
+
+def _results() -> "Console":
+    from rich.console import Console
+
+    console = Console()
+    return console if console.is_terminal or "COLUMNS" in os.environ else Console(width=120)
+
+
+def _errors() -> "Console":
+    from rich.console import Console
+
+    return Console(stderr=True)
+
+
+@contextmanager
+def _told_errors() -> Iterator[None]:
+    """End the command with one message and the right exit code."""
+    try:
+        yield
+    except LthctlError as error:
+        _errors().print(f"Error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(error.exit_code) from None
+    except KeyboardInterrupt as interrupt:
+        _errors().print(_interrupted(interrupt), markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(130) from None
+
+
+def _interrupted(interrupt: KeyboardInterrupt) -> str:
+    done = f"{interrupt}; " if str(interrupt) else ""
+    return f"Interrupted: {done}what is finished is kept, and the same command goes on from there."

@@ -1,0 +1,391 @@
+"""The terminal: results in, tables and progress out. Rich only; decides nothing.
+
+Names that come from files are text here and never markup.
+"""
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from rich.console import Console, RenderableType
+from rich.console import Group as Lines
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from lthctl.files import Json
+from lthctl.report import Cell, Claim, Group, Report, State, desired_by_round
+from lthctl.statistics import Interval
+
+STATE_STYLES: dict[State, str] = {"held": "green", "failed": "red", "undecided": "yellow", "unknown": "dim"}
+VERDICT_STYLES = {"better": "bold green", "as good": "green", "worse": "red", "undecided": "yellow"}
+
+
+def ticket_tables(tickets: Sequence[tuple[str, Json]]) -> RenderableType:
+    """Desired and actual sparsity of some tickets, per layer and after every round.
+
+    Counts depend on ratio, rounds and sizes alone, so tickets that differ in method or seed share a table.
+
+    Args:
+      tickets: name and document of each.
+    """
+    paths: dict[str, tuple[list[str], Json]] = {}
+    for name, document in tickets:
+        counts = [{layer: of["kept"] for layer, of in after["layers"].items()} for after in document["sparsity"]]
+        names, _ = paths.setdefault(json.dumps([document["rate"], counts], sort_keys=True), ([], document))
+        names.append(name)
+    parts: list[RenderableType] = []
+    for names, document in paths.values():
+        parts += (
+            [_layer_table(names, document), Text()]
+            if document["sparsity"]
+            else [_names(names, "dense, nothing pruned"), Text()]
+        )
+    return Lines(*parts[:-1])
+
+
+def _layer_table(names: Sequence[str], document: Json) -> RenderableType:
+    last = document["sparsity"][-1]
+    table = _table(_names(names, "sparsity (%)"), "layer", ">weights", ">kept")
+    for after in document["sparsity"]:
+        table.add_column(f"round {after['round']}", justify="right")
+    wanted: list[str] = []
+    for layer in sorted(last["layers"], key=_layer_order):
+        by_round = [after["layers"][layer] for after in document["sparsity"]]
+        desired = [f"{100 * of['desired']:.2f}" for of in by_round]
+        if desired != wanted:
+            wanted = desired
+            table.add_row("asked for", "", "", *desired, style="dim")
+        size, kept = by_round[-1]["size"], by_round[-1]["kept"]
+        table.add_row(Text(layer), f"{size:,}", f"{kept:,}", *(f"{100 * of['actual']:.2f}" for of in by_round))
+    size, kept = (sum(of[key] for of in last["layers"].values()) for key in ("size", "kept"))
+    table.add_section()
+    table.add_row(
+        "total", f"{size:,}", f"{kept:,}", *(f"{100 * after['actual']:.2f}" for after in document["sparsity"])
+    )
+    return table
+
+
+def _names(names: Sequence[str], what: str) -> Text:
+    others = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return Text(f"{names[0]}{others}: {what}", style="bold")
+
+
+def _layer_order(name: str) -> tuple[object, ...]:
+    """Layers in the order of their numbers, weights before biases."""
+    parts = [(part.isdigit(), int(part) if part.isdigit() else 0, part) for part in name.split(".")[:-1]]
+    return parts, not name.endswith("weight"), name
+
+
+def run_table(runs: Sequence[Json]) -> RenderableType:
+    """Metrics of some runs, from their documents."""
+    table = _table(
+        "Validation accuracy (%)",
+        "ticket",
+        "start",
+        ">best",
+        ">at step",
+        ">early stop",
+        ">at step",
+    )
+    for run in runs:
+        metrics = run["metrics"]
+        table.add_row(
+            Text(run["ticket"]["name"]),
+            run["start"],
+            f"{100 * metrics['best_accuracy']:.2f}",
+            f"{metrics['best_step']:,}",
+            f"{100 * metrics['early_stop_accuracy']:.2f}",
+            f"{metrics['early_stop_step']:,}",
+        )
+    return table
+
+
+def report_tables(report: Report) -> RenderableType:
+    """The whole report for a terminal."""
+    parts: list[RenderableType] = []
+    for number, group in enumerate(report.groups, start=1):
+        head = f"Group {number} of {len(report.groups)}: " if len(report.groups) > 1 else ""
+        parts.append(Text(f"{head}{group.title}; {group.num_runs} runs, {group.num_seeds} seeds", style="bold"))
+        parts += [Text(), _sparsity_table(group), Text(), _accuracy_table(group), Text(), _early_stop_table(group)]
+        parts += [Text(), *_notes(group)]
+        if group.claims:
+            parts += [Text(), _claims_table(group), *_claim_notes(group)]
+        parts.append(Text())
+    return Lines(*parts)
+
+
+def _sparsity_table(group: Group) -> RenderableType:
+    keys = [cell.key for cell in group.cells if cell.key.start == "rewind" and cell.key.method != "dense"]
+    keys = keys or [cell.key for cell in group.cells if cell.key.method != "dense"]
+    rounds = max((key.rounds for key in keys), default=0)
+    table = _table("Sparsity (%) asked for and reached (mean over seeds)", "ticket", "")
+    for number in range(1, rounds + 1):
+        table.add_column(f"round {number}", justify="right")
+    for key in keys:
+        cell = group.cell(key)
+        assert cell is not None
+        reached = [run.ticket["sparsity_by_round"] for run in cell.runs.values()]
+        means = [sum(after[number] for after in reached) / len(reached) for number in range(key.rounds)]
+        table.add_row(
+            Text(key.ticket), "asked for", *(f"{100 * desired:.2f}" for desired in desired_by_round(key)), style="dim"
+        )
+        table.add_row("", "reached", *(f"{100 * mean:.2f}" for mean in means))
+    return table
+
+
+def _accuracy_table(group: Group) -> RenderableType:
+    table = _table(
+        f"Maximum validation accuracy (%), {100 * group.params.confidence:g} % t intervals; "
+        "minus dense is paired by seed (points)",
+        "ticket",
+        "start",
+        ">n",
+        ">accuracy",
+        ">minus dense",
+        "verdict",
+    )
+    for cell, is_first in _by_way(group.cells):
+        if is_first:
+            table.add_section()
+        table.add_row(
+            Text(cell.key.ticket),
+            cell.key.start,
+            str(cell.accuracy.n),
+            _percent(cell.accuracy),
+            _points(cell.difference),
+            _verdict(cell),
+        )
+    return table
+
+
+def _early_stop_table(group: Group) -> RenderableType:
+    table = _table(
+        "At the early-stop step, where the validation loss is lowest",
+        "ticket",
+        "start",
+        ">n",
+        ">step",
+        ">accuracy",
+    )
+    has_test = any(cell.test_accuracy for cell in group.cells)
+    if has_test:
+        table.add_column("test accuracy", justify="right")
+    for cell, is_first in _by_way(group.cells):
+        if is_first:
+            table.add_section()
+        step = _steps(cell.early_stop_step).removeprefix("+") + ("*" if cell.stops_at_end else "")
+        test = [_percent(cell.test_accuracy) if cell.test_accuracy else ""] if has_test else []
+        table.add_row(
+            Text(cell.key.ticket), cell.key.start, str(cell.accuracy.n), step, _percent(cell.early_stop_accuracy), *test
+        )
+    return table
+
+
+def _by_way(cells: Sequence[Cell]) -> Iterator[tuple[Cell, bool]]:
+    """Every cell, and whether it is the first of another method or number of rounds than the one before."""
+    before = None
+    for cell in cells:
+        way = cell.key.method, cell.key.rounds
+        yield cell, before not in (None, way)
+        before = way
+
+
+def _verdict(cell: Cell) -> Text:
+    if cell.verdict is None:
+        return Text("")
+    needed = f" ({cell.seeds_to_decide} seeds?)" if cell.seeds_to_decide else ""
+    return Text(cell.verdict + needed, style=VERDICT_STYLES[cell.verdict])
+
+
+def _notes(group: Group) -> list[RenderableType]:
+    margin = f"{100 * group.params.margin:g} points"
+    notes = [
+        f"as good: not worse than dense by {margin} or more, one-sided; verdicts are adjusted for their number (Holm)."
+    ]
+    if group.dense is None:
+        notes.append("No dense run here, so nothing to compare with: prune --ratio 0, and retrain that.")
+    if any(cell.accuracy.n == 1 for cell in group.cells):
+        notes.append("One seed has no interval: nothing can be decided from it.")
+    if any(cell.stops_at_end for cell in group.cells):
+        notes.append(
+            "* In some of these runs the validation loss was lowest at the last step: they may be too short to overfit."
+        )
+    if all(cell.test_accuracy is None for cell in group.cells):
+        notes.append(
+            "This protocol has no test images: accuracies are of the images that chose the best step, "
+            "so a little high throughout."
+        )
+    return [Text(note, style="dim") for note in notes]
+
+
+def _claims_table(group: Group) -> RenderableType:
+    table = _table(
+        "Winning tickets: as accurate as dense, no later, sparser, and better than their reinitialization",
+        "ticket",
+        "accuracy",
+        "early stop",
+        ">minus dense",
+        ">weights",
+        "beats reinit",
+        ">minus reinit",
+        "wins",
+    )
+    for claim in group.claims:
+        cell = group.cell(claim.key)
+        assert cell is not None
+        table.add_row(
+            Text(claim.key.ticket),
+            _state(claim.accurate),
+            _state(claim.fast),
+            _steps(claim.step_difference),
+            f"{100 * (1 - cell.sparsity):.1f} %",
+            _state(claim.special),
+            _points(claim.reinit_difference),
+            _wins(claim),
+        )
+    return table
+
+
+def _claim_notes(group: Group) -> list[RenderableType]:
+    dense = group.dense
+    notes = []
+    if dense is not None and dense.stops_at_end:
+        notes.append(
+            f"{dense.stops_at_end} of {dense.accuracy.n} dense runs had their lowest validation loss at the last step: "
+            '"early stop" holds by default there.'
+        )
+    return [Text(note, style="dim") for note in notes]
+
+
+def _state(state: State) -> Text:
+    return Text(state, style=STATE_STYLES[state])
+
+
+def _wins(claim: Claim) -> Text:
+    words: dict[State, str] = {"held": "yes", "failed": "no", "undecided": "undecided", "unknown": "unknown"}
+    return Text(words[claim.state], style=STATE_STYLES[claim.state])
+
+
+def _percent(value: Interval) -> str:
+    return f"{100 * value.mean:.2f}" + ("" if value.low is None else f" ± {100 * (value.mean - value.low):.2f}")
+
+
+def _points(value: Interval | None) -> str:
+    if value is None:
+        return ""
+    return f"{100 * value.mean:+.2f}" + ("" if value.low is None else f" ± {100 * (value.mean - value.low):.2f}")
+
+
+def _steps(value: Interval | None) -> str:
+    if value is None:
+        return ""
+    return f"{value.mean:+,.0f}" + ("" if value.low is None else f" ± {value.mean - value.low:,.0f}")
+
+
+def _table(title: str | Text, *columns: str) -> Table:
+    """A table of columns; one whose name starts with ">" is aligned to the right."""
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim")
+    for column in columns:
+        # On a narrow terminal figures are folded at their signs; names and states stay whole.
+        is_state = column in ("accuracy", "early stop", "beats reinit", "wins")
+        is_name = column in ("ticket", "layer")
+        justify: Literal["left", "right"] = "right" if column.startswith(">") else "left"
+        table.add_column(column.lstrip(">"), justify=justify, no_wrap=is_name, min_width=9 if is_state else None)
+    return table
+
+
+@dataclass
+class _Line:
+    """What the display knows of a running training."""
+
+    label: str
+    num_steps: int
+    step: int = 0
+
+
+class TrainingProgress:
+    """Progress of many trainings: a bar over all steps with the time left, and what is running. A
+    `lthctl.grid.Watcher`.
+
+    On a terminal it is one live display on stderr; elsewhere nothing is drawn.
+
+    Args:
+      console: for stderr.
+      verb: what is being done, such as "pruning".
+      num_jobs: folders to be made.
+      num_steps: steps of all their trainings at the most.
+      enabled: whether to draw at all.
+    """
+
+    def __init__(self, console: Console, *, verb: str, num_jobs: int, num_steps: int, enabled: bool) -> None:
+        self._running: dict[str, _Line] = {}
+        self._done_steps = 0
+        self._trained_steps = 0
+        self._started = time.monotonic()
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            _TimeLeft(self),
+            TextColumn("{task.fields[running]}", style="dim", markup=False),
+            console=console,
+            disable=not enabled or not console.is_terminal,
+            transient=True,
+            refresh_per_second=4,
+        )
+        self._num_steps = max(1, num_steps)
+        self._task: TaskID = self._progress.add_task(verb, total=num_jobs, running="")
+        self._progress.get_renderable = self._renderable  # type: ignore[method-assign]
+
+    def __enter__(self) -> "TrainingProgress":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def training_started(self, key: str, label: str, num_steps: int) -> None:
+        self._running[key] = _Line(label, num_steps)
+
+    def stepped(self, key: str, step: int) -> None:
+        if line := self._running.get(key):
+            line.step = step
+
+    def training_ended(self, key: str) -> None:
+        line = self._running.pop(key)
+        self._done_steps += line.num_steps
+        self._trained_steps += line.num_steps
+
+    def steps_spared(self, num_steps: int) -> None:
+        self._done_steps += num_steps
+
+    def job_ended(self, name: str) -> None:
+        self._progress.advance(self._task)
+
+    def seconds_left(self) -> float | None:
+        """Seconds until all is done at the rate so far; None before there is a rate."""
+        under_way = sum(line.step for line in list(self._running.values()))
+        trained = self._trained_steps + under_way
+        elapsed = time.monotonic() - self._started
+        if not trained or elapsed < 2:
+            return None
+        return max(0.0, self._num_steps - self._done_steps - under_way) * elapsed / trained
+
+    def _renderable(self) -> RenderableType:
+        lines = list(self._running.values())
+        running = ", ".join(f"{line.label} {100 * line.step // line.num_steps} %" for line in lines)
+        self._progress.update(self._task, running=running)
+        return self._progress.make_tasks_table(self._progress.tasks)
+
+
+class _TimeLeft(ProgressColumn):
+    def __init__(self, progress: TrainingProgress) -> None:
+        super().__init__()
+        self._owner = progress
+
+    def render(self, task: Task) -> Text:
+        seconds = self._owner.seconds_left()
+        return Text("--:-- left" if seconds is None else f"{int(seconds) // 60}:{int(seconds) % 60:02d} left")

@@ -1,0 +1,53 @@
+"""Everything a user can do wrong, one exception each.
+
+    LthctlError            exit code 3: data or an artifact was refused
+    ├── ParamsError        exit code 2: a flag, a key of params.yaml, or their combination
+    ├── DataError          a dataset is missing, damaged or cannot be fetched
+    ├── MaskError          a mask does not fit the parameters it is meant for
+    ├── TicketError        a ticket folder is missing, damaged, foreign or newer
+    ├── RunError           a run folder is missing, damaged, foreign or newer
+    ├── ReportError        runs that no report can be made of
+    ├── OutputError        a place cannot be written: read-only, full, or owned by DVC
+    └── TrainingError      exit code 4: a training failed; what others gave is saved
+
+A message says where, what was found, what was expected and the way out. `assert` is for our own mistakes; these are for
+everybody's.
+"""
+
+
+class LthctlError(Exception):
+    """Base of all of them; `exit_code` is what the command line ends with."""
+
+    exit_code = 3
+
+
+class ParamsError(LthctlError):
+    exit_code = 2
+
+
+class DataError(LthctlError):
+    pass
+
+
+class MaskError(LthctlError):
+    pass
+
+
+class TicketError(LthctlError):
+    pass
+
+
+class RunError(LthctlError):
+    pass
+
+
+class ReportError(LthctlError):
+    pass
+
+
+class OutputError(LthctlError):
+    pass
+
+
+class TrainingError(LthctlError):
+    exit_code = 4

@@ -1,0 +1,307 @@
+"""Files and folders: written whole or not at all, the same bytes for the same content, refused when damaged.
+
+Knows how bytes reach the disk and come back, not what they mean. A folder is built beside its place under a hidden
+name, flushed and renamed; a reader therefore finds the old content or the new, never half of either. JSON files are
+canonical and carry a digest of themselves. Tensors are safetensors: no pickle is ever read.
+"""
+
+import csv
+import errno
+import glob
+import hashlib
+import io
+import json
+import math
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lthctl.errors import LthctlError, OutputError
+from lthctl.mask import Array, Weights
+
+JSON_LIMIT = 16 * 2**20  # bytes; ours are a few kilobytes
+Json = dict[str, Any]
+
+
+def canonical_json(value: object) -> bytes:
+    """The one way lthctl writes a value as JSON: sorted keys, two spaces, one trailing newline, no NaN."""
+    return (json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def sha256(content: bytes) -> str:
+    """SHA-256 in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def digest_of(value: object) -> str:
+    """SHA-256 of a value's canonical JSON."""
+    return sha256(canonical_json(value))
+
+
+def digest_of_arrays(arrays: Weights) -> str:
+    """SHA-256 over names, dtypes, shapes and bytes of arrays, in the order of their names."""
+    total = hashlib.sha256()
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        total.update(canonical_json([name, array.dtype.str, list(array.shape)]))
+        total.update(array.data)
+    return total.hexdigest()
+
+
+def seal(document: Json) -> bytes:
+    """Canonical JSON of a document with its own digest in it, under "digest"."""
+    return canonical_json({**document, "digest": digest_of(document)})
+
+
+def tensors_bytes(arrays: Weights, *, note: str | None = None) -> bytes:
+    """A safetensors file.
+
+    Args:
+      arrays: name -> array.
+      note: text to keep under the only metadata key, "lthctl"; with more than one key the format is not byte-stable.
+    """
+    from safetensors.numpy import save
+
+    # The writer takes the memory of a non-contiguous array for its content, silently: hand it contiguous ones only.
+    contiguous = {name: np.ascontiguousarray(arrays[name]) for name in sorted(arrays)}
+    return save(contiguous, metadata=None if note is None else {"lthctl": note})
+
+
+def csv_bytes(header: Sequence[str], rows: Sequence[Sequence[object]]) -> bytes:
+    """A CSV file with Unix line ends; floats are written so that they read back exactly, None as nothing."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return text.getvalue().encode()
+
+
+@contextmanager
+def write_errors(place: Path) -> Iterator[None]:
+    """Turn what the system says of a failed write into an OutputError about `place`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            reason, way_out = "the disk is full", "make room and run the same command again: what is finished is kept"
+        elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            reason, way_out = "it cannot be written", "change its permissions or choose another --out"
+        elif error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENOTEMPTY):
+            reason, way_out = "something else is in the way", "move it or choose another --out"
+        else:
+            reason, way_out = str(error.strerror or error), "see to that and run the same command again"
+        raise OutputError(f"{place}: {reason}; {way_out}") from error
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all.
+
+    Raises:
+      OutputError: the place is not writable or the disk is full; what was there before is unharmed.
+    """
+    with write_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(path)
+        hidden = _hidden_sibling(path)
+        try:
+            _write_flushed(hidden, content)
+            hidden.replace(path)
+        except BaseException:
+            hidden.unlink(missing_ok=True)
+            raise
+        _flush_folder(path.parent)
+
+
+def write_folder(folder: Path, contents: Mapping[str, bytes], *, replace: bool = False) -> None:
+    """Write a folder of files whole or not at all.
+
+    Args:
+      folder: its place; parents are made.
+      contents: file name -> bytes.
+      replace: put it in the place of what is there; without, an existing folder is an error.
+
+    Raises:
+      OutputError: the place is taken or not writable, or the disk is full; what was there before is unharmed.
+    """
+    with write_errors(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(folder)
+        hidden = _hidden_sibling(folder)
+        try:
+            hidden.mkdir()
+            for name, content in contents.items():
+                _write_flushed(hidden / name, content)
+            _flush_folder(hidden)
+            if replace and folder.exists():
+                aside = _hidden_sibling(folder, "old")
+                folder.rename(aside)
+                hidden.rename(folder)
+                shutil.rmtree(aside)
+            else:
+                hidden.rename(folder)
+        except BaseException:
+            shutil.rmtree(hidden, ignore_errors=True)
+            raise
+        _flush_folder(folder.parent)
+
+
+def check_writable(folder: Path) -> None:
+    """Find out before hours of work whether something can be written into a folder; it is made if it is not there.
+
+    Raises:
+      OutputError: it cannot.
+    """
+    with write_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = _hidden_sibling(folder / "probe")
+        probe.write_bytes(b"")
+        probe.unlink()
+
+
+def read_file(path: Path, refuse: type[LthctlError], *, limit: int) -> bytes:
+    """The bytes of a file that may be at most `limit` long.
+
+    Raises:
+      refuse: it is missing, unreadable or longer.
+    """
+    try:
+        size = path.stat().st_size
+        if size > limit:
+            raise refuse(f"{path}: is {size} bytes long, expected at most {limit}; it is damaged or not ours")
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise refuse(f"{path}: is missing; make it again or restore it, for example with dvc checkout") from None
+    except OSError as error:
+        raise refuse(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
+def read_sealed(path: Path, refuse: type[LthctlError], *, kind: str, schema: int) -> Json:
+    """A JSON document written by `seal`, its digest checked.
+
+    Args:
+      path: the file.
+      refuse: the error to raise.
+      kind: what "kind" in the document must say.
+      schema: the newest schema that this version of lthctl reads.
+
+    Raises:
+      refuse: the file is missing, no JSON, of another kind, of a newer schema, or altered.
+    """
+    content = read_file(path, refuse, limit=JSON_LIMIT)
+    try:
+        document = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise refuse(f"{path}: is not JSON ({error}); it is truncated or damaged: make it again") from error
+    if not isinstance(document, dict) or document.get("kind") != kind:
+        found = document.get("kind") if isinstance(document, dict) else type(document).__name__
+        raise refuse(f"{path}: is of kind {found!r}, expected {kind!r}")
+    found_schema = document.get("schema")
+    if not isinstance(found_schema, int) or found_schema > schema:
+        raise refuse(f"{path}: has schema {found_schema!r}, this lthctl reads up to {schema}; upgrade lthctl")
+    claimed = document.get("digest")
+    unsealed = {key: value for key, value in document.items() if key != "digest"}
+    try:
+        intact = claimed == digest_of(unsealed)
+    except ValueError:  # NaN or infinity, which we never write
+        intact = False
+    if not intact:
+        raise refuse(f"{path}: does not match its own digest, it was altered; restore it or make it again")
+    return document
+
+
+def read_tensors(
+    path: Path, refuse: type[LthctlError], *, digest: str, limit: int
+) -> tuple[dict[str, Array], str | None]:
+    """The arrays and the note of a file written by `tensors_bytes`.
+
+    Args:
+      path: the file.
+      refuse: the error to raise.
+      digest: SHA-256 that the file must have.
+      limit: size in bytes beyond which it is refused unread.
+
+    Raises:
+      refuse: the file is missing, too large, truncated, altered, or no safetensors.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    content = read_file(path, refuse, limit=limit)
+    if sha256(content) != digest:
+        raise refuse(
+            f"{path}: has SHA-256 {sha256(content)[:12]}..., expected {digest[:12]}...; "
+            "it is truncated or altered: restore it"
+        )
+    try:
+        arrays = load(content)
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise refuse(f"{path}: is no safetensors file ({error})") from error
+    return arrays, header.get("__metadata__", {}).get("lthctl")
+
+
+def find_folders(paths: Sequence[Path], marker: str) -> list[Path]:
+    """The folders at or below `paths` that hold a file called `marker`, sorted, each once. Hidden folders are passed
+    over."""
+    found: set[Path] = set()
+    for path in paths:
+        for folder, children, files in os.walk(path):
+            children[:] = [child for child in children if not child.startswith(".")]
+            if marker in files:
+                found.add(Path(folder))
+                children.clear()
+    return sorted(found)
+
+
+def finite(value: float) -> float | None:
+    """The value, or None for what JSON has no word for."""
+    return value if math.isfinite(value) else None
+
+
+def _hidden_sibling(path: Path, suffix: str = "new") -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}.{suffix}")
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Clear away what a killed process left half-written beside this place."""
+    for hidden in path.parent.glob(f".{glob.escape(path.name)}.*.*"):
+        owner = hidden.name.rsplit(".", 2)[1]
+        if not owner.isdigit() or _is_running(int(owner)):
+            continue
+        if hidden.name.endswith(".old") and not path.exists():
+            hidden.rename(path)  # killed between the two renames of a replacement: put the old one back
+        elif hidden.is_dir():
+            shutil.rmtree(hidden, ignore_errors=True)
+        else:
+            hidden.unlink(missing_ok=True)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return pid != os.getpid()
+
+
+def _write_flushed(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _flush_folder(folder: Path) -> None:
+    with suppress(OSError):  # some file systems cannot flush a folder
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,237 @@
+"""From lists of parameters to folders: unique jobs, their trainings side by side, equal ones once, finished ones kept.
+
+Knows nothing of pruning: a job is a generator that yields trainings (see `lthctl.lottery`) and ends in something with
+files. The order of jobs and their number side by side change nothing but the time it takes.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from lthctl.engine import run
+from lthctl.errors import LthctlError, OutputError
+from lthctl.files import Json, check_writable, write_folder
+from lthctl.store import Store
+from lthctl.ticket import Run, Ticket
+from lthctl.training import Result, Training
+
+Work = Generator[Training, Result, Ticket | Run]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A folder to be made.
+
+    Attributes:
+      name: for people.
+      place: the folder.
+      start: begins the work.
+      num_steps: steps of its trainings at the most, some of which may be known already or shared.
+      found: what `place` holds already: None for nothing, True for what the job would make, False for something else.
+    """
+
+    name: str
+    place: Path
+    start: Callable[[], Work]
+    num_steps: int
+    found: bool | None = None
+
+
+@dataclass
+class Outcome:
+    """What became of jobs: the folders made now, those there already, and the failures with their reasons."""
+
+    made: list[Path] = field(default_factory=list)
+    present: list[Path] = field(default_factory=list)
+    failed: list[tuple[str, str]] = field(default_factory=list)
+    num_trained: int = 0
+    num_from_store: int = 0
+
+
+class Watcher(Protocol):
+    """Told what happens, always from the main thread but for `stepped`."""
+
+    def training_started(self, key: str, label: str, num_steps: int) -> None: ...
+    def stepped(self, key: str, step: int) -> None: ...
+    def training_ended(self, key: str) -> None: ...
+    def steps_spared(self, num_steps: int) -> None: ...
+    def job_ended(self, name: str) -> None: ...
+
+
+class Silent:
+    """A watcher that looks away."""
+
+    def training_started(self, key: str, label: str, num_steps: int) -> None: ...
+    def stepped(self, key: str, step: int) -> None: ...
+    def training_ended(self, key: str) -> None: ...
+    def steps_spared(self, num_steps: int) -> None: ...
+    def job_ended(self, name: str) -> None: ...
+
+
+class Cancelled(Exception):  # noqa: N818 - an event, not an error
+    """Raised inside a training that is to stop."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C: what was finished by then is kept; the message says how much that is."""
+
+
+@dataclass
+class _Active:
+    """A job under way and the training that it waits for."""
+
+    job: Job
+    work: Work
+    training: Training
+    steps_done: int = 0
+
+
+def run_jobs(
+    jobs: Sequence[Job],
+    *,
+    store: Store,
+    num_side_by_side: int,
+    replace: bool = False,
+    watcher: Watcher | None = None,
+) -> Outcome:
+    """Do jobs, each to its folder.
+
+    Args:
+      jobs: folders to make; none twice.
+      store: knows finished trainings and is given new ones.
+      num_side_by_side: trainings that run at the same time, at least 1.
+      replace: put folders in the place of others that hold something else.
+      watcher: is told what happens.
+
+    Returns:
+      What became of them. A job that fails does not stop the others.
+
+    Raises:
+      OutputError: a folder holds something else, cannot be written, or the disk is full; what is finished is kept.
+      Interrupted: by Ctrl-C; what is finished is kept.
+    """
+    taken = [job for job in jobs if job.found is False]
+    if taken and not replace:
+        raise OutputError(
+            "; ".join(f"{job.place}: holds something else of that name" for job in taken)
+            + "; choose another --out, or give --force to replace it"
+        )
+    for parent in sorted({job.place.parent for job in jobs}):
+        check_writable(parent)
+    outcome = Outcome(present=[job.place for job in jobs if job.found])
+    pool = ThreadPoolExecutor(num_side_by_side, thread_name_prefix="training")
+    grid = _Grid(deque(job for job in jobs if not job.found), store, pool, replace, watcher or Silent(), outcome)
+    try:
+        grid.drive(num_side_by_side)
+    except KeyboardInterrupt:
+        raise Interrupted(f"{len(outcome.made) + len(outcome.present)} of {len(jobs)} are finished") from None
+    finally:
+        grid.cancel.set()
+        pool.shutdown(wait=True, cancel_futures=True)
+    return outcome
+
+
+@dataclass
+class _Grid:
+    pending: deque[Job]
+    store: Store
+    pool: ThreadPoolExecutor
+    replace: bool
+    watcher: Watcher
+    outcome: Outcome
+    cancel: threading.Event = field(default_factory=threading.Event)
+    running: dict[Future[Result], Training] = field(default_factory=dict)
+    waiting: dict[str, list[_Active]] = field(
+        default_factory=dict
+    )  # digest of a running training -> the jobs that need it
+
+    def drive(self, num_side_by_side: int) -> None:
+        while self.pending or self.running:
+            while self.pending and len(self.running) < num_side_by_side:
+                job = self.pending.popleft()
+                self._advance(job, lambda job=job: (work := job.start(), next(work)), 0)  # type: ignore[misc]
+            # A short wait, so that Ctrl-C is noticed even where a lock cannot be interrupted.
+            finished, _ = wait(self.running, timeout=0.5, return_when=FIRST_COMPLETED)
+            for future in finished:
+                self._finish(future)
+
+    def _advance(self, job: Job, step: Callable[[], tuple[Work, Training]], steps_done: int) -> None:
+        """Take a job to its next training that is not known yet, or to its end."""
+        try:
+            while True:
+                work, training = step()
+                active = _Active(job, work, training, steps_done)
+                if training.digest in self.waiting:
+                    self.waiting[training.digest].append(active)
+                    return
+                known = self.store.get(training)
+                if known is None:
+                    self._start(active)
+                    return
+                self.outcome.num_from_store += 1
+                self.watcher.steps_spared(training.params.steps)
+                steps_done += training.params.steps
+                step = _sender(work, known)
+        except StopIteration as done:
+            write_folder(job.place, done.value.files(), replace=self.replace)
+            self.outcome.made.append(job.place)
+            self.watcher.steps_spared(job.num_steps - steps_done)
+            self.watcher.job_ended(job.name)
+        except OutputError:
+            raise
+        except LthctlError as error:
+            self._fail(job, str(error))
+
+    def _start(self, active: _Active) -> None:
+        training, key = active.training, active.training.digest
+
+        def on_step(step: int) -> None:
+            if self.cancel.is_set():
+                raise Cancelled
+            self.watcher.stepped(key, step)
+
+        self.waiting[key] = [active]
+        self.watcher.training_started(key, active.job.name, training.params.steps)
+        self.running[self.pool.submit(run, training, on_step)] = training
+
+    def _finish(self, future: Future[Result]) -> None:
+        training = self.running.pop(future)
+        waiting = self.waiting.pop(training.digest)
+        self.watcher.training_ended(training.digest)
+        try:
+            result = future.result()
+        except Exception as error:
+            reason = str(error) if isinstance(error, LthctlError) else f"{type(error).__name__}: {error}"
+            for active in waiting:
+                self._fail(active.job, reason)
+            return
+        self.outcome.num_trained += 1
+        self.store.put(training, result)
+        for index, active in enumerate(waiting):
+            if index:
+                self.watcher.steps_spared(training.params.steps)
+            self._advance(active.job, _sender(active.work, result), active.steps_done + training.params.steps)
+
+    def _fail(self, job: Job, reason: str) -> None:
+        self.outcome.failed.append((job.name, reason))
+        self.watcher.job_ended(job.name)
+
+
+def _sender(work: Work, result: Result) -> Callable[[], tuple[Work, Training]]:
+    return lambda: (work, work.send(result))
+
+
+def existing(folder: Path, read: Callable[[Path], Json], request: Json) -> bool | None:
+    """What a folder holds: None for nothing, True for what was asked for, False for something else or something
+    damaged."""
+    if not folder.exists():
+        return None
+    try:
+        document: dict[str, Any] = read(folder)
+    except LthctlError:
+        return False
+    return all(document.get(key) == value for key, value in request.items())

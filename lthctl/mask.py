@@ -1,0 +1,146 @@
+"""Masks: which weights are kept.
+
+Knows no files, no torch and no datasets. Weights are a mapping of parameter name to NumPy array throughout lthctl; a
+mask covers the prunable ones among them.
+"""
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lthctl.errors import MaskError
+
+Array = NDArray[np.generic]
+Bools = NDArray[np.bool_]
+Weights = Mapping[str, Array]
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+class Mask(Mapping[str, Bools]):
+    """One bool per prunable parameter: True is kept, False is pruned. Immutable.
+
+    Args:
+      arrays: parameter name -> bool array of the parameter's shape. Copied; kept in the order of the names.
+
+    Raises:
+      MaskError: an array holds anything but bools.
+
+    Example:
+      >>> mask = Mask({"layers.0.weight": np.array([[True, False], [True, True]])})
+      >>> mask.num_kept, mask.size, mask.sparsity
+      (3, 4, 0.25)
+    """
+
+    def __init__(self, arrays: Mapping[str, Bools]) -> None:
+        kept: dict[str, Bools] = {}
+        for name, array in sorted(arrays.items()):
+            if array.dtype != np.bool_:
+                raise MaskError(f"mask: {name!r} has dtype {array.dtype}, expected bool; compare with 0 first")
+            kept[name] = np.array(array, order="C")
+            kept[name].flags.writeable = False
+        self._arrays = MappingProxyType(kept)
+
+    @classmethod
+    def full(cls, shapes: Shapes) -> "Mask":
+        """The dense mask: everything of these shapes is kept."""
+        return cls({name: np.ones(shape, np.bool_) for name, shape in shapes.items()})
+
+    def __getitem__(self, name: str) -> Bools:
+        return self._arrays[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._arrays)
+
+    def __len__(self) -> int:
+        return len(self._arrays)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Mask):
+            return NotImplemented
+        return self.keys() == other.keys() and all(np.array_equal(self[name], other[name]) for name in self)
+
+    __hash__ = None  # type: ignore[assignment]  # compared by content, too large to hash on every lookup
+
+    def __repr__(self) -> str:
+        return f"Mask({len(self)} parameters, {self.num_kept} of {self.size} kept)"
+
+    @property
+    def size(self) -> int:
+        """Number of prunable weights, kept and pruned."""
+        return sum(array.size for array in self.values())
+
+    @property
+    def num_kept(self) -> int:
+        """Number of weights kept."""
+        return sum(int(np.count_nonzero(array)) for array in self.values())
+
+    @property
+    def density(self) -> float:
+        """Fraction kept, in [0, 1]."""
+        return self.num_kept / self.size if self.size else 1.0
+
+    @property
+    def sparsity(self) -> float:
+        """Fraction pruned, in [0, 1]."""
+        return (self.size - self.num_kept) / self.size if self.size else 0.0
+
+    def apply(self, weights: Weights) -> dict[str, Array]:
+        """A copy of the weights with the pruned ones exactly 0.
+
+        Args:
+          weights: name -> array; must hold every parameter of the mask. What the mask does not cover is copied as it
+            is. Not modified.
+
+        Raises:
+          MaskError: a parameter of the mask is missing in the weights or has another shape.
+        """
+        self.check_fits({name: array.shape for name, array in weights.items() if name in self})
+        return {
+            name: np.where(self[name], array, array.dtype.type(0)) if name in self else array.copy()
+            for name, array in weights.items()
+        }
+
+    def check_fits(self, shapes: Shapes, *, where: str = "mask") -> None:
+        """Refuse to go on unless the mask covers exactly these parameters.
+
+        Args:
+          shapes: the prunable parameters, name -> shape.
+          where: what the message starts with, such as a file.
+
+        Raises:
+          MaskError: parameters are missing, extra or misshapen; all of them are named.
+        """
+        faults = [
+            f"{name!r} is missing, the model has it with shape {shapes[name]}"
+            for name in sorted(shapes.keys() - self.keys())
+        ]
+        faults += [
+            f"{name!r} is extra, the model has no such prunable parameter"
+            for name in sorted(self.keys() - shapes.keys())
+        ]
+        faults += [
+            f"{name!r} has shape {self[name].shape}, the model has {tuple(shapes[name])}"
+            for name in sorted(self.keys() & shapes.keys())
+            if self[name].shape != tuple(shapes[name])
+        ]
+        if faults:
+            raise MaskError(f"{where}: {'; '.join(faults)}")
+
+    def is_nested_in(self, other: "Mask") -> bool:
+        """Whether nothing is kept here that `other` has pruned. Both cover the same parameters."""
+        return all(not np.any(self[name] & ~other[name]) for name in self)
+
+    def shuffled(self, words: Mapping[str, NDArray[np.uint64]]) -> "Mask":
+        """The same number of weights in every parameter, at positions given by chance.
+
+        Args:
+          words: parameter name -> one random word per weight, flat; each array is permuted into the order of its words.
+        """
+        return Mask(
+            {
+                name: array.ravel()[np.argsort(words[name], kind="stable")].reshape(array.shape)
+                for name, array in self.items()
+            }
+        )

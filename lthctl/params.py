@@ -1,0 +1,230 @@
+"""The parameters of an experiment: params.yaml as frozen models, with defaults, ranges and errors that name file, line
+and column.
+
+Knows what may be asked for, not what is done with it. The value of a parameter is the flag's, else the file's, else the
+default here.
+"""
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from lthctl.errors import ParamsError
+
+Method = Literal["l1", "random"]
+Engine = Literal["auto", "torch"]
+Init = Literal["uniform", "glorot"]
+SECTIONS = ("data", "model", "train", "prune", "retrain", "report")
+
+
+def _as_tuple(value: object) -> object:
+    """One value stands for a list of one."""
+    return tuple(value) if isinstance(value, list | tuple) else (value,)
+
+
+def _check_ratio(value: float) -> float:
+    if not 0 <= value < 1:
+        raise PydanticCustomError("ratio", "Input should be in [0, 1): the fraction of weights to prune")
+    return value
+
+
+Ratio = Annotated[float, AfterValidator(_check_ratio)]
+Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+Methods = Annotated[tuple[Method, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
+Ratios = Annotated[tuple[Ratio, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
+Counts = Annotated[tuple[Count, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
+Seeds = Annotated[tuple[Seed, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
+Sizes = Annotated[tuple[Count, ...], BeforeValidator(_as_tuple), Field(min_length=2)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
+
+
+class DataParams(Section):
+    holdout: Annotated[int, Field(ge=0)] = 0
+    """Training images held out, at random by seed, for validation; the test images are then a test set. With 0 all
+    training images are trained on and the test images are the validation set, as in the video protocol."""
+
+
+class ModelParams(Section):
+    layers: Sizes = (784, 300, 100, 10)
+    """Sizes of the MLP's layers: inputs, hidden layers, classes."""
+
+    init: Init = "uniform"
+    """`uniform`: PyTorch's default for nn.Linear, U(-1/sqrt(fan_in), 1/sqrt(fan_in)) for weights and biases. `glorot`:
+    Gaussian Glorot weights and zero biases."""
+
+
+class TrainParams(Section):
+    steps: Count = 15_000
+    """Optimizer updates of a retraining; a ticket of n rounds gets steps // n of them before each of its prunings."""
+
+    evaluate_every: Count = 250
+    """Steps between two evaluations on all validation images."""
+
+    batch_size: Count = 60
+    """Images per step."""
+
+    optimizer: Literal["adam", "sgd"] = "adam"
+    """`adam` (betas 0.9 and 0.999) or `sgd`."""
+
+    lr: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.2e-3
+    """Learning rate, constant."""
+
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Momentum of `sgd`."""
+
+    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    """L2 penalty, added to the gradient."""
+
+    engine: Engine = "auto"
+    """Which engine trains."""
+
+    device: str = "auto"
+    """A torch device; `auto` is the GPU where there is one."""
+
+    threads: Count = 1
+    """Threads inside one training. They change the order of its sums, so they are part of what determines its
+    result."""
+
+
+class PruneParams(Section):
+    method: Methods = ("l1",)
+    """How weights are scored: `l1`, by magnitude; `random`, by chance."""
+
+    ratio: Ratios = (0.8,)
+    """Final sparsities asked for, in [0, 1); 0 is the dense network."""
+
+    rounds: Counts = (1,)
+    """Train-prune-rewind rounds: 1 is one-shot, more is iterative."""
+
+    seed: Seeds = (1,)
+    """Seeds; each is a replicate of the whole experiment."""
+
+    biases: bool = True
+    """Whether biases are pruned too, each layer's at the rate of its weights."""
+
+
+class RetrainParams(Section):
+    keep_weights: bool = True
+    """Whether runs keep their final weights (1 MB each for 784-300-100-10)."""
+
+
+class ReportParams(Section):
+    margin: Annotated[float, Field(gt=0, lt=1)] = 0.002
+    """Accuracy that "as good as dense" may cost, as a fraction: 0.002 is 0.2 points. Fix it before you look."""
+
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    """Confidence of intervals and verdicts."""
+
+
+class Params(Section):
+    """All parameters, a section per stage."""
+
+    data: DataParams = DataParams()
+    model: ModelParams = ModelParams()
+    train: TrainParams = TrainParams()
+    prune: PruneParams = PruneParams()
+    retrain: RetrainParams = RetrainParams()
+    report: ReportParams = ReportParams()
+
+    def override(self, flags: Mapping[str, object]) -> Self:
+        """These parameters with some replaced.
+
+        Args:
+          flags: "section.key" -> value.
+
+        Raises:
+          ParamsError: a value is refused; every one is named as the flag `--key`.
+        """
+        values = self.model_dump()
+        for path, value in flags.items():
+            section, key = path.split(".")
+            values[section][key] = value
+        try:
+            return type(self).model_validate(values)
+        except ValidationError as error:
+            raise ParamsError(
+                "\n".join(f"--{'.'.join(map(str, e['loc'][1:2]))}: {_explain(e)}" for e in error.errors())
+            ) from None
+
+
+def load_params(path: Path) -> Params:
+    """Read a params.yaml.
+
+    Args:
+      path: the file. Sections and keys may be left out; an empty file is all defaults.
+
+    Raises:
+      ParamsError: it cannot be read, is no YAML, or holds keys or values that are not known; all are named, with file,
+        line and column.
+    """
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+    try:
+        text = path.read_text(encoding="utf-8")
+        values = YAML(typ="safe", pure=True).load(
+            text
+        )  # as DVC reads it: YAML 1.2, so 1e-3 is a number and no is a word
+        places = _places(YAML(typ="safe", pure=True).compose(text))
+    except OSError as error:
+        raise ParamsError(f"{path}: cannot be read ({error.strerror}); name another file with --params") from error
+    except UnicodeDecodeError as error:
+        raise ParamsError(f"{path}: is not UTF-8 text; save it as such") from error
+    except MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
+        raise ParamsError(f"{where}: is not valid YAML ({error.problem}); mend that line") from None
+    except (YAMLError, ValueError, RecursionError) as error:
+        raise ParamsError(f"{path}: is not valid YAML ({error})") from None
+    try:
+        return Params.model_validate({} if values is None else values)
+    except ValidationError as error:
+        lines = []
+        for fault in error.errors():
+            keys = tuple(fault["loc"])
+            line, column = next((places[keys[:n]] for n in range(len(keys), -1, -1) if keys[:n] in places), (1, 1))
+            dotted = ".".join(str(key) for key in keys) or "the file"
+            lines.append((line, column, f"{path}:{line}:{column}: {dotted}: {_explain(fault)}"))
+        raise ParamsError("\n".join(text for _, _, text in sorted(lines))) from None
+
+
+def _places(node: Any, keys: tuple[object, ...] = ()) -> dict[tuple[object, ...], tuple[int, int]]:
+    """Line and column, from 1, of every key and list item of a composed YAML document."""
+    from ruamel.yaml.nodes import MappingNode, SequenceNode
+
+    found: dict[tuple[object, ...], tuple[int, int]] = {}
+    children: list[tuple[object, Any, Any]] = []
+    if isinstance(node, MappingNode):
+        children = [(key.value, key, value) for key, value in node.value]
+    elif isinstance(node, SequenceNode):
+        children = [(index, item, item) for index, item in enumerate(node.value)]
+    for key, mark, child in children:
+        found[(*keys, key)] = (mark.start_mark.line + 1, mark.start_mark.column + 1)
+        found |= _places(child, (*keys, key))
+    return found
+
+
+def _explain(fault: ErrorDetails) -> str:
+    """Found, expected and way out for one of pydantic's errors."""
+    if fault["type"] == "extra_forbidden":
+        keys = fault["loc"]
+        known = _keys_of(keys[0]) if len(keys) > 1 else list(SECTIONS)
+        close = difflib.get_close_matches(str(keys[-1]), known, n=1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        return f"is not a parameter; {hint}known here: {', '.join(known)}"
+    expected = fault["msg"].removeprefix("Input should be ").removeprefix("Input should have ")
+    return f"is {fault['input']!r}, expected {expected}"
+
+
+def _keys_of(section: object) -> list[str]:
+    model = Params.model_fields[str(section)].annotation
+    assert isinstance(model, type) and issubclass(model, Section)
+    return list(model.model_fields)

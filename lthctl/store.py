@@ -1,0 +1,66 @@
+"""Finished trainings by digest, so that equal trainings run once and an interrupted command goes on where it was.
+
+A folder per training, written whole or not at all, checked when read; a damaged one counts as absent. Everything here
+can be deleted at any time at the price of training again.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from lthctl.errors import LthctlError, RunError
+from lthctl.files import read_file, read_sealed, read_tensors, seal, sha256, tensors_bytes, write_folder
+from lthctl.ticket import HISTORY_FILE, HISTORY_LIMIT, TENSORS_LIMIT, WEIGHTS_FILE, history_bytes, history_from
+from lthctl.training import Result, Training
+
+SCHEMA = 1
+TRAINING_JSON = "training.json"
+
+
+class Store:
+    """The store below a folder, `.lthctl` by convention, which need not be there yet."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root / "trainings"
+
+    def __contains__(self, digest: str) -> bool:
+        return (self._place(digest) / TRAINING_JSON).is_file()
+
+    def __iter__(self) -> Iterator[str]:
+        """The digests of all trainings, sorted."""
+        return iter(sorted(path.parent.name for path in self._root.glob(f"[0-9a-f][0-9a-f]/*/{TRAINING_JSON}")))
+
+    def get(self, training: Training) -> Result | None:
+        """The result of a training, or None if it is not here or is damaged."""
+        place = self._place(training.digest)
+        if training.digest not in self:
+            return None
+        try:
+            document = read_sealed(place / TRAINING_JSON, RunError, kind="training", schema=SCHEMA)
+            digests = document["files"]
+            if document["training"] != training.digest:
+                return None
+            history = read_file(place / HISTORY_FILE, RunError, limit=HISTORY_LIMIT)
+            if sha256(history) != digests[HISTORY_FILE]:
+                return None
+            weights, _ = read_tensors(place / WEIGHTS_FILE, RunError, digest=digests[WEIGHTS_FILE], limit=TENSORS_LIMIT)
+            return Result(weights, history_from(history))
+        except (LthctlError, KeyError, TypeError, ValueError):
+            return None
+
+    def put(self, training: Training, result: Result) -> None:
+        """Keep a result; one that is here already, damaged or not, is replaced.
+
+        Raises:
+          OutputError: the disk is full or not writable.
+        """
+        files = {WEIGHTS_FILE: tensors_bytes(result.weights), HISTORY_FILE: history_bytes(result.history)}
+        document = {
+            "kind": "training",
+            "schema": SCHEMA,
+            "training": training.digest,
+            "files": {name: sha256(content) for name, content in files.items()},
+        }
+        write_folder(self._place(training.digest), files | {TRAINING_JSON: seal(document)}, replace=True)
+
+    def _place(self, digest: str) -> Path:
+        return self._root / digest[:2] / digest

@@ -1,0 +1,335 @@
+"""Ticket and run folders: saved, loaded, refused when damaged.
+
+A ticket is a mask, the weights to rewind to, and where they came from. A run is what retraining a ticket gave. Each is
+a folder that can be copied, versioned and handed on by itself; the formats are described in docs/FORMAT.md.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from lthctl.errors import LthctlError, MaskError, RunError, TicketError
+from lthctl.files import (
+    Json,
+    csv_bytes,
+    find_folders,
+    read_file,
+    read_sealed,
+    read_tensors,
+    seal,
+    sha256,
+    tensors_bytes,
+    write_folder,
+)
+from lthctl.mask import Array, Bools, Mask, Weights
+from lthctl.training import Row
+
+SCHEMA = 1
+TICKET_JSON, MASK_FILE, INIT_FILE = "ticket.json", "mask.safetensors", "init.safetensors"
+RUN_JSON, HISTORY_FILE, WEIGHTS_FILE = "run.json", "history.csv", "weights.safetensors"
+TENSORS_LIMIT = 4 * 2**30  # bytes
+HISTORY_LIMIT = 64 * 2**20  # bytes
+
+Start = Literal["rewind", "reinit", "shuffle"]
+
+
+def ticket_name(method: str, ratio: float, rounds: int, seed: int | None = None) -> str:
+    """The name of a ticket for people: `l1-r0.80-n5-s1`, `dense-s1`. Two decimals of the ratio, more where it has more.
+
+    Without a seed: of all replicates.
+    """
+    shown = f"{ratio:.2f}" if float(f"{ratio:.2f}") == ratio else repr(ratio)
+    name = "dense" if ratio == 0 else f"{method}-r{shown}-n{rounds}"
+    return name if seed is None else f"{name}-s{seed}"
+
+
+@dataclass(frozen=True, eq=False)
+class Ticket:
+    """A mask, the weights to rewind to, and where they came from.
+
+    Attributes:
+      method: "l1" or "random"; "dense" at ratio 0.
+      ratio: the sparsity asked for, in [0, 1).
+      rounds: train-prune-rewind rounds; 0 for the dense ticket.
+      seed: of weights, batch order and pruning.
+      biases: whether biases are prunable.
+      model: what `Model.describe` said.
+      data: what `Dataset.describe` said.
+      train: parameters of the trainings between the rounds.
+      rate: parameter name -> fraction of the remaining weights removed per round.
+      sparsity: for every round its number, steps, and desired and actual sparsity, total and per parameter.
+      mask: over the prunable parameters.
+      init: all weights, unmasked, as they were before the first training.
+    """
+
+    method: str
+    ratio: float
+    rounds: int
+    seed: int
+    biases: bool
+    model: Json
+    data: Json
+    train: Json
+    rate: Mapping[str, float]
+    sparsity: tuple[Json, ...]
+    mask: Mask
+    init: Weights
+
+    @property
+    def name(self) -> str:
+        return ticket_name(self.method, self.ratio, self.rounds, self.seed)
+
+    @cached_property
+    def digest(self) -> str:
+        """Identity of the ticket: SHA-256 over everything in its folder."""
+        document: Json = json.loads(self.files()[TICKET_JSON])
+        return str(document["digest"])
+
+    def request(self) -> Json:
+        """What was asked for to get this ticket; equal requests give equal tickets."""
+        return {
+            "method": self.method,
+            "ratio": self.ratio,
+            "rounds": self.rounds,
+            "seed": self.seed,
+            "biases": self.biases,
+            "model": self.model,
+            "data": self.data,
+            "train": self.train,
+        }
+
+    def files(self) -> dict[str, bytes]:
+        """File name -> bytes of the folder; the JSON is last."""
+        shapes = {name: list(array.shape) for name, array in self.mask.items()}
+        packed = {name: np.packbits(array.ravel()) for name, array in self.mask.items()}
+        files = {MASK_FILE: tensors_bytes(packed, note=json.dumps(shapes)), INIT_FILE: tensors_bytes(self.init)}
+        document = self.request() | {
+            "kind": "ticket",
+            "schema": SCHEMA,
+            "name": self.name,
+            "rate": dict(self.rate),
+            "sparsity": list(self.sparsity),
+            "files": {name: sha256(content) for name, content in files.items()},
+        }
+        return files | {TICKET_JSON: seal(document)}
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """What retraining a ticket gave.
+
+    Attributes:
+      ticket: name, digest, actual sparsity and request of the ticket.
+      start: "rewind", "reinit" or "shuffle".
+      train: parameters of the training.
+      model, data: as in the ticket.
+      training: digest of the training's specification.
+      proof: counts that show what the training kept to; see `lthctl.lottery.proof_of`.
+      metrics: see `lthctl.training.metrics_of`.
+      history: the evaluations.
+      weights: final weights, pruned ones exactly 0; None where they were not kept.
+    """
+
+    ticket: Json
+    start: Start
+    train: Json
+    model: Json
+    data: Json
+    training: str
+    proof: Json
+    metrics: Json
+    history: tuple[Row, ...]
+    weights: Weights | None
+
+    def request(self) -> Json:
+        """What was asked for to get this run."""
+        return {"ticket": self.ticket, "start": self.start, "train": self.train, "model": self.model, "data": self.data}
+
+    def files(self) -> dict[str, bytes]:
+        """File name -> bytes of the folder; the JSON is last."""
+        files = {HISTORY_FILE: history_bytes(self.history)}
+        if self.weights is not None:
+            files[WEIGHTS_FILE] = tensors_bytes(self.weights)
+        document = self.request() | {
+            "kind": "run",
+            "schema": SCHEMA,
+            "training": self.training,
+            "proof": self.proof,
+            "metrics": self.metrics,
+            "files": {name: sha256(content) for name, content in files.items()},
+        }
+        return files | {RUN_JSON: seal(document)}
+
+
+def save_ticket(ticket: Ticket, folder: Path | str, *, replace: bool = False) -> Path:
+    """Write a ticket into a folder of its own, whole or not at all.
+
+    Args:
+      ticket: the ticket.
+      folder: where to; it becomes the ticket's folder.
+      replace: whether what is there may be replaced.
+
+    Returns:
+      The folder.
+
+    Raises:
+      OutputError: the place is taken or cannot be written.
+    """
+    write_folder(Path(folder), ticket.files(), replace=replace)
+    return Path(folder)
+
+
+def load_ticket(folder: Path | str) -> Ticket:
+    """Read a ticket's folder; nothing in it is executed.
+
+    Raises:
+      TicketError: something is missing, truncated, altered, foreign or of a newer schema.
+      MaskError: the mask's shapes do not fit the weights'; all differences are named.
+    """
+    folder = Path(folder)
+    document = read_ticket_json(folder)
+    try:
+        return _ticket_from(folder, document)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _malformed(TicketError, folder / TICKET_JSON, error) from error
+
+
+def read_ticket_json(folder: Path) -> Json:
+    """The document of a ticket without its arrays, its digest checked.
+
+    Raises:
+      TicketError: see `load_ticket`.
+    """
+    return read_sealed(folder / TICKET_JSON, TicketError, kind="ticket", schema=SCHEMA)
+
+
+def save_run(run: Run, folder: Path | str, *, replace: bool = False) -> Path:
+    """Write a run into a folder of its own, as `save_ticket` does."""
+    write_folder(Path(folder), run.files(), replace=replace)
+    return Path(folder)
+
+
+def load_run(folder: Path | str, *, with_weights: bool = True) -> Run:
+    """Read a run's folder.
+
+    Args:
+      folder: the folder.
+      with_weights: read the final weights too, where they were kept; a report has no need of them.
+
+    Raises:
+      RunError: something is missing, truncated, altered, foreign or of a newer schema.
+    """
+    folder = Path(folder)
+    document = read_run_json(folder)
+    try:
+        weights = None
+        if with_weights and WEIGHTS_FILE in document["files"]:
+            weights, _ = read_tensors(
+                folder / WEIGHTS_FILE, RunError, digest=document["files"][WEIGHTS_FILE], limit=TENSORS_LIMIT
+            )
+        history = read_file(folder / HISTORY_FILE, RunError, limit=HISTORY_LIMIT)
+        if sha256(history) != document["files"][HISTORY_FILE]:
+            raise RunError(
+                f"{folder / HISTORY_FILE}: does not match the digest in {RUN_JSON}; it is altered: retrain it"
+            )
+        return Run(
+            **{
+                key: document[key]
+                for key in ("ticket", "start", "train", "model", "data", "training", "proof", "metrics")
+            },
+            history=history_from(history),
+            weights=weights,
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _malformed(RunError, folder / RUN_JSON, error) from error
+
+
+def read_run_json(folder: Path) -> Json:
+    """The document of a run without its history and weights, its digest checked.
+
+    Raises:
+      RunError: see `load_run`.
+    """
+    return read_sealed(folder / RUN_JSON, RunError, kind="run", schema=SCHEMA)
+
+
+def find_tickets(*paths: Path | str) -> list[Path]:
+    """The folders of all tickets at or below some paths, sorted.
+
+    Raises:
+      TicketError: there is none at or below a path.
+    """
+    found: set[Path] = set()
+    for path in map(Path, paths):
+        below = find_folders([path], TICKET_JSON)
+        if not below:
+            what = "holds no ticket, nor does anything below it" if path.exists() else "does not exist"
+            raise TicketError(
+                f"{path}: {what}; expected a folder with a {TICKET_JSON}. Make tickets with `lthctl prune --out {path}`"
+            )
+        found.update(below)
+    return sorted(found)
+
+
+def history_bytes(history: tuple[Row, ...]) -> bytes:
+    """A history as CSV; the columns for test images are there only where there are such."""
+    columns = Row._fields if history[-1].test_loss is not None else Row._fields[:4]
+    return csv_bytes(columns, [row[: len(columns)] for row in history])
+
+
+def history_from(content: bytes) -> tuple[Row, ...]:
+    """What `history_bytes` wrote."""
+    header, *rows = csv.reader(io.StringIO(content.decode()))
+    if tuple(header) != Row._fields[: len(header)] or any(len(row) != len(header) for row in rows):
+        raise ValueError(f"a history has columns {header}, expected the first of {Row._fields}")
+    return tuple(Row(int(row[0]), *map(float, row[1:])) for row in rows)
+
+
+def _ticket_from(folder: Path, document: Json) -> Ticket:
+    digests = document["files"]
+    packed, note = read_tensors(folder / MASK_FILE, TicketError, digest=digests[MASK_FILE], limit=TENSORS_LIMIT)
+    init, _ = read_tensors(folder / INIT_FILE, TicketError, digest=digests[INIT_FILE], limit=TENSORS_LIMIT)
+    mask = Mask(_unpack(folder / MASK_FILE, packed, json.loads(note or "{}")))
+    mask.check_fits({name: init[name].shape for name in document["rate"]}, where=str(folder / MASK_FILE))
+    ticket = Ticket(
+        **{
+            key: document[key]
+            for key in ("method", "ratio", "rounds", "seed", "biases", "model", "data", "train", "rate")
+        },
+        sparsity=tuple(document["sparsity"]),
+        mask=mask,
+        init=init,
+    )
+    if ticket.sparsity and round(ticket.sparsity[-1]["actual"] * mask.size) != mask.size - mask.num_kept:
+        raise TicketError(
+            f"{folder}: {MASK_FILE} prunes {mask.sparsity:.4f}, {TICKET_JSON} says {ticket.sparsity[-1]['actual']:.4f}"
+        )
+    return ticket
+
+
+def _unpack(path: Path, packed: Mapping[str, Array], shapes: dict[str, Any]) -> dict[str, Bools]:
+    """Bools from packed bits, in the order in which the shapes were written."""
+    if shapes.keys() != packed.keys():
+        raise MaskError(f"{path}: has bits for {sorted(packed)}, but shapes for {sorted(shapes)}")
+    arrays = {}
+    for name, shape in shapes.items():
+        size = int(np.prod(shape))
+        if packed[name].dtype != np.uint8 or packed[name].size != (size + 7) // 8:
+            raise MaskError(
+                f"{path}: {name!r} has {packed[name].size} bytes, expected {(size + 7) // 8} for shape {tuple(shape)}"
+            )
+        arrays[name] = np.unpackbits(packed[name].astype(np.uint8), count=size).astype(np.bool_).reshape(shape)
+    return arrays
+
+
+def _malformed(refuse: type[LthctlError], path: Path, error: Exception) -> LthctlError:
+    return refuse(
+        f"{path}: lacks or misstates something ({type(error).__name__}: {error}); it is not ours: make it again"
+    )

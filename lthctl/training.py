@@ -1,0 +1,108 @@
+"""A training: what it is, what names it, and what it gives. Engines run it.
+
+A training is a pure function of its specification: nothing else may influence its result, not the number of jobs, not
+what was trained before it, not torch's global generator. So the digest of the specification names the result.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
+from typing import NamedTuple
+
+from lthctl.data import BatchOrder, Dataset
+from lthctl.files import Json, digest_of, digest_of_arrays
+from lthctl.mask import Mask, Weights
+from lthctl.model import Model
+from lthctl.params import TrainParams
+
+OnStep = Callable[[int], None]
+
+
+class Row(NamedTuple):
+    """One evaluation of a training.
+
+    Losses are mean cross-entropies in nats, accuracies fractions of the examples seen.
+    """
+
+    step: int  # optimizer updates so far
+    train_loss: float  # mean over the batches since the row before
+    validation_loss: float
+    validation_accuracy: float
+    test_loss: float | None = None
+    test_accuracy: float | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a training gave: final weights, pruned ones exactly 0, and the history of its evaluations."""
+
+    weights: Weights
+    history: tuple[Row, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Training:
+    """The specification of a training.
+
+    Attributes:
+      model: the architecture.
+      start: weights to start from, already multiplied by the mask.
+      mask: the weights that are trained; all others are 0 and stay 0.
+      dataset: what it is trained and evaluated on.
+      seed: decides the order of the batches, and that alone.
+      params: optimizer, steps, evaluations, threads; `engine` and `device` are resolved, not "auto".
+    """
+
+    model: Model
+    start: Weights
+    mask: Mask
+    dataset: Dataset
+    seed: int
+    params: TrainParams
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over everything that determines the result, this version of the engine included."""
+        return digest_of({
+            "model": self.model.describe(),
+            "start": digest_of_arrays(self.start),
+            "mask": digest_of_arrays(self.mask),
+            "dataset": self.dataset.digest,
+            "seed": self.seed,
+            "params": self.params.model_dump(mode="json"),
+            "engine": engine_version(self.params.engine),
+        })  # fmt: skip
+
+    def batch_order(self) -> BatchOrder:
+        return BatchOrder(self.seed, len(self.dataset.train), self.params.batch_size)
+
+
+NUMERICS = {"torch": 1}
+"""Engine -> a number that changes whenever its results do; golden losses in the tests hold it to that."""
+
+
+def engine_version(engine: str) -> Json:
+    """What of the installed software can change an engine's results."""
+    return {"name": engine, "numerics": NUMERICS[engine], "torch": version("torch")}
+
+
+def metrics_of(history: Sequence[Row]) -> Json:
+    """The figures by which a run is judged; of equal evaluations the earliest counts.
+
+    `best_accuracy` is the maximum validation accuracy, at `best_step`; `early_stop_step` is where the validation loss
+    is lowest and `early_stop_accuracy` the validation accuracy there. Where there is a test split, its accuracy is read
+    at the early-stop step, which the validation loss alone has chosen.
+    """
+    best = max(history, key=lambda row: row.validation_accuracy)
+    stop = min(history, key=lambda row: row.validation_loss)
+    metrics: Json = {
+        "best_accuracy": best.validation_accuracy,
+        "best_step": best.step,
+        "early_stop_accuracy": stop.validation_accuracy,
+        "early_stop_step": stop.step,
+        "final_accuracy": history[-1].validation_accuracy,
+    }
+    if stop.test_accuracy is not None:
+        metrics["early_stop_test_accuracy"] = stop.test_accuracy
+    return metrics

@@ -200,6 +200,24 @@ class MnistFolder:
         )
 
 
+def load_mnist(folder: Path | str, *, holdout: int = 0, seed: int = 1) -> Dataset:
+    """MNIST from a folder that `lthctl download` has filled.
+
+    Args:
+      folder: holds the four IDX files.
+      holdout: number of training images, chosen by `seed`, to validate on; the test images are then a test set. With 0
+        the test images are the validation set and there is no test set.
+      seed: of the choice.
+
+    Returns:
+      Images (n, 784), uint8, and labels (n,), int64.
+
+    Raises:
+      DataError: files are missing or altered, or `holdout` leaves no training images.
+    """
+    return MnistFolder(Path(folder)).dataset(DataParams(holdout=holdout), seed)
+
+
 def download(
     folder: Path, *, source: Path | None = None, announce: Callable[[str], None] = lambda _: None
 ) -> dict[str, str]:

@@ -57,7 +57,7 @@ def _train(training: Training, device: torch.device, on_step: OnStep) -> Result:
         for step, batch in enumerate(batches, start=first + 1):
             loss = cross_entropy(network(_as_input(images[batch])), labels[batch])
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             for parameter, mask in masks:
                 if parameter.grad is not None:
                     parameter.grad.mul_(mask)

@@ -1,0 +1,100 @@
+"""Synthetic digits instead of MNIST, and folders that hold them as MNIST's four files."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lthctl import data
+from lthctl.data import Dataset, Split, idx_bytes
+from lthctl.files import sha256
+from lthctl.model import MLP
+from lthctl.params import TrainParams
+from lthctl.training import Training
+
+NUM_TRAIN, NUM_TEST = 600, 203  # 203: the last batch of an evaluation is a partial one
+
+
+def synthetic_digits(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Images (count, 784) of ten blurred patterns with noise, mostly black like MNIST's, and labels (count,)."""
+    patterns = np.random.default_rng(0).random((10, 784)) > 0.85
+    random = np.random.default_rng(seed)
+    labels = random.integers(0, 10, count)
+    images = patterns[labels] * random.integers(60, 255, (count, 784)) + (random.random((count, 784)) > 0.97) * 200
+    images[:, :28] = 0  # pixels that are always black
+    return np.minimum(images, 255).astype(np.uint8), labels.astype(np.int64)
+
+
+def synthetic_dataset() -> Dataset:
+    return Dataset("digits", Split(*synthetic_digits(NUM_TRAIN, 1)), Split(*synthetic_digits(NUM_TEST, 2)))
+
+
+@pytest.fixture(scope="session")
+def dataset() -> Dataset:
+    """600 training and 203 validation images."""
+    return synthetic_dataset()
+
+
+@pytest.fixture
+def small_model() -> MLP:
+    return MLP((784, 20, 12, 10))
+
+
+@pytest.fixture
+def train_params() -> TrainParams:
+    """A training of 30 steps, evaluated every 10."""
+    return TrainParams(steps=30, evaluate_every=10, batch_size=60, engine="torch", device="cpu")
+
+
+@pytest.fixture
+def make_training(dataset: Dataset, small_model: MLP, train_params: TrainParams) -> Callable[..., Training]:
+    """A training of the small model; keyword arguments replace what it starts from or its parameters."""
+    from lthctl.mask import Mask
+    from lthctl.seeding import Stream
+
+    def make(**changes: object) -> Training:
+        mask = changes.pop("mask", Mask.full(small_model.prunable(biases=True)))
+        seed = changes.pop("seed", 1)
+        start = changes.pop("start", None) or mask.apply(small_model.draw(Stream(seed, "init")))
+        given = changes.pop("dataset", dataset)
+        return Training(small_model, start, mask, given, seed, train_params.model_copy(update=changes))
+
+    return make
+
+
+def write_digits(folder: Path) -> dict[str, str]:
+    """Write synthetic digits as the four IDX files; returns file name -> SHA-256, to put in the place of MNIST's."""
+    folder.mkdir(parents=True, exist_ok=True)
+    digests = {}
+    for images_name, labels_name, count, seed in (
+        (data.TRAIN_IMAGES, data.TRAIN_LABELS, NUM_TRAIN, 1),
+        (data.TEST_IMAGES, data.TEST_LABELS, NUM_TEST, 2),
+    ):
+        images, labels = synthetic_digits(count, seed)
+        contents = {images_name: idx_bytes(images.reshape(-1, 28, 28)), labels_name: idx_bytes(labels.astype(np.uint8))}
+        for name, content in contents.items():
+            (folder / name).write_bytes(content)
+            digests[name] = sha256(content)
+    return digests
+
+
+@pytest.fixture
+def digits_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with synthetic digits that passes for MNIST."""
+    folder = tmp_path / "data" / "mnist"
+    monkeypatch.setattr(data, "MNIST", write_digits(folder))
+    return folder
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, digits_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder with synthetic digits in data/mnist and a params.yaml of a small experiment."""
+    (tmp_path / "params.yaml").write_text(
+        "model:\n  layers: [784, 20, 12, 10]\n"
+        "train:\n  steps: 30\n  evaluate_every: 10\n  device: cpu\n"
+        "prune:\n  method: [l1, random]\n  ratio: [0, 0.5]\n  rounds: 2\n  seed: [1, 2]\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DVC_STAGE", raising=False)
+    return tmp_path

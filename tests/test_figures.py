@@ -1,0 +1,175 @@
+"""Figures: the bytes depend on the runs alone, and nothing that was measured is missing from them."""
+
+import xml.etree.ElementTree as ElementTree
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lthctl import figures
+from lthctl.figures import figure_files
+from lthctl.report import Group
+from lthctl.ticket import Run
+
+from .test_report import DENSE_TICKET, L1_TICKET, RANDOM_TICKET, TRAIN, group_of, make_run, replicates
+
+ACCURACIES = {1: 0.90, 2: 0.92, 3: 0.97}  # by seed
+
+
+def grid(*, seeds: tuple[int, ...], rounds: tuple[int, ...] = (1,), ratios: tuple[float, ...] = (0.5,)) -> list[Run]:
+    """Dense runs, and rewound and reinitialized ones of both methods for all rounds and ratios."""
+    runs = [make_run(DENSE_TICKET, seed, ACCURACIES[seed]) for seed in seeds]
+    for number, ratio, method, start, seed in product(rounds, ratios, ("l1", "random"), ("rewind", "reinit"), seeds):
+        best = (
+            ACCURACIES[seed] - 0.1 * ratio - 0.02 * (method == "random") - 0.01 * (start == "reinit") + 0.001 * number
+        )
+        runs.append(make_run((method, ratio, number), seed, best, start=start))
+    return runs
+
+
+GRIDS = {
+    "all": grid(seeds=(1, 2, 3), rounds=(1, 5), ratios=(0.5, 0.8, 0.95)),
+    "one seed": grid(seeds=(1,), ratios=(0.5, 0.8)),
+    "one ratio": grid(seeds=(1, 2)),
+    "without dense": [run for run in grid(seeds=(1, 2), rounds=(1, 5)) if run.ticket["method"] != "dense"],
+    "dense only": replicates(DENSE_TICKET, [0.90, 0.92]),
+    "one dense run": [make_run(DENSE_TICKET)],
+    "one run": [make_run(L1_TICKET)],
+    "random only": replicates(RANDOM_TICKET, [0.5, 0.6]),
+    "shuffled": [*replicates(L1_TICKET, [0.9, 0.8]), *replicates(L1_TICKET, [0.7, 0.8], start="shuffle")],
+    "another method": [*replicates(DENSE_TICKET, [0.5, 0.6]), *replicates(("snip", 0.5, 1), [0.5, 0.6])],
+}
+
+
+@pytest.fixture(params=GRIDS)
+def group(request: pytest.FixtureRequest, tmp_path: Path) -> Group:
+    return group_of(tmp_path, *GRIDS[request.param])
+
+
+def labels_of(panel: Any) -> list[str]:
+    return [text.get_text() for text in panel.get_legend().get_texts()]
+
+
+def test_svg_parses_and_has_no_date(group: Group) -> None:
+    files = figure_files(group)
+    assert sorted(files) == ["accuracy.svg", "curves.svg"]
+    for content in files.values():
+        assert ElementTree.fromstring(content).tag == "{http://www.w3.org/2000/svg}svg"
+        assert b"<dc:date>" not in content
+
+
+def test_bytes_are_the_same_twice(tmp_path: Path) -> None:
+    runs = GRIDS["all"]
+    first = figure_files(group_of(tmp_path / "first", *runs))
+    assert figure_files(group_of(tmp_path / "second", *reversed(runs))) == first
+    other = figure_files(group_of(tmp_path / "other", *runs[:-1], make_run(RANDOM_TICKET, 9, 0.5)))
+    assert other["accuracy.svg"] != first["accuracy.svg"]
+
+
+def test_every_pruned_cell_has_its_point_and_its_interval(group: Group) -> None:
+    drawn = []
+    for panel in figures._accuracy(group).axes:
+        for line, _, (bars,) in panel.containers:
+            for (x, y), ends in zip(line.get_xydata(), bars.get_segments(), strict=True):
+                drawn.append((x, y, ends[0][1], ends[1][1]))
+    expected = []
+    for cell in group.cells:
+        if cell.key.method != "dense":
+            found = cell.accuracy
+            low, high = (found.mean if end is None else end for end in (found.low, found.high))
+            expected.append(tuple(100 * value for value in (1 - cell.sparsity, found.mean, low, high)))
+    assert sorted(drawn) == [pytest.approx(point) for point in sorted(expected)]
+
+
+def test_a_panel_per_number_of_rounds(tmp_path: Path) -> None:
+    panels = figures._accuracy(group_of(tmp_path, *GRIDS["all"])).axes
+    assert [panel.get_title() for panel in panels] == ["one-shot", "5 rounds"]
+    assert [list(panel.get_xticks()) for panel in panels] == [[50, 20, 5]] * 2
+    assert labels_of(panels[0]) == [
+        "dense (n = 3)",
+        "l1, rewind (n = 3)",
+        "l1, reinit (n = 3)",
+        "random, rewind (n = 3)",
+        "random, reinit (n = 3)",
+    ]
+
+
+def test_dense_is_a_line_with_its_interval(tmp_path: Path) -> None:
+    group = group_of(tmp_path, *GRIDS["dense only"])
+    (panel,) = figures._accuracy(group).axes
+    (line,), (band,) = panel.lines, panel.patches
+    assert group.dense is not None and group.dense.accuracy.low is not None
+    assert list(line.get_ydata()) == pytest.approx([91, 91])
+    assert band.get_y() == pytest.approx(100 * group.dense.accuracy.low)  # type: ignore[attr-defined]
+
+
+def test_one_seed_has_no_band_and_says_so(tmp_path: Path) -> None:
+    (panel,) = figures._accuracy(group_of(tmp_path, *GRIDS["one seed"])).axes
+    assert list(panel.patches) == []
+    assert all(label.endswith("(n = 1)") for label in labels_of(panel))
+
+
+def test_a_line_whose_cells_differ_in_n_says_so(tmp_path: Path) -> None:
+    runs = [*replicates(L1_TICKET, [0.5, 0.6, 0.7]), make_run(("l1", 0.8, 1))]
+    (panel,) = figures._accuracy(group_of(tmp_path, *runs)).axes
+    assert labels_of(panel) == ["l1, rewind (n = 1 to 3)"]
+
+
+def test_curves_are_means_over_seeds_of_all_ratios_of_the_most_rounds(tmp_path: Path) -> None:
+    group = group_of(tmp_path, *GRIDS["all"])
+    (panel,) = figures._curves(group).axes
+    assert panel.get_title() == "l1, 5 rounds, rewound"
+    assert labels_of(panel) == [
+        "50.0 % of weights (n = 3)",
+        "20.0 % of weights (n = 3)",
+        "5.0 % of weights (n = 3)",
+        "dense (n = 3)",
+    ]
+    dense = panel.lines[-1]
+    assert list(dense.get_xdata()) == [10, 20, 30]
+    assert list(dense.get_ydata()) == pytest.approx([68, 93, 80.5])  # 90, 92 and 97, less 25, 0 and 12.5
+
+
+def test_curves_without_l1_are_of_the_method_there_is(tmp_path: Path) -> None:
+    (panel,) = figures._curves(group_of(tmp_path, *GRIDS["random only"])).axes
+    assert panel.get_title() == "random, one-shot, rewound"
+
+
+def test_no_run_ends_below_the_curves_panel(tmp_path: Path) -> None:
+    runs = [make_run(DENSE_TICKET, best=0.98), make_run(best=0.97), make_run(("l1", 0.99, 1), best=0.5)]
+    (panel,) = figures._curves(group_of(tmp_path, *runs)).axes
+    assert panel.get_ylim()[0] < 37.5
+
+
+@pytest.mark.xfail(strict=True, raises=UserWarning, reason="an empty legend: matplotlib warns on stderr")
+@pytest.mark.parametrize("experiment", [L1_TICKET, DENSE_TICKET])
+def test_reinitialized_runs_alone_can_be_drawn(tmp_path: Path, experiment: tuple[str, float, int]) -> None:
+    """As in `lthctl report tickets/pipeline/reinit`."""
+    figure_files(group_of(tmp_path, make_run(experiment, start="reinit")))
+
+
+def test_a_very_sparse_ticket_can_be_drawn(tmp_path: Path) -> None:
+    runs = [make_run(DENSE_TICKET), make_run(("l1", 0.9997, 1))]
+    (panel,) = figures._accuracy(group_of(tmp_path, *runs)).axes
+    assert all(tick > 0 for tick in panel.get_xticks())  # 0 is nowhere on a logarithmic axis
+
+
+@pytest.mark.parametrize("method", ["<script>[bold]", "a & b -->", "$\\frac$", "_hidden"])
+def test_a_hostile_name_stays_text(tmp_path: Path, method: str) -> None:
+    group = group_of(tmp_path, make_run(DENSE_TICKET), make_run((method, 0.5, 1)))
+    for content in figure_files(group).values():
+        root = ElementTree.fromstring(content)
+        assert not [element for element in root.iter() if "script" in str(element.tag).lower()]
+    (panel,) = figures._accuracy(group).axes
+    assert labels_of(panel) == ["dense (n = 1)", f"{method}, rewind (n = 1)"]
+
+
+def test_runs_of_another_protocol_are_not_drawn(tmp_path: Path) -> None:
+    """A group is all that a figure knows."""
+    runs = replicates(L1_TICKET, [0.5, 0.6])
+    alone = figure_files(group_of(tmp_path / "alone", *runs))
+    from .test_report import report_of
+
+    both = report_of(tmp_path / "both", *runs, make_run(best=0.9, train={**TRAIN, "steps": 60}))
+    assert figure_files(both.groups[0]) == alone

@@ -1,0 +1,230 @@
+"""Many jobs: equal trainings once, failures apart, interruptions harmless."""
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from lthctl import grid, plan
+from lthctl.errors import OutputError, TicketError, TrainingError
+from lthctl.grid import Interrupted, Job, run_jobs
+from lthctl.params import Params, load_params
+from lthctl.store import Store
+from lthctl.training import Result, Training
+
+DATA = Path("data/mnist")
+
+
+@pytest.fixture
+def params(workspace: Path) -> Params:
+    return load_params(Path("params.yaml"))
+
+
+def jobs_for(params: Params, **flags: object) -> list[Job]:
+    return plan.ticket_jobs(
+        params.override({f"prune.{key}": value for key, value in flags.items()}), DATA, Path("masks")
+    )
+
+
+def test_the_product_of_the_lists_with_dense_once_a_seed(params: Params) -> None:
+    names = [job.name for job in jobs_for(params, rounds=(1, 2))]
+    assert sorted(names) == sorted(
+        [f"{method}-r0.50-n{rounds}-s{seed}" for method in ("l1", "random") for rounds in (1, 2) for seed in (1, 2)]
+        + ["dense-s1", "dense-s2"]
+    )
+
+
+def test_steps_are_counted_where_there_is_training(params: Params) -> None:
+    steps = {job.name: job.num_steps for job in jobs_for(params, seed=(1,), rounds=(1, 4))}
+    assert steps == {
+        "dense-s1": 0,
+        "l1-r0.50-n1-s1": 30,
+        "l1-r0.50-n4-s1": 28,
+        "random-r0.50-n1-s1": 0,
+        "random-r0.50-n4-s1": 0,
+    }
+
+
+def test_equal_trainings_run_once(params: Params) -> None:
+    jobs = jobs_for(params, ratio=(0.5, 0.8), rounds=(1, 2), seed=(1,))
+    outcome = run_jobs(jobs, store=Store(Path(".lthctl")), num_side_by_side=2)
+    # one of 30 steps for both one-shot tickets, one of 15 for the first round of both iterative ones, and a second round each
+    assert outcome.num_trained == 4
+    assert len(list(Store(Path(".lthctl")))) == 4
+
+
+def test_pruning_one_shot_and_retraining_dense_share_a_training(params: Params) -> None:
+    store = Store(Path(".lthctl"))
+    run_jobs(jobs_for(params, ratio=(0, 0.5), rounds=(1,), seed=(1,)), store=store, num_side_by_side=1)
+    outcome = run_jobs(
+        plan.run_jobs(params, DATA, [Path("masks/dense-s1")], "rewind", Path("tickets")),
+        store=store,
+        num_side_by_side=1,
+    )
+    assert (outcome.num_trained, outcome.num_from_store) == (0, 1)
+
+
+def test_what_is_there_already_is_left_alone(params: Params) -> None:
+    store = Store(Path(".lthctl"))
+    run_jobs(jobs_for(params), store=store, num_side_by_side=1)
+    before = {path: path.stat().st_mtime_ns for path in Path("masks").rglob("*")}
+    outcome = run_jobs(jobs_for(params), store=store, num_side_by_side=1)
+    assert (len(outcome.present), outcome.made, outcome.num_trained) == (6, [], 0)
+    assert {path: path.stat().st_mtime_ns for path in Path("masks").rglob("*")} == before
+
+
+def test_something_else_of_the_name_is_refused_or_replaced(params: Params) -> None:
+    store = Store(Path(".lthctl"))
+    run_jobs(jobs_for(params, method=("l1",), seed=(1,), ratio=(0.5,)), store=store, num_side_by_side=1)
+    document = Path("masks/l1-r0.50-n2-s1/ticket.json")
+    before = document.read_bytes()
+    longer = params.override({"train.steps": 40, "prune.seed": (1,), "prune.method": ("l1",), "prune.ratio": (0.5,)})
+    jobs = plan.ticket_jobs(longer, DATA, Path("masks"))
+    with pytest.raises(OutputError) as refusal:
+        run_jobs(jobs, store=store, num_side_by_side=1)
+    assert str(refusal.value) == (
+        "masks/l1-r0.50-n2-s1: holds something else of that name; choose another --out, or give --force to replace it"
+    )
+    assert document.read_bytes() == before
+    run_jobs(jobs, store=store, num_side_by_side=1, replace=True)
+    assert document.read_bytes() != before
+    assert list(Path("masks").glob(".*")) == []
+
+
+def test_a_failed_training_does_not_stop_the_others(params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = grid.run
+
+    def run(training: Training, on_step: Callable[[int], None]) -> Result:
+        if training.seed == 2:
+            raise TrainingError("the loss is not finite at step 10 with train.lr 1; try a smaller one")
+        return original(training, on_step)
+
+    store = Store(Path(".lthctl"))
+    with monkeypatch.context() as patch:
+        patch.setattr(grid, "run", run)
+        outcome = run_jobs(jobs_for(params, method=("l1",)), store=store, num_side_by_side=2)
+    assert outcome.failed == [
+        ("l1-r0.50-n2-s2", "the loss is not finite at step 10 with train.lr 1; try a smaller one")
+    ]
+    assert {path.name for path in outcome.made} == {"dense-s1", "dense-s2", "l1-r0.50-n2-s1"}
+    again = run_jobs(jobs_for(params, method=("l1",)), store=store, num_side_by_side=2)
+    assert [path.name for path in again.made] == ["l1-r0.50-n2-s2"]
+
+
+def test_a_full_disk_stops_everything_and_keeps_what_is_finished(
+    params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def put(self: Store, training: Training, result: Result) -> None:
+        raise OutputError(
+            ".lthctl: the disk is full; make room and run the same command again: what is finished is kept"
+        )
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "put", put)
+        with pytest.raises(OutputError, match="the disk is full"):
+            run_jobs(jobs_for(params, method=("random", "l1")), store=Store(Path(".lthctl")), num_side_by_side=1)
+    assert (Path("masks") / "random-r0.50-n2-s1" / "ticket.json").is_file()
+    outcome = run_jobs(jobs_for(params), store=Store(Path(".lthctl")), num_side_by_side=1)
+    assert len(outcome.made) + len(outcome.present) == 6
+
+
+def test_ctrl_c_stops_trainings_and_says_what_is_finished(params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    stopped = threading.Event()
+
+    def run(training: Training, on_step: Callable[[int], None]) -> Result:
+        try:
+            for step in range(10**9):
+                on_step(step)
+        finally:
+            stopped.set()
+        raise AssertionError
+
+    def interrupt(*args: object, **kwargs: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(grid, "run", run)
+    monkeypatch.setattr(grid, "wait", interrupt)
+    with pytest.raises(Interrupted, match="2 of 4 are finished"):
+        run_jobs(jobs_for(params, seed=(1,), ratio=(0, 0.5), rounds=(1,), method=("random", "l1"))
+                 + jobs_for(params, seed=(2,), ratio=(0,)), store=Store(Path(".lthctl")), num_side_by_side=1)  # fmt: skip
+    assert stopped.is_set()
+
+
+def test_tickets_of_one_name_but_different_content_are_refused(params: Params) -> None:
+    store = Store(Path(".lthctl"))
+    for steps, out in ((30, "masks/a"), (40, "masks/b")):
+        changed = params.override(
+            {"train.steps": steps, "prune.seed": (1,), "prune.method": ("l1",), "prune.ratio": (0.5,)}
+        )
+        run_jobs(plan.ticket_jobs(changed, DATA, Path(out)), store=store, num_side_by_side=1)
+    with pytest.raises(OutputError, match=r"masks/a/.* and masks/b/.*: are different tickets of one name"):
+        plan.run_jobs(params, DATA, [Path("masks")], "rewind", Path("tickets"))
+    assert len(plan.run_jobs(params, DATA, [Path("masks/a"), Path("masks/a")], "rewind", Path("tickets"))) == 1
+
+
+def test_a_ticket_of_another_model_is_named_by_its_folder(params: Params) -> None:
+    run_jobs(jobs_for(params, ratio=(0,), seed=(1,)), store=Store(Path(".lthctl")), num_side_by_side=1)
+    other = params.override({"model.layers": (784, 7, 10)})
+    with pytest.raises(
+        TicketError, match=r"^masks/dense-s1: is a ticket of an MLP 784-20-12-10 .* expected an MLP 784-7-10"
+    ):
+        plan.run_jobs(other, DATA, [Path("masks")], "rewind", Path("tickets"))
+
+
+PROGRAM = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+from tests.conftest import write_digits
+from lthctl import data
+data.MNIST = write_digits(Path("data/mnist"))
+from lthctl.cli import main
+sys.argv = ["lthctl", "prune", "--method", "l1", "--steps", "4000", "--jobs", "2", "--quiet"]
+main()
+"""
+
+
+@pytest.fixture
+def long_prune(params: Params) -> Iterator[Callable[[], subprocess.Popen[str]]]:
+    """Starts a prune of some seconds in a process of its own, and waits until it has finished a training."""
+    processes: list[subprocess.Popen[str]] = []
+    root = str(Path(__file__).parent.parent)
+
+    def start() -> subprocess.Popen[str]:
+        process = subprocess.Popen([sys.executable, "-c", PROGRAM, root], stderr=subprocess.PIPE, text=True)
+        processes.append(process)
+        deadline = time.monotonic() + 60
+        while not list(Store(Path(".lthctl"))) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return process
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+def test_a_real_ctrl_c_ends_within_two_seconds(long_prune: Callable[[], subprocess.Popen[str]]) -> None:
+    process = long_prune()
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert "Interrupted" in errors and "the same command goes on from there" in errors
+    assert list(Path("masks").glob(".*")) == []
+
+
+def test_a_real_kill_leaves_nothing_half_written(long_prune: Callable[[], subprocess.Popen[str]]) -> None:
+    process = long_prune()
+    process.kill()
+    process.communicate()
+    kept = len(list(Store(Path(".lthctl"))))
+    assert kept >= 1
+    params = load_params(Path("params.yaml")).override({"train.steps": 4000, "prune.method": ("l1",)})
+    outcome = run_jobs(plan.ticket_jobs(params, DATA, Path("masks")), store=Store(Path(".lthctl")), num_side_by_side=2)
+    assert outcome.num_trained == 4 - kept
+    assert len(outcome.made) + len(outcome.present) == 4

@@ -1,0 +1,291 @@
+"""params.yaml: defaults, lists, and errors that name file, line and column."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from lthctl.errors import ParamsError
+from lthctl.params import SECTIONS, Params, load_params
+
+
+@pytest.fixture
+def params_yaml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A path that messages show as it is written here: params.yaml."""
+    monkeypatch.chdir(tmp_path)
+    return Path("params.yaml")
+
+
+def refusal_of(path: Path, text: str | bytes) -> str:
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    with pytest.raises(ParamsError) as refusal:
+        load_params(path)
+    assert refusal.value.exit_code == 2
+    return str(refusal.value)
+
+
+def loaded(path: Path, text: str) -> Params:
+    path.write_text(text, encoding="utf-8")
+    return load_params(path)
+
+
+def test_defaults() -> None:
+    assert Params().model_dump() == {
+        "data": {"holdout": 0},
+        "model": {"layers": (784, 300, 100, 10), "init": "uniform"},
+        "train": {
+            "steps": 15_000,
+            "evaluate_every": 250,
+            "batch_size": 60,
+            "optimizer": "adam",
+            "lr": 1.2e-3,
+            "momentum": 0.0,
+            "weight_decay": 0.0,
+            "engine": "auto",
+            "device": "auto",
+            "threads": 1,
+        },
+        "prune": {"method": ("l1",), "ratio": (0.8,), "rounds": (1,), "seed": (1,), "biases": True},
+        "retrain": {"keep_weights": True},
+        "report": {"margin": 0.002, "confidence": 0.95},
+    }
+    assert tuple(Params.model_fields) == SECTIONS
+
+
+def test_every_parameter_is_described() -> None:
+    for section in Params.model_fields.values():
+        assert all(field.description for field in section.annotation.model_fields.values())
+
+
+@pytest.mark.parametrize("text", ["", "\n", "# nothing but a comment\n", "{}", "null"])
+def test_empty_file_is_all_defaults(params_yaml: Path, text: str) -> None:
+    assert loaded(params_yaml, text) == Params()
+
+
+def test_what_is_left_out_is_default(params_yaml: Path) -> None:
+    params = loaded(params_yaml, "train:\n  steps: 7\n")
+    assert params.train.steps == 7
+    assert params.train.lr == 1.2e-3
+    assert params.prune == Params().prune
+
+
+def test_one_value_stands_for_a_list_of_one(params_yaml: Path) -> None:
+    params = loaded(params_yaml, "prune:\n  method: random\n  ratio: 0\n  rounds: 5\n  seed: 3\n")
+    assert params == loaded(params_yaml, "prune:\n  method: [random]\n  ratio: [0.0]\n  rounds: [5]\n  seed: [3]\n")
+    assert params.prune.model_dump() == {
+        "method": ("random",),
+        "ratio": (0.0,),
+        "rounds": (5,),
+        "seed": (3,),
+        "biases": True,
+    }
+
+
+def test_lists_keep_their_order(params_yaml: Path) -> None:
+    assert loaded(params_yaml, "prune:\n  ratio: [0.9, 0, 0.5]\n  seed: [2, 1]\n").prune.ratio == (0.9, 0.0, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("written", "value"), [("1e-3", 1e-3), ("1.2e-3", 1.2e-3), ("1E3", 1000.0), ("2", 2.0), (".5", 0.5)]
+)
+def test_numbers_are_those_of_yaml_1_2(params_yaml: Path, written: str, value: float) -> None:
+    lr = loaded(params_yaml, f"train: {{lr: {written}}}").train.lr
+    assert isinstance(lr, float)
+    assert lr == value
+
+
+def test_no_is_a_word_and_010_is_ten(params_yaml: Path) -> None:
+    assert loaded(params_yaml, "train: {device: no}").train.device == "no"
+    assert loaded(params_yaml, "train: {steps: 010}").train.steps == 10
+
+
+def test_every_error_at_once_with_its_place(params_yaml: Path) -> None:
+    assert refusal_of(
+        params_yaml,
+        """\
+data:
+  holdout: -1
+modell:
+  layers: [784, 10]
+model:
+  layers: [784]
+  init: zeros
+train:
+  stepps: 100
+  lr: fast
+  steps: 1.5
+  threads: true
+  momentum: 1
+prune:
+  method: l2
+  ratio: [0.5, 1, -0.1]
+  seed:
+    - 1
+    - -3
+    - "2"
+  rounds: []
+report: 3
+""",
+    ) == (
+        "params.yaml:2:3: data.holdout: is -1, expected greater than or equal to 0\n"
+        "params.yaml:3:1: modell: is not a parameter; did you mean 'model'? "
+        "known here: data, model, train, prune, retrain, report\n"
+        "params.yaml:6:3: model.layers: is [784], expected Value should have at least 2 items after validation, not 1\n"
+        "params.yaml:7:3: model.init: is 'zeros', expected 'uniform' or 'glorot'\n"
+        "params.yaml:9:3: train.stepps: is not a parameter; did you mean 'steps'? "
+        "known here: steps, evaluate_every, batch_size, optimizer, lr, momentum, weight_decay, engine, device, threads\n"
+        "params.yaml:10:3: train.lr: is 'fast', expected a valid number\n"
+        "params.yaml:11:3: train.steps: is 1.5, expected a valid integer\n"
+        "params.yaml:12:3: train.threads: is True, expected a valid integer\n"
+        "params.yaml:13:3: train.momentum: is 1, expected less than 1\n"
+        "params.yaml:15:3: prune.method.0: is 'l2', expected 'l1' or 'random'\n"
+        "params.yaml:16:16: prune.ratio.1: is 1, expected in [0, 1): the fraction of weights to prune\n"
+        "params.yaml:16:19: prune.ratio.2: is -0.1, expected in [0, 1): the fraction of weights to prune\n"
+        "params.yaml:19:7: prune.seed.1: is -3, expected greater than or equal to 0\n"
+        "params.yaml:20:7: prune.seed.2: is '2', expected a valid integer\n"
+        "params.yaml:21:3: prune.rounds: is [], expected Value should have at least 1 item after validation, not 0\n"
+        "params.yaml:22:1: report: is 3, expected a valid dictionary or instance of ReportParams"
+    )
+
+
+def test_unknown_key_that_resembles_nothing(params_yaml: Path) -> None:
+    assert refusal_of(params_yaml, "retrain:\n  xyz: 1\n") == (
+        "params.yaml:2:3: retrain.xyz: is not a parameter; known here: keep_weights"
+    )
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [
+        ("train", "lr", "0"),
+        ("train", "lr", "-0.1"),
+        ("train", "lr", ".inf"),
+        ("train", "lr", ".nan"),
+        ("train", "momentum", ".nan"),
+        ("train", "momentum", "-0.1"),
+        ("train", "weight_decay", "-1"),
+        ("train", "weight_decay", ".inf"),
+        ("train", "steps", "0"),
+        ("train", "evaluate_every", "0"),
+        ("train", "batch_size", "0"),
+        ("train", "optimizer", "adamw"),
+        ("train", "engine", "sparse"),
+        ("train", "device", "0"),
+        ("train", "threads", "0"),
+        ("prune", "ratio", ".nan"),
+        ("prune", "ratio", "true"),
+        ("prune", "ratio", "1.0"),
+        ("prune", "rounds", "0"),
+        ("prune", "seed", "9223372036854775808"),
+        ("prune", "biases", "1"),
+        ("model", "layers", "[784, 0, 10]"),
+        ("retrain", "keep_weights", "yes"),
+        ("report", "margin", "0"),
+        ("report", "margin", "1"),
+        ("report", "confidence", "0.5"),
+        ("report", "confidence", ".nan"),
+    ],
+)
+def test_values_out_of_range(params_yaml: Path, section: str, key: str, value: str) -> None:
+    message = refusal_of(params_yaml, f"{section}:\n  {key}: {value}\n")
+    assert message.startswith("params.yaml:2:")
+    assert f" {section}.{key}" in message
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [
+        ("train", "momentum", "0"),
+        ("train", "weight_decay", "0"),
+        ("prune", "seed", "0"),
+        ("prune", "seed", "9223372036854775807"),
+        ("prune", "ratio", "0.999999"),
+        ("model", "layers", "[1, 1]"),
+        ("data", "holdout", "0"),
+    ],
+)
+def test_values_at_the_ends_of_ranges(params_yaml: Path, section: str, key: str, value: str) -> None:
+    loaded(params_yaml, f"{section}: {{{key}: {value}}}")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: [1", "params.yaml:1:6: is not valid YAML (expected ',' or ']', but got '<stream end>'); mend that line"),
+        ("train:\n\tsteps: 1\n", "params.yaml:2:1: is not valid YAML (found character '\\t' that cannot start any "
+                                 "token); mend that line"),
+        ("a: b\n---\nc: d\n", "params.yaml:2:1: is not valid YAML (but found another document); mend that line"),
+        ("- 1\n", "params.yaml:1:1: the file: is [1], expected a valid dictionary or instance of Params"),
+        ("just text", "params.yaml:1:1: the file: is 'just text', expected a valid dictionary or instance of Params"),
+        (b"train: \xff\n", "params.yaml: is not UTF-8 text; save it as such"),
+    ],
+)  # fmt: skip
+def test_file_that_is_no_mapping_or_no_yaml(params_yaml: Path, text: str | bytes, said: str) -> None:
+    assert refusal_of(params_yaml, text) == said
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("train: {steps: 1, steps: 2}", "params.yaml:1:19: "),
+        ("train: !!python/object/apply:os.system [ls]", "params.yaml:1:8: "),
+        ("a: \x00", "params.yaml: is not valid YAML"),
+        ("a: &a [*a]", "params.yaml: is not valid YAML"),
+        ("3: 4", "params.yaml:1:1: 3: is 3, expected "),
+    ],
+)
+def test_yaml_that_is_refused(params_yaml: Path, text: str, place: str) -> None:
+    assert refusal_of(params_yaml, text).startswith(place)
+
+
+@pytest.mark.xfail(strict=True, raises=TypeError, reason="a list as a key crashes _places")
+def test_key_that_is_a_list(params_yaml: Path) -> None:
+    assert refusal_of(params_yaml, "? [a, b]\n: 1\n").startswith("params.yaml:1:")
+
+
+def test_file_that_cannot_be_read(params_yaml: Path) -> None:
+    with pytest.raises(ParamsError) as refusal:
+        load_params(params_yaml)
+    assert str(refusal.value) == (
+        "params.yaml: cannot be read (No such file or directory); name another file with --params"
+    )
+    params_yaml.mkdir()
+    with pytest.raises(ParamsError) as refusal:
+        load_params(params_yaml)
+    assert str(refusal.value) == "params.yaml: cannot be read (Is a directory); name another file with --params"
+
+
+def test_override() -> None:
+    params = Params()
+    changed = params.override({"prune.ratio": [0.5, 0.9], "prune.seed": 2, "train.steps": 10, "data.holdout": 5})
+    assert (changed.prune.ratio, changed.prune.seed, changed.train.steps) == ((0.5, 0.9), (2,), 10)
+    assert changed.data.holdout == 5
+    assert changed.report == params.report
+    assert params == Params()
+    assert params.override({}) == params
+
+
+def test_refused_overrides_are_named_as_flags() -> None:
+    with pytest.raises(ParamsError) as refusal:
+        Params().override({"prune.ratio": [0.5, 1.5], "train.steps": 0, "prune.method": ["l2"], "prune.speed": 1})
+    assert str(refusal.value).splitlines() == [
+        "--steps: is 0, expected greater than or equal to 1",
+        "--method: is 'l2', expected 'l1' or 'random'",
+        "--ratio: is 1.5, expected in [0, 1): the fraction of weights to prune",
+        "--speed: is not a parameter; did you mean 'seed'? known here: method, ratio, rounds, seed, biases",
+    ]
+
+
+def test_parameters_are_frozen() -> None:
+    params = Params()
+    with pytest.raises(ValidationError, match="frozen"):
+        params.train.steps = 1
+    with pytest.raises(ValidationError, match="frozen"):
+        params.train = params.train
+    assert isinstance(params.prune.seed, tuple)
+
+
+def test_the_projects_own_file_is_read() -> None:
+    params = load_params(Path(__file__).parents[1] / "params.yaml")
+    assert set(params.prune.method) == {"l1", "random"}
+    assert 0.0 in params.prune.ratio

@@ -1,0 +1,190 @@
+"""The pipeline tells the truth: what dvc.yaml declares is what the commands read and write."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from lthctl import data
+from lthctl.params import SECTIONS, Params, load_params
+from lthctl.pipeline import SECTIONS_READ, visible_to
+
+from .conftest import write_digits
+from .test_imports import imported_by
+
+ROOT = Path(__file__).parent.parent
+STAGES: Mapping[str, dict[str, Any]] = YAML(typ="safe", pure=True).load((ROOT / "dvc.yaml").read_text())["stages"]
+
+# What a stage's results depend on starts with these modules and goes on with all that they import. Parameters, progress
+# and the terminal decide nothing, nor do the errors.
+DECIDED_BY = {
+    "download": {"data"},
+    "prune": {"plan", "engine_torch"},
+    "retrain": {"plan", "engine_torch"},
+    "report": {"report", "figures"},
+}
+DECIDE_NOTHING = {"errors", "grid", "store"}
+ONLY_READ = {
+    "download": {"files", "params", "seeding", "mask"},
+    "report": {"data", "files", "mask", "model", "params", "pruning", "seeding", "training"},
+}
+
+
+@pytest.mark.parametrize("command", SECTIONS_READ)
+def test_declared_parameters_are_those_that_the_command_sees(command: str) -> None:
+    assert tuple(STAGES[command].get("params", ())) == SECTIONS_READ[command]
+
+
+@pytest.mark.parametrize("command", SECTIONS_READ)
+def test_a_command_cannot_see_other_sections(command: str) -> None:
+    changed = load_params(ROOT / "params.yaml").override({
+        "data.holdout": 7, "model.init": "glorot", "train.lr": 0.5, "prune.biases": False,
+        "retrain.keep_weights": False, "report.margin": 0.5,
+    })  # fmt: skip
+    seen, defaults = visible_to(command, changed), Params()
+    for section in SECTIONS:
+        source = changed if section in SECTIONS_READ[command] else defaults
+        assert getattr(seen, section) == getattr(source, section)
+
+
+def test_every_section_is_read_by_a_command() -> None:
+    assert {section for sections in SECTIONS_READ.values() for section in sections} == set(SECTIONS)
+
+
+@pytest.mark.parametrize("command", SECTIONS_READ)
+def test_stages_depend_on_the_modules_that_decide_their_results(command: str) -> None:
+    deciding, found = set(DECIDED_BY[command]), set()
+    while deciding:
+        module = deciding.pop()
+        found.add(module)
+        deciding |= imported_by(ROOT / "lthctl" / f"{module}.py") - found
+    found -= DECIDE_NOTHING | ONLY_READ.get(command, set())
+    assert sorted(dep for dep in STAGES[command]["deps"] if dep.startswith("lthctl/")) == sorted(
+        f"lthctl/{name}.py" for name in found
+    )
+
+
+@pytest.mark.parametrize("command", SECTIONS_READ)
+def test_commands_carry_paths_and_these_are_declared(command: str) -> None:
+    name, *words = STAGES[command]["cmd"].split()[1:]
+    assert name == command
+    assert {word for word in words if word.startswith("--")} <= {"--data", "--out", "--${item.start}"}
+    out = words[words.index("--out") + 1]
+    read = {word for word in words if not word.startswith("--") and word != out}
+    deps = {dep for dep in STAGES[command].get("deps", []) if not dep.startswith("lthctl/")}
+    assert {dep for dep in deps if not dep.startswith(tuple(f"{path}/" for path in read))} <= read
+    assert all(any(dep == path or dep.startswith(f"{path}/") for dep in deps) for path in read)
+    outputs = [*STAGES[command].get("outs", []), *STAGES[command].get("metrics", [])]
+    for output in (output if isinstance(output, str) else next(iter(output)) for output in outputs):
+        assert output == out or output.startswith(f"{out}/")
+
+
+def test_dvc_owns_leaf_folders_and_never_deletes_the_data() -> None:
+    owned = [next(iter(o)) if isinstance(o, dict) else o for stage in STAGES.values() for o in stage.get("outs", [])]
+    assert not {"data", "masks", "tickets", "report"} & set(owned)
+    assert STAGES["download"]["outs"] == [{f"data/mnist/{name}": {"persist": True}} for name in data.MNIST]
+
+
+def test_results_are_ignored_by_hand() -> None:
+    def ignored(path: str) -> bool:
+        return subprocess.run(["git", "check-ignore", "-q", path], cwd=ROOT).returncode == 0
+
+    for path in ("data/mnist", "masks/pipeline", "tickets/pipeline/rewind", ".lthctl/x", ".venv"):
+        assert ignored(path), path
+    for path in ("data/README.md", "masks/best.dvc", "report/metrics.json", "dvc.lock", ".dvc/config"):
+        assert not ignored(path), path
+
+
+SHIM = """#!{python}
+import sys
+sys.path.insert(0, {root!r})
+from pathlib import Path
+from lthctl import data
+from lthctl.files import sha256
+data.MNIST = {digests!r}
+originals = data._mirrors
+data._mirrors = lambda: iter([data._from_folder(Path({digits!r}))])
+from lthctl.cli import main
+main()
+"""
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> tuple[Path, dict[str, str]]:
+    """A repository with the real dvc.yaml, a small params.yaml, and an `lthctl` that takes synthetic digits for MNIST."""
+    digests = write_digits(tmp_path / "digits")
+    place, programs = tmp_path / "clone", tmp_path / "bin"
+    programs.mkdir()
+    shim = programs / "lthctl"
+    shim.write_text(
+        SHIM.format(python=sys.executable, root=str(ROOT), digests=digests, digits=str(tmp_path / "digits"))
+    )
+    shim.chmod(0o755)
+    files = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    for name in (
+        name
+        for name in files
+        if not name.startswith(("report/", "dvc.lock", "experiments/")) and (ROOT / name).is_file()
+    ):
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / name).write_bytes((ROOT / name).read_bytes())
+    (place / "params.yaml").write_text(
+        "model:\n  layers: [784, 20, 12, 10]\ntrain:\n  steps: 20\n  evaluate_every: 10\n  device: cpu\n"
+        "prune:\n  method: [l1]\n  ratio: [0, 0.5]\n  rounds: [2]\n  seed: [1, 2]\n"
+        "data: {}\nretrain: {}\nreport: {}\n"
+    )
+    environment = {
+        **os.environ,
+        "PATH": f"{programs}:{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "DVC_NO_ANALYTICS": "1",
+        "DVC_SITE_CACHE_DIR": str(tmp_path / "site"),
+        "DVC_GLOBAL_CONFIG_DIR": str(tmp_path / "config"),
+        "GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@b", "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@b",
+    }  # fmt: skip
+    for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "start"]):
+        subprocess.run(["git", *words], cwd=place, env=environment, check=True)
+    return place, environment
+
+
+def test_the_whole_pipeline(clone: tuple[Path, dict[str, str]]) -> None:
+    place, environment = clone
+
+    def dvc(*words: str) -> str:
+        done = subprocess.run(["dvc", *words], cwd=place, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def git(*words: str) -> str:
+        return subprocess.run(
+            ["git", *words], cwd=place, env=environment, capture_output=True, text=True, check=True
+        ).stdout
+
+    dvc("repro")
+    assert sorted(path.name for path in (place / "tickets/pipeline/reinit").iterdir()) == [
+        "dense-s1", "dense-s2", "l1-r0.50-n2-s1", "l1-r0.50-n2-s2",
+    ]  # fmt: skip
+    assert {line[3:].rstrip("/") for line in git("status", "--porcelain").splitlines()} == {"dvc.lock", "report"}
+    assert "up to date" in dvc("repro")
+    git("add", "-A")
+    git("commit", "-qm", "results")
+
+    # A ticket made by hand beside DVC's lives through the next repro, and the person's own file beside the data too.
+    (place / "data/mnist/notes.txt").write_text("mine")
+    by_hand = ["lthctl", "prune", "--method", "random", "--ratio", "0.5", "--seed", "1", "--out", "masks/", "--quiet"]
+    subprocess.run(by_hand, cwd=place, env=environment, check=True)
+    dvc("exp", "run", "-S", "prune.ratio=[0,0.8]")
+    assert (place / "masks/random-r0.50-n2-s1/ticket.json").is_file()
+    assert (place / "data/mnist/notes.txt").read_text() == "mine"
+    assert sorted(path.name for path in (place / "masks/pipeline").iterdir())[2:] == [
+        "l1-r0.80-n2-s1",
+        "l1-r0.80-n2-s2",
+    ]
+    assert "prune.ratio" in dvc("params", "diff")
+    assert "l1-r0.80-n2-rewind" in dvc("metrics", "diff")
+    dvc("plots", "show")
+    assert (place / "dvc_plots/static").is_dir() or (place / "dvc_plots/index.html").is_file()

@@ -1,0 +1,675 @@
+"""Runs become cells, differences, verdicts and claims; the runs are made by hand, so every figure is known."""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from lthctl.errors import ReportError
+from lthctl.files import Json, digest_of, seal
+from lthctl.params import ReportParams, TrainParams
+from lthctl.report import DENSE, Cell, CellKey, Claim, Group, Report, State, desired_by_round, make_report, report_files
+from lthctl.ticket import RUN_JSON, Run, save_run, ticket_name
+from lthctl.training import Row, metrics_of
+
+TRAIN = TrainParams(steps=30, evaluate_every=10, engine="torch", device="cpu").model_dump(mode="json")
+MODEL: Json = {"kind": "mlp", "layers": [4, 3, 2], "init": "uniform"}
+DATA: Json = {"name": "digits", "digest": "1a", "source": "1b", "train": 600, "validation": 64, "test": 0}
+PARAMS = ReportParams()  # a margin of .002 and a confidence of 95 %
+
+L1 = CellKey("rewind", "l1", 1, 0.5)
+L1_REINIT = CellKey("reinit", "l1", 1, 0.5)
+RANDOM = CellKey("rewind", "random", 1, 0.5)
+
+Experiment = tuple[str, float, int]  # method, ratio, rounds
+DENSE_TICKET: Experiment = ("dense", 0.0, 0)
+L1_TICKET: Experiment = ("l1", 0.5, 1)
+RANDOM_TICKET: Experiment = ("random", 0.5, 1)
+
+
+def history_of(best: float, stop: int) -> tuple[Row, ...]:
+    """Three evaluations: the accuracy is highest at step 20, the loss lowest at step `stop`."""
+    accuracies = {10: best - 0.25, 20: best, 30: best - 0.125}
+    return tuple(
+        Row(step, 1.5, 0.25 if step == stop else 0.5, accuracy) for step, accuracy in sorted(accuracies.items())
+    )
+
+
+def make_run(
+    experiment: Experiment = L1_TICKET,
+    seed: int = 1,
+    best: float = 0.75,
+    *,
+    start: str = "rewind",
+    stop: int = 20,
+    by_round: tuple[float, ...] | None = None,
+    history: tuple[Row, ...] | None = None,
+    train: Json = TRAIN,
+    found: Json | None = None,
+    model: Json = MODEL,
+    data: Json = DATA,
+    biases: bool = True,
+) -> Run:
+    """A run as `retrain` would have given it.
+
+    Args:
+      experiment: method, ratio and rounds of the ticket.
+      seed: its seed.
+      best: highest validation accuracy; at the early stop it is 1/4 lower at step 10, 1/8 at step 30.
+      start: what it was retrained from.
+      stop: step of the lowest validation loss: 10, 20 or 30.
+      by_round: actual sparsity after every round; by default as if each round had removed the same share of all.
+      history: in place of the one that `best` and `stop` say.
+      train, model, data, biases: the protocol.
+      found: parameters of the trainings that found the ticket; by default those of `train` for l1 and none otherwise.
+    """
+    method, ratio, rounds = experiment
+    sparsity = [ratio * (number + 1) / rounds for number in range(rounds)] if by_round is None else list(by_round)
+    if found is None:
+        found = {key: value for key, value in train.items() if key != "evaluate_every"} if method == "l1" else {}
+    ticket: Json = {
+        "name": ticket_name(method, ratio, rounds, seed),
+        "method": method,
+        "ratio": ratio,
+        "rounds": rounds,
+        "seed": seed,
+        "sparsity": sparsity[-1] if sparsity else 0.0,
+        "sparsity_by_round": sparsity,
+        "biases": biases,
+        "train": found,
+    }
+    ticket["digest"] = digest_of([ticket, model, data])
+    rows = history or history_of(best, stop)
+    return Run(
+        ticket=ticket,
+        start=start,  # type: ignore[arg-type]
+        train=train,
+        model=model,
+        data=data,
+        training=digest_of([ticket, start, train, rows]),  # other results are another training
+        proof={},
+        metrics=metrics_of(rows),
+        history=rows,
+        weights=None,
+    )
+
+
+def replicates(
+    experiment: Experiment, bests: list[float], *, stops: list[int] | None = None, **same: object
+) -> list[Run]:
+    """Runs of seeds 1, 2, ... with these accuracies and early-stop steps."""
+    return [
+        make_run(experiment, seed, best, stop=stops[seed - 1] if stops else 20, **same)  # type: ignore[arg-type]
+        for seed, best in enumerate(bests, start=1)
+    ]
+
+
+def report_of(folder: Path, *runs: Run, params: ReportParams = PARAMS) -> Report:
+    """The report on some runs, each saved to a folder of its own."""
+    for number, run in enumerate(runs):
+        save_run(run, folder / "runs" / f"{number:02d}")
+    return make_report([folder / "runs"], params)
+
+
+def group_of(folder: Path, *runs: Run, params: ReportParams = PARAMS) -> Group:
+    """The only group of the report on some runs."""
+    (group,) = report_of(folder, *runs, params=params).groups
+    return group
+
+
+def cell_of(group: Group, key: CellKey) -> Cell:
+    cell = group.cell(key)
+    assert cell is not None
+    return cell
+
+
+# --- cells
+
+
+def test_cells_gather_seeds_and_come_in_order(tmp_path: Path) -> None:
+    tickets: list[tuple[Experiment, str]] = [
+        (("random", 0.5, 1), "rewind"),
+        (("l1", 0.5, 5), "rewind"),
+        (("l1", 0.8, 1), "rewind"),
+        (("l1", 0.5, 1), "shuffle"),
+        (("l1", 0.5, 1), "reinit"),
+        (("l1", 0.5, 1), "rewind"),
+        (("dense", 0.0, 0), "reinit"),
+        (("dense", 0.0, 0), "rewind"),
+    ]
+    runs = [make_run(ticket, seed, start=start) for seed in (2, 1) for ticket, start in tickets]
+    group = group_of(tmp_path, *runs)
+    assert [cell.key.label for cell in group.cells] == [
+        "dense-rewind",
+        "dense-reinit",
+        "l1-r0.50-n1-rewind",
+        "l1-r0.50-n1-reinit",
+        "l1-r0.50-n1-shuffle",
+        "l1-r0.80-n1-rewind",
+        "l1-r0.50-n5-rewind",
+        "random-r0.50-n1-rewind",
+    ]
+    assert all(list(cell.runs) == [1, 2] for cell in group.cells)
+    assert (group.num_runs, group.num_seeds) == (16, 2)
+
+
+def test_figures_of_a_cell_by_hand(tmp_path: Path) -> None:
+    runs = [
+        make_run(L1_TICKET, 1, 0.50, stop=10, by_round=(0.25,)),  # early stop at .25
+        make_run(L1_TICKET, 2, 0.75, stop=20, by_round=(0.50,)),  # at .75
+        make_run(L1_TICKET, 3, 1.00, stop=30, by_round=(0.75,)),  # at .875
+    ]
+    cell = cell_of(group_of(tmp_path, *runs), L1)
+    assert (cell.accuracy.n, cell.accuracy.mean, cell.accuracy.deviation) == (3, 0.75, 0.25)
+    assert cell.accuracy.low == pytest.approx(0.75 - 4.303 * 0.25 / 3**0.5, abs=1e-4)
+    assert (cell.early_stop_step.mean, cell.early_stop_step.deviation) == (20, 10)
+    assert cell.early_stop_accuracy.mean == pytest.approx((0.25 + 0.75 + 0.875) / 3)
+    assert cell.sparsity == 0.5
+    assert cell.stops_at_end == 1
+    assert cell.test_accuracy is None
+
+
+def test_confidence_is_the_parameters(tmp_path: Path) -> None:
+    runs = replicates(L1_TICKET, [0.5, 0.75])  # standard error 1/8; Cauchy's quantile at (1 + .5) / 2 is 1
+    cell = cell_of(group_of(tmp_path, *runs, params=ReportParams(confidence=0.500001)), L1)
+    assert (cell.accuracy.low, cell.accuracy.high) == pytest.approx((0.5, 0.75), abs=1e-5)
+
+
+def test_differences_are_paired_by_the_seeds_in_common(tmp_path: Path) -> None:
+    dense = {2: 0.5, 3: 0.625, 5: 1.0}
+    pruned = {1: 0.25, 2: 0.75, 3: 0.75, 4: 0.25}
+    runs = [make_run(DENSE_TICKET, seed, best) for seed, best in dense.items()]
+    runs += [make_run(L1_TICKET, seed, best) for seed, best in pruned.items()]
+    cell = cell_of(group_of(tmp_path, *runs), L1)
+    assert cell.accuracy.mean == 0.5  # of all four
+    assert cell.difference is not None
+    assert (cell.difference.n, cell.difference.mean) == (2, 0.1875)  # 1/4 in seed 2, 1/8 in seed 3
+    assert cell.difference.deviation == pytest.approx(0.0625 * 2**0.5)
+
+
+@pytest.mark.xfail(
+    strict=True, reason="a difference is of fewer seeds than its cell, and its n is nowhere in summary.csv"
+)
+def test_the_summary_gives_the_n_of_a_difference(tmp_path: Path) -> None:
+    runs = replicates(DENSE_TICKET, [0.5, 0.625]) + replicates(L1_TICKET, [0.75, 0.75, 0.875])
+    _, row = csv.DictReader(io.StringIO(report_files(report_of(tmp_path, *runs))["summary.csv"].decode()))
+    assert row["n"] == "3"
+    assert "2" in row.values()  # no other figure of the row is 2
+
+
+def test_without_a_seed_in_common_there_is_no_difference(tmp_path: Path) -> None:
+    group = group_of(tmp_path, make_run(DENSE_TICKET, 1), make_run(L1_TICKET, 2))
+    cell = cell_of(group, L1)
+    assert (cell.difference, cell.verdict, cell.seeds_to_decide) == (None, None, None)
+
+
+def test_dense_is_not_compared_with_itself(tmp_path: Path) -> None:
+    group = group_of(tmp_path, make_run(DENSE_TICKET), make_run(DENSE_TICKET, start="reinit"))
+    assert [(cell.difference, cell.verdict) for cell in group.cells] == [(None, None)] * 2
+    assert group.dense is not None and group.dense.key == DENSE
+
+
+def test_dense_means_the_rewound_one(tmp_path: Path) -> None:
+    group = group_of(tmp_path, make_run(DENSE_TICKET, start="reinit"), make_run(L1_TICKET))
+    assert group.dense is None
+    assert cell_of(group, L1).difference is None
+
+
+# --- verdicts
+
+
+def test_verdicts_are_those_of_the_paired_differences(tmp_path: Path) -> None:
+    dense = [0.90, 0.91, 0.92]
+    differences = {
+        ("l1", 0.1, 1): [0.010, 0.011, 0.012],  # t of 0 is 19: p .003, times 4
+        ("l1", 0.2, 1): [-0.0003, -0.0001, 0.0001],  # t of the margin is 16.5: one-sided p .002, times 4
+        ("l1", 0.3, 1): [-0.040, -0.041, -0.042],
+        ("l1", 0.4, 1): [-0.010, 0.010, 0.0],
+    }
+    runs = replicates(DENSE_TICKET, dense)
+    for ticket, added in differences.items():
+        runs += replicates(ticket, [base + more for base, more in zip(dense, added, strict=True)])
+    cells = group_of(tmp_path, *runs).cells
+    assert [cell.verdict for cell in cells] == [None, "better", "as good", "worse", "undecided"]
+    assert [cell.seeds_to_decide is None for cell in cells] == [True, True, True, True, False]
+    assert cells[4].seeds_to_decide == 129  # at the strictest of 4 levels t is 2.268, and 2.268 x .01 / sqrt 129 < .002
+
+
+def test_verdicts_are_adjusted_over_the_cells_of_the_group(tmp_path: Path) -> None:
+    """Differences 1, 2 and 3 hundredths: t is 3.46, one-sided p .037; alone as good, of two undecided."""
+    dense = replicates(DENSE_TICKET, [0.5, 0.5, 0.5])
+    pruned = replicates(L1_TICKET, [0.51, 0.52, 0.53])
+    hopeless = replicates(RANDOM_TICKET, [0.3, 0.5, 0.7])
+    params = ReportParams(margin=1e-6)
+    assert cell_of(group_of(tmp_path / "alone", *dense, *pruned, params=params), L1).verdict == "as good"
+    assert cell_of(group_of(tmp_path / "two", *dense, *pruned, *hopeless, params=params), L1).verdict == "undecided"
+
+
+def test_the_margin_is_the_parameters(tmp_path: Path) -> None:
+    runs = replicates(DENSE_TICKET, [0.5, 0.5, 0.5]) + replicates(L1_TICKET, [0.48, 0.49, 0.50])
+    assert cell_of(group_of(tmp_path / "narrow", *runs), L1).verdict == "undecided"
+    assert cell_of(group_of(tmp_path / "wide", *runs, params=ReportParams(margin=0.1)), L1).verdict == "as good"
+
+
+def test_one_seed_decides_nothing(tmp_path: Path) -> None:
+    cell = cell_of(group_of(tmp_path, make_run(DENSE_TICKET, 1, 0.5), make_run(L1_TICKET, 1, 1.0)), L1)
+    assert cell.difference is not None and (cell.difference.n, cell.difference.low) == (1, None)
+    assert (cell.verdict, cell.seeds_to_decide) == ("undecided", None)
+
+
+# --- claims
+
+BASE = [0.90, 0.91, 0.92]
+
+
+def claim_of(
+    folder: Path,
+    *,
+    gain: tuple[float, ...] = (0.010, 0.011, 0.012),
+    over_reinit: tuple[float, ...] = (0.020, 0.021, 0.022),
+    dense_stops: tuple[int, ...] = (30, 30, 20),
+    stops: tuple[int, ...] = (10, 10, 10),
+    by_round: tuple[float, ...] = (0.5,),
+    has_dense: bool = True,
+    has_reinit: bool = True,
+) -> Claim:
+    """The claim on an l1 ticket of three seeds, which holds in all four conditions unless it is told otherwise.
+
+    Args:
+      folder: for the runs.
+      gain: accuracy minus that of dense.
+      over_reinit: accuracy minus that of the reinitialization.
+      dense_stops, stops: early-stop steps; evaluations are 10 steps apart.
+      by_round: sparsity.
+      has_dense, has_reinit: whether there are such runs.
+    """
+    accuracies = [base + more for base, more in zip(BASE, gain, strict=True)]
+    runs = replicates(L1_TICKET, accuracies, stops=list(stops), by_round=by_round)
+    if has_dense:
+        runs += replicates(DENSE_TICKET, BASE, stops=list(dense_stops))
+    if has_reinit:
+        worse = [accuracy - less for accuracy, less in zip(accuracies, over_reinit, strict=True)]
+        runs += replicates(L1_TICKET, worse, start="reinit", by_round=by_round)
+    (claim,) = group_of(folder, *runs).claims
+    return claim
+
+
+def test_a_winning_ticket(tmp_path: Path) -> None:
+    claim = claim_of(tmp_path)
+    assert claim.key == L1
+    assert (claim.accurate, claim.fast, claim.sparse, claim.special) == ("held",) * 4
+    assert claim.state == "held"
+    assert claim.step_difference is not None and claim.reinit_difference is not None
+    assert claim.step_difference.mean == pytest.approx(-50 / 3)  # 20, 20 and 10 steps earlier
+    assert claim.reinit_difference.mean == pytest.approx(0.021)
+
+
+@pytest.mark.parametrize(
+    ("changes", "state"),
+    [
+        ({"gain": (0.0001, -0.0001, 0.0)}, "held"),  # as good will do
+        ({"gain": (-0.040, -0.041, -0.042)}, "failed"),
+        ({"gain": (-0.010, 0.010, 0.0)}, "undecided"),
+        ({"has_dense": False}, "unknown"),
+    ],
+)
+def test_condition_accurate(tmp_path: Path, changes: dict[str, object], state: State) -> None:
+    assert claim_of(tmp_path, **changes).accurate == state  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("changes", "state"),
+    [
+        ({"dense_stops": (20, 20, 20), "stops": (20, 20, 20)}, "held"),  # not later is enough
+        ({"dense_stops": (10, 10, 10), "stops": (30, 30, 30)}, "failed"),  # later by more than one evaluation
+        ({"dense_stops": (10, 30, 20), "stops": (30, 10, 20)}, "undecided"),
+        ({"dense_stops": (10, 10, 10), "stops": (20, 20, 20)}, "undecided"),  # later by one evaluation exactly
+        ({"has_dense": False}, "unknown"),
+    ],
+)
+def test_condition_fast(tmp_path: Path, changes: dict[str, object], state: State) -> None:
+    assert claim_of(tmp_path, **changes).fast == state  # type: ignore[arg-type]
+
+
+def test_condition_sparse(tmp_path: Path) -> None:
+    claim = claim_of(tmp_path, by_round=(0.0,))
+    assert (claim.sparse, claim.state) == ("failed", "failed")
+
+
+@pytest.mark.parametrize(
+    ("changes", "state"),
+    [
+        ({"over_reinit": (0.0001, -0.0001, 0.0)}, "failed"),  # the reinitialization is as good
+        ({"over_reinit": (-0.020, -0.021, -0.022)}, "failed"),  # or better
+        ({"over_reinit": (-0.010, 0.030, 0.0)}, "undecided"),
+        ({"has_reinit": False}, "unknown"),
+    ],
+)
+def test_condition_special(tmp_path: Path, changes: dict[str, object], state: State) -> None:
+    assert claim_of(tmp_path, **changes).special == state  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("states", "expected"),
+    [
+        (("held", "held", "held", "held"), "held"),
+        (("held", "undecided", "held", "held"), "undecided"),
+        (("held", "undecided", "held", "unknown"), "unknown"),
+        (("failed", "undecided", "held", "unknown"), "failed"),
+        (("unknown", "undecided", "failed", "held"), "failed"),
+    ],
+)
+def test_a_claim_is_as_good_as_its_weakest_condition(
+    states: tuple[State, State, State, State], expected: State
+) -> None:
+    assert Claim(L1, *states, None, None).state == expected
+
+
+def test_claims_are_about_rewound_pruned_tickets_only(tmp_path: Path) -> None:
+    runs = [make_run(DENSE_TICKET), make_run(RANDOM_TICKET), make_run()]
+    runs += [make_run(start=start) for start in ("reinit", "shuffle")]
+    assert [claim.key for claim in group_of(tmp_path, *runs).claims] == [L1, RANDOM]
+
+
+def test_claims_are_adjusted_over_the_cells(tmp_path: Path) -> None:
+    """Better than reinit by 1, 2 and 3 hundredths is p .074, by 2, 3 and 4 it is .035: enough alone, not for one of two."""
+    runs = replicates(L1_TICKET, [0.52, 0.53, 0.54]) + replicates(L1_TICKET, [0.5, 0.5, 0.5], start="reinit")
+    (alone,) = group_of(tmp_path / "one", *runs).claims
+    runs += replicates(RANDOM_TICKET, [0.3, 0.5, 0.7]) + replicates(RANDOM_TICKET, [0.5, 0.5, 0.5], start="reinit")
+    of_two = group_of(tmp_path / "two", *runs).claims[0]
+    assert (alone.special, of_two.special) == ("held", "undecided")
+
+
+# --- groups
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        ({"train": {**TRAIN, "steps": 60}}, "60 steps"),
+        ({"train": {**TRAIN, "lr": 0.1}}, "adam 0.1"),
+        ({"train": {**TRAIN, "optimizer": "sgd", "momentum": 0.9}}, "sgd 0.0012, momentum 0.9"),
+        ({"train": {**TRAIN, "evaluate_every": 15}}, "evaluated every 15"),
+        ({"model": {**MODEL, "layers": [4, 5, 2]}}, "4-5-2"),
+        ({"data": {**DATA, "name": "letters"}}, "letters"),
+        ({"data": {**DATA, "train": 500, "test": 100}}, "500 train, 64 validation, 100 test"),
+        ({"biases": False}, "weights pruned"),
+        ({"found": {**TRAIN, "steps": 15}}, "pruned after 15 steps"),
+    ],
+)
+def test_other_protocols_are_never_averaged_together(tmp_path: Path, other: dict[str, object], words: str) -> None:
+    groups = report_of(tmp_path, make_run(best=0.5), make_run(best=0.75, **other)).groups  # type: ignore[arg-type]
+    assert sorted(group.cells[0].accuracy.mean for group in groups) == [0.5, 0.75]
+    assert [words in group.title for group in groups].count(True) == 1
+
+
+def test_a_holdout_that_differs_by_seed_is_one_protocol(tmp_path: Path) -> None:
+    runs = [make_run(seed=seed, data={**DATA, "digest": f"of {seed}"}) for seed in (1, 2)]
+    assert cell_of(group_of(tmp_path, *runs), L1).accuracy.n == 2
+    other = make_run(seed=3, data={**DATA, "source": "other images"})
+    assert len(report_of(tmp_path / "other", *runs, other).groups) == 2
+
+
+def test_tickets_without_training_go_with_those_of_any(tmp_path: Path) -> None:
+    untrained = [make_run(DENSE_TICKET, best=0.5), make_run(RANDOM_TICKET, best=0.25)]
+    trained = [make_run(best=0.75), make_run(best=1.0, found={**TRAIN, "steps": 15})]
+    groups = report_of(tmp_path, *untrained, *trained).groups
+    assert [[cell.key for cell in group.cells] for group in groups] == [[DENSE, L1, RANDOM]] * 2
+    differences = [cell_of(group, L1).difference for group in groups]
+    assert sorted(difference.mean for difference in differences if difference) == [0.25, 0.5]
+    assert [("pruned after 15 steps in all" in group.title) for group in groups].count(True) == 1
+
+
+def test_tickets_without_training_alone_are_one_group(tmp_path: Path) -> None:
+    assert [cell.key for cell in group_of(tmp_path, make_run(DENSE_TICKET), make_run(RANDOM_TICKET)).cells] == [
+        DENSE,
+        RANDOM,
+    ]
+
+
+def test_the_largest_group_is_first(tmp_path: Path) -> None:
+    small = [make_run(DENSE_TICKET, train={**TRAIN, "steps": 60})]
+    large = replicates(DENSE_TICKET, [0.5, 0.75])
+    assert [group.num_runs for group in report_of(tmp_path, *small, *large).groups] == [2, 1]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"model": {**MODEL, "init": "glorot"}},
+        {"train": {**TRAIN, "threads": 4}},
+        {"train": {**TRAIN, "device": "cuda"}},
+    ],
+)
+@pytest.mark.xfail(strict=True, reason="init, threads and device are not in the title: two groups differ by ' *' alone")
+def test_titles_say_what_differs(tmp_path: Path, other: dict[str, object]) -> None:
+    first, second = report_of(tmp_path, make_run(), make_run(**other)).groups  # type: ignore[arg-type]
+    assert not {first.title, second.title} & {f"{first.title} *", f"{second.title} *"}
+
+
+# --- what is read
+
+
+def test_the_same_run_in_two_places_counts_once(tmp_path: Path) -> None:
+    run = make_run()
+    save_run(run, tmp_path / "pipeline" / "rewind" / "l1")
+    save_run(run, tmp_path / "rewind" / "copy")
+    (group,) = make_report([tmp_path, tmp_path / "rewind" / "copy"], PARAMS).groups
+    assert (group.num_runs, cell_of(group, L1).accuracy.n) == (1, 1)
+
+
+def test_a_rewound_and_a_reinitialized_run_are_two(tmp_path: Path) -> None:
+    assert group_of(tmp_path, make_run(), make_run(start="reinit")).num_runs == 2
+
+
+def test_two_different_runs_of_one_experiment_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ReportError, match=r"two different runs claim to be l1-r0\.50-n1-reinit of seed 7 .*by itself"):
+        report_of(tmp_path, make_run(seed=7, best=0.5, start="reinit"), make_run(seed=7, best=0.75, start="reinit"))
+
+
+def damage(folder: Path, how: str) -> None:
+    path = folder / RUN_JSON
+    if how == "truncated":
+        path.write_bytes(path.read_bytes()[:-9])
+    elif how == "altered":
+        path.write_text(path.read_text().replace("0.75", "0.95"))
+    elif how == "newer":
+        document = json.loads(path.read_text())
+        del document["digest"]
+        path.write_bytes(seal({**document, "schema": 99}))
+    elif how == "history altered":
+        (folder / "history.csv").write_text((folder / "history.csv").read_text().replace("0.75", "0.95"))
+    elif how == "history missing":
+        (folder / "history.csv").unlink()
+
+
+@pytest.mark.parametrize("how", ["truncated", "altered", "newer", "history altered", "history missing"])
+def test_damaged_runs_are_left_out_and_listed(tmp_path: Path, how: str) -> None:
+    save_run(make_run(seed=1, best=0.5), tmp_path / "good")
+    bad = save_run(make_run(seed=2, best=0.75), tmp_path / "bad")
+    damage(bad, how)
+    report = make_report([tmp_path], PARAMS)
+    assert cell_of(report.groups[0], L1).accuracy.mean == 0.5
+    ((folder, reason),) = report.left_out
+    assert folder == bad
+    assert reason.startswith(f"{bad}/")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"start": "sideways"}, {"metrics": {}}, {"metrics": {"best_accuracy": "high"}}, {"ticket": {}}, {"train": {}}],
+)
+@pytest.mark.xfail(
+    strict=True,
+    raises=(KeyError, TypeError, ValueError),
+    reason="what run.json holds is not checked below its keys: a traceback, exit code 1",
+)
+def test_a_misshapen_run_is_left_out_and_listed(tmp_path: Path, change: Json) -> None:
+    save_run(make_run(seed=1), tmp_path / "good")
+    bad = save_run(make_run(seed=2), tmp_path / "bad")
+    document = json.loads((bad / RUN_JSON).read_text())
+    del document["digest"]
+    (bad / RUN_JSON).write_bytes(seal(document | change))
+    report = make_report([tmp_path], PARAMS)
+    assert [folder for folder, _ in report.left_out] == [bad]
+
+
+def test_no_run_at_all(tmp_path: Path) -> None:
+    with pytest.raises(ReportError, match="no run that can be read; make some: lthctl retrain"):
+        make_report([tmp_path], PARAMS)
+
+
+def test_no_run_that_can_be_read_says_why(tmp_path: Path) -> None:
+    damage(save_run(make_run(), tmp_path / "bad"), "history missing")
+    with pytest.raises(ReportError, match=r"(?s)no run that can be read.*\n  .*bad/history\.csv: is missing"):
+        make_report([tmp_path], PARAMS)
+
+
+def test_a_path_that_does_not_exist(tmp_path: Path) -> None:
+    save_run(make_run(), tmp_path / "good")
+    with pytest.raises(ReportError, match=r"nowhere: does not exist; .*lthctl retrain"):
+        make_report([tmp_path / "good", tmp_path / "nowhere"], PARAMS)
+
+
+# --- test images
+
+
+def test_test_accuracy_is_read_at_the_early_stop_step_and_chooses_nothing(tmp_path: Path) -> None:
+    """The loss is lowest at step 20, the validation accuracy highest at 30; the test accuracy is highest at 10."""
+    data = {**DATA, "test": 32}
+    validation = [(10, 1.0, 0.75, 0.25), (20, 1.0, 0.25, 0.5), (30, 1.0, 0.5, 0.75)]
+    tests = [(0.125, 1.0), (2.0, 0.625), (1.0, 0.875)]
+    history = tuple(Row(*row, *test) for row, test in zip(validation, tests, strict=True))
+    group = group_of(tmp_path / "a", make_run(data=data, history=history))
+    cell = cell_of(group, L1)
+    assert "32 test images" in group.title
+    assert cell.test_accuracy is not None and cell.test_accuracy.mean == 0.625
+    assert (cell.accuracy.mean, cell.early_stop_step.mean, cell.early_stop_accuracy.mean) == (0.75, 20, 0.5)
+
+    swapped = tuple(Row(*row, *test) for row, test in zip(validation, reversed(tests), strict=True))
+    other = cell_of(group_of(tmp_path / "b", make_run(data=data, history=swapped)), L1)
+    assert (other.accuracy, other.early_stop_step, other.early_stop_accuracy) == (
+        cell.accuracy,
+        cell.early_stop_step,
+        cell.early_stop_accuracy,
+    )
+
+
+# --- files
+
+
+def tiny_report(folder: Path) -> Report:
+    """Two seeds of dense, rewound and reinitialized tickets, one of random pruning; all figures are exact."""
+    runs = replicates(DENSE_TICKET, [0.5, 0.5], stops=[30, 30])
+    runs += replicates(L1_TICKET, [0.75, 0.75], stops=[20, 20], by_round=(0.4375,))
+    runs += replicates(L1_TICKET, [0.25, 0.25], stops=[10, 10], by_round=(0.4375,), start="reinit")
+    return report_of(folder, *runs, make_run(RANDOM_TICKET, 1, 0.375, by_round=(0.4375,)))
+
+
+SUMMARY_CSV = """\
+group,start,method,rounds,ratio,sparsity,n,accuracy,accuracy_low,accuracy_high,difference,difference_low,\
+difference_high,early_stop_step,early_stop_step_low,early_stop_step_high,early_stop_accuracy,\
+early_stop_accuracy_low,early_stop_accuracy_high,test_accuracy,test_accuracy_low,test_accuracy_high,verdict,\
+seeds_to_decide
+1,rewind,dense,0,0.0,0.0,2,0.5,0.5,0.5,,,,30.0,30.0,30.0,0.375,0.375,0.375,,,,,
+1,rewind,l1,1,0.5,0.4375,2,0.75,0.75,0.75,0.25,0.25,0.25,20.0,20.0,20.0,0.75,0.75,0.75,,,,better,
+1,reinit,l1,1,0.5,0.4375,2,0.25,0.25,0.25,-0.25,-0.25,-0.25,10.0,10.0,10.0,0.0,0.0,0.0,,,,worse,
+1,rewind,random,1,0.5,0.4375,1,0.375,,,-0.125,,,20.0,,,0.375,,,,,,undecided,
+"""
+
+RUNS_CSV = """\
+group,name,start,method,rounds,ratio,seed,sparsity,best_accuracy,best_step,early_stop_accuracy,early_stop_step,final_accuracy,early_stop_test_accuracy
+1,dense-s1,rewind,dense,0,0.0,1,0.0,0.5,20,0.375,30,0.375,
+1,dense-s2,rewind,dense,0,0.0,2,0.0,0.5,20,0.375,30,0.375,
+1,l1-r0.50-n1-s1,rewind,l1,1,0.5,1,0.4375,0.75,20,0.75,20,0.625,
+1,l1-r0.50-n1-s2,rewind,l1,1,0.5,2,0.4375,0.75,20,0.75,20,0.625,
+1,l1-r0.50-n1-s1,reinit,l1,1,0.5,1,0.4375,0.25,20,0.0,10,0.125,
+1,l1-r0.50-n1-s2,reinit,l1,1,0.5,2,0.4375,0.25,20,0.0,10,0.125,
+1,random-r0.50-n1-s1,rewind,random,1,0.5,1,0.4375,0.375,20,0.375,20,0.25,
+"""
+
+METRICS_JSON = """\
+{
+  "dense-rewind": 50.0,
+  "l1-r0.50-n1-reinit": 25.0,
+  "l1-r0.50-n1-rewind": 75.0,
+  "random-r0.50-n1-rewind": 37.5,
+  "runs": 7,
+  "winning": 1
+}
+"""
+
+
+def test_files_of_a_tiny_report(tmp_path: Path) -> None:
+    files = {name: content.decode() for name, content in report_files(tiny_report(tmp_path)).items()}
+    assert files == {"summary.csv": SUMMARY_CSV, "runs.csv": RUNS_CSV, "metrics.json": METRICS_JSON}
+
+
+def test_summary_reads_back_exactly(tmp_path: Path) -> None:
+    runs = replicates(DENSE_TICKET, [0.9, 0.91, 0.93]) + replicates(L1_TICKET, [0.91, 0.93, 0.92])
+    report = report_of(tmp_path, *runs)
+    dense, pruned = csv.DictReader(io.StringIO(report_files(report)["summary.csv"].decode()))
+    difference = cell_of(report.groups[0], L1).difference
+    assert difference is not None
+    assert [float(pruned[name]) for name in ("difference", "difference_low", "difference_high")] == [
+        difference.mean,
+        difference.low,
+        difference.high,
+    ]
+    assert dense["difference"] == dense["verdict"] == ""
+
+
+def test_metrics_are_of_the_largest_group(tmp_path: Path) -> None:
+    small = [make_run(DENSE_TICKET, best=0.25, train={**TRAIN, "steps": 60})]
+    report = report_of(tmp_path, *small, *replicates(DENSE_TICKET, [0.5, 0.75]))
+    assert json.loads(report_files(report)["metrics.json"]) == {"dense-rewind": 62.5, "runs": 2, "winning": 0}
+    assert [row["group"] for row in csv.DictReader(io.StringIO(report_files(report)["runs.csv"].decode()))] == list(
+        "112"
+    )
+
+
+def some_runs() -> list[Run]:
+    runs = replicates(DENSE_TICKET, [0.90, 0.91, 0.93]) + replicates(L1_TICKET, [0.91, 0.92, 0.95])
+    runs += [make_run(seed=seed, best=0.8, found={**TRAIN, "steps": 15}) for seed in (1, 2, 3)]
+    return runs + replicates(RANDOM_TICKET, [0.5, 0.6, 0.8], train={**TRAIN, "steps": 60})
+
+
+def test_bytes_are_the_same_twice_and_for_any_names_of_the_folders(tmp_path: Path) -> None:
+    runs = some_runs()
+    first = report_files(report_of(tmp_path / "first", *runs))
+    assert report_files(make_report([tmp_path / "first"], PARAMS)) == first
+    assert report_files(report_of(tmp_path / "second", *reversed(runs))) == first
+    each = sorted((tmp_path / "first" / "runs").iterdir(), reverse=True)
+    assert report_files(make_report(each, PARAMS)) == first
+
+
+@pytest.mark.xfail(
+    strict=True, reason="groups of one title are told apart by ' *' in the order of their folders' names"
+)
+def test_groups_of_one_title_do_not_depend_on_the_names_of_the_folders(tmp_path: Path) -> None:
+    runs = [make_run(best=0.5), make_run(best=0.75, model={**MODEL, "init": "glorot"})]
+    first, second = report_of(tmp_path / "a", *runs), report_of(tmp_path / "b", *reversed(runs))
+    assert report_files(first) == report_files(second)
+
+
+def test_a_hostile_name_stays_text(tmp_path: Path) -> None:
+    report = report_of(tmp_path, make_run(DENSE_TICKET), make_run(('<script>[bold]",', 0.5, 1)))
+    files = report_files(report)
+    rows = list(csv.DictReader(io.StringIO(files["summary.csv"].decode())))
+    assert [row["method"] for row in rows] == ["dense", '<script>[bold]",']
+    (_, row) = csv.DictReader(io.StringIO(files["runs.csv"].decode()))
+    assert row["name"] == '<script>[bold]",-r0.50-n1-s1'
+    assert json.loads(files["metrics.json"])['<script>[bold]",-r0.50-n1-rewind'] == 75
+
+
+# --- what was asked for
+
+
+def test_desired_by_round() -> None:
+    assert desired_by_round(DENSE) == []
+    assert desired_by_round(CellKey("rewind", "l1", 1, 0.8)) == [0.8]
+    assert desired_by_round(CellKey("reinit", "random", 2, 0.75)) == pytest.approx(
+        [0.5, 0.75]
+    )  # half of the rest, twice

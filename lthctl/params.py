@@ -43,16 +43,22 @@ Sizes = Annotated[tuple[Count, ...], BeforeValidator(_as_tuple), Field(min_lengt
 
 
 class Section(BaseModel):
+    """Frozen; unknown keys are errors."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
 
 
 class DataParams(Section):
+    """What is trained and validated on."""
+
     holdout: Annotated[int, Field(ge=0)] = 0
     """Training images held out, at random by seed, for validation; the test images are then a test set. With 0 all
     training images are trained on and the test images are the validation set, as in the video protocol."""
 
 
 class ModelParams(Section):
+    """The MLP."""
+
     layers: Sizes = (784, 300, 100, 10)
     """Sizes of the MLP's layers: inputs, hidden layers, classes."""
 
@@ -62,6 +68,8 @@ class ModelParams(Section):
 
 
 class TrainParams(Section):
+    """How a network is trained. Immutable; unknown names and values out of range are refused."""
+
     steps: Count = 15_000
     """Optimizer updates of a retraining; a ticket of n rounds gets steps // n of them before each of its prunings."""
 
@@ -95,6 +103,8 @@ class TrainParams(Section):
 
 
 class PruneParams(Section):
+    """Which tickets are asked for: the product of the lists."""
+
     method: Methods = ("l1",)
     """How weights are scored: `l1`, by magnitude; `random`, by chance."""
 
@@ -112,11 +122,15 @@ class PruneParams(Section):
 
 
 class RetrainParams(Section):
+    """What retraining keeps."""
+
     keep_weights: bool = True
     """Whether runs keep their final weights (1 MB each for 784-300-100-10)."""
 
 
 class ReportParams(Section):
+    """How runs are judged."""
+
     margin: Annotated[float, Field(gt=0, lt=1)] = 0.002
     """Accuracy that "as good as dense" may cost, as a fraction: 0.002 is 0.2 points. Fix it before you look."""
 
@@ -185,7 +199,11 @@ def load_params(path: Path) -> Params:
     except (YAMLError, ValueError, RecursionError) as error:
         raise ParamsError(f"{path}: is not valid YAML ({error})") from None
     try:
-        return Params.model_validate({} if values is None else values)
+        if values is None:
+            values = {}
+        if isinstance(values, dict):  # a section with nothing in it is all defaults
+            values = {key: {} if key in SECTIONS and value is None else value for key, value in values.items()}
+        return Params.model_validate(values)
     except ValidationError as error:
         lines = []
         for fault in error.errors():
@@ -203,7 +221,7 @@ def _places(node: Any, keys: tuple[object, ...] = ()) -> dict[tuple[object, ...]
     found: dict[tuple[object, ...], tuple[int, int]] = {}
     children: list[tuple[object, Any, Any]] = []
     if isinstance(node, MappingNode):
-        children = [(key.value, key, value) for key, value in node.value]
+        children = [(key.value, key, value) for key, value in node.value if isinstance(key.value, str)]
     elif isinstance(node, SequenceNode):
         children = [(index, item, item) for index, item in enumerate(node.value)]
     for key, mark, child in children:
@@ -220,6 +238,11 @@ def _explain(fault: ErrorDetails) -> str:
         close = difflib.get_close_matches(str(keys[-1]), known, n=1)
         hint = f"did you mean {close[0]!r}? " if close else ""
         return f"is not a parameter; {hint}known here: {', '.join(known)}"
+    if fault["type"] == "model_type":
+        known = _keys_of(fault["loc"][0]) if fault["loc"] else list(SECTIONS)
+        return f"is {fault['input']!r}, expected keys with values; known here: {', '.join(known)}"
+    if fault["type"] == "too_short":
+        return f"has {fault['ctx']['actual_length']} values, expected at least {fault['ctx']['min_length']}"
     expected = fault["msg"].removeprefix("Input should be ").removeprefix("Input should have ")
     return f"is {fault['input']!r}, expected {expected}"
 

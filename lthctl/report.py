@@ -4,6 +4,7 @@ One computation serves the terminal, the files and the figures.
 """
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from lthctl.errors import LthctlError, ReportError
-from lthctl.files import Json, canonical_json, csv_bytes, find_folders
+from lthctl.files import Json, canonical_json, csv_bytes, find_folders, sha256
 from lthctl.params import ReportParams
 from lthctl.pruning import rate_per_round
 from lthctl.statistics import Interval, Verdict, holm, interval, judge, p_above, p_nonzero, seeds_to_decide
@@ -52,6 +53,9 @@ class CellKey(NamedTuple):
 
 
 DENSE = CellKey("rewind", "dense", 0, 0.0)
+
+VALUE_ROUNDING, DIFFERENCE_ROUNDING = 1 / math.sqrt(12), 1 / math.sqrt(6)
+"""Standard deviations that rounding to steps of 1 gives to a value, and to the difference of two."""
 
 
 @dataclass(frozen=True)
@@ -174,7 +178,7 @@ class Group:
         )
 
     def _paired(self, cell: Cell, other: Cell | None, metric: str) -> Interval | None:
-        return _paired(cell.runs, other.runs if other else {}, metric, self.params.confidence)
+        return _paired(cell.runs, other.runs if other else {}, metric, self.params)
 
 
 @dataclass(frozen=True)
@@ -228,35 +232,36 @@ def _by_protocol(runs: Sequence[Run]) -> dict[str, list[Run]]:
         }
         bases.setdefault(json.dumps(shared, sort_keys=True), []).append(run)
     groups: dict[str, list[Run]] = {}
-    for members in bases.values():
-        trained: dict[str, Json] = {
-            json.dumps(run.ticket["train"], sort_keys=True): run.ticket["train"]
-            for run in members
-            if run.ticket["train"]
-        }
-        for found in trained.values() or [{}]:
+    for shared_by, members in sorted(bases.items()):
+        trained = {canonical_json(run.ticket["train"]): run.ticket["train"] for run in members if run.ticket["train"]}
+        for key, found in sorted(trained.items()) or [(b"", {})]:
             group = [run for run in members if run.ticket["train"] in ({}, found)]
             title = _title(group[0], found)
-            while title in groups:
-                title += " *"
+            if title in groups:  # they differ in something that the title has no words for
+                title += f" [{sha256(shared_by.encode() + key)[:8]}]"
             groups[title] = group
     return groups
 
 
 def _title(run: Run, found: Json) -> str:
-    train, model = run.train, run.model
-    what = "-".join(map(str, model["layers"])) if model.get("kind") == "mlp" else str(model.get("name"))
-    optimizer = f"{train['optimizer']} {train['lr']:g}"
-    for key in ("momentum", "weight_decay"):
-        optimizer += f", {key.replace('_', ' ')} {train[key]:g}" * bool(train[key])
-    tests = f", {run.data['test']:,} test" if run.data["test"] else ""
-    images = f"{run.data['train']:,} train, {run.data['validation']:,} validation{tests} images"
-    biases = "weights and biases pruned" if run.ticket["biases"] else "weights pruned"
-    pruned_at = f", pruned after {found['steps']:,} steps in all" if found and found["steps"] != train["steps"] else ""
-    return (
-        f"{run.data['name']} ({images}), {what}, {optimizer}, batch {train['batch_size']}, {train['steps']:,} steps, "
-        f"evaluated every {train['evaluate_every']:,}, {biases}{pruned_at}, engine {train['engine']}"
-    )
+    train, model, data = run.train, run.model, run.data
+    tests = f", {data['test']:,} test" if data["test"] else ""
+    parts = [f"{data['name']} ({data['train']:,} train, {data['validation']:,} validation{tests} images)"]
+    sizes = "-".join(map(str, model["layers"])) if model.get("kind") == "mlp" else ""
+    parts.append(f"{sizes} {model['init']}" if sizes else str(model.get("name")))
+    parts.append(f"{train['optimizer']} {train['lr']:g}")
+    parts += [f"{key.replace('_', ' ')} {train[key]:g}" for key in ("momentum", "weight_decay") if train[key]]
+    parts += [
+        f"batch {train['batch_size']}",
+        f"{train['steps']:,} steps",
+        f"evaluated every {train['evaluate_every']:,}",
+    ]
+    parts.append("weights and biases pruned" if run.ticket["biases"] else "weights pruned")
+    if found and found["steps"] != train["steps"]:
+        parts.append(f"pruned after {found['steps']:,} steps in all")
+    threads = f", {train['threads']} threads" if train["threads"] > 1 else ""
+    parts.append(f"engine {train['engine']} on {train['device']}{threads}")
+    return ", ".join(parts)
 
 
 def _group(title: str, runs: Sequence[Run], params: ReportParams) -> Group:
@@ -271,9 +276,7 @@ def _group(title: str, runs: Sequence[Run], params: ReportParams) -> Group:
         members[key][seed] = run
     keys = sorted(members, key=CellKey.order)
     dense = members.get(DENSE, {})
-    differences = {
-        key: _paired(members[key], dense, "best_accuracy", params.confidence) for key in keys if key.method != "dense"
-    }
+    differences = {key: _paired(members[key], dense, "best_accuracy", params) for key in keys if key.method != "dense"}
     judged = {key: difference for key, difference in differences.items() if difference is not None}
     verdicts = dict(
         zip(judged, judge(list(judged.values()), margin=params.margin, confidence=params.confidence), strict=True)
@@ -283,13 +286,13 @@ def _group(title: str, runs: Sequence[Run], params: ReportParams) -> Group:
         replicates = dict(sorted(members[key].items()))
 
         def over_seeds(metric: str) -> Interval:
-            return interval([run.metrics[metric] for run in replicates.values()], params.confidence)
+            return _over_seeds(list(replicates.values()), metric, params)
 
         undecided = verdicts.get(key) == "undecided"
         return Cell(
             key=key,
             runs=replicates,
-            sparsity=interval([run.ticket["sparsity"] for run in replicates.values()], params.confidence).mean,
+            sparsity=sum(run.ticket["sparsity"] for run in replicates.values()) / len(replicates),
             accuracy=over_seeds("best_accuracy"),
             difference=differences.get(key),
             verdict=verdicts.get(key),
@@ -308,12 +311,26 @@ def _group(title: str, runs: Sequence[Run], params: ReportParams) -> Group:
     return Group(title, params, tuple(cell(key) for key in keys))
 
 
-def _paired(runs: dict[int, Run], others: dict[int, Run], metric: str, confidence: float) -> Interval | None:
+def _paired(runs: dict[int, Run], others: dict[int, Run], metric: str, params: ReportParams) -> Interval | None:
     """Difference of a metric over the seeds that both have; None where they have none in common."""
     seeds = sorted(runs.keys() & others.keys())
     if not seeds:
         return None
-    return interval([runs[seed].metrics[metric] - others[seed].metrics[metric] for seed in seeds], confidence)
+    differences = [runs[seed].metrics[metric] - others[seed].metrics[metric] for seed in seeds]
+    least = DIFFERENCE_ROUNDING * _resolution(runs[seeds[0]], metric)
+    return interval(differences, params.confidence, least_deviation=least)
+
+
+def _over_seeds(runs: Sequence[Run], metric: str, params: ReportParams) -> Interval:
+    least = VALUE_ROUNDING * _resolution(runs[0], metric)
+    return interval([run.metrics[metric] for run in runs], params.confidence, least_deviation=least)
+
+
+def _resolution(run: Run, metric: str) -> float:
+    """The steps in which a metric comes: evaluations for steps, images for accuracies."""
+    if metric.endswith("step"):
+        return float(run.train["evaluate_every"])
+    return 1 / float(run.data["test" if "test" in metric else "validation"])
 
 
 def _negate(value: Interval) -> Interval:
@@ -371,6 +388,7 @@ def summary_rows(report: Report) -> list[Json]:
                     f"{name}_low": value and value.low,
                     f"{name}_high": value and value.high,
                 }
+            row["difference_n"] = cell.difference and cell.difference.n
             rows.append(row | {"verdict": cell.verdict, "seeds_to_decide": cell.seeds_to_decide})
     return rows
 

@@ -28,7 +28,7 @@ class Stream:
 
     def __init__(self, seed: int, name: StreamName, *key: int) -> None:
         label = hashlib.sha256(name.encode()).digest()[:8]
-        entropy = (seed, int.from_bytes(label, "little"), *key)
+        entropy = (seed, int.from_bytes(label, "little"), len(key), *key)
         self._bits = np.random.PCG64(np.random.SeedSequence(entropy))
 
     def words(self, count: int) -> NDArray[np.uint64]:

@@ -25,7 +25,8 @@ class Interval:
       n: number of values.
       mean: their mean.
       low, high: the interval's ends; None for a single value, which says nothing about spread.
-      deviation: standard deviation of the values (n - 1); None for a single value.
+      deviation: standard deviation of the values (n - 1), or the least that it may be taken for; None for a single
+        value.
     """
 
     n: int
@@ -35,12 +36,20 @@ class Interval:
     deviation: float | None
 
 
-def interval(values: Sequence[float], confidence: float) -> Interval:
-    """Mean and t interval of some values, of which there is at least one."""
+def interval(values: Sequence[float], confidence: float, *, least_deviation: float = 0.0) -> Interval:
+    """Mean and t interval of some values, of which there is at least one.
+
+    Args:
+      values: the replicates.
+      confidence: of the interval, in (0, 1).
+      least_deviation: what the deviation is taken for where it is found to be less. Values that come in steps, as
+        accuracies do in steps of an image, agree by chance, and with a deviation of 0 two of them would decide
+        anything.
+    """
     n, mean = len(values), float(np.mean(values))
     if n == 1:
         return Interval(1, mean, None, None, None)
-    deviation = float(np.std(values, ddof=1))
+    deviation = max(float(np.std(values, ddof=1)), least_deviation)
     half = _t_quantile(n - 1, (1 + confidence) / 2) * deviation / math.sqrt(n)
     return Interval(n, mean, mean - half, mean + half, deviation)
 
@@ -75,7 +84,7 @@ def judge(differences: Sequence[Interval], *, margin: float, confidence: float) 
     """What paired differences, such as ticket minus dense, show; adjusted by Holm for being several.
 
     "better": above 0. "as good": above `-margin` (one-sided non-inferiority). "worse": below 0 and not as good.
-    Otherwise "undecided", which is a result too.
+    Otherwise "undecided", which is a result too. The two questions, moved and kept up, are each adjusted by themselves.
 
     Args:
       differences: one per cell of a grid.

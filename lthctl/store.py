@@ -27,7 +27,8 @@ class Store:
 
     def __iter__(self) -> Iterator[str]:
         """The digests of all trainings, sorted."""
-        return iter(sorted(path.parent.name for path in self._root.glob(f"[0-9a-f][0-9a-f]/*/{TRAINING_JSON}")))
+        places = (path.parent for path in self._root.glob(f"[0-9a-f][0-9a-f]/*/{TRAINING_JSON}"))
+        return iter(sorted(place.name for place in places if not place.name.startswith(".")))
 
     def get(self, training: Training) -> Result | None:
         """The result of a training, or None if it is not here or is damaged."""
@@ -60,7 +61,10 @@ class Store:
             "training": training.digest,
             "files": {name: sha256(content) for name, content in files.items()},
         }
-        write_folder(self._place(training.digest), files | {TRAINING_JSON: seal(document)}, replace=True)
+        place = self._place(training.digest)
+        if place.is_file() or place.is_symlink():  # not ours, and nothing else has business here
+            place.unlink()
+        write_folder(place, files | {TRAINING_JSON: seal(document)}, replace=True)
 
     def _place(self, digest: str) -> Path:
         return self._root / digest[:2] / digest

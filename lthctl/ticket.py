@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -29,7 +29,8 @@ from lthctl.files import (
     write_folder,
 )
 from lthctl.mask import Array, Bools, Mask, Weights
-from lthctl.training import Row
+from lthctl.params import TrainParams
+from lthctl.training import Row, metrics_of
 
 SCHEMA = 1
 TICKET_JSON, MASK_FILE, INIT_FILE = "ticket.json", "mask.safetensors", "init.safetensors"
@@ -234,11 +235,14 @@ def load_run(folder: Path | str, *, with_weights: bool = True) -> Run:
             weights, _ = read_tensors(
                 folder / WEIGHTS_FILE, RunError, digest=document["files"][WEIGHTS_FILE], limit=TENSORS_LIMIT
             )
+        _check_run(document)
         history = read_file(folder / HISTORY_FILE, RunError, limit=HISTORY_LIMIT)
         if sha256(history) != document["files"][HISTORY_FILE]:
             raise RunError(
                 f"{folder / HISTORY_FILE}: does not match the digest in {RUN_JSON}; it is altered: retrain it"
             )
+        if document["metrics"] != metrics_of(history_from(history)):
+            raise RunError(f"{folder / RUN_JSON}: its metrics are not those of {HISTORY_FILE}; make the run again")
         return Run(
             **{
                 key: document[key]
@@ -286,7 +290,10 @@ def history_bytes(history: tuple[Row, ...]) -> bytes:
 
 def history_from(content: bytes) -> tuple[Row, ...]:
     """What `history_bytes` wrote."""
-    header, *rows = csv.reader(io.StringIO(content.decode()))
+    try:
+        header, *rows = csv.reader(io.StringIO(content.decode()))
+    except csv.Error as error:
+        raise ValueError(f"a history is no CSV: {error}") from error
     if tuple(header) != Row._fields[: len(header)] or any(len(row) != len(header) for row in rows):
         raise ValueError(f"a history has columns {header}, expected the first of {Row._fields}")
     return tuple(Row(int(row[0]), *map(float, row[1:])) for row in rows)
@@ -312,6 +319,27 @@ def _ticket_from(folder: Path, document: Json) -> Ticket:
             f"{folder}: {MASK_FILE} prunes {mask.sparsity:.4f}, {TICKET_JSON} says {ticket.sparsity[-1]['actual']:.4f}"
         )
     return ticket
+
+
+def _check_run(document: Json) -> None:
+    """Raise ValueError, TypeError or KeyError where a run's document does not hold what others compute with."""
+    ticket, data, train = document["ticket"], document["data"], document["train"]
+    if document["start"] not in get_args(Start):
+        raise ValueError(f"start is {document['start']!r}, expected one of {', '.join(get_args(Start))}")
+    of_ticket = {"name": str, "digest": str, "method": str, "rounds": int, "seed": int, "biases": bool, "train": dict}
+    of_data = {"name": str, "source": str, "train": int, "validation": int, "test": int}
+    for part, wanted in ((ticket, of_ticket), (data, of_data)):
+        for key, kind in wanted.items():
+            if type(part[key]) is not kind:
+                raise TypeError(f"{key} is {part[key]!r}, expected {kind.__name__}")
+    reached = ticket["sparsity_by_round"]
+    if not all(0 <= value < 1 for value in (ticket["ratio"], ticket["sparsity"], *reached)):
+        raise ValueError("a ratio or sparsity is not in [0, 1)")
+    if ticket["rounds"] != len(reached):
+        raise ValueError(f"sparsity_by_round has {len(reached)} values for {ticket['rounds']} rounds")
+    TrainParams.model_validate(ticket["train"])
+    if TrainParams.model_validate(train).model_dump(mode="json") != train:
+        raise ValueError(f"train has keys {sorted(train)}, expected {sorted(TrainParams.model_fields)}")
 
 
 def _unpack(path: Path, packed: Mapping[str, Array], shapes: dict[str, Any]) -> dict[str, Bools]:

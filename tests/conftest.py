@@ -15,7 +15,9 @@ from lthctl.training import Training
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--write-golden", action="store_true", help="write golden files anew instead of comparing with them")
+    parser.addoption(
+        "--write-golden", action="store_true", help="write golden files anew instead of comparing with them"
+    )
 
 
 NUM_TRAIN, NUM_TEST = 600, 203  # 203: the last batch of an evaluation is a partial one

@@ -142,14 +142,12 @@ def test_no_run_ends_below_the_curves_panel(tmp_path: Path) -> None:
     assert panel.get_ylim()[0] < 37.5
 
 
-@pytest.mark.xfail(strict=True, raises=UserWarning, reason="an empty legend: matplotlib warns on stderr")
 @pytest.mark.parametrize("experiment", [L1_TICKET, DENSE_TICKET])
 def test_reinitialized_runs_alone_can_be_drawn(tmp_path: Path, experiment: tuple[str, float, int]) -> None:
     """As in `lthctl report tickets/pipeline/reinit`."""
     figures._curves(group_of(tmp_path, make_run(experiment, start="reinit")))
 
 
-@pytest.mark.xfail(strict=True, reason="ticks are rounded to 0.1 %: a ticket of 0.03 % gets its tick at 0, so none")
 def test_a_very_sparse_ticket_can_be_drawn(tmp_path: Path) -> None:
     runs = [make_run(DENSE_TICKET), make_run(("l1", 0.9997, 1))]
     (panel,) = figures._accuracy(group_of(tmp_path, *runs)).axes
@@ -162,7 +160,6 @@ def test_a_hostile_name_stays_text(tmp_path: Path) -> None:
     assert not [element for element in root.iter() if "script" in str(element.tag).lower()]
 
 
-@pytest.mark.xfail(strict=True, reason="matplotlib reads $...$ as mathematics, and leaves labels with a leading _ out")
 @pytest.mark.parametrize("method", ["$\\frac$", "_hidden"])
 def test_a_name_that_means_something_to_matplotlib_stays_text(tmp_path: Path, method: str) -> None:
     figure = figures._accuracy(group_of(tmp_path, make_run(DENSE_TICKET), make_run((method, 0.5, 1))))

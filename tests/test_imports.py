@@ -69,5 +69,5 @@ def test_help_needs_nothing_heavy() -> None:
 
 
 def test_public_names_are_listed_sorted_and_there() -> None:
-    assert lthctl.__all__ == sorted(lthctl.__all__)
+    assert sorted(lthctl.__all__) == sorted(lthctl._HOME)
     assert all(getattr(lthctl, name).__doc__ for name in lthctl.__all__)

@@ -146,7 +146,7 @@ def test_4_surviving_weights_all_receive_updates(
     for sign in (before > 0, before < 0):
         chosen = ticket.mask["layers.0.weight"] & lit & sign & units_that_fire[:, None]
         assert chosen.sum() > 100
-        assert moved[chosen].mean() > 0.95
+        assert moved[chosen].mean() > 0.9  # the rest belongs to pixels that are black whenever the unit fires
 
 
 def test_5_rewind_train_rewind_gives_the_original_bits(

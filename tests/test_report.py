@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from lthctl.training import Row, metrics_of
 
 TRAIN = TrainParams(steps=30, evaluate_every=10, engine="torch", device="cpu").model_dump(mode="json")
 MODEL: Json = {"kind": "mlp", "layers": [4, 3, 2], "init": "uniform"}
-DATA: Json = {"name": "digits", "digest": "1a", "source": "1b", "train": 600, "validation": 64, "test": 0}
+DATA: Json = {"name": "digits", "digest": "1a", "source": "1b", "train": 600, "validation": 1_000_000, "test": 0}
 PARAMS = ReportParams()  # a margin of .002 and a confidence of 95 %
 
 L1 = CellKey("rewind", "l1", 1, 0.5)
@@ -197,9 +198,6 @@ def test_differences_are_paired_by_the_seeds_in_common(tmp_path: Path) -> None:
     assert cell.difference.deviation == pytest.approx(0.0625 * 2**0.5)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a difference is of fewer seeds than its cell, and its n is nowhere in summary.csv"
-)
 def test_the_summary_gives_the_n_of_a_difference(tmp_path: Path) -> None:
     runs = replicates(DENSE_TICKET, [0.5, 0.625]) + replicates(L1_TICKET, [0.75, 0.75, 0.875])
     _, row = csv.DictReader(io.StringIO(report_files(report_of(tmp_path, *runs))["summary.csv"].decode()))
@@ -402,7 +400,7 @@ def test_claims_are_adjusted_over_the_cells(tmp_path: Path) -> None:
         ({"train": {**TRAIN, "evaluate_every": 15}}, "evaluated every 15"),
         ({"model": {**MODEL, "layers": [4, 5, 2]}}, "4-5-2"),
         ({"data": {**DATA, "name": "letters"}}, "letters"),
-        ({"data": {**DATA, "train": 500, "test": 100}}, "500 train, 64 validation, 100 test"),
+        ({"data": {**DATA, "train": 500, "test": 100}}, "500 train, 1,000,000 validation, 100 test"),
         ({"biases": False}, "weights pruned"),
         ({"found": {**TRAIN, "steps": 15}}, "pruned after 15 steps"),
     ],
@@ -451,7 +449,6 @@ def test_the_largest_group_is_first(tmp_path: Path) -> None:
         {"train": {**TRAIN, "device": "cuda"}},
     ],
 )
-@pytest.mark.xfail(strict=True, reason="init, threads and device are not in the title: two groups differ by ' *' alone")
 def test_titles_say_what_differs(tmp_path: Path, other: dict[str, object]) -> None:
     first, second = report_of(tmp_path, make_run(), make_run(**other)).groups
     assert not {first.title, second.title} & {f"{first.title} *", f"{second.title} *"}
@@ -508,11 +505,6 @@ def test_damaged_runs_are_left_out_and_listed(tmp_path: Path, how: str) -> None:
 @pytest.mark.parametrize(
     "change",
     [{"start": "sideways"}, {"metrics": {}}, {"metrics": {"best_accuracy": "high"}}, {"ticket": {}}, {"train": {}}],
-)
-@pytest.mark.xfail(
-    strict=True,
-    raises=(KeyError, TypeError, ValueError),
-    reason="what run.json holds is not checked below its keys: a traceback, exit code 1",
 )
 def test_a_misshapen_run_is_left_out_and_listed(tmp_path: Path, change: Json) -> None:
     save_run(make_run(seed=1), tmp_path / "good")
@@ -579,12 +571,12 @@ def tiny_report(folder: Path) -> Report:
 SUMMARY_CSV = """\
 group,start,method,rounds,ratio,sparsity,n,accuracy,accuracy_low,accuracy_high,difference,difference_low,\
 difference_high,early_stop_step,early_stop_step_low,early_stop_step_high,early_stop_accuracy,\
-early_stop_accuracy_low,early_stop_accuracy_high,test_accuracy,test_accuracy_low,test_accuracy_high,verdict,\
-seeds_to_decide
-1,rewind,dense,0,0.0,0.0,2,0.5,0.5,0.5,,,,30.0,30.0,30.0,0.375,0.375,0.375,,,,,
-1,rewind,l1,1,0.5,0.4375,2,0.75,0.75,0.75,0.25,0.25,0.25,20.0,20.0,20.0,0.75,0.75,0.75,,,,better,
-1,reinit,l1,1,0.5,0.4375,2,0.25,0.25,0.25,-0.25,-0.25,-0.25,10.0,10.0,10.0,0.0,0.0,0.0,,,,worse,
-1,rewind,random,1,0.5,0.4375,1,0.375,,,-0.125,,,20.0,,,0.375,,,,,,undecided,
+early_stop_accuracy_low,early_stop_accuracy_high,test_accuracy,test_accuracy_low,test_accuracy_high,\
+difference_n,verdict,seeds_to_decide
+1,rewind,dense,0,0,0,2,0.5,0.5,0.5,,,,30,4.064,55.94,0.375,0.375,0.375,,,,,,
+1,rewind,l1,1,0.5,0.4375,2,0.75,0.75,0.75,0.25,0.25,0.25,20,-5.936,45.94,0.75,0.75,0.75,,,,2,better,
+1,reinit,l1,1,0.5,0.4375,2,0.25,0.25,0.25,-0.25,-0.25,-0.25,10,-15.94,35.94,0,-2.594e-06,2.594e-06,,,,2,worse,
+1,rewind,random,1,0.5,0.4375,1,0.375,,,-0.125,,,20,,,0.375,,,,,,1,undecided,
 """
 
 RUNS_CSV = """\
@@ -605,13 +597,19 @@ METRICS_JSON = """\
   "l1-r0.50-n1-rewind": 75.0,
   "random-r0.50-n1-rewind": 37.5,
   "runs": 7,
-  "winning": 1
+  "winning": 0
 }
 """
 
 
+def rounded(text: str) -> str:
+    """Fractions to four digits."""
+    return re.sub(r"-?\d+\.\d+(e-?\d+)?", lambda number: f"{float(number[0]):.4g}", text)
+
+
 def test_files_of_a_tiny_report(tmp_path: Path) -> None:
     files = {name: content.decode() for name, content in report_files(tiny_report(tmp_path)).items()}
+    files["summary.csv"] = rounded(files["summary.csv"])
     assert files == {"summary.csv": SUMMARY_CSV, "runs.csv": RUNS_CSV, "metrics.json": METRICS_JSON}
 
 
@@ -653,9 +651,6 @@ def test_bytes_are_the_same_twice_and_for_any_names_of_the_folders(tmp_path: Pat
     assert report_files(make_report(each, PARAMS)) == first
 
 
-@pytest.mark.xfail(
-    strict=True, reason="groups of one title are told apart by ' *' in the order of their folders' names"
-)
 def test_groups_of_one_title_do_not_depend_on_the_names_of_the_folders(tmp_path: Path) -> None:
     runs = [make_run(best=0.5), make_run(best=0.75, model={**MODEL, "init": "glorot"})]
     first, second = report_of(tmp_path / "a", *runs), report_of(tmp_path / "b", *reversed(runs))

@@ -36,13 +36,13 @@ def test_first_word_of_seed_1(name: StreamName) -> None:
 def test_golden_numbers() -> None:
     assert Stream(1, "init").uniform((2,)).tolist() == [0.668242624867358, 0.9914107248695199]
     assert Stream(1, "shuffle").permutation(8).tolist() == [3, 0, 2, 5, 7, 1, 4, 6]
-    assert [int(word) for word in Stream(7, "order", 3).words(2)] == [8537363293722547189, 2011226581744903510]
+    assert [int(word) for word in Stream(7, "order", 3).words(2)] == [5673583682231056897, 7019060980269104646]
     np.testing.assert_allclose(Stream(1, "init").normal((3,)), [0.96861913, 2.89945048, -0.84546238], rtol=1e-7)
 
 
 def test_uniform_is_numpys_own_of_the_same_entropy() -> None:
     label = int.from_bytes(hashlib.sha256(b"prune").digest()[:8], "little")
-    generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence((5, label, 2))))
+    generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence((5, label, 1, 2))))
     assert np.array_equal(Stream(5, "prune", 2).uniform((4, 3)), generator.random((4, 3)))
 
 
@@ -73,7 +73,6 @@ def test_keys_from_0_differ() -> None:
     assert len(first) == 1000
 
 
-@pytest.mark.xfail(strict=True, reason="SeedSequence pads with zeros, so key 0 gives the numbers of no key")
 def test_key_0_is_not_no_key() -> None:
     assert Stream(1, "order", 0).words(4).tolist() != Stream(1, "order").words(4).tolist()
 

@@ -36,7 +36,7 @@ DataOption = Annotated[Path, typer.Option("--data", metavar="DIR", help="Folder 
 StepsOption = Annotated[
     int, typer.Option("--steps", help="Training steps; a ticket of n rounds gets steps/n before each pruning.")
 ]
-EngineOption = Annotated[str, typer.Option("--engine", help="auto or torch.")]
+EngineOption = Annotated[str, typer.Option("--engine", help="auto, sparse or torch.")]
 JobsOption = Annotated[
     int | None, typer.Option("--jobs", min=1, help="Trainings side by side.", show_default="the number of cores")
 ]

@@ -16,6 +16,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from lthctl.files import Json
+from lthctl.grid import Watcher
 from lthctl.report import Cell, Claim, Group, Report, State, desired_by_round
 from lthctl.statistics import Interval
 
@@ -311,9 +312,8 @@ class _Line:
     step: int = 0
 
 
-class TrainingProgress:
-    """Progress of many trainings: a bar over all steps with the time left, and what is running. A
-    `lthctl.grid.Watcher`.
+class TrainingProgress(Watcher):
+    """Progress of many trainings: a bar over all steps with the time left, and what is running.
 
     On a terminal it is one live display on stderr; elsewhere nothing is drawn.
 
@@ -351,6 +351,9 @@ class TrainingProgress:
 
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
+
+    def compiling(self) -> None:
+        self._progress.console.print("compiling the sparse engine's kernels, once: some ten seconds", style="dim")
 
     def training_started(self, key: str, label: str, num_steps: int) -> None:
         self._running[key] = _Line(label, num_steps)

@@ -1,19 +1,35 @@
 """Which engine runs a training, and running it."""
 
 import math
+import sys
+from pathlib import Path
 
 from lthctl.errors import ParamsError, TrainingError
+from lthctl.model import MLP, Model
 from lthctl.params import TrainParams
 from lthctl.training import OnStep, Result, Training
 
 
-def resolve(params: TrainParams) -> TrainParams:
-    """The same parameters with `engine` and `device` decided.
+def resolve(params: TrainParams, model: Model) -> TrainParams:
+    """The same parameters with `engine` and `device` decided: the sparse engine where it can, else torch.
 
     Raises:
-      ParamsError: torch does not know the device or does not have it here.
+      ParamsError: `sparse` was asked for and cannot do this, or torch does not have the device here.
     """
-    return params.model_copy(update={"engine": "torch", "device": _resolve_device(params.device)})
+    device = "cpu" if params.engine == "sparse" and params.device == "auto" else _resolve_device(params.device)
+    obstacles = []
+    if not isinstance(model, MLP):
+        obstacles.append("the model is no MLP")
+    if device != "cpu":
+        obstacles.append(f"the device is {device}")
+    if params.threads != 1:
+        obstacles.append(f"train.threads is {params.threads}")
+    if params.engine == "sparse" and obstacles:
+        raise ParamsError(
+            f"train.engine: is sparse, which trains MLPs on a cpu with one thread each; {', '.join(obstacles)}"
+        )
+    engine = "torch" if params.engine == "torch" or obstacles else "sparse"
+    return params.model_copy(update={"engine": engine, "device": device})
 
 
 def run(training: Training, on_step: OnStep = lambda _: None) -> Result:
@@ -26,20 +42,42 @@ def run(training: Training, on_step: OnStep = lambda _: None) -> Result:
     Raises:
       TrainingError: a loss is not finite.
     """
-    from lthctl import engine_torch
+    try:
+        if training.params.engine == "sparse":
+            from lthctl import engine_sparse
 
-    result = engine_torch.train(training, on_step)
-    for row in result.history:
-        if not all(math.isfinite(value) for value in row if value is not None):
-            raise TrainingError(
-                f"the loss is not finite at step {row.step} with train.lr {training.params.lr}; try a smaller one"
-            )
+            result = engine_sparse.train(training, on_step)
+        else:
+            from lthctl import engine_torch
+
+            result = engine_torch.train(training, on_step)
+        for row in result.history:
+            if not all(math.isfinite(value) for value in row if value is not None):
+                raise FloatingPointError(f"a loss is not finite at step {row.step}")
+    except FloatingPointError as error:
+        raise TrainingError(f"{error} with train.lr {training.params.lr}; try a smaller one") from error
     return result
 
 
+def needs_compiling(training: Training) -> bool:
+    """Whether the first steps would have to wait for a compiler."""
+    if training.params.engine != "sparse":
+        return False
+    from lthctl import engine_sparse
+
+    return not engine_sparse.is_compiled(training)
+
+
+def compile_for(training: Training) -> None:
+    """Let the compiler do what `needs_compiling` found out."""
+    from lthctl import engine_sparse
+
+    engine_sparse.compile_for(training)
+
+
 def _resolve_device(device: str) -> str:
-    if device == "cpu":
-        return device
+    if device == "cpu" or (device == "auto" and not _may_have_gpu()):
+        return "cpu"
     import torch
 
     if device == "auto":
@@ -52,3 +90,8 @@ def _resolve_device(device: str) -> str:
             f"train.device: is {device!r}, which torch cannot use here ({reason}); use auto or cpu"
         ) from None
     return device
+
+
+def _may_have_gpu() -> bool:
+    """Whether it is worth two seconds of importing torch to ask it."""
+    return sys.platform != "linux" or any(Path(node).exists() for node in ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg"))

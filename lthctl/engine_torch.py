@@ -5,6 +5,7 @@ before the optimizer sees them. A pruned weight starts at 0 in a fresh optimizer
 stay exactly 0 without being touched again.
 """
 
+import math
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -65,8 +66,11 @@ def _train(training: Training, device: torch.device, on_step: OnStep) -> Result:
             loss_sum += loss.detach()
             if step % STEPS_PER_REPORT == 0:
                 on_step(step)
+        mean = loss_sum.item() / count
+        if not math.isfinite(mean):
+            raise FloatingPointError(f"the training loss is {mean} at step {first + count}")
         scores = [value for split in evaluated for value in _evaluate(network, *split)]
-        history.append(Row(first + count, loss_sum.item() / count, *scores))
+        history.append(Row(first + count, mean, *scores))
         on_step(first + count)
     return Result(state_of(network), tuple(history))
 

@@ -10,9 +10,9 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from lthctl.engine import run
+from lthctl.engine import compile_for, needs_compiling, run
 from lthctl.errors import LthctlError, OutputError
 from lthctl.files import Json, check_writable, write_folder
 from lthctl.store import Store
@@ -52,18 +52,11 @@ class Outcome:
     num_from_store: int = 0
 
 
-class Watcher(Protocol):
-    """Told what happens, always from the main thread but for `stepped`."""
+class Watcher:
+    """Told what happens, always from the main thread but for `stepped`; this one looks away."""
 
-    def training_started(self, key: str, label: str, num_steps: int) -> None: ...
-    def stepped(self, key: str, step: int) -> None: ...
-    def training_ended(self, key: str) -> None: ...
-    def steps_spared(self, num_steps: int) -> None: ...
-    def job_ended(self, name: str) -> None: ...
-
-
-class Silent:
-    """A watcher that looks away."""
+    def compiling(self) -> None:
+        """The engine compiles its kernels before the first training, which takes some seconds."""
 
     def training_started(self, key: str, label: str, num_steps: int) -> None: ...
     def stepped(self, key: str, step: int) -> None: ...
@@ -124,7 +117,7 @@ def run_jobs(
         check_writable(parent)
     outcome = Outcome(present=[job.place for job in jobs if job.found])
     pool = ThreadPoolExecutor(num_side_by_side, thread_name_prefix="training")
-    grid = _Grid(deque(job for job in jobs if not job.found), store, pool, replace, watcher or Silent(), outcome)
+    grid = _Grid(deque(job for job in jobs if not job.found), store, pool, replace, watcher or Watcher(), outcome)
     try:
         grid.drive(num_side_by_side)
     except KeyboardInterrupt:
@@ -143,6 +136,7 @@ class _Grid:
     replace: bool
     watcher: Watcher
     outcome: Outcome
+    compiled: bool = False
     cancel: threading.Event = field(default_factory=threading.Event)
     running: dict[Future[Result], Training] = field(default_factory=dict)
     waiting: dict[str, list[_Active]] = field(
@@ -194,6 +188,12 @@ class _Grid:
                 raise Cancelled
             self.watcher.stepped(key, step)
 
+        if not self.compiled:
+            # Here and not in a thread, where Ctrl-C would have to wait for it, and two would compile the same.
+            if needs_compiling(training):
+                self.watcher.compiling()
+                compile_for(training)
+            self.compiled = True
         self.waiting[key] = [active]
         self.watcher.training_started(key, active.job.name, training.params.steps)
         self.running[self.pool.submit(run, training, on_step)] = training

@@ -65,7 +65,7 @@ def find_ticket(
     Example:
       >>> ticket = find_ticket(MLP(), MnistFolder(Path("data/mnist")).dataset(DataParams(), seed=1), ratio=0.8)
     """
-    resolved = resolve(train or TrainParams())
+    resolved = resolve(train or TrainParams(), model)
     request = ticket_request(
         model, dataset, method=method, ratio=ratio, rounds=rounds, seed=seed, biases=biases, train=resolved
     )
@@ -96,9 +96,8 @@ def retrain(
       TicketError: the ticket is of another model or dataset.
       TrainingError: the training diverged.
     """
-    return _drive(
-        retraining(ticket, dataset, start=start, train=resolve(train or TrainParams()), model=model), train_with
-    )
+    resolved = resolve(train or TrainParams(), _model_of(ticket, model))
+    return _drive(retraining(ticket, dataset, start=start, train=resolved, model=model), train_with)
 
 
 def ticket_request(
@@ -204,11 +203,7 @@ def specify_retraining(
     Raises:
       TicketError: the ticket is of another model or dataset, or of a module that only its maker can build.
     """
-    model = model or from_description(ticket.model)
-    if model is None:
-        raise TicketError(
-            f"{ticket.name}: is of the module {ticket.model.get('name')!r}, that only you can build; pass it as `model`"
-        )
+    model = _model_of(ticket, model)
     check_ticket(ticket, model, dataset, where=ticket.name)
     mask, weights = ticket.mask, ticket.init
     if start == "reinit":
@@ -217,6 +212,14 @@ def specify_retraining(
         stream = Stream(ticket.seed, "shuffle")
         mask = mask.shuffled({name: stream.words(array.size) for name, array in mask.items()})
     return Training(model, mask.apply(weights), mask, dataset, ticket.seed, train)
+
+
+def _model_of(ticket: Ticket, model: Model | None) -> Model:
+    found = model or from_description(ticket.model)
+    if found is None:
+        name = ticket.model.get("name")
+        raise TicketError(f"{ticket.name}: is of the module {name!r}, that only you can build; pass it as `model`")
+    return found
 
 
 def check_ticket(ticket: Ticket, model: Model, dataset: Dataset, *, where: str) -> None:

@@ -16,7 +16,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from lthctl.errors import ParamsError
 
 Method = Literal["l1", "random"]
-Engine = Literal["auto", "torch"]
+Engine = Literal["auto", "torch", "sparse"]
 Init = Literal["uniform", "glorot"]
 SECTIONS = ("data", "model", "train", "prune", "retrain", "report")
 
@@ -92,7 +92,8 @@ class TrainParams(Section):
     """L2 penalty, added to the gradient."""
 
     engine: Engine = "auto"
-    """Which engine trains."""
+    """`sparse`: MLPs on a CPU, at the cost of the weights that are left. `torch`: anything, anywhere. `auto`: `sparse`
+    where it can, else `torch`."""
 
     device: str = "auto"
     """A torch device; `auto` is the GPU where there is one."""

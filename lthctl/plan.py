@@ -24,7 +24,8 @@ def ticket_jobs(params: Params, data: Path, out: Path) -> list[Job]:
       ParamsError: an experiment is impossible.
       DataError: the dataset is missing or altered.
     """
-    folder, model, train = MnistFolder(data), MLP.from_params(params.model), resolve(params.train)
+    folder, model = MnistFolder(data), MLP.from_params(params.model)
+    train = resolve(params.train, model)
     prune = params.prune
     jobs: dict[str, Job] = {}
     for method, rounds, ratio, seed in product(prune.method, prune.rounds, prune.ratio, prune.seed):
@@ -56,7 +57,8 @@ def run_jobs(params: Params, data: Path, paths: Sequence[Path], start: Start, ou
       DataError: the dataset is missing or altered.
     """
     folders = find_tickets(*paths)
-    folder, model, train = MnistFolder(data), MLP.from_params(params.model), resolve(params.train)
+    folder, model = MnistFolder(data), MLP.from_params(params.model)
+    train = resolve(params.train, model)
     jobs: dict[str, Job] = {}
     origin: dict[str, tuple[str, Path]] = {}
     for path in folders:

@@ -78,13 +78,14 @@ class Training:
         return BatchOrder(self.seed, len(self.dataset.train), self.params.batch_size)
 
 
-NUMERICS = {"torch": 1}
+NUMERICS = {"torch": 1, "sparse": 1}
 """Engine -> a number that changes whenever its results do; golden losses in the tests hold it to that."""
 
 
 def engine_version(engine: str) -> Json:
     """What of the installed software can change an engine's results."""
-    return {"name": engine, "numerics": NUMERICS[engine], "torch": version("torch")}
+    packages = {"torch": ("torch",), "sparse": ("numba", "llvmlite")}[engine]
+    return {"name": engine, "numerics": NUMERICS[engine], **{package: version(package) for package in packages}}
 
 
 def metrics_of(history: Sequence[Row]) -> Json:

@@ -103,7 +103,7 @@ def test_the_parameters_file_is_told_off_with_line_and_column_all_at_once(worksp
         (["--rounds", "0"], "--rounds: is 0, expected greater than or equal to 1"),
         (["--steps", "0"], "--steps: is 0, expected greater than or equal to 1"),
         (["--method", "l2"], "--method: is 'l2', expected 'l1' or 'random'"),
-        (["--engine", "jax"], "--engine: is 'jax', expected 'auto' or 'torch'"),
+        (["--engine", "jax"], "--engine: is 'jax', expected 'auto', 'torch' or 'sparse'"),
         (["--rounds", "31"], "steps: is 30, expected at least one step for each of the 31 rounds"),
         (
             ["--ratio", "0.9999", "--rounds", "1"],
@@ -287,7 +287,7 @@ def test_failed_trainings_end_with_4_and_the_others_are_saved(workspace: Path) -
     result = lthctl("prune", "--seed", "1")
     assert result.exit_code == 4
     assert (
-        "1 failed, the others are saved; the same command tries these again:\n  l1-r0.50-n2-s1: the loss is not"
+        "1 failed, the others are saved; the same command tries these again:\n  l1-r0.50-n2-s1: the training loss is"
         in result.stderr
     )
     assert sorted(path.name for path in Path("masks").iterdir()) == ["dense-s1", "random-r0.50-n2-s1"]

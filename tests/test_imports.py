@@ -16,9 +16,9 @@ ROWS = [
     {"errors"},
     {"params", "seeding", "mask"},
     {"files", "pipeline"},
-    {"data", "model", "pruning"},
+    {"data", "kernels", "model", "pruning"},
     {"training"},
-    {"ticket", "engine_torch"},
+    {"ticket", "engine_sparse", "engine_torch"},
     {"apply", "engine", "store"},
     {"lottery", "grid", "statistics"},
     {"plan", "report"},
@@ -62,7 +62,7 @@ def test_help_needs_nothing_heavy() -> None:
     program = (
         "import sys; from typer.testing import CliRunner; from lthctl.cli import app\n"
         "for words in ['--help'], ['prune', '--help']: assert CliRunner().invoke(app, words).exit_code == 0\n"
-        "print(sorted({'torch', 'torchvision', 'scipy', 'matplotlib', 'dvc', 'safetensors'} & set(sys.modules)))"
+        "print(sorted({'torch', 'torchvision', 'numba', 'scipy', 'matplotlib', 'dvc', 'safetensors'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

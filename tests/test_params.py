@@ -169,7 +169,6 @@ def test_unknown_key_that_resembles_nothing(params_yaml: Path) -> None:
         ("train", "evaluate_every", "0"),
         ("train", "batch_size", "0"),
         ("train", "optimizer", "adamw"),
-        ("train", "engine", "sparse"),
         ("train", "device", "0"),
         ("train", "threads", "0"),
         ("prune", "ratio", ".nan"),

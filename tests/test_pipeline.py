@@ -24,8 +24,8 @@ STAGES: Mapping[str, dict[str, Any]] = YAML(typ="safe", pure=True).load((ROOT / 
 # and the terminal decide nothing, nor do the errors.
 DECIDED_BY = {
     "download": {"data"},
-    "prune": {"plan", "engine_torch"},
-    "retrain": {"plan", "engine_torch"},
+    "prune": {"plan", "engine_sparse", "engine_torch"},
+    "retrain": {"plan", "engine_sparse", "engine_torch"},
     "report": {"report", "figures"},
 }
 DECIDE_NOTHING = {"errors", "grid", "store"}

@@ -1,0 +1,294 @@
+"""The sparse engine: MLPs on a CPU, trained at the cost of the weights that are left.
+
+Lays a network out in flat arrays for `kernels`, which holds the arithmetic and says how it works: weights of a pruned
+layer by what survived, those of a denser one in full. A training needs memory for its weights and one batch: 6.2 MB
+dense and 0.9 MB at 97 % sparsity for 784-300-100-10 and batches of 60; the images are shared.
+"""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from lthctl import kernels
+from lthctl.data import Images, Labels, Split
+from lthctl.errors import DataError
+from lthctl.kernels import LANES, LAYER, Floats, Network
+from lthctl.mask import Array, Bools, Mask, Weights
+from lthctl.model import MLP
+from lthctl.training import OnStep, Result, Row, Training
+
+CROSSOVER = 0.33
+"""Density above which a layer's weights are kept in full. CROSSOVER_MEASUREMENT"""
+
+EVALUATION_BATCH = 64
+EVALUATION_WORK = 2_000_000_000  # weights times images in one compiled call, about 0.1 s
+CALL_SECONDS = 0.1  # of training in one compiled call, so that it can be cancelled
+CALL_INDICES = 1 << 16  # samples in one compiled call at the most
+
+
+def train(training: Training, on_step: OnStep) -> Result:
+    """Run a training of an MLP; see `lthctl.engine.run`."""
+    params = training.params
+    batch = max(params.batch_size, EVALUATION_BATCH)
+    sizes = _sizes(training)
+    network = lay_out(sizes, training.start, training.mask, batch, learning=True)
+    samples = _Samples(training.dataset.train, sizes)
+    others = (training.dataset.validation, training.dataset.test)
+    evaluated = [_Samples(split, sizes) for split in others if split is not None]
+    order = training.batch_order()
+    history: list[Row] = []
+    step, count, loss_sum, last_row = 0, 1, 0.0, 0
+    while step < params.steps:
+        count = min(count, params.steps - step, params.evaluate_every - step % params.evaluate_every)
+        losses = np.empty(count)
+        began = time.perf_counter()
+        kernels.train(
+            network,
+            *samples.arrays,
+            order.batches(step, count),
+            step + 1,
+            params.optimizer == "adam",
+            params.lr,
+            params.momentum,
+            params.weight_decay,
+            losses,
+        )
+        seconds = time.perf_counter() - began
+        step += count
+        for loss in losses:  # one after another, so that `count`, which depends on the clock, leaves no trace
+            loss_sum += float(loss)
+        if step % params.evaluate_every == 0 or step == params.steps:
+            mean = loss_sum / (step - last_row)
+            if not math.isfinite(mean):
+                raise FloatingPointError(f"the training loss is {mean} at step {step}")
+            scores = [value for split in evaluated for value in split.evaluate(network, partial(on_step, step))]
+            history.append(Row(step, mean, *scores))
+            loss_sum, last_row = 0.0, step
+        on_step(step)
+        fitting = int(count * CALL_SECONDS / max(seconds, 1e-9))
+        count = max(1, min(2 * count, fitting, CALL_INDICES // params.batch_size))
+    return Result(_weights_of(network), tuple(history))
+
+
+def evaluate(sizes: Sequence[int], weights: Weights, mask: Mask, split: Split) -> tuple[float, float]:
+    """Mean cross-entropy and accuracy of an MLP over a split; of equal logits the first class is the answer.
+
+    Args:
+      sizes: of the MLP's layers.
+      weights: name -> array, already multiplied by the mask.
+      mask: which of them may be anything but 0.
+      split: images and labels.
+    """
+    network = lay_out(sizes, weights, mask, EVALUATION_BATCH, learning=False)
+    return _Samples(split, sizes).evaluate(network, lambda: None)
+
+
+def is_compiled(training: Training) -> bool:
+    """Whether a training starts at once, and not after some ten seconds of compiling."""
+    signature = tuple(numba.typeof(value) for value in _smallest_call(training))
+    dispatcher: Any = kernels.train
+    if signature in dispatcher.overloads:
+        return True
+    cache = getattr(dispatcher, "_cache", None)
+    return cache is not None and cache.load_overload(signature, dispatcher.targetctx) is not None
+
+
+def compile_for(training: Training) -> None:
+    """Compile the kernels that a training needs, and keep them for the next process where there is a place."""
+    kernels.train(*_smallest_call(training))
+
+
+def _smallest_call(training: Training) -> tuple[Any, ...]:
+    """Arguments of `kernels.train` of the types that a training has, for one step of a network of one weight."""
+    start = {"layers.0.weight": np.zeros((1, 1), np.float32), "layers.0.bias": np.zeros(1, np.float32)}
+    network = lay_out((1, 1), start, Mask({}), 1, learning=True)
+    images = np.zeros((1, 1), training.dataset.train.images.dtype)
+    arrays = _Samples(Split(images, np.zeros(1, np.int64)), (1, 1)).arrays
+    return network, *arrays, np.zeros((1, 1), np.int64), 1, True, 0.1, 0.1, 0.1, np.zeros(1)
+
+
+def _sizes(training: Training) -> tuple[int, ...]:
+    assert isinstance(training.model, MLP)
+    return training.model.layers
+
+
+class _Samples:
+    """A split as compiled code takes it, which checks no bounds, so that they are checked here."""
+
+    def __init__(self, split: Split, sizes: Sequence[int]) -> None:
+        images, labels = split.images.reshape(len(split), -1), split.labels
+        if images.shape[1] != sizes[0]:
+            raise DataError(f"dataset: an image has {images.shape[1]} values, expected {sizes[0]}, the model's inputs")
+        if labels.min() < 0 or labels.max() >= sizes[-1]:
+            found = f"{labels.min()} to {labels.max()}"
+            raise DataError(f"dataset: labels are {found}, expected 0 to {sizes[-1] - 1}, the model's classes")
+        scale = np.float32(1 / 255 if images.dtype == np.uint8 else 1)
+        self.arrays: tuple[Images, Labels, np.float32] = _shared(images), _shared(labels), scale
+
+    def evaluate(self, network: Network, between_calls: Callable[[], None]) -> tuple[float, float]:
+        """Mean cross-entropy and accuracy."""
+        num_images = len(self.arrays[1])
+        piece = max(1, EVALUATION_WORK // len(network.weights) // EVALUATION_BATCH) * EVALUATION_BATCH
+        loss_sum, num_correct = 0.0, 0
+        for first in range(0, num_images, piece):
+            indices = np.arange(first, min(first + piece, num_images))
+            loss, correct = kernels.evaluate(network, *self.arrays, indices, EVALUATION_BATCH)
+            loss_sum, num_correct = loss_sum + loss, num_correct + correct
+            between_calls()
+        return loss_sum / num_images, num_correct / num_images
+
+
+def _shared(array: NDArray[Any]) -> NDArray[Any]:
+    """The same memory, read-only whether or not it was, so that one compiled type serves both."""
+    view = np.ascontiguousarray(array).view()
+    view.flags.writeable = False
+    return view
+
+
+# ---- one network's arrays ------------------------------------------------------------------------------------------
+
+
+class _Layout:
+    """Places parts one after another in a flat array, each at the start of a cache line."""
+
+    def __init__(self) -> None:
+        self.size = 0
+
+    def place(self, count: int) -> int:
+        start, self.size = self.size, self.size + _padded(count)
+        return start
+
+
+def lay_out(sizes: Sequence[int], weights: Weights, mask: Mask, batch: int, *, learning: bool) -> Network:
+    """A network's flat arrays.
+
+    Args:
+      sizes: of the MLP's layers.
+      weights: name -> array, already multiplied by the mask. Copied.
+      mask: of the prunable ones; all others are kept.
+      batch: the most samples at a time.
+      learning: whether it is to be trained and not evaluated only.
+    """
+    samples = _padded(batch)
+    layers = np.zeros(len(sizes) - 1, LAYER)
+    flat, index, nonzero, activations = _Layout(), _Layout(), _Layout(), _Layout()
+    products, scratch = 2 * LANES, 0
+    activations.place(samples * _padded(sizes[0]))
+    for layer, (weight, _), (inputs, outputs) in zip(layers, _names(len(layers)), pairwise(sizes), strict=True):
+        kept = mask.get(weight)
+        alive = inputs * outputs if kept is None else int(np.count_nonzero(kept))
+        density = alive / (inputs * outputs)
+        dense = density > CROSSOVER
+        count = inputs * _padded(outputs) if dense else alive
+        layer["dense"], layer["masked"] = dense, dense and density < 1
+        layer["inputs"], layer["outputs"], layer["count"] = inputs, outputs, count
+        layer["weights"], layer["bias"] = flat.place(count), flat.place(outputs)
+        entries = samples * _padded(inputs) if dense else count
+        layer["rows"] = index.place(1 + (max(samples, inputs) if dense else outputs))
+        layer["columns"] = index.place(entries + LANES)
+        if dense:
+            layer["values"] = nonzero.place(entries + LANES)
+            scratch = max(scratch, samples * _padded(max(inputs, outputs)))
+            products = max(products, entries)
+        else:
+            layer["transposed_rows"] = index.place(inputs + 1)
+            layer["transposed_columns"] = index.place(count)
+            layer["transposed_weights"] = index.place(count)
+            products = max(products, count)
+        products = max(products, _padded(outputs))
+        layer["activations"] = activations.size - samples * _padded(inputs)
+        layer["results"] = activations.place(samples * _padded(outputs))
+    moments = flat.size if learning else 0
+    network = Network(
+        layers,
+        _aligned(index.size, np.int32),
+        _aligned(flat.size, np.float32),
+        _aligned(moments, np.float32),
+        _aligned(moments, np.float32),
+        _aligned(flat.size, np.float32),
+        _aligned(activations.size, np.float32),
+        _aligned(activations.size if learning else 0, np.float32),
+        _aligned(nonzero.size, np.float32),
+        _aligned(scratch, np.float32),
+        _aligned(scratch, np.float32),
+        _aligned(products, np.float32),
+    )
+    for layer, (weight, bias) in zip(layers, _names(len(layers)), strict=True):
+        _fill(network, layer, weights[weight].astype(np.float32), mask.get(weight), learning)
+        outputs, start = layer["outputs"], layer["bias"]
+        network.weights[start : start + outputs] = weights[bias]
+        network.kept[start : start + outputs] = mask.get(bias, True)
+    return network
+
+
+def _fill(network: Network, layer: Any, weight: Floats, kept: Bools | None, learning: bool) -> None:
+    inputs = int(layer["inputs"])
+    part = slice(layer["weights"], layer["weights"] + layer["count"])
+    if layer["dense"]:
+        network.weights[part] = _panels(weight)
+        network.kept[part] = _panels(np.ones_like(weight) if kept is None else kept)
+        return
+    if kept is None:
+        kept = np.ones_like(weight, np.bool_)
+    alive = np.flatnonzero(kept)
+    output, column = np.divmod(alive, inputs)
+    parts = {"rows": np.append(0, np.cumsum(np.count_nonzero(kept, axis=1))), "columns": column}
+    if learning:  # only the input gradient needs the weights by input
+        order = np.argsort(column, kind="stable")
+        parts |= {
+            "transposed_rows": np.append(0, np.cumsum(np.bincount(column, minlength=inputs))),
+            "transposed_columns": output[order],
+            "transposed_weights": order,
+        }
+    for name, values in parts.items():
+        network.indices[layer[name] : layer[name] + len(values)] = values
+    network.weights[part] = weight.reshape(-1)[alive]
+
+
+def _panels(weight: NDArray[Any]) -> Floats:
+    """(output, input) as panels of 16 outputs, flat."""
+    outputs, inputs = weight.shape
+    full = np.zeros((_padded(outputs), inputs), np.float32)
+    full[:outputs] = weight
+    return full.reshape(-1, LANES, inputs).transpose(0, 2, 1).reshape(-1)
+
+
+def _weights_of(network: Network) -> dict[str, Array]:
+    """The weights of a network by name, pruned ones exactly 0."""
+    result: dict[str, Array] = {}
+    for layer, (weight, bias) in zip(network.layers, _names(len(network.layers)), strict=True):
+        inputs, outputs = int(layer["inputs"]), int(layer["outputs"])
+        values = network.weights[layer["weights"] : layer["weights"] + layer["count"]]
+        if layer["dense"]:
+            full = values.reshape(-1, inputs, LANES).transpose(0, 2, 1).reshape(-1, inputs)
+            result[weight] = full[:outputs].copy()
+        else:
+            rows = network.indices[layer["rows"] : layer["rows"] + outputs + 1]
+            columns = network.indices[layer["columns"] : layer["columns"] + layer["count"]]
+            result[weight] = np.zeros((outputs, inputs), np.float32)
+            result[weight][np.repeat(np.arange(outputs), np.diff(rows)), columns] = values
+        result[bias] = network.weights[layer["bias"] : layer["bias"] + outputs].copy()
+    return result
+
+
+def _names(num_layers: int) -> list[tuple[str, str]]:
+    return [(f"layers.{i}.weight", f"layers.{i}.bias") for i in range(num_layers)]
+
+
+def _aligned(count: int, dtype: type[np.generic]) -> NDArray[Any]:
+    """Zeros that begin with a cache line (a vector across two costs twice), some to spare."""
+    size = (count + 8 * LANES) * np.dtype(dtype).itemsize
+    memory = np.zeros(size + 64, np.uint8)
+    start = -memory.ctypes.data % 64
+    return memory[start : start + size].view(dtype)
+
+
+def _padded(count: int) -> int:
+    return (count + LANES - 1) // LANES * LANES

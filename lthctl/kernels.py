@@ -1,0 +1,895 @@
+# mypy: allow-untyped-calls
+"""The kernels of the sparse engine: training steps and evaluations of an MLP, compiled.
+
+This module knows flat arrays and where the layers of a network stand in them; `engine_sparse` lays them out. It knows
+no specifications, masks or files. Importing it imports numba. Kernels that call each other stay in this one module, as
+numba's cache does not notice changes in another.
+
+In every product of a training step one operand is mostly zeros: a pruned layer's *weights*, or else a dense layer's
+*activations* (81 % of MNIST's pixels, more than half of the units behind a ReLU). So each layer is trained in one of
+two ways, which are the same two kernels with the operands exchanged:
+
+- `multiply`, a sparse matrix times dense columns: the forward pass and the input gradient of a pruned layer, the
+  forward pass and (by rows, as `combine`) the weight gradient of a dense one;
+- `sample`, the entries of a dense product at a sparse matrix's positions: the weight gradient of a pruned layer, the
+  input gradient of a dense one.
+
+Dense operands are stored in *panels*: `[row // 16][column][row % 16]`, so that a column of a panel is one vector of 16
+floats (one AVX-512 register, two of AVX2, four of NEON). Activations and gradients are panels of 16 samples; a dense
+layer's weights are panels of 16 outputs. All the steps between two calls of `on_step` are one compiled call, without
+the interpreter lock and without allocation: trainings run side by side in threads and share the images. Sums have one
+fixed order, so results are the same bits from run to run; between kinds of processor they differ by rounding.
+"""
+
+import contextlib
+import hashlib
+import math
+import pickle
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeVar, cast
+
+import numba
+import numpy as np
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba.core import caching, cgutils, serialize, types
+from numba.extending import intrinsic, models, register_model
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Indices = NDArray[np.int32]
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+LANES = 16
+BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
+ROUNDING = 1.5 * 2**23  # a float32 this large has no fraction: adding it rounds to a whole number
+
+
+# ---- 16 floats as a value of compiled code ----------------------------------------------------
+# LLVM keeps these in registers and splits them where the processor's are shorter. Its own
+# vectorizer keeps the accumulators of loops like ours in memory, which costs more than arithmetic.
+
+_FLOAT, _LANE = ir.FloatType(), ir.IntType(32)
+_VECTOR = ir.VectorType(_FLOAT, LANES)
+_UNDEFINED = ir.Constant(_VECTOR, ir.Undefined)
+
+
+class _VectorType(types.Type):
+    def __init__(self) -> None:
+        super().__init__(name="Vector16")
+
+
+@register_model(_VectorType)
+class _VectorModel(models.PrimitiveModel):
+    def __init__(self, manager: Any, kind: Any) -> None:
+        super().__init__(manager, kind, _VECTOR)
+
+
+_vector = _VectorType()
+
+
+def _instruction(typing: Callable[..., Any]) -> Any:
+    """An operation of compiled code, from its signature and what builds its instructions."""
+    return intrinsic(typing)
+
+
+def _address(context: Any, builder: Any, kind: Any, array: Any, index: Any) -> Any:
+    return builder.gep(context.make_array(kind)(context, builder, array).data, [index])
+
+
+def _load_vector(builder: Any, address: Any, kind: Any) -> Any:
+    vector = builder.load(builder.bitcast(address, kind.as_pointer()))
+    vector.align = 4 if kind is _VECTOR else 1
+    return vector
+
+
+def _store_vector(builder: Any, vector: Any, address: Any) -> None:
+    builder.store(vector, builder.bitcast(address, vector.type.as_pointer())).align = 4
+
+
+def _shuffle(builder: Any, first: Any, second: Any, lanes: Sequence[int]) -> Any:
+    return builder.shuffle_vector(first, second, ir.Constant(ir.VectorType(_LANE, len(lanes)), list(lanes)))
+
+
+def _call(builder: Any, name: str, result: Any, arguments: Sequence[Any]) -> Any:
+    kind = ir.FunctionType(result, [argument.type for argument in arguments])
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), arguments)
+
+
+def _transposed(builder: Any, rows: list[Any]) -> list[Any]:
+    """16 vectors of 16 lanes, transposed by interleaving the first half with the second 4 times."""
+    half = LANES // 2
+    low = [lane // 2 + lane % 2 * LANES for lane in range(LANES)]
+    high = [lane + half for lane in low]
+    for _ in range(4):
+        pairs = list(zip(rows[:half], rows[half:], strict=True))
+        rows = [_shuffle(builder, *pair, lanes) for pair in pairs for lanes in (low, high)]
+    return rows
+
+
+@_instruction
+def get(_: Any, array: Any, index: Any) -> Any:
+    """`array[index]` without Python's negative indices; integers come out as wide as an index."""
+    whole = isinstance(array.dtype, types.Integer)
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        value = builder.load(_address(context, builder, signature.args[0], *arguments))
+        return context.cast(builder, value, array.dtype, types.intp) if whole else value
+
+    return (types.intp if whole else array.dtype)(array, types.intp), build
+
+
+@_instruction
+def load(_: Any, array: Any, index: Any) -> Any:
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return _load_vector(builder, _address(context, builder, signature.args[0], *arguments), _VECTOR)
+
+    return _vector(array, types.intp), build
+
+
+@_instruction
+def store(_: Any, array: Any, index: Any, vector: Any) -> Any:
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array, index, vector = arguments
+        _store_vector(builder, vector, _address(context, builder, signature.args[0], array, index))
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, vector), build
+
+
+@_instruction
+def spread(_: Any, scalar: Any) -> Any:
+    """The scalar in every lane."""
+
+    def build(_: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        first = builder.insert_element(_UNDEFINED, arguments[0], _LANE(0))
+        return _shuffle(builder, first, _UNDEFINED, [0] * LANES)
+
+    return _vector(types.float32), build
+
+
+def _arithmetic(name: str, operands: int) -> Any:
+    """A vector operation that is one LLVM instruction or intrinsic."""
+    kinds = [_vector] * operands
+
+    def build(_: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        if name.startswith("llvm."):
+            return _call(builder, f"{name}.v{LANES}f32", _VECTOR, arguments)
+        return getattr(builder, name)(*arguments)
+
+    def unary(_: Any, x: Any) -> Any:
+        return _vector(*kinds), build
+
+    def binary(_: Any, x: Any, y: Any) -> Any:
+        return _vector(*kinds), build
+
+    def ternary(_: Any, x: Any, y: Any, z: Any) -> Any:
+        return _vector(*kinds), build
+
+    return intrinsic((unary, binary, ternary)[operands - 1])
+
+
+add = _arithmetic("fadd", 2)
+subtract = _arithmetic("fsub", 2)
+times = _arithmetic("fmul", 2)
+divide = _arithmetic("fdiv", 2)
+root = _arithmetic("llvm.sqrt", 1)
+multiply_add = _arithmetic("llvm.fmuladd", 3)  # rounded once where the processor can
+
+
+@_instruction
+def where_positive(_: Any, condition: Any, value: Any) -> Any:
+    """The value where the condition is > 0 or NaN, else 0: ReLU and its gradient keep NaN."""
+
+    def build(_: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        zero = ir.Constant(_VECTOR, None)
+        off = builder.fcmp_ordered("<=", arguments[0], zero)
+        return builder.select(off, zero, arguments[1])
+
+    return _vector(_vector, _vector), build
+
+
+@_instruction
+def highest(_: Any, x: Any, y: Any) -> Any:
+    """The larger lanes; x where it is NaN."""
+
+    def build(_: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        x, y = arguments
+        return builder.select(builder.fcmp_ordered("<", x, y), y, x)
+
+    return _vector(_vector, _vector), build
+
+
+@_instruction
+def power_of_two(_: Any, shifted: Any) -> Any:
+    """2**n, given n + ROUNDING, from n's bits."""
+
+    def build(_: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        whole = ir.VectorType(_LANE, LANES)
+        bits = builder.bitcast(arguments[0], whole)
+        exponent = builder.add(bits, ir.Constant(whole, [127] * LANES))
+        return builder.bitcast(builder.shl(exponent, ir.Constant(whole, [23] * LANES)), _VECTOR)
+
+    return _vector(_vector), build
+
+
+@_instruction
+def without_dust(_: Any, vector: Any) -> Any:
+    """0 in place of what is smaller than 1e-30, long before processors slow down a hundredfold."""
+
+    def build(_: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        size = _call(builder, f"llvm.fabs.v{LANES}f32", _VECTOR, arguments)
+        dust = builder.fcmp_ordered("<", size, ir.Constant(_VECTOR, [1e-30] * LANES))
+        return builder.select(dust, ir.Constant(_VECTOR, None), arguments[0])
+
+    return _vector(_vector), build
+
+
+@_instruction
+def store_sums(_: Any, array: Any, index: Any, a: Any, b: Any, c: Any, d: Any, e: Any, f: Any, g: Any, h: Any) -> Any:
+    """Store eight vectors' lane sums at array[index:index + 8], halving all of them at once."""
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array, index, *sums = arguments
+        for half in (8, 4, 2):  # 2 * half lanes of a sum hold what is left of one of the eight
+            low = [lane for lane in range(2 * LANES) if lane % (2 * half) < half]
+            high = [lane + half for lane in low]
+            sums = [
+                builder.fadd(_shuffle(builder, *pair, low), _shuffle(builder, *pair, high))
+                for pair in zip(sums[::2], sums[1::2], strict=True)
+            ]
+        even = _shuffle(builder, sums[0], sums[0], range(0, LANES, 2))
+        odd = _shuffle(builder, sums[0], sums[0], range(1, LANES, 2))
+        address = _address(context, builder, signature.args[0], array, index)
+        _store_vector(builder, builder.fadd(even, odd), address)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, *[_vector] * 8), build
+
+
+@_instruction
+def append_nonzero(_: Any, vector: Any, first: Any, values: Any, columns: Any, at: Any) -> Any:
+    """Append the lanes that are not 0 and their columns, first + lane; how many they are.
+
+    Sixteen of each are written, whatever the answer.
+    """
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        vector, first, values, columns, at = arguments
+        kinds = signature.args
+        nonzero = builder.fcmp_unordered("!=", vector, ir.Constant(_VECTOR, [0.0] * LANES))
+        _store_vector(
+            builder,
+            _call(
+                builder,
+                "llvm.experimental.vector.compress.v16f32",
+                _VECTOR,
+                [vector, nonzero, _UNDEFINED],
+            ),
+            _address(context, builder, kinds[2], values, at),
+        )
+        whole = ir.VectorType(_LANE, LANES)
+        undefined = ir.Constant(whole, ir.Undefined)
+        start = builder.insert_element(undefined, builder.trunc(first, _LANE), _LANE(0))
+        numbers = builder.add(_shuffle(builder, start, undefined, [0] * LANES), ir.Constant(whole, list(range(LANES))))
+        _store_vector(
+            builder,
+            _call(
+                builder,
+                "llvm.experimental.vector.compress.v16i32",
+                whole,
+                [numbers, nonzero, undefined],
+            ),
+            _address(context, builder, kinds[3], columns, at),
+        )
+        bits = builder.bitcast(nonzero, ir.IntType(LANES))
+        return builder.zext(_call(builder, "llvm.ctpop.i16", bits.type, [bits]), ir.IntType(64))
+
+    return types.intp(_vector, types.intp, values, columns, types.intp), build
+
+
+@_instruction
+def transpose_tile(_: Any, source: Any, at: Any, step: Any, target: Any, to: Any, stride: Any) -> Any:
+    """target[to + i * stride + j] = source[at + j * step + i] for a tile of 16 by 16."""
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        source, at, step, target, to, stride = arguments
+        rows = []
+        for i in range(LANES):
+            index = builder.add(at, builder.mul(step, step.type(i)))
+            rows.append(_load_vector(builder, _address(context, builder, signature.args[0], source, index), _VECTOR))
+        for i, row in enumerate(_transposed(builder, rows)):
+            index = builder.add(to, builder.mul(stride, stride.type(i)))
+            _store_vector(builder, row, _address(context, builder, signature.args[3], target, index))
+        return context.get_dummy_value()
+
+    return types.void(source, types.intp, types.intp, target, types.intp, types.intp), build
+
+
+@_instruction
+def gather_tile(
+    _: Any,
+    images: Any,
+    order: Any,
+    first: Any,
+    count: Any,
+    feature: Any,
+    scale: Any,
+    target: Any,
+    to: Any,
+) -> Any:
+    """A tile of 16 features of 16 images: target[to + i * 16 + j] = images[order[first + j],
+    feature + i] * scale, or 0 where j >= count.
+    """
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        images, order, first, count, feature, scale, target, to = arguments
+        kinds = signature.args
+        view = context.make_array(kinds[0])(context, builder, images)
+        width = builder.extract_value(view.shape, 1)
+        kind = ir.VectorType(context.get_value_type(kinds[0].dtype), LANES)
+        rows, present = [], []
+        for i in range(LANES):
+            here = builder.icmp_signed("<", count.type(i), count)
+            present.append(here)
+            index = builder.add(first, builder.select(here, first.type(i), first.type(0)))
+            image = builder.load(_address(context, builder, kinds[1], order, index))
+            address = builder.gep(view.data, [builder.add(builder.mul(image, width), feature)])
+            rows.append(_load_vector(builder, address, kind))
+        factor = ir.Constant(_VECTOR, None)
+        for i, here in enumerate(present):
+            factor = builder.insert_element(factor, builder.select(here, scale, _FLOAT(0)), _LANE(i))
+        for i, row in enumerate(_transposed(builder, rows)):
+            floats = row if kind.element == _FLOAT else builder.uitofp(row, _VECTOR)
+            address = _address(context, builder, kinds[6], target, builder.add(to, to.type(i * LANES)))
+            _store_vector(builder, builder.fmul(floats, factor), address)
+        return context.get_dummy_value()
+
+    signature = types.void(images, order, types.intp, types.intp, types.intp, types.float32, target, types.intp)
+    return signature, build
+
+
+# ---- one network's arrays ---------------------------------------------------------------------
+
+LAYER = np.dtype(
+    [
+        (name, np.int64)
+        for name in (
+            "dense",  # which kernel
+            "inputs",
+            "outputs",
+            "weights",  # where its weights begin in `weights` and in the optimizer's moments
+            "count",  # and how many floats they are
+            "bias",  # the same for its biases
+            "masked",  # whether a dense layer has pruned weights, which `kept` holds at 0
+            "rows",  # the sparse operand: a pruned layer's weights by output, or a dense layer's
+            "columns",  # nonzero activations, by sample and then by input
+            "values",
+            "transposed_rows",  # a pruned layer's weights by input,
+            "transposed_columns",
+            "transposed_weights",  # and where each stands in the order by output
+            "activations",  # where its input, and the gradient by its input, begin
+            "results",  # the same for its output
+        )
+    ]
+)
+
+
+class Network(NamedTuple):
+    """What a training touches besides images and labels: flat arrays, with a part per layer."""
+
+    layers: NDArray[np.void]
+    indices: Indices
+    weights: Floats
+    moment1: Floats
+    moment2: Floats
+    kept: Floats
+    activations: Floats
+    gradients: Floats
+    nonzero: Floats
+    scratch1: Floats
+    scratch2: Floats
+    products: Floats
+
+
+# ---- the two kernels --------------------------------------------------------------------------
+
+
+# Compiled code allocates nothing, so it need not count references to arrays (`_nrt=False`): a count
+# per vector operation would cost more than the operation. Divisions by 0 give inf, as in NumPy.
+_njit: Any = numba.njit
+_OPTIONS = {"nogil": True, "error_model": "numpy", "_nrt": False}
+
+
+class _Checked(caching.CompileResultCacheImpl):
+    """Compiled code as it is kept on disk: with a digest, because damaged code may still run."""
+
+    def reduce(self, data: Any) -> tuple[bytes, bytes]:
+        code = serialize.dumps(super().reduce(data))
+        return hashlib.sha256(code).digest(), code
+
+    def rebuild(self, target_context: Any, reduced_data: tuple[bytes, bytes]) -> Any:
+        digest, code = reduced_data
+        if hashlib.sha256(code).digest() != digest:
+            raise ValueError("the compiled code was damaged")
+        return super().rebuild(target_context, pickle.loads(code))
+
+
+class _Cache(caching.FunctionCache):
+    """numba's cache, where whatever cannot be read is compiled again and replaced if possible."""
+
+    _impl_class = _Checked
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # pickle raises anything on damaged files
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        with contextlib.suppress(OSError):  # a folder that cannot be written
+            try:
+                super().save_overload(sig, data)
+            except Exception:  # an index that cannot be read
+                self.flush()
+                super().save_overload(sig, data)
+
+
+def _compiled(function: _Function) -> _Function:
+    return cast(_Function, _njit(function, **_OPTIONS))
+
+
+def _inlined(function: _Function) -> _Function:
+    return cast(_Function, _njit(function, forceinline=True, **_OPTIONS))
+
+
+def cached(function: _Function) -> _Function:
+    """Compiled once and kept between runs, with everything that it calls."""
+    dispatcher: Any = _compiled(function)
+    with contextlib.suppress(RuntimeError):  # no folder for it: compile in every run
+        dispatcher._cache = _Cache(function)
+    return cast(_Function, dispatcher)
+
+
+def _padded(count: int) -> int:
+    return (count + LANES - 1) // LANES * LANES
+
+
+padded = _inlined(_padded)
+
+
+@_inlined
+def combine(rows: Indices, columns: Indices, values: Floats, row: int, right: Floats, at: int) -> Any:
+    """One row of `multiply` for a single panel, left in a register."""
+    even = odd = spread(np.float32(0))
+    k, end = get(rows, row), get(rows, row + 1)
+    while k + 1 < end:
+        even = multiply_add(spread(get(values, k)), load(right, at + get(columns, k) * LANES), even)
+        k += 1
+        odd = multiply_add(spread(get(values, k)), load(right, at + get(columns, k) * LANES), odd)
+        k += 1
+    if k < end:
+        even = multiply_add(spread(get(values, k)), load(right, at + get(columns, k) * LANES), even)
+    return add(even, odd)
+
+
+@_inlined
+def combine_two(
+    rows: Indices, columns: Indices, values: Floats, row: int, right: Floats, at: int, step: int
+) -> tuple[Any, Any]:
+    """The same for two panels, the second `step` floats after the first."""
+    a0 = a1 = b0 = b1 = spread(np.float32(0))
+    k, end = get(rows, row), get(rows, row + 1)
+    while k + 1 < end:
+        value, source = spread(get(values, k)), at + get(columns, k) * LANES
+        a0 = multiply_add(value, load(right, source), a0)
+        b0 = multiply_add(value, load(right, source + step), b0)
+        value, source = spread(get(values, k + 1)), at + get(columns, k + 1) * LANES
+        a1 = multiply_add(value, load(right, source), a1)
+        b1 = multiply_add(value, load(right, source + step), b1)
+        k += 2
+    if k < end:
+        value, source = spread(get(values, k)), at + get(columns, k) * LANES
+        a0 = multiply_add(value, load(right, source), a0)
+        b0 = multiply_add(value, load(right, source + step), b0)
+    return add(a0, a1), add(b0, b1)
+
+
+@_inlined
+def combine_four(
+    rows: Indices, columns: Indices, values: Floats, row: int, right: Floats, at: int, step: int
+) -> tuple[Any, Any, Any, Any]:
+    a = b = c = d = spread(np.float32(0))
+    for k in range(get(rows, row), get(rows, row + 1)):
+        value, source = spread(get(values, k)), at + get(columns, k) * LANES
+        a = multiply_add(value, load(right, source), a)
+        b = multiply_add(value, load(right, source + step), b)
+        c = multiply_add(value, load(right, source + 2 * step), c)
+        d = multiply_add(value, load(right, source + 3 * step), d)
+    return a, b, c, d
+
+
+@_compiled
+def multiply(
+    rows: Indices,
+    columns: Indices,
+    values: Floats,
+    right: Floats,
+    right_step: int,
+    result: Floats,
+    result_step: int,
+    count: int,
+    panels: int,
+) -> None:
+    """result = sparse (count, k) @ right (k, 16 * panels); panels are `step` floats apart."""
+    # Two panels at a time: more would leave the first-level cache, fewer would read more weights.
+    for panel in range(0, panels - 1, 2):
+        at, to = panel * right_step, panel * result_step
+        for row in range(count):
+            a, b = combine_two(rows, columns, values, row, right, at, right_step)
+            store(result, to + row * LANES, a)
+            store(result, to + row * LANES + result_step, b)
+    if panels % 2:
+        at, to = (panels - 1) * right_step, (panels - 1) * result_step
+        for row in range(count):
+            vector = combine(rows, columns, values, row, right, at)
+            store(result, to + row * LANES, vector)
+
+
+@_compiled
+def sample(
+    rows: Indices,
+    columns: Indices,
+    left: Floats,
+    left_step: int,
+    right: Floats,
+    right_step: int,
+    result: Floats,
+    count: int,
+    panels: int,
+) -> None:
+    """result[k] = left[row] . right[column] for the k-th position of `count` rows.
+
+    Eight positions at a time: up to seven floats past the last one are overwritten.
+    """
+    for row in range(count):
+        for k in range(get(rows, row), get(rows, row + 1), 8):
+            a = b = c = d = e = f = g = h = spread(np.float32(0))
+            for panel in range(panels):
+                at, factor = panel * right_step, load(left, panel * left_step + row * LANES)
+                a = multiply_add(factor, load(right, at + get(columns, k + 0) * LANES), a)
+                b = multiply_add(factor, load(right, at + get(columns, k + 1) * LANES), b)
+                c = multiply_add(factor, load(right, at + get(columns, k + 2) * LANES), c)
+                d = multiply_add(factor, load(right, at + get(columns, k + 3) * LANES), d)
+                e = multiply_add(factor, load(right, at + get(columns, k + 4) * LANES), e)
+                f = multiply_add(factor, load(right, at + get(columns, k + 5) * LANES), f)
+                g = multiply_add(factor, load(right, at + get(columns, k + 6) * LANES), g)
+                h = multiply_add(factor, load(right, at + get(columns, k + 7) * LANES), h)
+            store_sums(result, k, a, b, c, d, e, f, g, h)
+
+
+# ---- a step -----------------------------------------------------------------------------------
+
+
+@_compiled
+def transpose(source: Floats, panels: int, columns: int, target: Floats) -> None:
+    """(panels * 16, columns) in panels to (columns, panels * 16) in panels; columns in sixteens."""
+    for panel in range(panels):
+        for column in range(0, columns, LANES):
+            at = (panel * columns + column) * LANES
+            to = (column * panels + panel * LANES) * LANES
+            transpose_tile(source, at, LANES, target, to, LANES)
+
+
+@_compiled
+def collect_nonzero(
+    source: Floats,
+    step: int,
+    panels: int,
+    count: int,
+    rows: Indices,
+    columns: Indices,
+    values: Floats,
+) -> None:
+    """The nonzeros of `source` (16 * panels, count), ordered by its second axis."""
+    k = 0
+    rows[0] = 0
+    for row in range(count):
+        for panel in range(panels):
+            vector = load(source, panel * step + row * LANES)
+            k += append_nonzero(vector, panel * LANES, values, columns, k)
+        rows[row + 1] = k
+
+
+@_compiled
+def gather(images: NDArray[Any], order: NDArray[np.int64], batch: int, scale: np.float32, target: Floats) -> None:
+    """Images of one batch, scaled, as panels of 16 samples; 0 past the batch's end."""
+    inputs = images.shape[1]
+    step = padded(inputs) * LANES
+    for panel in range(padded(batch) // LANES):
+        first = panel * LANES
+        count = min(LANES, batch - first)
+        for feature in range(0, inputs - LANES + 1, LANES):
+            to = panel * step + feature * LANES
+            gather_tile(images, order, first, count, feature, scale, target, to)
+        for feature in range(inputs - inputs % LANES, inputs):
+            for i in range(count):
+                value = np.float32(images[order[first + i], feature]) * scale
+                target[panel * step + feature * LANES + i] = value
+            target[panel * step + feature * LANES + count : panel * step + (feature + 1) * LANES] = 0
+
+
+@_compiled
+def forward(network: Network, number: int, panels: int) -> None:
+    """One layer: results = weights @ activations + bias, and ReLU unless it is the last."""
+    layer = network.layers[number]
+    inputs, outputs = padded(layer.inputs), padded(layer.outputs)
+    x, y = network.activations[layer.activations :], network.activations[layer.results :]
+    weights = network.weights[layer.weights :]
+    rows, columns = network.indices[layer.rows :], network.indices[layer.columns :]
+    if layer.dense:
+        values = network.nonzero[layer.values :]
+        xt, yt = network.scratch1, network.scratch2  # (sample, input) and (sample, output)
+        samples, step, far = panels * LANES, layer.inputs * LANES, panels * LANES * LANES
+        transpose(x, panels, inputs, xt)
+        collect_nonzero(xt, far, inputs // LANES, samples, rows, columns, values)
+        multiply(rows, columns, values, weights, step, yt, far, samples, outputs // LANES)
+        transpose(yt, outputs // LANES, samples, y)
+    else:
+        steps = inputs * LANES, outputs * LANES
+        multiply(rows, columns, weights, x, steps[0], y, steps[1], layer.outputs, panels)
+    hidden = number + 1 < len(network.layers)
+    for panel in range(panels):
+        for i in range(layer.outputs):
+            at = (panel * outputs + i) * LANES
+            z = add(load(y, at), spread(get(network.weights, layer.bias + i)))
+            store(y, at, where_positive(z, z) if hidden else z)
+
+
+@_inlined
+def exponential(x: Any) -> Any:
+    """exp(x) for x <= 0, to float32's rounding; never denormal."""
+    x = highest(x, spread(np.float32(-87)))
+    shifted = multiply_add(x, spread(np.float32(1 / math.log(2))), spread(np.float32(ROUNDING)))
+    n = subtract(shifted, spread(np.float32(ROUNDING)))
+    r = multiply_add(n, spread(np.float32(-0.693359375)), x)  # ln 2 in two parts
+    r = multiply_add(n, spread(np.float32(0.693359375 - math.log(2))), r)
+    series = spread(np.float32(1 / 5040))
+    series = multiply_add(series, r, spread(np.float32(1 / 720)))
+    series = multiply_add(series, r, spread(np.float32(1 / 120)))
+    series = multiply_add(series, r, spread(np.float32(1 / 24)))
+    series = multiply_add(series, r, spread(np.float32(1 / 6)))
+    series = multiply_add(series, r, spread(np.float32(1 / 2)))
+    series = multiply_add(series, r, spread(np.float32(1)))
+    series = multiply_add(series, r, spread(np.float32(1)))
+    return times(series, power_of_two(shifted))
+
+
+@_compiled
+def losses(network: Network, labels: NDArray[np.int64], order: NDArray[np.int64], learning: bool) -> tuple[float, int]:
+    """Summed cross-entropy and correct answers of a batch; learning, also the mean's gradient."""
+    layer = network.layers[-1]
+    classes, batch = layer.outputs, len(order)
+    step = padded(classes) * LANES
+    total, correct = 0.0, 0
+    share = np.float32(1 / batch)
+    for first in range(0, batch, LANES):
+        at = layer.results + first // LANES * step
+        logits, gradient = network.activations[at:], network.gradients[at:]
+        top, norm = load(logits, 0), spread(np.float32(0))
+        for k in range(LANES, classes * LANES, LANES):
+            top = highest(top, load(logits, k))
+        for k in range(0, classes * LANES, LANES):
+            power = exponential(subtract(load(logits, k), top))
+            norm = add(norm, power)
+            if learning:
+                store(gradient, k, power)
+        tops, norms = network.products, network.products[LANES:]
+        store(tops, 0, top)
+        store(norms, 0, norm)
+        if learning:
+            scale = divide(spread(share), norm)
+            for k in range(0, classes * LANES, LANES):
+                store(gradient, k, times(load(gradient, k), scale))
+        for lane in range(min(LANES, batch - first)):
+            label = labels[order[first + lane]]
+            logit = logits[label * LANES + lane]
+            total += math.log(norms[lane]) + (tops[lane] - logit)
+            if learning:
+                gradient[label * LANES + lane] -= share
+            elif logit == tops[lane]:
+                tied = 0
+                for i in range(label):
+                    tied += logits[i * LANES + lane] == logit
+                correct += tied == 0
+        if learning:
+            for k in range(0, classes * LANES, LANES):
+                for lane in range(batch - first, LANES):
+                    gradient[k + lane] = 0
+    return total, correct
+
+
+class Rule(NamedTuple):
+    """The optimizer at one step, in float32 as torch applies it."""
+
+    adam: bool
+    rate: np.float32  # minus the learning rate; Adam: divided by its first bias correction
+    correction: np.float32  # Adam: 1 / the square root of its second bias correction
+    momentum: np.float32
+    weight_decay: np.float32
+
+
+@_inlined
+def descend(rule: Rule, weights: Floats, moment1: Floats, moment2: Floats, at: int, gradient: Any) -> None:
+    """Let the optimizer move the 16 weights from `at`."""
+    w, m = load(weights, at), load(moment1, at)
+    g = multiply_add(spread(rule.weight_decay), w, gradient)
+    if rule.adam:
+        # The complements of the betas are rounded only here: in float32 1 - 0.999 is off by 1e-5.
+        m = without_dust(multiply_add(subtract(g, m), spread(np.float32(1 - BETA1)), m))
+        v = without_dust(times(load(moment2, at), spread(np.float32(BETA2))))
+        v = multiply_add(times(g, g), spread(np.float32(1 - BETA2)), v)
+        store(moment2, at, v)
+        scale = multiply_add(root(v), spread(rule.correction), spread(np.float32(EPSILON)))
+        change = divide(m, scale)
+    else:
+        m = change = without_dust(multiply_add(spread(rule.momentum), m, g))
+    store(moment1, at, m)
+    store(weights, at, multiply_add(spread(rule.rate), change, w))
+
+
+@_compiled
+def backward_dense(network: Network, number: int, panels: int, rule: Rule) -> None:
+    """A dense layer's input gradient, where its input is not 0, and its weights' step."""
+    layer = network.layers[number]
+    inputs, outputs = padded(layer.inputs), padded(layer.outputs)
+    samples = panels * LANES
+    step, far = layer.inputs * LANES, samples * LANES  # between panels of weights, of gradients
+    x, gx = network.activations[layer.activations :], network.gradients[layer.activations :]
+    gyt = network.scratch2  # (sample, output)
+    weights, kept = network.weights[layer.weights :], network.kept[layer.weights :]
+    moment1, moment2 = network.moment1[layer.weights :], network.moment2[layer.weights :]
+    rows, columns = network.indices[layer.rows :], network.indices[layer.columns :]
+    values, products = network.nonzero[layer.values :], network.products
+    panel, end = 0, outputs // LANES
+    transpose(network.gradients[layer.results :], panels, outputs, gyt)
+    if number > 0:
+        sample(rows, columns, gyt, far, weights, step, products, samples, end)
+        gx[: samples * inputs] = 0
+        for s in range(samples):
+            at = s // LANES * inputs * LANES + s % LANES
+            for k in range(get(rows, s), get(rows, s + 1)):
+                gx[at + get(columns, k) * LANES] = products[k]
+    collect_nonzero(x, inputs * LANES, panels, layer.inputs, rows, columns, values)
+    # The optimizer takes each gradient from its registers. Four panels share the walk through a
+    # row of nonzeros, whose unforeseeable end costs as much as its arithmetic.
+    while panel + 3 < end:
+        for i in range(layer.inputs):
+            k = panel * step + i * LANES
+            a, b, c, d = combine_four(rows, columns, values, i, gyt, panel * far, far)
+            if layer.masked:
+                a, b = times(a, load(kept, k)), times(b, load(kept, k + step))
+                c, d = times(c, load(kept, k + 2 * step)), times(d, load(kept, k + 3 * step))
+            descend(rule, weights, moment1, moment2, k, a)
+            descend(rule, weights, moment1, moment2, k + step, b)
+            descend(rule, weights, moment1, moment2, k + 2 * step, c)
+            descend(rule, weights, moment1, moment2, k + 3 * step, d)
+        panel += 4
+    while panel < end:
+        for i in range(layer.inputs):
+            k = panel * step + i * LANES
+            a = combine(rows, columns, values, i, gyt, panel * far)
+            if layer.masked:
+                a = times(a, load(kept, k))
+            descend(rule, weights, moment1, moment2, k, a)
+        panel += 1
+
+
+@_compiled
+def backward_pruned(network: Network, number: int, panels: int, rule: Rule) -> None:
+    """A pruned layer's input gradient and its weights' step."""
+    layer = network.layers[number]
+    inputs, outputs = padded(layer.inputs), padded(layer.outputs)
+    x, gx = network.activations[layer.activations :], network.gradients[layer.activations :]
+    gy, products = network.gradients[layer.results :], network.products
+    weights = network.weights[layer.weights :]
+    moment1, moment2 = network.moment1[layer.weights :], network.moment2[layer.weights :]
+    if number > 0:
+        positions = network.indices[layer.transposed_weights :]
+        for k in range(layer.count):
+            products[k] = get(weights, get(positions, k))
+        rows = network.indices[layer.transposed_rows :]
+        columns = network.indices[layer.transposed_columns :]
+        steps = outputs * LANES, inputs * LANES
+        multiply(rows, columns, products, gy, steps[0], gx, steps[1], layer.inputs, panels)
+        for k in range(0, panels * LANES * inputs, LANES):
+            store(gx, k, where_positive(load(x, k), load(gx, k)))
+    rows, columns = network.indices[layer.rows :], network.indices[layer.columns :]
+    sample(rows, columns, gy, outputs * LANES, x, inputs * LANES, products, layer.outputs, panels)
+    for k in range(0, layer.count, LANES):
+        descend(rule, weights, moment1, moment2, k, load(products, k))
+
+
+@_compiled
+def descend_biases(network: Network, number: int, panels: int, rule: Rule) -> None:
+    layer = network.layers[number]
+    outputs = padded(layer.outputs)
+    gy, products = network.gradients[layer.results :], network.products
+    for i in range(0, outputs, 8):
+        a = b = c = d = e = f = g = h = spread(np.float32(0))
+        for panel in range(panels):
+            at = (panel * outputs + i) * LANES
+            a, b = add(a, load(gy, at)), add(b, load(gy, at + LANES))
+            c, d = add(c, load(gy, at + 2 * LANES)), add(d, load(gy, at + 3 * LANES))
+            e, f = add(e, load(gy, at + 4 * LANES)), add(f, load(gy, at + 5 * LANES))
+            g, h = add(g, load(gy, at + 6 * LANES)), add(h, load(gy, at + 7 * LANES))
+        store_sums(products, i, a, b, c, d, e, f, g, h)
+    for i in range(0, outputs, LANES):
+        gradient = times(load(products, i), load(network.kept, layer.bias + i))
+        descend(rule, network.weights, network.moment1, network.moment2, layer.bias + i, gradient)
+
+
+@_compiled
+def backward(network: Network, number: int, panels: int, rule: Rule) -> None:
+    """One layer: the gradient by its input, if a layer is below it, and an optimizer step."""
+    if network.layers[number].dense:
+        backward_dense(network, number, panels, rule)
+    else:
+        backward_pruned(network, number, panels, rule)
+    descend_biases(network, number, panels, rule)
+
+
+@cached
+def train(
+    network: Network,
+    images: NDArray[Any],
+    labels: NDArray[np.int64],
+    scale: np.float32,
+    order: NDArray[np.int64],
+    first_step: int,
+    adam: bool,
+    rate: float,
+    momentum: float,
+    weight_decay: float,
+    batch_losses: NDArray[np.float64],
+) -> None:
+    """One step per row of `order`; steps count from 1."""
+    batch = order.shape[1]
+    panels = padded(batch) // LANES
+    for i in range(len(order)):
+        step = first_step + i
+        rule = Rule(
+            adam,
+            np.float32(-rate / (1 - BETA1**step) if adam else -rate),
+            np.float32(1 / math.sqrt(1 - BETA2**step)),
+            np.float32(momentum),
+            np.float32(weight_decay),
+        )
+        gather(images, order[i], batch, scale, network.activations)
+        for number in range(len(network.layers)):
+            forward(network, number, panels)
+        total, _ = losses(network, labels, order[i], True)
+        batch_losses[i] = total / batch
+        for number in range(len(network.layers) - 1, -1, -1):
+            backward(network, number, panels, rule)
+
+
+@cached
+def evaluate(
+    network: Network,
+    images: NDArray[Any],
+    labels: NDArray[np.int64],
+    scale: np.float32,
+    all_images: NDArray[np.int64],
+    batch: int,
+) -> tuple[float, int]:
+    """Summed cross-entropy and correct answers of the images in `order`."""
+    total, correct = 0.0, 0
+    for begin in range(0, len(all_images), batch):
+        order = all_images[begin : begin + batch]
+        gather(images, order, len(order), scale, network.activations)
+        for number in range(len(network.layers)):
+            forward(network, number, padded(len(order)) // LANES)
+        loss, right = losses(network, labels, order, False)
+        total += loss
+        correct += right
+    return total, correct

@@ -1,0 +1,425 @@
+"""The sparse engine against dense float64 NumPy and against torch, and what must never change its results."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from lthctl import engine_sparse, engine_torch
+from lthctl.data import Dataset, Split
+from lthctl.engine import resolve, run
+from lthctl.errors import DataError, ParamsError, TrainingError
+from lthctl.mask import Mask
+from lthctl.model import MLP, ModuleModel
+from lthctl.params import TrainParams
+from lthctl.training import Training
+
+Arrays = dict[str, NDArray[Any]]
+
+KERNELS = {
+    "sparse": 2.0,
+    "dense": -1.0,
+    "auto": engine_sparse.CROSSOVER,
+}  # density above which weights are kept in full
+
+
+@pytest.fixture(params=["sparse", "dense"])
+def kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both ways of training a layer, whatever its density."""
+    monkeypatch.setattr(engine_sparse, "CROSSOVER", KERNELS[request.param])
+    return str(request.param)
+
+
+def digits(count: int, inputs: int, classes: int, seed: int = 0) -> Split:
+    """Images like MNIST's: mostly zeros, and something to learn."""
+    random = np.random.default_rng(seed)
+    strokes = np.random.default_rng(99).random((classes, inputs)) < 0.25
+    labels = random.integers(0, classes, count)
+    lit = strokes[labels] & (random.random((count, inputs)) < 0.8)
+    return Split(np.where(lit, random.integers(1, 256, lit.shape), 0).astype(np.uint8), labels)
+
+
+def ticket(sizes: tuple[int, ...], densities: tuple[float, ...], seed: int = 0) -> tuple[Arrays, Arrays]:
+    """Starting weights and masks; a layer of density 1 is not prunable."""
+    random = np.random.default_rng(seed)
+    start: Arrays = {}
+    mask: Arrays = {}
+    for i, density in enumerate(densities):
+        shape = sizes[i + 1], sizes[i]
+        start[f"layers.{i}.weight"] = random.normal(0, (2 / shape[1]) ** 0.5, shape)
+        start[f"layers.{i}.bias"] = random.normal(0, 0.1, shape[0])
+        if density < 1:
+            mask[f"layers.{i}.weight"] = random.random(shape) < density
+            mask[f"layers.{i}.bias"] = random.random(shape[0]) < 0.8
+    return {k: (v * mask.get(k, True)).astype(np.float32) for k, v in start.items()}, mask
+
+
+def make(
+    sizes: tuple[int, ...] = (70, 33, 20, 10),
+    densities: tuple[float, ...] = (0.2, 0.3, 1.0),
+    *,
+    given: tuple[Arrays, Arrays] | None = None,
+    train: Split | None = None,
+    validation: Split | None = None,
+    **changes: Any,
+) -> Training:
+    start, mask = given or ticket(sizes, densities)
+    params = TrainParams(
+        steps=200, evaluate_every=50, batch_size=60, optimizer="sgd", lr=0.05, engine="sparse", device="cpu"
+    )
+    split = train or digits(600, sizes[0], sizes[-1])
+    data = Dataset("digits", split, validation or Split(split.images[:20], split.labels[:20]))
+    return Training(MLP(sizes), start, Mask(mask), data, 5, params.model_copy(update=changes))
+
+
+def reference(training: Training) -> tuple[Arrays, list[float]]:
+    """The same training in dense float64."""
+    params, mask, data = training.params, training.mask, training.dataset.train
+    weights = {k: v.astype(np.float64) for k, v in training.start.items()}
+    first = {k: np.zeros_like(v) for k, v in weights.items()}
+    second = {k: np.zeros_like(v) for k, v in weights.items()}
+    losses, last = [], len(weights) // 2 - 1
+    scale = 255.0 if data.images.dtype == np.uint8 else 1.0
+    for step, batch in enumerate(training.batch_order().batches(0, params.steps), 1):
+        outputs = [data.images[batch].astype(np.float64) / scale]
+        for i in range(last + 1):
+            z = outputs[-1] @ weights[f"layers.{i}.weight"].T + weights[f"layers.{i}.bias"]
+            outputs.append(np.maximum(z, 0) if i < last else z)
+        logits = outputs[-1] - outputs[-1].max(1, keepdims=True)
+        shares = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+        answers = np.arange(len(batch)), data.labels[batch]
+        losses.append(float(-np.log(shares[answers]).mean()))
+        shares[answers] -= 1
+        g, gradient = shares / len(batch), {}
+        for i in range(last, -1, -1):
+            gradient[f"layers.{i}.weight"] = g.T @ outputs[i]
+            gradient[f"layers.{i}.bias"] = g.sum(0)
+            g = (g @ weights[f"layers.{i}.weight"]) * (outputs[i] > 0)
+        for k, w in weights.items():
+            d = gradient[k] * mask.get(k, True) + params.weight_decay * w
+            if params.optimizer == "adam":
+                first[k] = 0.9 * first[k] + 0.1 * d
+                second[k] = 0.999 * second[k] + 0.001 * d * d
+                scaled = np.sqrt(second[k] / (1 - 0.999**step)) + 1e-8
+                w -= params.lr * first[k] / (1 - 0.9**step) / scaled
+            else:
+                first[k] = params.momentum * first[k] + d
+                w -= params.lr * first[k]
+    return weights, losses
+
+
+def check(training: Training, tolerance: float = 2e-5) -> None:
+    """Agreement with float64.
+
+    Over many steps some unit's input comes so near 0 that rounding decides on which side: that moves the unit's weights
+    by the gradient of one sample, and the layers above a little. So after many steps a tenth of a layer's weights may be
+    further off; after one step, none.
+    """
+    before = {k: v.copy() for k, v in training.start.items()}
+    result = engine_sparse.train(training, lambda _: None)
+    expected, losses = reference(training)
+    for name, value in result.weights.items():
+        assert value.dtype == np.float32
+        np.testing.assert_array_equal(training.start[name], before[name])
+        assert not value[~training.mask.get(name, np.ones(value.shape, bool))].any()
+        error = np.abs(value - expected[name])
+        assert error.max() < (tolerance if training.params.steps == 1 else 100 * tolerance), name
+        assert np.quantile(error, 0.9) < tolerance, name
+    last = 0
+    for row in result.history:
+        assert row.train_loss == pytest.approx(np.mean(losses[last : row.step]), abs=tolerance)
+        last = row.step
+    assert last == training.params.steps
+
+
+OPTIMIZERS: dict[str, dict[str, Any]] = {
+    "sgd": {"optimizer": "sgd"},
+    "momentum": {"optimizer": "sgd", "momentum": 0.9, "lr": 0.02},
+    "momentum and decay": {"optimizer": "sgd", "momentum": 0.9, "lr": 0.02, "weight_decay": 1e-3},
+    "adam": {"optimizer": "adam", "lr": 1e-3},
+    "adam and decay": {"optimizer": "adam", "lr": 1e-3, "weight_decay": 1e-3},
+}
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("crossover", KERNELS.values(), ids=KERNELS)
+def test_weights_agree_with_float64(optimizer: str, crossover: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_sparse, "CROSSOVER", crossover)
+    check(make(densities=(0.2, 0.6, 1.0), **OPTIMIZERS[optimizer]))
+
+
+@pytest.mark.parametrize("density", [1.0, 0.8, 0.2, 0.1, 0.03, 0.001, 0.0])
+def test_densities(density: float, kernel: str) -> None:
+    check(make((300, 40, 10), (density, density), steps=100))
+
+
+def test_one_weight_left_and_dead_rows_and_columns(kernel: str) -> None:
+    start, mask = ticket((70, 33, 20, 10), (0.2, 0.3, 1.0))
+    for name, kept in mask.items():
+        if kept.ndim == 2:
+            kept[::3] = False
+            kept[:, ::4] = False
+        start[name] = start[name] * kept
+    only = np.zeros_like(mask["layers.1.weight"])
+    only[4, 7] = True
+    mask["layers.1.weight"] = only
+    start["layers.1.weight"] = np.where(only, np.float32(0.5), np.float32(0))
+    check(make(given=(start, mask), steps=100))
+
+
+@pytest.mark.parametrize("size", [1, 7, 8, 9, 63, 64, 65])
+def test_odd_sizes(size: int, kernel: str) -> None:
+    check(make((size, size, 3), (0.7, 0.7), batch_size=9, steps=50))
+    check(make((20, 11, size), (0.7, 1.0), steps=50))
+    check(make((size, 5), (0.7,), steps=50))
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 60, 64, 100])
+def test_batch_sizes(batch_size: int, kernel: str) -> None:
+    check(make(batch_size=batch_size, steps=60, lr=0.02))
+
+
+def test_float_images(kernel: str) -> None:
+    images = np.random.default_rng(0).normal(size=(600, 70)).astype(np.float32)
+    labels = digits(600, 70, 10).labels
+    check(make(train=Split(images, labels), steps=60, lr=0.02))
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(
+    sizes=st.lists(st.integers(1, 40), min_size=2, max_size=4),
+    density=st.sampled_from([0.0, 0.05, 0.3, 0.7, 1.0]),
+    batch_size=st.integers(1, 40),
+    crossover=st.sampled_from(sorted(KERNELS.values())),
+    seed=st.integers(0, 1000),
+)
+def test_one_step_is_the_dense_gradient(
+    sizes: list[int], density: float, batch_size: int, crossover: float, seed: int
+) -> None:
+    shape = tuple(sizes)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine_sparse, "CROSSOVER", crossover)
+        start = ticket(shape, (density,) * (len(sizes) - 1), seed)
+        train = digits(50, sizes[0], sizes[-1], seed)
+        check(make(shape, given=start, train=train, batch_size=batch_size, steps=1, lr=1.0))
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_moments_of_pruned_weights_are_zero(optimizer: str, kernel: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    laid_out = []
+    lay_out = engine_sparse.lay_out
+
+    def watched(*args: Any, **kwargs: Any) -> Any:
+        laid_out.append(lay_out(*args, **kwargs))
+        return laid_out[-1]
+
+    monkeypatch.setattr(engine_sparse, "lay_out", watched)
+    engine_sparse.train(make(densities=(0.2, 0.3, 0.9), steps=20, **OPTIMIZERS[optimizer]), lambda _: None)
+    (network,) = laid_out
+    assert network.moment1.any()
+    for layer in network.layers:
+        if layer["dense"]:  # a pruned layer has no place for what was pruned
+            part = slice(layer["weights"], layer["weights"] + layer["count"])
+            pruned = network.kept[part] == 0
+            assert pruned.any()
+            assert not network.moment1[part][pruned].any() and not network.moment2[part][pruned].any()
+
+
+def logits_of(weights: Any, x: NDArray[Any]) -> NDArray[Any]:
+    last = len(weights) // 2 - 1
+    for i in range(last + 1):
+        x = x @ weights[f"layers.{i}.weight"].T.astype(np.float64) + weights[f"layers.{i}.bias"]
+        x = np.maximum(x, 0) if i < last else x
+    return x
+
+
+def test_evaluation(monkeypatch: pytest.MonkeyPatch) -> None:
+    others = digits(333, 70, 10, seed=7)
+    training = make(validation=others, steps=120)
+    result = engine_sparse.train(training, lambda _: None)
+    assert [row.step for row in result.history] == [50, 100, 120]
+    expected = logits_of(result.weights, others.images / 255.0)
+    shifted = expected - expected.max(1, keepdims=True)
+    losses = np.log(np.exp(shifted).sum(1)) - shifted[np.arange(333), others.labels]
+    assert result.history[-1].validation_loss == pytest.approx(losses.mean(), rel=1e-6)
+    assert result.history[-1].validation_accuracy == (expected.argmax(1) == others.labels).mean()
+    for crossover in KERNELS.values():
+        monkeypatch.setattr(engine_sparse, "CROSSOVER", crossover)
+        loss, accuracy = engine_sparse.evaluate((70, 33, 20, 10), result.weights, training.mask, others)
+        assert loss == pytest.approx(losses.mean(), rel=1e-6)
+        assert accuracy == result.history[-1].validation_accuracy
+
+
+def test_of_equal_logits_the_first_class_is_the_answer() -> None:
+    weights = {"layers.0.weight": np.zeros((4, 3), np.float32), "layers.0.bias": np.array([0, 1, 1, 0], np.float32)}
+    split = Split(np.zeros((4, 3), np.uint8), np.arange(4))
+    assert engine_sparse.evaluate((3, 4), weights, Mask({}), split)[1] == 0.25
+
+
+def test_the_same_bits_again_and_in_threads_and_whatever_the_evaluations(kernel: str) -> None:
+    def train(**changes: Any) -> engine_sparse.Result:
+        return engine_sparse.train(make(optimizer="adam", lr=1e-3, steps=500, **changes), lambda _: None)
+
+    once = train()
+    with ThreadPoolExecutor(2) as pool:
+        others = [train(), *pool.map(lambda _: train(), range(2))]
+    for other in others:
+        assert other.history == once.history
+    for other in (*others, train(evaluate_every=7)):
+        assert all(other.weights[name].tobytes() == array.tobytes() for name, array in once.weights.items())
+
+
+def test_cancelling() -> None:
+    def cancel(step: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        engine_sparse.train(make(), cancel)
+
+
+def test_divergence_is_an_error(kernel: str) -> None:
+    with pytest.raises(
+        TrainingError, match=r"the training loss is .* at step 50 with train.lr 1e\+30; try a smaller one"
+    ):
+        run(make(lr=1e30))
+
+
+def test_vanishing_moments_stay_finite(kernel: str) -> None:
+    """Pixels lit once leave moments that decay for thousands of steps."""
+    images = digits(600, 70, 10).images.copy()
+    images[1:, :35] = 0
+    train = Split(images, digits(600, 70, 10).labels)
+    result = engine_sparse.train(make(train=train, steps=3000, batch_size=4, optimizer="adam", lr=1e-4), lambda _: None)
+    assert all(np.isfinite(array).all() for array in result.weights.values())
+
+
+def test_what_compiled_code_would_not_check_is_refused() -> None:
+    with pytest.raises(DataError, match="labels are 0 to 9, expected 0 to 4, the model's classes"):
+        run(make((70, 5), (0.5,), train=digits(600, 70, 10)))
+    with pytest.raises(DataError, match="an image has 70 values, expected 64, the model's inputs"):
+        run(make((64, 10), (0.5,), train=digits(600, 70, 10)))
+
+
+# ---- beside torch ----
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("densities", [(1.0, 1.0, 1.0), (0.5, 0.6, 0.9), (0.1, 0.1, 0.5)])
+def test_both_engines_give_the_same_training(optimizer: str, densities: tuple[float, ...]) -> None:
+    """Invariant 14: losses along the whole curve, and weights over the first hundreds of steps."""
+    training = make(densities=densities, evaluate_every=20, **OPTIMIZERS[optimizer])
+    ours, theirs = (engine.train(training, lambda _: None) for engine in (engine_sparse, engine_torch))
+    for a, b in zip(ours.history, theirs.history, strict=True):
+        assert a.train_loss == pytest.approx(b.train_loss, rel=1e-3)
+        assert a.validation_loss == pytest.approx(b.validation_loss, rel=5e-3)
+    for name in ours.weights:
+        error = np.abs(ours.weights[name] - theirs.weights[name])
+        assert np.quantile(error, 0.9) < 1e-4, name
+
+
+def test_auto_takes_the_sparse_engine_where_it_can() -> None:
+    from torch import nn
+
+    module = ModuleModel("linear", lambda: nn.Sequential(nn.Linear(3, 2)), output="0")
+    assert resolve(TrainParams(), MLP()).engine == "sparse"
+    assert resolve(TrainParams(engine="torch"), MLP()).engine == "torch"
+    assert resolve(TrainParams(threads=2), MLP()).engine == "torch"
+    assert resolve(TrainParams(), module).engine == "torch"
+    with pytest.raises(ParamsError) as refusal:
+        resolve(TrainParams(engine="sparse", threads=2), module)
+    assert str(refusal.value) == (
+        "train.engine: is sparse, which trains MLPs on a cpu with one thread each; "
+        "the model is no MLP, train.threads is 2"
+    )
+
+
+def test_engines_have_digests_of_their_own() -> None:
+    assert make().digest != make(engine="torch").digest
+
+
+# ---- the cache of compiled code ----
+
+TINY = """
+from lthctl.kernels import cached
+
+@cached
+def answer(x: int) -> int:
+    return x * {factor}
+"""
+
+CALL = "import tiny; print(tiny.answer(6), sum(tiny.answer.stats.cache_hits.values()))"
+
+
+def call(folder: Path, **environment: str) -> list[str]:
+    """The answer of the compiled function, and how often it came from the cache."""
+    path = f"{folder}{os.pathsep}{Path(__file__).parent.parent}"
+    done = subprocess.run(
+        [sys.executable, "-c", CALL],
+        env={**os.environ, "PYTHONPATH": path, **environment},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+def test_a_damaged_stale_or_unwritable_cache_is_harmless(tmp_path: Path) -> None:
+    def spoil(pattern: str, change: Callable[[bytes], bytes]) -> None:
+        (file,) = (tmp_path / "cache").rglob(pattern)
+        file.write_bytes(change(file.read_bytes()))
+
+    (tmp_path / "tiny.py").write_text(TINY.format(factor=7))
+    kept = {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    assert call(tmp_path, **kept)[0] == "42"
+    assert call(tmp_path, **kept) == ["42", "1"]
+    spoil("*.nbi", lambda content: content[:-20])
+    assert call(tmp_path, **kept)[0] == "42"
+    spoil("*.nbc", lambda content: content[:-200] + bytes([content[-200] ^ 1]) + content[-199:])
+    assert call(tmp_path, **kept)[0] == "42"
+    assert call(tmp_path, **kept) == ["42", "1"]  # mended
+    (tmp_path / "tiny.py").write_text(TINY.format(factor=70))
+    assert call(tmp_path, **kept)[0] == "420"
+    (tmp_path / "file").write_text("in which no folder can be made")
+    nowhere = {
+        "NUMBA_CACHE_DIR": str(tmp_path / "file" / "cache"),
+        "NUMBA_CACHE_LOCATOR_CLASSES": "UserProvidedCacheLocator",
+    }
+    assert call(tmp_path, **nowhere) == ["420", "0"]
+
+
+@pytest.mark.slow
+def test_the_kernels_themselves_survive_a_damaged_cache(tmp_path: Path) -> None:
+    program = (
+        "import tests.test_engine_sparse as t; training = t.make(steps=20); before = t.engine_sparse.is_compiled(training)\n"
+        "weights = t.engine_sparse.train(training, lambda _: None).weights\n"
+        "print(before, t.engine_sparse.is_compiled(training), weights['layers.0.weight'].tobytes().hex()[:4000])"
+    )
+
+    def results() -> list[str]:
+        environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+        root = Path(__file__).parent.parent
+        done = subprocess.run(
+            [sys.executable, "-c", program], cwd=root, env=environment, capture_output=True, text=True
+        )
+        return done.stdout.split()
+
+    first = results()
+    assert first[:2] == ["False", "True"]
+    for file in (tmp_path / "cache").rglob("*.nbc"):
+        content = bytearray(file.read_bytes())
+        content[len(content) // 2] ^= 1
+        file.write_bytes(content)
+    assert results() == first
+    assert results() == ["True", "True", first[2]]
+    shutil.rmtree(tmp_path / "cache")
+    assert results() == first

@@ -326,6 +326,7 @@ class TrainingProgress(Watcher):
     """
 
     def __init__(self, console: Console, *, verb: str, num_jobs: int, num_steps: int, enabled: bool) -> None:
+        self._enabled = enabled
         self._running: dict[str, _Line] = {}
         self._done_steps = 0
         self._trained_steps = 0
@@ -353,7 +354,8 @@ class TrainingProgress(Watcher):
         self._progress.stop()
 
     def compiling(self) -> None:
-        self._progress.console.print("compiling the sparse engine's kernels, once: some ten seconds", style="dim")
+        if self._enabled:
+            self._progress.console.print("compiling the sparse engine's kernels, once: some ten seconds", style="dim")
 
     def training_started(self, key: str, label: str, num_steps: int) -> None:
         self._running[key] = _Line(label, num_steps)

@@ -24,8 +24,13 @@ from lthctl.mask import Array, Bools, Mask, Weights
 from lthctl.model import MLP
 from lthctl.training import OnStep, Result, Row, Training
 
-CROSSOVER = 0.33
-"""Density above which a layer's weights are kept in full. CROSSOVER_MEASUREMENT"""
+CROSSOVER = 0.4
+"""Density above which a layer's weights are kept in full, and not by what survived.
+
+Measured by benchmarks/crossover.py: a step in full takes 1.46, 1.22, 1.15, 1.02 and 0.73 times as long at densities of
+0.25, 0.3, 0.35, 0.4 and 0.5 (masks by magnitude, medians of 7), 1.48, 1.35, 1.15, 0.95 and 0.80 times (by chance). It
+decides the order of sums: a change of it is a change of `NUMERICS`.
+"""
 
 EVALUATION_BATCH = 64
 EVALUATION_WORK = 2_000_000_000  # weights times images in one compiled call, about 0.1 s

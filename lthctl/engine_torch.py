@@ -107,7 +107,7 @@ def _optimizer(network: nn.Module, params: TrainParams) -> torch.optim.Optimizer
 
 
 def _as_input(images: Tensor) -> Tensor:
-    return images.to(torch.float32).div_(255) if images.dtype == torch.uint8 else images
+    return images.to(torch.float32).mul_(1 / 255) if images.dtype == torch.uint8 else images
 
 
 def _on_device(split: Split, device: torch.device) -> tuple[Tensor, Tensor]:

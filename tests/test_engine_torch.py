@@ -80,7 +80,7 @@ def test_output_layer_must_be_there() -> None:
 
 def test_uint8_and_float32_images_are_the_same_training(make_training: MakeTraining, dataset: Dataset) -> None:
     def as_float(split: Split) -> Split:
-        return Split(split.images.astype(np.float32) / np.float32(255), split.labels)
+        return Split(split.images.astype(np.float32) * np.float32(1 / 255), split.labels)
 
     from_bytes = run(make_training())
     from_floats = run(make_training(dataset=Dataset("digits", as_float(dataset.train), as_float(dataset.validation))))
@@ -163,6 +163,8 @@ CASES = {
     "adam, weight decay": {"weight_decay": 0.01},
     "sgd": {"optimizer": "sgd", "lr": 0.1},
     "sgd, momentum": {"optimizer": "sgd", "lr": 0.1, "momentum": 0.9},
+    "sparse engine, adam": {"engine": "sparse"},
+    "sparse engine, sgd": {"engine": "sparse", "optimizer": "sgd", "lr": 0.1, "momentum": 0.9, "weight_decay": 0.01},
 }
 
 

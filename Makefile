@@ -11,7 +11,7 @@ repro: .venv/installed    ## real MNIST, tickets, retrainings, report
 	dvc repro
 
 test: .venv/installed-dev    ## fast and offline
-	pytest -n auto
+	pytest -n auto --dist worksteal
 
 check: .venv/installed-dev    ## lint, format, types
 	ruff check .

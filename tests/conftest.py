@@ -20,6 +20,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first, so that nobody waits for it at the end."""
+    items.sort(key=lambda item: item.name != "test_the_whole_pipeline")
+
+
 NUM_TRAIN, NUM_TEST = 600, 203  # 203: the last batch of an evaluation is a partial one
 
 

@@ -15,24 +15,9 @@ from lthctl.params import SECTIONS, Params, load_params
 from lthctl.pipeline import SECTIONS_READ, visible_to
 
 from .conftest import write_digits
-from .test_imports import imported_by
 
 ROOT = Path(__file__).parent.parent
 STAGES: Mapping[str, dict[str, Any]] = YAML(typ="safe", pure=True).load((ROOT / "dvc.yaml").read_text())["stages"]
-
-# What a stage's results depend on starts with these modules and goes on with all that they import. Parameters, progress
-# and the terminal decide nothing, nor do the errors.
-DECIDED_BY = {
-    "download": {"data"},
-    "prune": {"plan", "engine_sparse", "engine_torch"},
-    "retrain": {"plan", "engine_sparse", "engine_torch"},
-    "report": {"report", "figures"},
-}
-DECIDE_NOTHING = {"errors", "grid", "store"}
-ONLY_READ = {
-    "download": {"files", "params", "seeding", "mask"},
-    "report": {"data", "files", "mask", "model", "params", "pruning", "seeding", "training"},
-}
 
 
 @pytest.mark.parametrize("command", SECTIONS_READ)
@@ -56,17 +41,9 @@ def test_every_section_is_read_by_a_command() -> None:
     assert {section for sections in SECTIONS_READ.values() for section in sections} == set(SECTIONS)
 
 
-@pytest.mark.parametrize("command", SECTIONS_READ)
-def test_stages_depend_on_the_modules_that_decide_their_results(command: str) -> None:
-    deciding, found = set(DECIDED_BY[command]), set()
-    while deciding:
-        module = deciding.pop()
-        found.add(module)
-        deciding |= imported_by(ROOT / "lthctl" / f"{module}.py") - found
-    found -= DECIDE_NOTHING | ONLY_READ.get(command, set())
-    assert sorted(dep for dep in STAGES[command]["deps"] if dep.startswith("lthctl/")) == sorted(
-        f"lthctl/{name}.py" for name in found
-    )
+def test_stages_depend_on_the_code() -> None:
+    """A changed method and unchanged results would be a lie; what is unchanged comes from the store."""
+    assert all("lthctl" in stage["deps"] for stage in STAGES.values())
 
 
 @pytest.mark.parametrize("command", SECTIONS_READ)
@@ -76,7 +53,7 @@ def test_commands_carry_paths_and_these_are_declared(command: str) -> None:
     assert {word for word in words if word.startswith("--")} <= {"--data", "--out", "--${item.start}"}
     out = words[words.index("--out") + 1]
     read = {word for word in words if not word.startswith("--") and word != out}
-    deps = {dep for dep in STAGES[command].get("deps", []) if not dep.startswith("lthctl/")}
+    deps = {dep for dep in STAGES[command].get("deps", []) if dep != "lthctl"}
     assert {dep for dep in deps if not dep.startswith(tuple(f"{path}/" for path in read))} <= read
     assert all(any(dep == path or dep.startswith(f"{path}/") for dep in deps) for path in read)
     outputs = [*STAGES[command].get("outs", []), *STAGES[command].get("metrics", [])]

@@ -290,7 +290,7 @@ def _raise_failures(outcome: "Outcome") -> None:
 
 
 def _show_plan(planned: list["Job"], *, json: bool) -> None:
-    states = {None: "to be made", True: "there already", False: "holds something else"}
+    states = {None: "to be made", True: "there already", False: "holds something else, or something damaged"}
     if json:
         _print_json(
             [

@@ -14,7 +14,7 @@ from typing import Any
 
 from lthctl.engine import compile_for, needs_compiling, run
 from lthctl.errors import LthctlError, OutputError
-from lthctl.files import Json, check_writable, write_folder
+from lthctl.files import Json, check_writable, sha256, write_folder
 from lthctl.store import Store
 from lthctl.ticket import Run, Ticket
 from lthctl.training import Result, Training
@@ -110,7 +110,7 @@ def run_jobs(
     taken = [job for job in jobs if job.found is False]
     if taken and not replace:
         raise OutputError(
-            "; ".join(f"{job.place}: holds something else of that name" for job in taken)
+            "; ".join(f"{job.place}: holds something else, or something damaged" for job in taken)
             + "; choose another --out, or give --force to replace it"
         )
     for parent in sorted({job.place.parent for job in jobs}):
@@ -139,9 +139,7 @@ class _Grid:
     compiled: bool = False
     cancel: threading.Event = field(default_factory=threading.Event)
     running: dict[Future[Result], Training] = field(default_factory=dict)
-    waiting: dict[str, list[_Active]] = field(
-        default_factory=dict
-    )  # digest of a running training -> the jobs that need it
+    waiting: dict[str, list[_Active]] = field(default_factory=dict)  # digest of a training that runs -> who needs it
 
     def drive(self, num_side_by_side: int) -> None:
         while self.pending or self.running:
@@ -226,12 +224,12 @@ def _sender(work: Work, result: Result) -> Callable[[], tuple[Work, Training]]:
 
 
 def existing(folder: Path, read: Callable[[Path], Json], request: Json) -> bool | None:
-    """What a folder holds: None for nothing, True for what was asked for, False for something else or something
-    damaged."""
+    """What a folder holds: None for nothing, True for what was asked for, whole; False for anything else."""
     if not folder.exists():
         return None
     try:
         document: dict[str, Any] = read(folder)
-    except LthctlError:
+        whole = all(sha256((folder / name).read_bytes()) == digest for name, digest in document["files"].items())
+    except (LthctlError, OSError, KeyError, AttributeError):
         return False
-    return all(document.get(key) == value for key, value in request.items())
+    return whole and all(document.get(key) == value for key, value in request.items())

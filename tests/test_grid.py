@@ -88,12 +88,27 @@ def test_something_else_of_the_name_is_refused_or_replaced(params: Params) -> No
     with pytest.raises(OutputError) as refusal:
         run_jobs(jobs, store=store, num_side_by_side=1)
     assert str(refusal.value) == (
-        "masks/l1-r0.50-n2-s1: holds something else of that name; choose another --out, or give --force to replace it"
+        "masks/l1-r0.50-n2-s1: holds something else, or something damaged; choose another --out, or give --force to replace it"
     )
     assert document.read_bytes() == before
     run_jobs(jobs, store=store, num_side_by_side=1, replace=True)
     assert document.read_bytes() != before
     assert list(Path("masks").glob(".*")) == []
+
+
+@pytest.mark.parametrize("name", ["ticket.json", "mask.safetensors", "init.safetensors"])
+def test_a_damaged_folder_does_not_pass_for_a_finished_one(name: str, params: Params) -> None:
+    def jobs() -> list[Job]:
+        return jobs_for(params, ratio=(0,), seed=(1,))
+
+    run_jobs(jobs(), store=Store(Path(".lthctl")), num_side_by_side=1)
+    file = Path("masks/dense-s1") / name
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-1])
+    with pytest.raises(OutputError, match="masks/dense-s1: holds something else, or something damaged"):
+        run_jobs(jobs(), store=Store(Path(".lthctl")), num_side_by_side=1)
+    run_jobs(jobs(), store=Store(Path(".lthctl")), num_side_by_side=1, replace=True)
+    assert file.read_bytes() == whole
 
 
 def test_a_failed_training_does_not_stop_the_others(params: Params, monkeypatch: pytest.MonkeyPatch) -> None:

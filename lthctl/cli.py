@@ -136,12 +136,11 @@ def prune(
             _show_plan(planned, json=json)
             return
         outcome = _run(planned, verb="pruning", num_jobs=jobs, force=force, quiet=quiet)
-        documents = [
-            (job.name, read_ticket_json(job.place)) for job in planned if job.place in {*outcome.made, *outcome.present}
-        ]
+        finished = [job for job in planned if job.place in {*outcome.made, *outcome.present}]
+        documents = [read_ticket_json(job.place) for job in finished]
         if json:
             _print_json(
-                [{"path": str(job.place), **read_ticket_json(job.place)} for job in planned if job.place.exists()]
+                [{"path": str(job.place), **document} for job, document in zip(finished, documents, strict=True)]
             )
         elif not quiet:
             _results().print(display.ticket_tables(documents))

@@ -27,19 +27,19 @@ STATE_STYLES: dict[State, str] = {"held": "green", "failed": "red", "undecided":
 VERDICT_STYLES = {"better": "bold green", "as good": "green", "worse": "red", "undecided": "yellow"}
 
 
-def ticket_tables(tickets: Sequence[tuple[str, Json]]) -> RenderableType:
+def ticket_tables(tickets: Sequence[Json]) -> RenderableType:
     """Desired and actual sparsity of some tickets, per layer and after every round.
 
     Counts depend on ratio, rounds and sizes alone, so tickets that differ in method or seed share a table.
 
     Args:
-      tickets: name and document of each.
+      tickets: the document of each.
     """
     paths: dict[str, tuple[list[str], Json]] = {}
-    for name, document in tickets:
+    for document in tickets:
         counts = [{layer: of["kept"] for layer, of in after["layers"].items()} for after in document["sparsity"]]
         names, _ = paths.setdefault(json.dumps([document["rate"], counts], sort_keys=True), ([], document))
-        names.append(name)
+        names.append(document["name"])
     parts: list[RenderableType] = []
     for names, document in paths.values():
         if not document["sparsity"]:

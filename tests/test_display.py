@@ -47,24 +47,25 @@ TWO_ROUNDS: Layers = {
 }
 
 
-def ticket_json(layers: Layers) -> Json:
+def ticket_json(layers: Layers, name: str = "l1-r0.75-n15-s1") -> Json:
     """The part of a ticket's document that the tables read."""
     total = sum(size for size, _, _ in layers.values())
     num_rounds = max((len(kept) for _, _, kept in layers.values()), default=0)
     return {
-        "rate": {name: rate for name, (_, rate, _) in layers.items()},
+        "name": name,
+        "rate": {layer: rate for layer, (_, rate, _) in layers.items()},
         "sparsity": [
             {
                 "round": number + 1,
                 "actual": 1 - sum(kept[number] for _, _, kept in layers.values()) / total,
                 "layers": {
-                    name: {
+                    layer: {
                         "size": size,
                         "kept": kept[number],
                         "desired": 1 - (1 - rate) ** (number + 1),
                         "actual": 1 - kept[number] / size,
                     }
-                    for name, (size, rate, kept) in layers.items()
+                    for layer, (size, rate, kept) in layers.items()
                 },
             }
             for number in range(num_rounds)
@@ -73,9 +74,9 @@ def ticket_json(layers: Layers) -> Json:
 
 
 TICKETS = [
-    ("l1-r0.75-n2-s1", ticket_json(TWO_ROUNDS)),
-    ("dense-s1", ticket_json({})),
-    ("random-r0.75-n2-s2", ticket_json(TWO_ROUNDS)),  # the same counts: shares the first one's table
+    ticket_json(TWO_ROUNDS, "l1-r0.75-n2-s1"),
+    ticket_json({}, "dense-s1"),
+    ticket_json(TWO_ROUNDS, "random-r0.75-n2-s2"),  # the same counts: shares the first one's table
 ]
 
 TICKET_TABLES = """\
@@ -101,7 +102,7 @@ def test_ticket_tables(width: int) -> None:
 
 def test_tickets_of_other_counts_have_tables_of_their_own() -> None:
     other = TWO_ROUNDS | {"layers.10.weight": (20, 0.25, [15, 12])}
-    text = text_of(ticket_tables([("a", ticket_json(TWO_ROUNDS)), ("b", ticket_json(other))]), 80)
+    text = text_of(ticket_tables([ticket_json(TWO_ROUNDS, "a"), ticket_json(other, "b")]), 80)
     assert [line for line in text.splitlines() if "sparsity" in line] == ["a: sparsity (%)", "b: sparsity (%)"]
 
 
@@ -312,7 +313,7 @@ def test_sparsities_of_many_rounds_are_whole(tmp_path: Path, width: int) -> None
 
 def test_layers_of_many_rounds_are_whole() -> None:
     kept = [1000 - 50 * number for number in range(1, 16)]
-    text = text_of(ticket_tables([("l1-r0.75-n15-s1", ticket_json({"layers.0.weight": (1000, 0.05, kept)}))]), 80)
+    text = text_of(ticket_tables([ticket_json({"layers.0.weight": (1000, 0.05, kept)})]), 80)
     assert "layers.0.weight" in text
     assert all(f"{5 * number:.2f}" in text for number in range(1, 16))
 
@@ -376,7 +377,7 @@ def test_markup_in_names_stays_text(tmp_path: Path) -> None:
     assert text.count(f"{HOSTILE}-r0.50-n1 ") == 4
     assert "[red]digits[/red] (600 train" in text
     assert f"\n{HOSTILE}-r0.50-n1-s1  rewind" in text_of(run_table([document_of(run)]), 120)
-    table = text_of(ticket_tables([(HOSTILE, ticket_json({"[blink]x.weight": (4, 0.5, [2])}))]), 120)
+    table = text_of(ticket_tables([ticket_json({"[blink]x.weight": (4, 0.5, [2])}, HOSTILE)]), 120)
     assert table.startswith(f"{HOSTILE}: sparsity (%)\n")
     assert "\n[blink]x.weight        4" in table
 

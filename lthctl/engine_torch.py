@@ -49,12 +49,13 @@ def _train(training: Training, device: torch.device, on_step: OnStep) -> Result:
     images, labels = _on_device(dataset.train, device)
     evaluated = [_on_device(split, device) for split in (dataset.validation, dataset.test) if split is not None]
     order = training.batch_order()
+    exact = torch.float32 if device.type == "mps" else torch.float64  # of which Apple's GPUs have none
     history: list[Row] = []
     network.train()
     for first in range(0, params.steps, params.evaluate_every):
         count = min(params.evaluate_every, params.steps - first)
         batches = torch.from_numpy(order.batches(first, count)).to(device)  # (count, batch)
-        loss_sum = torch.zeros((), dtype=torch.float64, device=device)
+        loss_sum = torch.zeros((), dtype=exact, device=device)
         for step, batch in enumerate(batches, start=first + 1):
             loss = cross_entropy(network(_as_input(images[batch])), labels[batch])
             optimizer.zero_grad(set_to_none=True)

@@ -1,0 +1,96 @@
+"""What names a training, and what it is judged by."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from lthctl import training as trainings
+from lthctl.data import Dataset, Split
+from lthctl.mask import Mask
+from lthctl.model import MLP
+from lthctl.params import TrainParams
+from lthctl.training import Row, Training, metrics_of
+
+from .conftest import synthetic_digits
+
+MakeTraining = Callable[..., Training]
+
+CHANGES: dict[str, object] = {
+    "steps": 31,
+    "evaluate_every": 11,
+    "batch_size": 59,
+    "optimizer": "sgd",
+    "lr": 1.3e-3,
+    "momentum": 0.5,
+    "weight_decay": 0.1,
+    "engine": "sparse",
+    "device": "cuda",
+    "threads": 2,
+}
+
+
+def test_every_parameter_of_a_training_is_tried_below() -> None:
+    assert CHANGES.keys() == TrainParams.model_fields.keys()
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_every_parameter_changes_the_digest(name: str, make_training: MakeTraining) -> None:
+    assert make_training().digest != make_training(**{name: CHANGES[name]}).digest
+
+
+def test_weights_mask_data_seed_and_model_change_the_digest(make_training: MakeTraining, dataset: Dataset) -> None:
+    base = make_training()
+    moved = {name: array.copy() for name, array in base.start.items()}
+    moved["layers.0.bias"][3] = np.nextafter(moved["layers.0.bias"][3], np.float32(1))
+    smaller = {name: array.copy() for name, array in base.mask.items()}
+    smaller["layers.0.bias"][3] = False
+    images, labels = synthetic_digits(50, 8)
+    others = [
+        make_training(start=moved),
+        make_training(mask=Mask(smaller), start=base.start),
+        make_training(dataset=Dataset("digits", dataset.train, Split(images, labels))),
+        make_training(dataset=Dataset("digits", Split(images, labels), dataset.validation)),
+        make_training(dataset=Dataset("digits", dataset.train, dataset.validation, Split(images, labels))),
+        make_training(seed=2, start=base.start),
+        Training(MLP(base.model.layers, "glorot"), base.start, base.mask, base.dataset, 1, base.params),  # type: ignore[attr-defined]
+    ]
+    digests = [base.digest, *(other.digest for other in others)]
+    assert len(set(digests)) == len(digests)
+
+
+def test_versions_of_engine_and_library_change_the_digest(
+    make_training: MakeTraining, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digests = [make_training().digest]
+    with monkeypatch.context() as patch:
+        patch.setitem(trainings.NUMERICS, "torch", 99)
+        digests.append(make_training().digest)
+    monkeypatch.setattr(trainings, "version", lambda package: "0.0")
+    digests.append(make_training().digest)
+    assert len(set(digests)) == 3
+
+
+def test_nothing_else_changes_the_digest(make_training: MakeTraining, dataset: Dataset) -> None:
+    base = make_training()
+    backwards = {name: base.start[name] for name in reversed(list(base.start))}
+    copied = {name: np.asfortranarray(array) for name, array in base.start.items()}
+    renamed = Dataset("other name", dataset.train, dataset.validation, source="elsewhere")
+    for same in (
+        make_training(),
+        make_training(start=backwards),
+        make_training(start=copied),
+        make_training(dataset=renamed),
+    ):
+        assert same.digest == base.digest
+
+
+def test_of_equal_evaluations_the_earliest_counts() -> None:
+    rows = [(10, 1.0, 0.5, 0.8), (20, 0.9, 0.4, 0.9), (30, 0.8, 0.4, 0.9), (40, 0.7, 0.6, 0.85)]
+    assert metrics_of([Row(*row) for row in rows]) == {
+        "best_accuracy": 0.9,
+        "best_step": 20,
+        "early_stop_accuracy": 0.9,
+        "early_stop_step": 20,
+        "final_accuracy": 0.85,
+    }

@@ -545,7 +545,10 @@ def test_nothing_is_drawn_elsewhere_than_on_a_terminal(
     assert progress._progress.console.file.getvalue() == ""
 
 
-def test_it_is_drawn_on_a_terminal(make_progress: Callable[..., TrainingProgress]) -> None:
+def test_it_is_drawn_on_a_terminal(
+    make_progress: Callable[..., TrainingProgress], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
     with make_progress() as progress:
         progress.job_ended("l1-s1")
     assert "pruning" in progress._progress.console.file.getvalue()

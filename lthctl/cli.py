@@ -258,15 +258,14 @@ def _params(context: typer.Context, command: str, flags: dict[str, object]) -> "
 
 
 def _run(planned: list["Job"], *, verb: str, num_jobs: int | None, force: bool, quiet: bool) -> "Outcome":
-    from lthctl import display, grid
+    from lthctl import grid
+    from lthctl.progress import TrainingProgress
     from lthctl.store import Store
 
     todo = [job for job in planned if not job.found]
     num_steps = sum(job.num_steps for job in todo)
     side_by_side = num_jobs or len(os.sched_getaffinity(0))
-    with display.TrainingProgress(
-        _errors(), verb=verb, num_jobs=len(todo), num_steps=num_steps, enabled=not quiet
-    ) as progress:
+    with TrainingProgress(_errors(), verb=verb, num_jobs=len(todo), num_steps=num_steps, enabled=not quiet) as progress:
         return grid.run_jobs(
             planned, store=Store(STORE), num_side_by_side=side_by_side, replace=force, watcher=progress
         )

@@ -22,7 +22,7 @@ ROWS = [
     {"apply", "engine", "store"},
     {"lottery", "grid", "statistics"},
     {"plan", "report"},
-    {"figures", "display"},
+    {"display", "figures", "progress"},
     {"cli"},
     {"__init__", "__main__"},
 ]

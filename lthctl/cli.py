@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="Find, keep, retrain and judge lottery tickets: sparse subnetworks that train as well as the dense network.",
     no_args_is_help=True,
+    rich_markup_mode=None,  # plain help: the boxed one imports a Markdown parser and takes twice as long
     pretty_exceptions_show_locals=False,
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -4,6 +4,7 @@ Heavy modules are imported inside the commands, so that `--help` is immediate.
 """
 
 import json as jsonlib
+import math
 import os
 import sys
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lthctl.errors import LthctlError, ParamsError, TrainingError
+from lthctl.errors import LthctlError, ParamsError, TicketError, TrainingError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -43,6 +44,9 @@ JobsOption = Annotated[
 ForceOption = Annotated[bool, typer.Option("--force", help="Replace folders that hold something else.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and do nothing.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print results as JSON.")]
+VerboseOption = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Tell of every training; in a plan, of every folder.")
+]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print no tables and no progress.")]
 
 
@@ -121,6 +125,7 @@ def prune(
     force: ForceOption = False,
     dry_run: DryRunOption = False,
     json: JsonOption = False,
+    verbose: VerboseOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Find tickets: train, prune, rewind; once or in rounds."""
@@ -134,9 +139,10 @@ def prune(
         refuse_if_owned(out)
         planned = plan.ticket_jobs(params, data, out)
         if dry_run:
-            _show_plan(planned, json=json)
+            lists = params.prune.method, params.prune.rounds, params.prune.ratio, params.prune.seed
+            _show_plan(planned, math.prod(map(len, lists)), "ticket", num_jobs=jobs, json=json, verbose=verbose)
             return
-        outcome = _run(planned, verb="pruning", num_jobs=jobs, force=force, quiet=quiet)
+        outcome = _run(planned, verb="pruning", num_jobs=jobs, force=force, quiet=quiet, verbose=verbose)
         finished = [job for job in planned if job.place in {*outcome.made, *outcome.present}]
         documents = [read_ticket_json(job.place) for job in finished]
         if json:
@@ -170,6 +176,7 @@ def retrain(
     force: ForceOption = False,
     dry_run: DryRunOption = False,
     json: JsonOption = False,
+    verbose: VerboseOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Retrain every ticket found at or below the paths."""
@@ -185,11 +192,15 @@ def retrain(
 
         start: Any = "reinit" if reinit else "shuffle" if shuffle else "rewind"
         refuse_if_owned(out / start)
-        planned = plan.run_jobs(params, data, paths, start, out)
+        try:
+            planned = plan.run_jobs(params, data, paths, start, out)
+        except TicketError as error:
+            raise TicketError(f"{error}; there is no plan before that") if dry_run else error from None
         if dry_run:
-            _show_plan(planned, json=json)
+            _show_plan(planned, len(planned), "run", num_jobs=jobs, json=json, verbose=verbose)
             return
-        outcome = _run(planned, verb=f"retraining ({start})", num_jobs=jobs, force=force, quiet=quiet)
+        verb = f"retraining ({start})"
+        outcome = _run(planned, verb=verb, num_jobs=jobs, force=force, quiet=quiet, verbose=verbose)
         documents = [read_run_json(job.place) for job in planned if job.place in {*outcome.made, *outcome.present}]
         if json:
             _print_json(documents)
@@ -258,25 +269,33 @@ def _params(context: typer.Context, command: str, flags: dict[str, object]) -> "
     return visible_to(command, context.obj).override(flags)
 
 
-def _run(planned: list["Job"], *, verb: str, num_jobs: int | None, force: bool, quiet: bool) -> "Outcome":
+def _run(
+    planned: list["Job"], *, verb: str, num_jobs: int | None, force: bool, quiet: bool, verbose: bool
+) -> "Outcome":
     from lthctl import grid
     from lthctl.progress import TrainingProgress
     from lthctl.store import Store
 
     todo = [job for job in planned if not job.found]
-    num_steps = sum(job.num_steps for job in todo)
-    side_by_side = num_jobs or len(os.sched_getaffinity(0))
-    with TrainingProgress(_errors(), verb=verb, num_jobs=len(todo), num_steps=num_steps, enabled=not quiet) as progress:
-        return grid.run_jobs(
-            planned, store=Store(STORE), num_side_by_side=side_by_side, replace=force, watcher=progress
-        )
+    side = _side_by_side(num_jobs)
+    with TrainingProgress(
+        _errors(), verb=verb, jobs=todo, num_side_by_side=side, enabled=not quiet, verbose=verbose
+    ) as progress:
+        return grid.run_jobs(planned, store=Store(STORE), num_side_by_side=side, replace=force, watcher=progress)
+
+
+def _side_by_side(num_jobs: int | None) -> int:
+    return num_jobs or len(os.sched_getaffinity(0))
 
 
 def _say_outcome(outcome: "Outcome", folder: Path, what: str) -> None:
+    from lthctl import display
+
     parts = [f"{len(outcome.made)} {what}{'s' * (len(outcome.made) != 1)} written to {folder}"]
     if outcome.present:
         parts.append(f"{len(outcome.present)} there already")
-    parts.append(f"{outcome.num_trained} trainings run, {outcome.num_from_store} from the store")
+    trained = f"{outcome.num_trained} trainings run in {display.duration(outcome.seconds)}"
+    parts.append(f"{trained}, {outcome.num_from_store} from the store")
     _say("; ".join(parts))
 
 
@@ -288,22 +307,22 @@ def _raise_failures(outcome: "Outcome") -> None:
         )
 
 
-def _show_plan(planned: list["Job"], *, json: bool) -> None:
-    states = {None: "to be made", True: "there already", False: "holds something else, or something damaged"}
+def _show_plan(
+    planned: list["Job"], num_asked: int, what: str, *, num_jobs: int | None, json: bool, verbose: bool
+) -> None:
+    from lthctl import display, plan
+    from lthctl.store import Store
+
+    side = _side_by_side(num_jobs)
+    made = plan.make_plan(planned, Store(STORE))
+    document = plan.describe_plan(made, planned, made.measure(side), num_asked, side)
     if json:
-        _print_json(
-            [
-                {"path": str(job.place), "state": states[job.found], "steps": 0 if job.found else job.num_steps}
-                for job in planned
-            ]
-        )
+        _print_json(document)
         return
-    for job in planned:
-        steps = "" if job.found else f", {job.num_steps:,} steps at most"
-        _show(f"{job.place}: {states[job.found]}{steps}")
-    todo = [job for job in planned if not job.found]
-    num_steps = sum(job.num_steps for job in todo)
-    _show(f"{len(planned)} asked for, {len(todo)} to be made, {num_steps:,} steps at most")
+    if verbose:
+        for folder in document["folders"]:
+            _show(f"{folder['path']}: {folder['state']}, {folder['steps']:,} steps at most")
+    _results().print(display.plan_table(document, what))
 
 
 def _print_json(value: object) -> None:

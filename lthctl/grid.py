@@ -5,6 +5,7 @@ files. The order of jobs and their number side by side change nothing but the ti
 """
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -23,6 +24,21 @@ Work = Generator[Training, Result, Ticket | Run]
 
 
 @dataclass(frozen=True)
+class Expected:
+    """A training that a job will need, as far as it is known before anything is trained.
+
+    Attributes:
+      key: equal for trainings that are known to be equal beforehand; others may turn out to be.
+      steps: how many.
+      density: about how much of the model it trains, in (0, 1].
+    """
+
+    key: tuple[object, ...]
+    steps: int
+    density: float
+
+
+@dataclass(frozen=True)
 class Job:
     """A folder to be made.
 
@@ -30,15 +46,20 @@ class Job:
       name: for people.
       place: the folder.
       start: begins the work.
-      num_steps: steps of its trainings at the most, some of which may be known already or shared.
+      trainings: the trainings that it will yield, in order.
       found: what `place` holds already: None for nothing, True for what the job would make, False for something else.
     """
 
     name: str
     place: Path
     start: Callable[[], Work]
-    num_steps: int
+    trainings: tuple[Expected, ...]
     found: bool | None = None
+
+    @property
+    def num_steps(self) -> int:
+        """Steps of its trainings, some of which may be known already or shared."""
+        return sum(training.steps for training in self.trainings)
 
 
 @dataclass
@@ -50,19 +71,29 @@ class Outcome:
     failed: list[tuple[str, str]] = field(default_factory=list)
     num_trained: int = 0
     num_from_store: int = 0
+    seconds: float = 0.0
 
 
 class Watcher:
-    """Told what happens, always from the main thread but for `stepped`; this one looks away."""
+    """Told what happens, always from the main thread but for `stepped`; this one looks away.
+
+    `number` is that of the training within its job, from 0.
+    """
 
     def compiling(self) -> None:
         """The engine compiles its kernels before the first training, which takes some seconds."""
 
-    def training_started(self, key: str, label: str, num_steps: int) -> None: ...
-    def stepped(self, key: str, step: int) -> None: ...
-    def training_ended(self, key: str) -> None: ...
-    def steps_spared(self, num_steps: int) -> None: ...
-    def job_ended(self, name: str) -> None: ...
+    def training_started(self, job: Job, number: int, training: Training) -> None: ...
+    def stepped(self, digest: str, step: int) -> None: ...
+    def training_ended(self, digest: str, result: Result | None) -> None:
+        """The result is None where the training failed."""
+
+    def training_spared(self, job: Job, number: int, training: Training, *, from_store: bool) -> None:
+        """Its result was known: from the store, or from a job that had needed it at the same time."""
+
+    def job_ended(self, job: Job) -> None: ...
+    def tick(self) -> None:
+        """Half a second or less has gone by."""
 
 
 class Cancelled(Exception):  # noqa: N818 - an event, not an error
@@ -80,7 +111,7 @@ class _Active:
     job: Job
     work: Work
     training: Training
-    steps_done: int = 0
+    number: int  # of the training within the job
 
 
 def run_jobs(
@@ -116,6 +147,7 @@ def run_jobs(
     for parent in sorted({job.place.parent for job in jobs}):
         check_writable(parent)
     outcome = Outcome(present=[job.place for job in jobs if job.found])
+    began = time.monotonic()
     pool = ThreadPoolExecutor(num_side_by_side, thread_name_prefix="training")
     grid = _Grid(deque(job for job in jobs if not job.found), store, pool, replace, watcher or Watcher(), outcome)
     try:
@@ -125,6 +157,7 @@ def run_jobs(
     finally:
         grid.cancel.set()
         pool.shutdown(wait=True, cancel_futures=True)
+    outcome.seconds = time.monotonic() - began
     return outcome
 
 
@@ -146,17 +179,18 @@ class _Grid:
             while self.pending and len(self.running) < num_side_by_side:
                 job = self.pending.popleft()
                 self._advance(job, lambda job=job: (work := job.start(), next(work)), 0)  # type: ignore[misc]
+            self.watcher.tick()
             # A short wait, so that Ctrl-C is noticed even where a lock cannot be interrupted.
             finished, _ = wait(self.running, timeout=0.5, return_when=FIRST_COMPLETED)
             for future in finished:
                 self._finish(future)
 
-    def _advance(self, job: Job, step: Callable[[], tuple[Work, Training]], steps_done: int) -> None:
-        """Take a job to its next training that is not known yet, or to its end."""
+    def _advance(self, job: Job, step: Callable[[], tuple[Work, Training]], number: int) -> None:
+        """Take a job to its next training that is not known yet, from its training `number` on, or to its end."""
         try:
             while True:
                 work, training = step()
-                active = _Active(job, work, training, steps_done)
+                active = _Active(job, work, training, number)
                 if training.digest in self.waiting:
                     self.waiting[training.digest].append(active)
                     return
@@ -165,14 +199,13 @@ class _Grid:
                     self._start(active)
                     return
                 self.outcome.num_from_store += 1
-                self.watcher.steps_spared(training.params.steps)
-                steps_done += training.params.steps
+                self.watcher.training_spared(job, number, training, from_store=True)
+                number += 1
                 step = _sender(work, known)
         except StopIteration as done:
             write_folder(job.place, done.value.files(), replace=self.replace)
             self.outcome.made.append(job.place)
-            self.watcher.steps_spared(job.num_steps - steps_done)
-            self.watcher.job_ended(job.name)
+            self.watcher.job_ended(job)
         except OutputError:
             raise
         except LthctlError as error:
@@ -193,30 +226,31 @@ class _Grid:
                 compile_for(training)
             self.compiled = True
         self.waiting[key] = [active]
-        self.watcher.training_started(key, active.job.name, training.params.steps)
+        self.watcher.training_started(active.job, active.number, training)
         self.running[self.pool.submit(run, training, on_step)] = training
 
     def _finish(self, future: Future[Result]) -> None:
         training = self.running.pop(future)
         waiting = self.waiting.pop(training.digest)
-        self.watcher.training_ended(training.digest)
         try:
             result = future.result()
         except Exception as error:
+            self.watcher.training_ended(training.digest, None)
             reason = str(error) if isinstance(error, LthctlError) else f"{type(error).__name__}: {error}"
             for active in waiting:
                 self._fail(active.job, reason)
             return
+        self.watcher.training_ended(training.digest, result)
         self.outcome.num_trained += 1
         self.store.put(training, result)
         for index, active in enumerate(waiting):
             if index:
-                self.watcher.steps_spared(training.params.steps)
-            self._advance(active.job, _sender(active.work, result), active.steps_done + training.params.steps)
+                self.watcher.training_spared(active.job, active.number, training, from_store=False)
+            self._advance(active.job, _sender(active.work, result), active.number + 1)
 
     def _fail(self, job: Job, reason: str) -> None:
         self.outcome.failed.append((job.name, reason))
-        self.watcher.job_ended(job.name)
+        self.watcher.job_ended(job)
 
 
 def _sender(work: Work, result: Result) -> Callable[[], tuple[Work, Training]]:

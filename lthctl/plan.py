@@ -1,7 +1,8 @@
 """From parameters to jobs: the product of the lists, every experiment once, checked as far as it can be before anything
-is trained."""
+is trained; and what the jobs will cost."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
@@ -10,11 +11,84 @@ import numpy as np
 from lthctl.data import Dataset, MnistFolder
 from lthctl.engine import resolve
 from lthctl.errors import OutputError, ParamsError
-from lthctl.grid import Job, Work, existing
+from lthctl.files import Json
+from lthctl.grid import Expected, Job, Work, existing
 from lthctl.lottery import check_ticket, prune_rounds, retraining, run_request, ticket_request
 from lthctl.model import MLP
 from lthctl.params import Params
+from lthctl.speed import Speeds, measure
+from lthctl.store import Store
 from lthctl.ticket import Start, find_tickets, load_ticket, read_run_json, read_ticket_json, ticket_name
+from lthctl.training import Training
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What some jobs need that is not known yet.
+
+    Attributes:
+      num_known: distinct trainings that the store holds already.
+      missing: for every job whose folder is not there, its trainings that are to be run, in order; equal keys are
+        equal trainings.
+      num_later: of those, the ones that start from the results of others. What they are cannot be known, and they are
+        counted as distinct and as not in the store.
+      first: one that is missing; None where nothing is.
+    """
+
+    num_known: int
+    missing: tuple[tuple[Expected, ...], ...]
+    num_later: int
+    first: Training | None
+
+    @property
+    def distinct(self) -> tuple[Expected, ...]:
+        """The trainings to be run, each once."""
+        return tuple({training.key: training for chain in self.missing for training in chain}.values())
+
+    @property
+    def num_steps(self) -> int:
+        return sum(training.steps for training in self.distinct)
+
+    def measure(self, num_side_by_side: int) -> Speeds | None:
+        """How fast trainings like the missing ones are here and now; None where nothing is missing."""
+        distinct = self.distinct
+        if self.first is None:
+            return None
+        densities = [training.density for training in distinct]
+        return measure(self.first, densities, min(num_side_by_side, len(distinct)))
+
+    def seconds(self, speeds: Speeds, num_side_by_side: int) -> float:
+        """Until all is trained: as the work divides, but never less than the longest job, a training after another."""
+        assert self.first is not None
+        params = self.first.params
+        cost = {training.key: speeds.seconds(params, training.steps, training.density) for training in self.distinct}
+        longest = max(sum(cost[training.key] for training in chain) for chain in self.missing)
+        return max(longest, sum(cost.values()) / num_side_by_side)
+
+
+def make_plan(jobs: Sequence[Job], store: Store) -> Plan:
+    """Walk jobs as far as the store knows the way, training nothing."""
+    known: set[str] = set()
+    missing: list[tuple[Expected, ...]] = []
+    num_later, first = 0, None
+    for job in jobs:
+        if job.found or not job.trainings:
+            continue
+        try:
+            work = job.start()
+            training = next(work)
+            number = 0
+            while (result := store.get(training)) is not None:
+                known.add(training.digest)
+                number += 1
+                training = work.send(result)
+        except StopIteration:
+            continue
+        first = first or training
+        later = job.trainings[number + 1 :]
+        num_later += len(later)
+        missing.append((replace(job.trainings[number], key=(training.digest,)), *later))
+    return Plan(len(known), tuple(missing), num_later, first)
 
 
 def ticket_jobs(params: Params, data: Path, out: Path) -> list[Job]:
@@ -41,9 +115,9 @@ def ticket_jobs(params: Params, data: Path, out: Path) -> list[Job]:
         def start(dataset: Dataset = dataset, request: dict[str, object] = request) -> Work:
             return prune_rounds(model, dataset, request, train)
 
-        num_steps = request["rounds"] * (train.steps // max(1, request["rounds"])) if request["train"] else 0
         place = out / name
-        jobs[name] = Job(name, place, start, num_steps, existing(place, read_ticket_json, request))
+        trainings = _trainings_of_rounds(name, request, train.steps) if request["train"] else ()
+        jobs[name] = Job(name, place, start, trainings, existing(place, read_ticket_json, request))
     return list(jobs.values())
 
 
@@ -82,8 +156,47 @@ def run_jobs(params: Params, data: Path, paths: Sequence[Path], start: Start, ou
 
         place = out / start / ticket.name
         request = run_request(ticket, dataset, start, train)
-        jobs[ticket.name] = Job(ticket.name, place, begin, train.steps, existing(place, read_run_json, request))
+        trainings = (Expected((start, ticket.digest), train.steps, ticket.mask.density),)
+        jobs[ticket.name] = Job(ticket.name, place, begin, trainings, existing(place, read_run_json, request))
     return list(jobs.values())
+
+
+def describe_plan(
+    plan: Plan, jobs: Sequence[Job], speeds: Speeds | None, num_asked: int, num_side_by_side: int
+) -> Json:
+    """A plan as `--dry-run --json` prints it; `num_asked` counts equal experiments as often as they were asked for."""
+    states = {None: "to be made", True: "there already", False: "holds something else, or something damaged"}
+    measured = speeds.densities if speeds else ()
+    return {
+        "asked": num_asked,
+        "folders": [
+            {"path": str(job.place), "state": states[job.found], "steps": 0 if job.found else job.num_steps}
+            for job in jobs
+        ],
+        "trainings": {"in_store": plan.num_known, "to_run": len(plan.distinct), "of_later_rounds": plan.num_later},
+        "steps": plan.num_steps,
+        "side_by_side": num_side_by_side,
+        "seconds": plan.seconds(speeds, num_side_by_side) if speeds else 0.0,
+        "measured": [
+            {
+                "density": density,
+                "step_seconds": speeds.step.seconds(density),
+                "evaluation_seconds": speeds.evaluation.seconds(density),
+            }
+            for density in measured
+            if speeds
+        ],
+    }
+
+
+def _trainings_of_rounds(name: str, request: Json, total_steps: int) -> tuple[Expected, ...]:
+    """A training before each pruning. The first is the same for all tickets of a seed with as many rounds."""
+    ratio, rounds = request["ratio"], request["rounds"]
+    steps = total_steps // rounds
+    return tuple(
+        Expected((name, number) if number else (request["seed"], steps), steps, (1 - ratio) ** (number / rounds))
+        for number in range(rounds)
+    )
 
 
 def _check_sizes(model: MLP, dataset: Dataset) -> None:

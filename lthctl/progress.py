@@ -1,59 +1,99 @@
-"""Progress of many trainings on a terminal: how far, what is running, how long it will take."""
+"""Progress of many trainings: how far, what is running, how fast, how long it will take."""
 
 import time
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
 from rich.table import Column
 from rich.text import Text
 
-from lthctl.grid import Watcher
+from lthctl.display import plain
+from lthctl.grid import Expected, Job, Watcher
+from lthctl.speed import Speed, equivalent_steps, relative_cost
+from lthctl.training import Result, Training
+
+PLAIN_SECONDS = 30.0  # between two lines where nothing can be drawn
+RATE_SECONDS = 30.0  # over which the rate is taken
+FIRST_SECONDS = 2.0  # before which there is no rate to speak of
 
 
 @dataclass
 class _Line:
     """What the display knows of a running training."""
 
-    label: str
-    num_steps: int
+    job: Job
+    number: int
+    training: Training
+    began: float
+    density: float
     step: int = 0
+
+    def __str__(self) -> str:
+        return f"{_told(self.job, self.number)} {100 * self.step // self.steps} %"
+
+    @property
+    def steps(self) -> int:
+        return self.training.params.steps
+
+    @property
+    def later(self) -> tuple[Expected, ...]:
+        """The trainings of the job after this one."""
+        return self.job.trainings[self.number + 1 :]
 
 
 class TrainingProgress(Watcher):
-    """Progress of many trainings: a bar over all steps with the time left, and what is running.
+    """Progress of many trainings: a bar with the time left, and what is running.
 
-    On a terminal it is one live display on stderr; elsewhere nothing is drawn.
+    On a terminal it is one live display on stderr, elsewhere a plain line now and then. The bar and the time left count
+    what a training costs, evaluations included: a sparse step takes a tenth of a dense one. What it costs is learned
+    from the trainings so far; before that, `speed.relative_cost` knows.
 
     Args:
       console: for stderr.
       verb: what is being done, such as "pruning".
-      num_jobs: folders to be made.
-      num_steps: steps of all their trainings at the most.
-      enabled: whether to draw at all.
+      jobs: those to be done.
+      num_side_by_side: trainings at the same time.
+      enabled: whether to tell anything at all.
+      verbose: tell every training that is finished, too.
     """
 
-    def __init__(self, console: Console, *, verb: str, num_jobs: int, num_steps: int, enabled: bool) -> None:
-        self._enabled = enabled
+    def __init__(
+        self,
+        console: Console,
+        *,
+        verb: str,
+        jobs: Sequence[Job],
+        num_side_by_side: int,
+        enabled: bool,
+        verbose: bool = False,
+    ) -> None:
+        self._enabled, self._verbose = enabled, verbose
+        self._verb, self._num_jobs, self._num_side_by_side = verb, len(jobs), num_side_by_side
+        self._waiting = {training.key: training for job in jobs for training in job.trainings}
+        self._alike = Counter((training.density, training.steps) for training in self._waiting.values())
         self._running: dict[str, _Line] = {}
-        self._done_steps = 0
-        self._trained_steps = 0
-        self._started = time.monotonic()
-        self._progress = Progress(
+        self._example: Training | None = None
+        self._speed = Speed("torch")
+        self._jobs_done = self._from_store = self._steps_trained = 0
+        self._work_done = 0.0  # in dense steps
+        self._told = time.monotonic()
+        self._recent: deque[tuple[float, int]] = deque()  # times and steps trained until then
+        self._progress = _Display(
             TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            _Live(lambda: _clock(self.seconds_left()), Column(no_wrap=True, min_width=10)),
-            _Live(self.running, Column(no_wrap=True, overflow="ellipsis", ratio=1), style="dim"),
+            BarColumn(bar_width=None),
+            _Live(self._counts, Column(no_wrap=True)),
+            _Live(self._time_left, Column(no_wrap=True, min_width=10)),
             console=console,
             disable=not enabled or not console.is_terminal,
             transient=True,
             refresh_per_second=4,
             expand=True,
         )
-        self._num_steps = max(1, num_steps)
-        self._task: TaskID = self._progress.add_task(verb, total=num_jobs)
+        self._progress.below = self.running
+        self._task: TaskID = self._progress.add_task(verb, total=1.0)
 
     def __enter__(self) -> "TrainingProgress":
         self._progress.start()
@@ -63,54 +103,168 @@ class TrainingProgress(Watcher):
         self._progress.stop()
 
     def compiling(self) -> None:
-        if self._enabled:
-            self._progress.console.print("compiling the sparse engine's kernels, once: some ten seconds", style="dim")
+        self._say("compiling the sparse engine's kernels, once: some ten seconds")
 
-    def training_started(self, key: str, label: str, num_steps: int) -> None:
-        self._running[key] = _Line(label, num_steps)
+    def training_started(self, job: Job, number: int, training: Training) -> None:
+        self._meet(training)
+        self._forget(job.trainings[number])
+        self._running[training.digest] = _Line(job, number, training, time.monotonic(), training.mask.density)
 
-    def stepped(self, key: str, step: int) -> None:
-        if line := self._running.get(key):
+    def stepped(self, digest: str, step: int) -> None:
+        if line := self._running.get(digest):
             line.step = step
 
-    def training_ended(self, key: str) -> None:
-        line = self._running.pop(key)
-        self._done_steps += line.num_steps
-        self._trained_steps += line.step
+    def training_ended(self, digest: str, result: Result | None) -> None:
+        line = self._running.pop(digest)
+        seconds = time.monotonic() - line.began
+        if result is None:
+            self._steps_trained += line.step
+            return
+        self._speed.learn(line.density, self._equivalent(line.steps), seconds)
+        self._steps_trained += line.steps
+        self._work_done += self._work(line.density, line.steps)
+        if self._verbose:
+            best = max(row.validation_accuracy for row in result.history)
+            told = (
+                f"density {line.density:.3f}, {line.steps:,} steps, best accuracy {100 * best:.2f} %, {seconds:.1f} s"
+            )
+            self._say(f"{_told(line.job, line.number)}: {told}")
 
-    def steps_spared(self, num_steps: int) -> None:
-        self._done_steps += num_steps
+    def training_spared(self, job: Job, number: int, training: Training, *, from_store: bool) -> None:
+        self._meet(training)
+        if self._forget(job.trainings[number]):
+            self._work_done += self._work(training.mask.density, training.params.steps)
+        if from_store:
+            self._from_store += 1
+        if self._verbose:
+            where = "from the store" if from_store else "equal to one just run"
+            self._say(f"{_told(job, number)}: density {training.mask.density:.3f}, {where}")
 
-    def job_ended(self, name: str) -> None:
-        self._progress.advance(self._task)
+    def job_ended(self, job: Job) -> None:
+        self._jobs_done += 1
+        for training in job.trainings:  # those that a job which failed did not come to
+            self._forget(training)
+
+    def tick(self) -> None:
+        now = time.monotonic()
+        self._recent.append((now, self._steps()))
+        while now - self._recent[0][0] > RATE_SECONDS:
+            self._recent.popleft()
+        self._progress.update(self._task, completed=self.fraction_done())
+        if self._enabled and not self._progress.console.is_terminal and now - self._told >= PLAIN_SECONDS:
+            self._told = now
+            self._say(f"{self._verb}: {self._counts()}, {self._time_left()}; {self.running()}")
 
     def seconds_left(self) -> float | None:
-        """Seconds until all is done at the rate so far; None before there is a rate."""
-        under_way = sum(line.step for line in list(self._running.values()))
-        trained = self._trained_steps + under_way
-        elapsed = time.monotonic() - self._started
-        if not trained or elapsed < 2:
+        """Seconds until all is done: as the work divides, but never less than the longest job under way. None before
+        there is a rate."""
+        now = time.monotonic()
+        running = list(self._running.values())
+        speed = self._speed.copy()
+        for line in running:
+            if line.step and now - line.began >= FIRST_SECONDS:
+                speed.learn(line.density, self._equivalent(line.step), now - line.began)
+        if not speed:
             return None
-        return max(0.0, self._num_steps - self._done_steps - under_way) * elapsed / trained
+
+        def seconds(density: float, steps: int) -> float:
+            return speed.seconds(density) * self._equivalent(steps)
+
+        total = sum(count * seconds(*alike) for alike, count in list(self._alike.items()))
+        longest = 0.0
+        for line in running:
+            rest = seconds(line.density, line.steps - line.step)
+            total += rest
+            longest = max(longest, rest + sum(seconds(later.density, later.steps) for later in line.later))
+        return max(longest, total / self._num_side_by_side)
+
+    def fraction_done(self) -> float:
+        """Of the work, in [0, 1]."""
+        running = list(self._running.values())
+        done = self._work_done + sum(self._work(line.density, line.step) for line in running)
+        left = sum(self._work(line.density, line.steps - line.step) for line in running)
+        left += sum(count * self._work(*alike) for alike, count in self._alike.items())
+        return done / (done + left) if done else 0.0
+
+    def steps_per_second(self) -> float | None:
+        """Over the last half minute, all trainings together; None before there is a rate."""
+        (then, before), (now, steps) = (self._recent[0], self._recent[-1]) if self._recent else ((0.0, 0), (0.0, 0))
+        return (steps - before) / (now - then) if now - then >= FIRST_SECONDS else None
 
     def running(self) -> str:
         """What is being trained and how far it is."""
-        return ", ".join(f"{line.label} {100 * line.step // line.num_steps} %" for line in list(self._running.values()))
+        return ", ".join(map(str, list(self._running.values())))
+
+    def _meet(self, training: Training) -> None:
+        """All trainings of a grid have the engine, and are evaluated as often and on as many images, as any of them."""
+        if self._example is None:
+            self._example, self._speed = training, Speed(training.params.engine)
+
+    def _forget(self, expected: Expected) -> bool:
+        """Wait for a training no more; whether it was waited for."""
+        if self._waiting.pop(expected.key, None) is None:
+            return False
+        self._alike[expected.density, expected.steps] -= 1
+        return True
+
+    def _equivalent(self, steps: int) -> float:
+        assert self._example is not None
+        dataset = self._example.dataset
+        num_images = len(dataset.validation) + (len(dataset.test) if dataset.test else 0)
+        return equivalent_steps(self._example.params, steps, num_images)
+
+    def _work(self, density: float, steps: int) -> float:
+        """In dense steps, as far as it is known before anything is measured."""
+        if self._example is None:
+            return 0.0
+        return relative_cost(self._example.params.engine, density) * self._equivalent(steps)
+
+    def _steps(self) -> int:
+        return self._steps_trained + sum(line.step for line in list(self._running.values()))
+
+    def _counts(self) -> str:
+        rate = self.steps_per_second()
+        parts = [f"{self._jobs_done}/{self._num_jobs}"]
+        parts += [f"{rate:,.0f} steps/s"] if rate is not None else []
+        parts += [f"{self._from_store} from store"] if self._from_store else []
+        return ", ".join(parts)
+
+    def _time_left(self) -> str:
+        seconds = self.seconds_left()
+        return f"{'--:--' if seconds is None else clock(seconds)} left"
+
+    def _say(self, text: str) -> None:
+        if self._enabled:
+            self._progress.console.print(plain(text, style="dim"), soft_wrap=True)
+
+
+class _Display(Progress):
+    """The bar, and a line below it."""
+
+    below: Callable[[], str] = staticmethod(str)
+
+    def get_renderables(self) -> Iterator[RenderableType]:
+        yield from super().get_renderables()
+        yield Text(self.below(), style="dim", no_wrap=True, overflow="ellipsis")
 
 
 class _Live(ProgressColumn):
     """A column whose text is asked for whenever it is drawn."""
 
-    def __init__(self, text: Callable[[], str], column: Column, style: str = "") -> None:
+    def __init__(self, text: Callable[[], str], column: Column) -> None:
         super().__init__(column)
-        self._text, self._style = text, style
+        self._text = text
 
     def render(self, task: Task) -> Text:
-        return Text(self._text(), style=self._style)
+        return Text(self._text())
 
 
-def _clock(seconds: float | None) -> str:
-    if seconds is None:
-        return "--:-- left"
-    hours, minutes = divmod(int(seconds) // 60, 60)
-    return f"{hours}:{minutes:02d}:{int(seconds) % 60:02d} left" if hours else f"{minutes}:{int(seconds) % 60:02d} left"
+def clock(seconds: float) -> str:
+    """Seconds as people read them: 1:02:03, or 2:03."""
+    hours, minutes = divmod(round(seconds) // 60, 60)
+    return f"{hours}:{minutes:02d}:{round(seconds) % 60:02d}" if hours else f"{minutes}:{round(seconds) % 60:02d}"
+
+
+def _told(job: Job, number: int) -> str:
+    """A training's job, and its round where the job has several."""
+    return f"{job.name} {number + 1}/{len(job.trainings)}" if len(job.trainings) > 1 else job.name

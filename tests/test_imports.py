@@ -20,9 +20,10 @@ ROWS = [
     {"training"},
     {"ticket", "engine_sparse", "engine_torch"},
     {"apply", "engine", "store"},
-    {"lottery", "grid", "statistics"},
+    {"lottery", "grid", "speed", "statistics"},
     {"plan", "report"},
-    {"display", "figures", "progress"},
+    {"display", "figures"},
+    {"progress"},
     {"cli"},
     {"__init__", "__main__"},
 ]

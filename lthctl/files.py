@@ -14,8 +14,10 @@ import json
 import math
 import os
 import re
+import secrets
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,8 @@ from lthctl.errors import LthctlError, OutputError
 from lthctl.mask import Array, Weights
 
 JSON_LIMIT = 16 * 2**20  # bytes; ours are a few kilobytes
+ABANDONED_SECONDS = 24 * 3600  # after which a hidden file is taken for abandoned where there are no locks to tell
+REPLACEMENTS = 100  # of one folder by others while we try to replace it; then something is wrong
 Json = dict[str, Any]
 
 
@@ -108,13 +112,9 @@ def write_file(path: Path, content: bytes) -> None:
     with write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_abandoned(path)
-        hidden = _hidden_sibling(path)
-        try:
+        with _hidden(path, Path.touch) as hidden:
             _write_flushed(hidden, content)
             hidden.replace(path)
-        except BaseException:
-            hidden.unlink(missing_ok=True)
-            raise
         _flush_folder(path.parent)
 
 
@@ -132,9 +132,7 @@ def write_folder(folder: Path, contents: Mapping[str, bytes], *, replace: bool =
     with write_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         _remove_abandoned(folder)
-        hidden = _hidden_sibling(folder)
-        try:
-            hidden.mkdir()
+        with _hidden(folder, Path.mkdir) as hidden:
             for name, content in contents.items():
                 _write_flushed(hidden / name, content)
             _flush_folder(hidden)
@@ -144,9 +142,6 @@ def write_folder(folder: Path, contents: Mapping[str, bytes], *, replace: bool =
                 raise FileExistsError(errno.EEXIST, "exists")
             else:
                 hidden.rename(folder)
-        except BaseException:
-            shutil.rmtree(hidden, ignore_errors=True)
-            raise
         _flush_folder(folder.parent)
 
 
@@ -158,9 +153,9 @@ def check_writable(folder: Path) -> None:
     """
     with write_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        probe = _hidden_sibling(folder / "probe")
-        probe.write_bytes(b"")
-        probe.unlink()
+        _remove_abandoned(folder / "probe")
+        with _hidden(folder / "probe", lambda probe: probe.write_bytes(b"")):
+            pass
 
 
 def read_file(path: Path, refuse: type[LthctlError], *, limit: int) -> bytes:
@@ -267,45 +262,87 @@ def _put_in_place(hidden: Path, folder: Path) -> None:
     """Rename a finished folder to its place; what is there goes, unless it is no folder."""
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise FileExistsError(errno.EEXIST, "is no folder")
-    if not folder.exists():
-        hidden.rename(folder)
-        return
-    aside = _hidden_sibling(folder, "old")
-    folder.rename(aside)
+    for attempt in reversed(range(REPLACEMENTS)):
+        aside = _hidden_sibling(folder, "old")
+        with suppress(FileNotFoundError):
+            folder.rename(aside)
+        try:
+            hidden.rename(folder)
+            break
+        except BaseException as error:
+            with suppress(OSError):  # nothing was aside, or another process has put its own there meanwhile
+                aside.rename(folder)
+            if not attempt or not isinstance(error, OSError) or error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+
+
+@contextmanager
+def _hidden(path: Path, make: Callable[[Path], object]) -> Iterator[Path]:
+    """A hidden sibling, made by `make`, and gone in the end; its lock tells `_remove_abandoned` that it is in use."""
+    while True:
+        hidden = _hidden_sibling(path)
+        make(hidden)
+        with suppress(FileNotFoundError):  # taken for abandoned before it was locked
+            descriptor = os.open(hidden, os.O_RDONLY)
+            _lock(descriptor, wait=True)
+            if hidden.exists():
+                break
+            os.close(descriptor)
     try:
-        hidden.rename(folder)
-    except BaseException:
-        aside.rename(folder)
-        raise
-    shutil.rmtree(aside)
+        yield hidden
+    finally:
+        _remove(hidden)
+        os.close(descriptor)
 
 
 def _hidden_sibling(path: Path, suffix: str = "new") -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}.{suffix}")
+    """A name that nobody else chooses: processes of several machines or containers may share a disk."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(8)}.{suffix}")
 
 
 def _remove_abandoned(path: Path) -> None:
     """Clear away what a killed process left half-written beside this place."""
     for hidden in path.parent.glob(f".{glob.escape(path.name)}.*.*"):
-        owner = re.fullmatch(r"([0-9]{1,10})\.(new|old)", hidden.name.removeprefix(f".{path.name}."))
-        if owner is None or _is_running(int(owner[1])):
+        name = re.fullmatch(r"[0-9a-f]{1,16}\.(new|old)", hidden.name.removeprefix(f".{path.name}."))
+        if name is None:
             continue
-        if hidden.name.endswith(".old") and not path.exists():
-            hidden.rename(path)  # killed between the two renames of a replacement: put the old one back
-        elif hidden.is_dir():
-            shutil.rmtree(hidden, ignore_errors=True)
-        else:
-            hidden.unlink(missing_ok=True)
+        if name[1] == "old" and not path.exists():
+            with suppress(OSError):  # killed between the two renames of a replacement: put the old one back
+                hidden.rename(path)
+            continue
+        try:
+            descriptor = os.open(hidden, os.O_RDONLY)
+        except OSError:  # gone, or not ours
+            continue
+        try:
+            free = _lock(descriptor, wait=False)
+            if free or (free is None and time.time() - os.fstat(descriptor).st_mtime > ABANDONED_SECONDS):
+                _remove(hidden)
+        finally:
+            os.close(descriptor)
 
 
-def _is_running(pid: int) -> bool:
+def _remove(hidden: Path) -> None:
+    if hidden.is_dir():
+        shutil.rmtree(hidden, ignore_errors=True)
+    else:
+        hidden.unlink(missing_ok=True)
+
+
+def _lock(descriptor: int, *, wait: bool) -> bool | None:
+    """Lock a file or folder until its descriptor is closed, by whatever end its process comes to; whether that was
+    possible, and None where there are no locks."""
     try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):  # the latter is no process anywhere
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
         return False
-    except PermissionError:
-        return True
-    return pid != os.getpid()
+    except (ImportError, OSError):
+        return None
+    return True
 
 
 def _write_flushed(path: Path, content: bytes) -> None:

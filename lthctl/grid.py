@@ -16,7 +16,7 @@ from typing import Any
 from lthctl.engine import compile_for, needs_compiling, run
 from lthctl.errors import LthctlError, OutputError
 from lthctl.files import Json, check_writable, sha256, write_folder
-from lthctl.store import Store
+from lthctl.store import Claims, Store
 from lthctl.ticket import Run, Ticket
 from lthctl.training import Result, Training
 
@@ -89,7 +89,7 @@ class Watcher:
         """The result is None where the training failed."""
 
     def training_spared(self, job: Job, number: int, training: Training, *, from_store: bool) -> None:
-        """Its result was known: from the store, or from a job that had needed it at the same time."""
+        """Its result was known: from the store, or because another job had needed it before."""
 
     def job_ended(self, job: Job) -> None: ...
     def tick(self) -> None:
@@ -149,37 +149,51 @@ def run_jobs(
     outcome = Outcome(present=[job.place for job in jobs if job.found])
     began = time.monotonic()
     pool = ThreadPoolExecutor(num_side_by_side, thread_name_prefix="training")
-    grid = _Grid(deque(job for job in jobs if not job.found), store, pool, replace, watcher or Watcher(), outcome)
-    try:
-        grid.drive(num_side_by_side)
-    except KeyboardInterrupt:
-        raise Interrupted(f"{len(outcome.made) + len(outcome.present)} of {len(jobs)} are finished") from None
-    finally:
-        grid.cancel.set()
-        pool.shutdown(wait=True, cancel_futures=True)
+    with store.claims() as claims:
+        todo = deque(job for job in jobs if not job.found)
+        grid = _Grid(todo, store, claims, pool, replace, watcher or Watcher(), outcome)
+        try:
+            grid.drive(num_side_by_side)
+        except KeyboardInterrupt:
+            raise Interrupted(f"{len(outcome.made) + len(outcome.present)} of {len(jobs)} are finished") from None
+        finally:
+            grid.cancel.set()
+            pool.shutdown(wait=True, cancel_futures=True)
     outcome.seconds = time.monotonic() - began
     return outcome
 
 
 @dataclass
 class _Grid:
+    """The state of `run_jobs`. Arrays are held for trainings that run, and for no job that waits."""
+
     pending: deque[Job]
     store: Store
+    claims: Claims
     pool: ThreadPoolExecutor
     replace: bool
     watcher: Watcher
     outcome: Outcome
     compiled: bool = False
     cancel: threading.Event = field(default_factory=threading.Event)
-    running: dict[Future[Result], Training] = field(default_factory=dict)
-    waiting: dict[str, list[_Active]] = field(default_factory=dict)  # digest of a training that runs -> who needs it
+    running: dict[Future[Result], _Active] = field(default_factory=dict)
+    waiting: dict[str, list[Job]] = field(default_factory=dict)  # digest of a training that runs -> who else needs it
+    elsewhere: dict[str, _Active] = field(default_factory=dict)  # digest of one that another process runs
+    met: set[str] = field(default_factory=set)  # digests of those trained here, or taken from the store
 
     def drive(self, num_side_by_side: int) -> None:
-        while self.pending or self.running:
+        while self.pending or self.running or self.elsewhere:
+            for active in list(self.elsewhere.values()):
+                if len(self.running) < num_side_by_side and self.claims.take(active.training.digest):
+                    self.claims.give_up(active.training.digest)
+                    self._finish_elsewhere(active)
             while self.pending and len(self.running) < num_side_by_side:
                 job = self.pending.popleft()
                 self._advance(job, lambda job=job: (work := job.start(), next(work)), 0)  # type: ignore[misc]
             self.watcher.tick()
+            if not self.running and self.elsewhere:
+                time.sleep(0.1)  # others are at work, and we have to ask how far they are
+                continue
             # A short wait, so that Ctrl-C is noticed even where a lock cannot be interrupted.
             finished, _ = wait(self.running, timeout=0.5, return_when=FIRST_COMPLETED)
             for future in finished:
@@ -190,20 +204,29 @@ class _Grid:
         try:
             while True:
                 work, training = step()
-                active = _Active(job, work, training, number)
-                if training.digest in self.waiting:
-                    self.waiting[training.digest].append(active)
+                digest = training.digest
+                if digest in self.waiting:
+                    self.waiting[digest].append(job)
                     return
                 known = self.store.get(training)
                 if known is None:
-                    self._start(active)
-                    return
-                self.outcome.num_from_store += 1
-                self.watcher.training_spared(job, number, training, from_store=True)
+                    active = _Active(job, work, training, number)
+                    if not self.claims.take(digest):
+                        self.waiting[digest], self.elsewhere[digest] = [], active
+                        return
+                    known = self.store.get(training)  # by now, perhaps
+                    if known is None:
+                        self._start(active)
+                        return
+                    self.claims.give_up(digest)
+                from_store = digest not in self.met
+                self.met.add(digest)
+                self.outcome.num_from_store += from_store
+                self.watcher.training_spared(job, number, training, from_store=from_store)
                 number += 1
                 step = _sender(work, known)
         except StopIteration as done:
-            write_folder(job.place, done.value.files(), replace=self.replace)
+            self._write(job, done.value.files())
             self.outcome.made.append(job.place)
             self.watcher.job_ended(job)
         except OutputError:
@@ -225,28 +248,48 @@ class _Grid:
                 self.watcher.compiling()
                 compile_for(training)
             self.compiled = True
-        self.waiting[key] = [active]
+        self.waiting.setdefault(key, [])
         self.watcher.training_started(active.job, active.number, training)
-        self.running[self.pool.submit(run, training, on_step)] = training
+        self.running[self.pool.submit(run, training, on_step)] = active
 
     def _finish(self, future: Future[Result]) -> None:
-        training = self.running.pop(future)
-        waiting = self.waiting.pop(training.digest)
+        active = self.running.pop(future)
+        digest = active.training.digest
+        others = self.waiting.pop(digest)
         try:
             result = future.result()
         except Exception as error:
-            self.watcher.training_ended(training.digest, None)
+            self.claims.give_up(digest)
+            self.watcher.training_ended(digest, None)
             reason = str(error) if isinstance(error, LthctlError) else f"{type(error).__name__}: {error}"
-            for active in waiting:
-                self._fail(active.job, reason)
+            for job in active.job, *others:
+                self._fail(job, reason)
             return
-        self.watcher.training_ended(training.digest, result)
+        self.watcher.training_ended(digest, result)
         self.outcome.num_trained += 1
-        self.store.put(training, result)
-        for index, active in enumerate(waiting):
-            if index:
-                self.watcher.training_spared(active.job, active.number, training, from_store=False)
-            self._advance(active.job, _sender(active.work, result), active.number + 1)
+        self.met.add(digest)
+        self.store.put(active.training, result)
+        self.claims.give_up(digest)
+        self.pending.extendleft(reversed(others))  # from their start: what they need is in the store now
+        self._advance(active.job, _sender(active.work, result), active.number + 1)
+
+    def _finish_elsewhere(self, active: _Active) -> None:
+        """Another process has ended a training, one way or the other."""
+        digest = active.training.digest
+        del self.elsewhere[digest]
+        others = self.waiting.pop(digest)
+        self._advance(active.job, lambda: (active.work, active.training), active.number)
+        self.pending.extendleft(reversed(others))
+
+    def _write(self, job: Job, files: dict[str, bytes]) -> None:
+        try:
+            write_folder(job.place, files, replace=self.replace)
+        except OutputError:
+            # Another process may have made the same meanwhile.
+            if not all((job.place / name).is_file() for name in files) or any(
+                (job.place / name).read_bytes() != content for name, content in files.items()
+            ):
+                raise
 
     def _fail(self, job: Job, reason: str) -> None:
         self.outcome.failed.append((job.name, reason))

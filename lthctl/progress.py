@@ -137,7 +137,7 @@ class TrainingProgress(Watcher):
         if from_store:
             self._from_store += 1
         if self._verbose:
-            where = "from the store" if from_store else "equal to one just run"
+            where = "from the store" if from_store else "equal to one before"
             self._say(f"{_told(job, number)}: density {training.mask.density:.3f}, {where}")
 
     def job_ended(self, job: Job) -> None:

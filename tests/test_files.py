@@ -2,9 +2,13 @@
 
 import bisect
 import errno
+import fcntl
 import hashlib
 import json
 import os
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -34,7 +38,7 @@ from lthctl.files import (
 )
 
 DEAD = 2**31 - 1
-"""A process id that no process has: beyond what any system hands out."""
+"""Stands in a hidden name for a process that is gone: nobody holds its lock."""
 
 Tree = dict[str, bytes]
 
@@ -518,13 +522,72 @@ def test_leftovers_of_dead_processes_are_removed(tmp_path: Path) -> None:
 
 
 def test_what_is_not_ours_or_in_use_stays(tmp_path: Path) -> None:
-    parent = os.getppid()  # runs
-    others = {f".t.{parent}.new/a": b"1", ".t.notes.txt": b"2", f".u.{DEAD}.new": b"3", f"t.{DEAD}.new": b"4"}
+    others = {".t.1234abcd.new/a": b"1", ".t.notes.txt": b"2", f".u.{DEAD}.new": b"3", f"t.{DEAD}.new": b"4"}
     for name, content in others.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(content)
+    descriptor = os.open(tmp_path / ".t.1234abcd.new", os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)  # belongs to the descriptor, so it is as good as another process's
+        write_folder(tmp_path / "t", {"a": b"new"})
+        assert tree(tmp_path) == others | {"t/a": b"new"}
+    finally:
+        os.close(descriptor)
+    write_folder(tmp_path / "t", {"a": b"new"}, replace=True)
+    assert not (tmp_path / ".t.1234abcd.new").exists()
+
+
+def test_where_there_are_no_locks_leftovers_are_removed_after_a_day(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flock(descriptor: int, operation: int) -> None:
+        raise system_error(errno.ENOLCK)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    for name in ".t.1.new", ".t.2.new":
+        (tmp_path / name).mkdir()
+    yesterday = time.time() - 24 * 3600 - 1
+    os.utime(tmp_path / ".t.1.new", (yesterday, yesterday))
     write_folder(tmp_path / "t", {"a": b"new"})
-    assert tree(tmp_path) == others | {"t/a": b"new"}
+    assert tree(tmp_path) == {".t.2.new": b"", "t/a": b"new"}
+
+
+def test_what_another_process_puts_into_the_place_meanwhile_is_replaced_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_folder(tmp_path / "t", {"a": b"old"})
+    rename, others = Path.rename, iter([b"first", b"second"])
+
+    def meddled(self: Path, target: Path) -> Path:
+        if self.name.endswith(".new") and (other := next(others, None)):
+            (tmp_path / "t").mkdir()
+            (tmp_path / "t" / "b").write_bytes(other)
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", meddled)
+    write_folder(tmp_path / "t", {"a": b"new"}, replace=True)
+    assert tree(tmp_path) == {"t/a": b"new"}
+
+
+REPLACING = """
+import sys
+from pathlib import Path
+from lthctl.files import write_folder
+for number in range(int(sys.argv[2])):
+    write_folder(Path("t"), {"a": sys.argv[1].encode() * 1000, "b": sys.argv[1].encode()}, replace=True)
+"""
+
+
+def test_processes_that_replace_one_folder_do_not_mix(tmp_path: Path) -> None:
+    environment = os.environ | {"PYTHONPATH": str(Path(files.__file__).parent.parent)}
+    commands = [[sys.executable, "-c", REPLACING, letter, "60"] for letter in "xyz"]
+    processes = [
+        subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
+        for command in commands
+    ]
+    assert [(process.communicate()[1], process.returncode) for process in processes] == [("", 0)] * 3
+    found = tree(tmp_path)
+    assert found.keys() == {"t/a", "t/b"} and found["t/a"] == found["t/b"] * 1000
 
 
 def test_old_folder_of_a_killed_replacement_is_put_back(tmp_path: Path) -> None:

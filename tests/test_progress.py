@@ -291,7 +291,7 @@ def test_a_line_for_every_training_where_it_is_asked_for(clock: Clock, make_trai
         progress.training_spared(jobs[1], 1, training, from_store=True)
     assert printed(progress) == [
         "l1-s1 1/2: density 1.000, 30 steps, best accuracy 93.00 %, 1.3 s",
-        "[b]l1-s2 1/2: density 1.000, equal to one just run",
+        "[b]l1-s2 1/2: density 1.000, equal to one before",
         "[b]l1-s2 2/2: density 1.000, from the store",
     ]
 

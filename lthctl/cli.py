@@ -31,6 +31,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+store_app = typer.Typer(help="Finished trainings, kept so that equal ones run once.", rich_markup_mode=None)
+app.add_typer(store_app, name="store", invoke_without_command=True)
+
 STORE = Path(".lthctl")
 
 DataOption = Annotated[Path, typer.Option("--data", metavar="DIR", help="Folder of the dataset.")]
@@ -245,6 +248,77 @@ def report(
             _show(f"Written to {out}: summary.csv, runs.csv, metrics.json, accuracy.svg, curves.svg")
         if strict and made.left_out:
             raise typer.Exit(LthctlError.exit_code)
+
+
+@store_app.callback()
+def store(context: typer.Context, json: JsonOption = False) -> None:
+    """Size and number of the finished trainings under .lthctl; with a command, check or clear them."""
+    if context.invoked_subcommand:
+        return
+    with _told_errors():
+        from lthctl.store import Store
+
+        kept = Store(STORE)
+        sizes = [kept.size(digest) for digest in kept]
+        if json:
+            _print_json({"path": str(STORE), "trainings": len(sizes), "bytes": sum(sizes)})
+        else:
+            _show(f"{STORE}: {_trainings(len(sizes))}, {_megabytes(sum(sizes))}")
+
+
+@store_app.command()
+def check(json: JsonOption = False) -> None:
+    """Check every training against its digests, and throw out the damaged ones: they will be run again."""
+    with _told_errors():
+        from lthctl.store import Store
+
+        kept = Store(STORE)
+        damaged = kept.throw_out_damaged()
+        num_left = len(list(kept))
+        if json:
+            _print_json({"whole": num_left, "damaged": [{"training": name, "reason": why} for name, why in damaged]})
+        else:
+            for _, reason in damaged:
+                _show(f"thrown out: {reason}")
+            _show(f"{STORE}: {_trainings(num_left)} whole, {len(damaged)} damaged")
+        if damaged:
+            raise typer.Exit(LthctlError.exit_code)
+
+
+@store_app.command("prune")
+def prune_store(
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH...", help="Tickets and runs whose trainings stay, or folders of them.")
+    ],
+    dry_run: DryRunOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Throw out the trainings that no ticket and no run below the paths came from."""
+    with _told_errors():
+        from lthctl.store import Store
+
+        kept = Store(STORE)
+        unreferenced = kept.unreferenced(paths)
+        num_bytes = sum(kept.size(digest) for digest in unreferenced)
+        num_left = len(list(kept)) - len(unreferenced)
+        if not dry_run:
+            for digest in unreferenced:
+                kept.throw_out(digest)
+        if json:
+            _print_json(
+                {"thrown_out": [] if dry_run else unreferenced, "unreferenced": unreferenced, "bytes": num_bytes}
+            )
+        else:
+            what = "would be thrown out" if dry_run else "thrown out"
+            _show(f"{STORE}: {_trainings(len(unreferenced))} {what}, {_megabytes(num_bytes)}; {num_left} stay")
+
+
+def _trainings(count: int) -> str:
+    return f"{count:,} training{'s' * (count != 1)}"
+
+
+def _megabytes(num_bytes: int) -> str:
+    return f"{num_bytes / 1e6:,.1f} MB"
 
 
 def main() -> None:

@@ -111,7 +111,7 @@ def write_file(path: Path, content: bytes) -> None:
     """
     with write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        _remove_abandoned(path)
+        remove_abandoned(path)
         with _hidden(path, Path.touch) as hidden:
             _write_flushed(hidden, content)
             hidden.replace(path)
@@ -131,7 +131,7 @@ def write_folder(folder: Path, contents: Mapping[str, bytes], *, replace: bool =
     """
     with write_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        _remove_abandoned(folder)
+        remove_abandoned(folder)
         with _hidden(folder, Path.mkdir) as hidden:
             for name, content in contents.items():
                 _write_flushed(hidden / name, content)
@@ -153,7 +153,7 @@ def check_writable(folder: Path) -> None:
     """
     with write_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        _remove_abandoned(folder / "probe")
+        remove_abandoned(folder / "probe")
         with _hidden(folder / "probe", lambda probe: probe.write_bytes(b"")):
             pass
 
@@ -280,7 +280,7 @@ def _put_in_place(hidden: Path, folder: Path) -> None:
 
 @contextmanager
 def _hidden(path: Path, make: Callable[[Path], object]) -> Iterator[Path]:
-    """A hidden sibling, made by `make`, and gone in the end; its lock tells `_remove_abandoned` that it is in use."""
+    """A hidden sibling, made by `make`, and gone in the end; its lock tells `remove_abandoned` that it is in use."""
     while True:
         hidden = _hidden_sibling(path)
         make(hidden)
@@ -302,7 +302,7 @@ def _hidden_sibling(path: Path, suffix: str = "new") -> Path:
     return path.with_name(f".{path.name}.{secrets.token_hex(8)}.{suffix}")
 
 
-def _remove_abandoned(path: Path) -> None:
+def remove_abandoned(path: Path) -> None:
     """Clear away what a killed process left half-written beside this place."""
     for hidden in path.parent.glob(f".{glob.escape(path.name)}.*.*"):
         name = re.fullmatch(r"[0-9a-f]{1,16}\.(new|old)", hidden.name.removeprefix(f".{path.name}."))

@@ -5,18 +5,47 @@ can be deleted at any time at the price of training again.
 """
 
 import os
-from collections.abc import Iterator
+import re
+import shutil
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from lthctl.errors import LthctlError, RunError
-from lthctl.files import read_file, read_sealed, read_tensors, seal, sha256, tensors_bytes, write_folder
-from lthctl.ticket import HISTORY_FILE, HISTORY_LIMIT, TENSORS_LIMIT, WEIGHTS_FILE, history_bytes, history_from
+import numpy as np
+
+from lthctl.errors import RunError
+from lthctl.files import (
+    digest_of_arrays,
+    find_folders,
+    read_file,
+    read_sealed,
+    read_tensors,
+    remove_abandoned,
+    seal,
+    sha256,
+    tensors_bytes,
+    write_errors,
+    write_folder,
+)
+from lthctl.mask import Weights
+from lthctl.ticket import (
+    HISTORY_FILE,
+    HISTORY_LIMIT,
+    RUN_JSON,
+    TENSORS_LIMIT,
+    TICKET_JSON,
+    WEIGHTS_FILE,
+    history_bytes,
+    history_from,
+    read_run_json,
+    read_ticket_json,
+)
 from lthctl.training import Result, Training
 
 SCHEMA = 1
 TRAINING_JSON = "training.json"
 LOCK_FILE = "lock"
+DIGEST_DIGITS = 64
 OFFSET_DIGITS = 15  # of a digest: offsets in a file have 63 bits
 
 
@@ -66,27 +95,84 @@ class Store:
         return (self._place(digest) / TRAINING_JSON).is_file()
 
     def __iter__(self) -> Iterator[str]:
-        """The digests of all trainings, sorted."""
-        places = (path.parent for path in self._root.glob(f"[0-9a-f][0-9a-f]/*/{TRAINING_JSON}"))
-        return iter(sorted(place.name for place in places if not place.name.startswith(".")))
+        """The digests of all trainings, damaged ones too, sorted."""
+        places = self._root.glob("[0-9a-f][0-9a-f]/*")
+        return iter(sorted(place.name for place in places if re.fullmatch(f"[0-9a-f]{{{DIGEST_DIGITS}}}", place.name)))
 
     def get(self, training: Training) -> Result | None:
-        """The result of a training, or None if it is not here or is damaged."""
-        place = self._place(training.digest)
+        """The result of a training, or None if it is not here, is damaged, or cannot be of that training."""
         if training.digest not in self:
             return None
         try:
-            document = read_sealed(place / TRAINING_JSON, RunError, kind="training", schema=SCHEMA)
-            digests = document["files"]
-            if document["training"] != training.digest:
-                return None
-            history = read_file(place / HISTORY_FILE, RunError, limit=HISTORY_LIMIT)
-            if sha256(history) != digests[HISTORY_FILE]:
-                return None
-            weights, _ = read_tensors(place / WEIGHTS_FILE, RunError, digest=digests[WEIGHTS_FILE], limit=TENSORS_LIMIT)
-            return Result(weights, history_from(history))
-        except (LthctlError, KeyError, TypeError, ValueError):
+            result = self._read(training.digest)
+        except RunError:
             return None
+        return result if _may_be_of(training, result.weights) else None
+
+    def size(self, digest: str) -> int:
+        """Bytes of its files."""
+        return sum(path.stat().st_size for path in self._place(digest).rglob("*") if path.is_file())
+
+    def throw_out_damaged(self) -> list[tuple[str, str]]:
+        """Check every training against its digests, and delete the damaged ones and what killed processes left behind.
+
+        Returns:
+          Digest and reason of each that was damaged.
+        """
+        for hidden in self._root.glob("[0-9a-f][0-9a-f]/.*"):
+            remove_abandoned(hidden.with_name(hidden.name[1 : 1 + DIGEST_DIGITS]))
+        damaged = []
+        for digest in self:
+            try:
+                self._read(digest)
+            except RunError as error:
+                damaged.append((digest, str(error)))
+                self.throw_out(digest)
+        return damaged
+
+    def unreferenced(self, paths: Sequence[Path]) -> list[str]:
+        """The trainings that no ticket and no run at or below some paths came from.
+
+        A run names its training. A ticket names the weights that its rounds ended in: a training is kept for them. A
+        ticket that is not finished, or a run elsewhere, is no reason to keep anything.
+
+        Raises:
+          TicketError, RunError: one of them is damaged, so that nobody knows what it came from.
+          RunError: a path does not exist, or there is neither ticket nor run at or below it.
+        """
+        trainings: set[str] = set()
+        weights: set[str] = set()
+        for path in paths:
+            runs, tickets = find_folders([path], RUN_JSON), find_folders([path], TICKET_JSON)
+            if not runs and not tickets:
+                what = "holds neither ticket nor run" if path.exists() else "does not exist"
+                raise RunError(f"{path}: {what}; name the folders of those whose trainings are to be kept")
+            trainings |= {read_run_json(folder)["training"] for folder in runs}
+            weights |= {after["trained"] for folder in tickets for after in read_ticket_json(folder)["sparsity"]}
+        unreferenced = []
+        for digest in self:
+            if digest in trainings:
+                continue
+            try:
+                if weights and digest_of_arrays(self._read(digest).weights) in weights:
+                    continue
+            except RunError:
+                pass  # damaged, and no use to anybody
+            unreferenced.append(digest)
+        return unreferenced
+
+    def throw_out(self, digest: str) -> None:
+        """Delete a training.
+
+        Raises:
+          OutputError: it cannot be deleted.
+        """
+        place = self._place(digest)
+        with write_errors(place):
+            if place.is_dir() and not place.is_symlink():
+                shutil.rmtree(place)
+            else:
+                place.unlink()
 
     def put(self, training: Training, result: Result) -> None:
         """Keep a result; one that is here already, damaged or not, is replaced.
@@ -119,5 +205,33 @@ class Store:
             if descriptor is not None:
                 os.close(descriptor)
 
+    def _read(self, digest: str) -> Result:
+        """The result that is kept under a digest.
+
+        Raises:
+          RunError: it is damaged, or not what it should be.
+        """
+        place = self._place(digest)
+        document = read_sealed(place / TRAINING_JSON, RunError, kind="training", schema=SCHEMA)
+        try:
+            digests = document["files"]
+            if document["training"] != digest:
+                raise RunError(f"{place}: is the training {document['training']}, in the place of another")
+            history = read_file(place / HISTORY_FILE, RunError, limit=HISTORY_LIMIT)
+            if sha256(history) != digests[HISTORY_FILE]:
+                raise RunError(f"{place / HISTORY_FILE}: does not match the digest in {TRAINING_JSON}")
+            weights, _ = read_tensors(place / WEIGHTS_FILE, RunError, digest=digests[WEIGHTS_FILE], limit=TENSORS_LIMIT)
+            return Result(weights, history_from(history))
+        except (KeyError, TypeError, ValueError) as error:
+            raise RunError(f"{place}: lacks or misstates something ({type(error).__name__}: {error})") from error
+
     def _place(self, digest: str) -> Path:
         return self._root / digest[:2] / digest
+
+
+def _may_be_of(training: Training, weights: Weights) -> bool:
+    """Whether weights have the names and shapes of a training's, and are 0 where it prunes them."""
+    shapes = {name: (array.dtype, array.shape) for name, array in training.start.items()}
+    if {name: (array.dtype, array.shape) for name, array in weights.items()} != shapes:
+        return False
+    return not any(np.any(weights[name][~kept]) for name, kept in training.mask.items())

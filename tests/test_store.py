@@ -1,16 +1,22 @@
 """The store: gives back exactly what was put, and nothing where anything is damaged."""
 
+import fcntl
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from lthctl.files import seal, sha256
-from lthctl.store import TRAINING_JSON, Store
-from lthctl.ticket import HISTORY_FILE, WEIGHTS_FILE
+from lthctl.errors import RunError, TicketError
+from lthctl.files import digest_of_arrays, seal, sha256, tensors_bytes
+from lthctl.mask import Mask
+from lthctl.store import LOCK_FILE, TRAINING_JSON, Store
+from lthctl.ticket import HISTORY_FILE, RUN_JSON, TICKET_JSON, WEIGHTS_FILE
 from lthctl.training import Result, Row, Training
 
 MakeTraining = Callable[..., Training]
@@ -204,3 +210,141 @@ def test_entry_in_the_place_of_another_is_absent(store: Store, make_training: Ma
     shutil.copytree(place_of(tmp_path, one), place_of(tmp_path, other))
     assert other.digest in store
     assert store.get(other) is None
+
+
+def test_files_swapped_between_two_entries_are_absent(
+    store: Store, make_training: MakeTraining, tmp_path: Path
+) -> None:
+    one, other = make_training(seed=1), make_training(seed=2)
+    for name in WEIGHTS_FILE, HISTORY_FILE:
+        store.put(one, a_result(one, loss=1.0))
+        store.put(other, a_result(other, loss=2.0))
+        first, second = place_of(tmp_path, one) / name, place_of(tmp_path, other) / name
+        content = first.read_bytes()
+        first.write_bytes(second.read_bytes())
+        second.write_bytes(content)
+        assert store.get(one) is None and store.get(other) is None
+
+
+def test_weights_that_cannot_be_of_the_training_are_absent(
+    store: Store, make_training: MakeTraining, tmp_path: Path
+) -> None:
+    """Digests do not help against somebody who writes them anew; a pruned weight that lives again is found."""
+    full = make_training().mask
+    pruned = Mask(dict(full) | {"layers.0.bias": np.arange(20) > 0})
+    training = make_training(mask=pruned)
+    right = pruned.apply(a_result(training).weights)
+    store.put(training, Result(right, a_result(training).history))
+    assert store.get(training) is not None
+    alive = {name: array.copy() for name, array in right.items()}
+    alive["layers.0.bias"][0] = 1
+    fewer = {name: array for name, array in right.items() if name != "layers.0.bias"}
+    misshapen = right | {"layers.0.bias": np.zeros(21, np.float32)}
+    for wrong in alive, fewer, misshapen:
+        forge(place_of(tmp_path, training), WEIGHTS_FILE, tensors_bytes(wrong))
+        assert store.get(training) is None
+
+
+def test_check_names_and_throws_out_what_is_damaged(store: Store, make_training: MakeTraining, tmp_path: Path) -> None:
+    trainings = [make_training(seed=seed) for seed in range(4)]
+    for training in trainings:
+        store.put(training, a_result(training))
+    flip(place_of(tmp_path, trainings[1]) / WEIGHTS_FILE)
+    shutil.rmtree(place_of(tmp_path, trainings[2]))
+    shutil.copytree(place_of(tmp_path, trainings[0]), place_of(tmp_path, trainings[2]))
+    killed = place_of(tmp_path, trainings[0]).with_name(f".{'0' * 64}.abc123.new")
+    killed.mkdir()
+    found = dict(store.throw_out_damaged())
+    assert found.keys() == {trainings[1].digest, trainings[2].digest}
+    assert found[trainings[1].digest].startswith(f"{place_of(tmp_path, trainings[1]) / WEIGHTS_FILE}: has SHA-256 ")
+    assert found[trainings[2].digest].endswith(f"is the training {trainings[0].digest}, in the place of another")
+    assert list(store) == sorted(training.digest for training in (trainings[0], trainings[3]))
+    assert not killed.exists()
+    assert store.throw_out_damaged() == []
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_check_finds_every_damage(store: Store, training: Training, tmp_path: Path, damage: str) -> None:
+    store.put(training, a_result(training))
+    DAMAGES[damage](place_of(tmp_path, training))
+    assert [digest for digest, _ in store.throw_out_damaged()] == [training.digest]
+    assert not place_of(tmp_path, training).exists()
+
+
+def write_document(folder: Path, name: str, kind: str, **content: object) -> None:
+    folder.mkdir(parents=True)
+    (folder / name).write_bytes(seal({"kind": kind, "schema": 1, **content}))
+
+
+def test_what_a_run_or_a_ticket_came_from_is_referenced(
+    store: Store, make_training: MakeTraining, tmp_path: Path
+) -> None:
+    of_run, of_ticket, of_nobody, damaged = (make_training(seed=seed) for seed in range(4))
+    for training in of_run, of_ticket, of_nobody, damaged:
+        store.put(training, a_result(training))
+    flip(place_of(tmp_path, damaged) / WEIGHTS_FILE)
+    write_document(tmp_path / "runs" / "a", RUN_JSON, "run", training=of_run.digest)
+    trained = digest_of_arrays(a_result(of_ticket).weights)
+    write_document(tmp_path / "masks" / "b", TICKET_JSON, "ticket", sparsity=[{"trained": None}, {"trained": trained}])
+    both = [tmp_path / "runs", tmp_path / "masks"]
+    assert store.unreferenced(both) == sorted([of_nobody.digest, damaged.digest])
+    assert store.unreferenced(both[:1]) == sorted([of_ticket.digest, of_nobody.digest, damaged.digest])
+    assert len(list(store)) == 4
+    (tmp_path / "masks" / "b" / TICKET_JSON).write_bytes(b"{")
+    with pytest.raises(TicketError):
+        store.unreferenced(both)
+    with pytest.raises(RunError, match="nowhere: does not exist; name the folders"):
+        store.unreferenced([*both[:1], tmp_path / "nowhere"])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(RunError, match="empty: holds neither ticket nor run"):
+        store.unreferenced([tmp_path / "empty"])
+
+
+CLAIMING = """
+import sys
+from pathlib import Path
+from lthctl.store import Store
+with Store(Path(sys.argv[1])).claims() as claims:
+    print(*[claims.take(digest) for digest in sys.argv[2:]], flush=True)
+    sys.stdin.readline()
+"""
+
+
+def test_a_claim_is_one_process_s_until_that_ends(store: Store, tmp_path: Path) -> None:
+    one, other = "0" * 64, "f" * 64
+
+    def claiming(*digests: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-c", CLAIMING, str(tmp_path / ".lthctl"), *digests]
+        environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)}
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+
+    with claiming(one) as first:
+        assert first.stdout and first.stdout.readline() == "True\n"
+        with store.claims() as claims:
+            assert [claims.take(one), claims.take(other)] == [False, True]
+            with claiming(one, other) as second:
+                assert second.stdout and second.stdout.readline() == "False False\n"
+                second.kill()
+            claims.give_up(other)
+            first.kill()
+            first.wait()
+            assert [claims.take(one), claims.take(other)] == [True, True]
+    assert (tmp_path / ".lthctl" / "trainings" / LOCK_FILE).read_bytes() == b""
+
+
+@pytest.mark.parametrize("fault", [OSError(37, "no locks"), BlockingIOError()])
+def test_where_there_are_no_locks_everything_may_be_claimed(
+    store: Store, monkeypatch: pytest.MonkeyPatch, fault: OSError
+) -> None:
+    def lockf(*_: object) -> None:
+        raise fault
+
+    monkeypatch.setattr(fcntl, "lockf", lockf)
+    with store.claims() as claims:
+        assert claims.take("0" * 64) is not isinstance(fault, BlockingIOError)
+
+
+def test_a_store_that_cannot_be_written_may_be_claimed(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with Store(tmp_path / "file").claims() as claims:
+        assert claims.take("0" * 64)

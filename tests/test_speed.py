@@ -1,0 +1,49 @@
+"""What trainings cost, from what was measured."""
+
+import pytest
+
+from lthctl.params import TrainParams
+from lthctl.speed import Speed, equivalent_steps, num_evaluations, relative_cost
+
+
+def test_one_measurement_is_enough_for_everywhere() -> None:
+    speed = Speed("sparse")
+    assert not speed
+    speed.learn(1.0, 100, 200.0)
+    assert speed and speed.seconds(1.0) == pytest.approx(2.0)
+    assert speed.seconds(0.02) == pytest.approx(2.0 * 0.15)
+
+
+def test_between_measurements_the_factor_is_interpolated() -> None:
+    speed = Speed("torch")
+    speed.learn(0.2, 1, 1.0)
+    speed.learn(0.4, 1, 3.0)
+    assert [speed.seconds(density) for density in (0.1, 0.2, 0.3, 0.4, 0.9)] == pytest.approx([1, 1, 2, 3, 3])
+
+
+def test_the_latest_measurements_count_most() -> None:
+    speed = Speed("torch")
+    for seconds in [10.0] * 5 + [1.0] * 5:
+        speed.learn(0.5, 1, seconds)
+    assert 1 < speed.seconds(0.5) < 1.4
+
+
+def test_a_copy_learns_for_itself() -> None:
+    speed = Speed("torch")
+    speed.learn(0.5, 1, 1.0)
+    copy = speed.copy()
+    copy.learn(0.5, 1, 9.0)
+    assert speed.seconds(0.5) == 1 and copy.seconds(0.5) > 1
+
+
+@pytest.mark.parametrize(("density", "measured"), [(1.0, 1042), (0.2, 625), (0.1, 371), (0.03, 191), (0.01, 130)])
+def test_relative_cost_is_what_was_measured(density: float, measured: float) -> None:
+    """Against the table of docs/ARCHITECTURE.md."""
+    assert relative_cost("sparse", density) == pytest.approx(measured / 1042, rel=0.05)
+    assert relative_cost("torch", density) == 1
+
+
+def test_evaluations_are_counted_as_they_are_made() -> None:
+    params = TrainParams(steps=1000, evaluate_every=250, batch_size=50)
+    assert [num_evaluations(params, steps) for steps in (1, 250, 251, 1000)] == [1, 1, 2, 4]
+    assert equivalent_steps(params, 1000, 10_000) == 1000 + 4 * 100

@@ -22,6 +22,7 @@ from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -172,13 +173,14 @@ class MnistFolder:
         self.train = Split(_idx_images(contents[TRAIN_IMAGES]), _idx_labels(contents[TRAIN_LABELS]))
         self.test = Split(_idx_images(contents[TEST_IMAGES]), _idx_labels(contents[TEST_LABELS]))
         self._without_holdout = Dataset("mnist", self.train, self.test)
+        self._in_use: WeakValueDictionary[tuple[int, int], Dataset] = WeakValueDictionary()
 
     def dataset(self, params: DataParams, seed: int) -> Dataset:
         """The dataset of one seed.
 
         Args:
           params: with `holdout` 0 the test images are the validation set and the result is one and the same object for
-            all seeds.
+            all seeds; else one that is in use is not made twice.
           seed: decides which training images are held out.
 
         Raises:
@@ -190,15 +192,18 @@ class MnistFolder:
             raise DataError(
                 f"data.holdout: is {params.holdout}, expected less than the {len(self.train)} training images"
             )
+        if (made := self._in_use.get((params.holdout, seed))) is not None:
+            return made
         order = Stream(seed, "split").permutation(len(self.train))
         held, kept = np.sort(order[: params.holdout]), np.sort(order[params.holdout :])
-        return Dataset(
+        self._in_use[params.holdout, seed] = made = Dataset(
             "mnist",
             Split(self.train.images[kept], self.train.labels[kept]),
             Split(self.train.images[held], self.train.labels[held]),
             self.test,
             source=self._without_holdout.digest,
         )
+        return made
 
 
 def load_mnist(folder: Path | str, *, holdout: int = 0, seed: int = 1) -> Dataset:

@@ -15,7 +15,7 @@ from lthctl.files import Json
 from lthctl.grid import Expected, Job, Work, existing
 from lthctl.lottery import check_ticket, prune_rounds, retraining, run_request, ticket_request
 from lthctl.model import MLP
-from lthctl.params import Params
+from lthctl.params import Method, Params
 from lthctl.speed import Speeds, measure
 from lthctl.store import Store
 from lthctl.ticket import Start, find_tickets, load_ticket, read_run_json, read_ticket_json, ticket_name
@@ -101,24 +101,25 @@ def ticket_jobs(params: Params, data: Path, out: Path) -> list[Job]:
     folder, model = MnistFolder(data), MLP.from_params(params.model)
     train = resolve(params.train, model)
     prune = params.prune
-    jobs: dict[str, Job] = {}
+    asked: dict[str, tuple[Method, int, float, int]] = {}
     for method, rounds, ratio, seed in product(prune.method, prune.rounds, prune.ratio, prune.seed):
-        name = ticket_name(method, ratio, rounds, seed)
-        if name in jobs:
-            continue
+        asked.setdefault(ticket_name(method, ratio, rounds, seed), (method, rounds, ratio, seed))
+    jobs: dict[str, Job] = {}
+    # Seed by seed, and in no job: with images held out, every seed has a dataset of its own.
+    for name, (method, rounds, ratio, seed) in sorted(asked.items(), key=lambda item: item[1][-1]):
         dataset = folder.dataset(params.data, seed)
         _check_sizes(model, dataset)
         request = ticket_request(
             model, dataset, method=method, ratio=ratio, rounds=rounds, seed=seed, biases=prune.biases, train=train
         )
 
-        def start(dataset: Dataset = dataset, request: dict[str, object] = request) -> Work:
-            return prune_rounds(model, dataset, request, train)
+        def start(seed: int = seed, request: Json = request) -> Work:
+            return prune_rounds(model, folder.dataset(params.data, seed), request, train)
 
         place = out / name
         trainings = _trainings_of_rounds(name, request, train.steps) if request["train"] else ()
         jobs[name] = Job(name, place, start, trainings, existing(place, read_ticket_json, request))
-    return list(jobs.values())
+    return [jobs[name] for name in asked]
 
 
 def run_jobs(params: Params, data: Path, paths: Sequence[Path], start: Start, out: Path) -> list[Job]:
@@ -135,7 +136,7 @@ def run_jobs(params: Params, data: Path, paths: Sequence[Path], start: Start, ou
     train = resolve(params.train, model)
     jobs: dict[str, Job] = {}
     origin: dict[str, tuple[str, Path]] = {}
-    for path in folders:
+    for path in sorted(folders, key=lambda path: str(read_ticket_json(path).get("seed"))):
         ticket = load_ticket(path)
         if ticket.name in origin:
             digest, first = origin[ticket.name]
@@ -148,17 +149,18 @@ def run_jobs(params: Params, data: Path, paths: Sequence[Path], start: Start, ou
         dataset = folder.dataset(params.data, ticket.seed)
         check_ticket(ticket, model, dataset, where=str(path))
 
-        def begin(path: Path = path, dataset: Dataset = dataset) -> Work:
+        def begin(path: Path = path) -> Work:
             # Read again, so that a grid holds the arrays of the tickets under way and not of all.
-            return retraining(
-                load_ticket(path), dataset, start=start, train=train, keep_weights=params.retrain.keep_weights
-            )
+            ticket = load_ticket(path)
+            dataset = folder.dataset(params.data, ticket.seed)
+            return retraining(ticket, dataset, start=start, train=train, keep_weights=params.retrain.keep_weights)
 
         place = out / start / ticket.name
         request = run_request(ticket, dataset, start, train)
         trainings = (Expected((start, ticket.digest), train.steps, ticket.mask.density),)
         jobs[ticket.name] = Job(ticket.name, place, begin, trainings, existing(place, read_run_json, request))
-    return list(jobs.values())
+    places = {path: position for position, path in enumerate(folders)}
+    return sorted(jobs.values(), key=lambda job: places[origin[job.name][1]])
 
 
 def describe_plan(

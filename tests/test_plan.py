@@ -1,6 +1,6 @@
 """What some jobs will cost, told before: counted by hand, and compared with what is then trained."""
 
-from collections.abc import Callable
+import weakref
 from pathlib import Path
 
 import pytest
@@ -89,9 +89,7 @@ def test_measuring_measures_the_densities_asked_for(params: Params, store: Store
 
 def test_datasets_of_many_seeds_are_not_all_held(params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
     """Held-out images make a dataset for every seed, as large as MNIST."""
-    alive: list[Callable[[], Dataset | None]] = []
-    import weakref
-
+    alive: list[weakref.ref[Dataset]] = []
     original = MnistFolder.dataset
 
     def dataset(self: MnistFolder, params: DataParams, seed: int) -> Dataset:
@@ -100,6 +98,15 @@ def test_datasets_of_many_seeds_are_not_all_held(params: Params, monkeypatch: py
         return made
 
     monkeypatch.setattr(MnistFolder, "dataset", dataset)
-    jobs = tickets(params.override({"data.holdout": 100}), seed=tuple(range(10)))
-    assert len(jobs) == 30 and alive
-    assert sum(reference() is not None for reference in alive) <= 1
+    held_out = params.override({"data.holdout": 100})
+    jobs = tickets(held_out, seed=tuple(range(10)), method=("l1",))
+    assert [job.name for job in jobs[:12]] == [f"dense-s{seed}" for seed in range(10)] + [
+        "l1-r0.50-n2-s0",
+        "l1-r0.50-n2-s1",
+    ]
+    assert not any(reference() for reference in alive)
+    run_jobs(jobs[:10], store=Store(Path(".lthctl")), num_side_by_side=1)
+    runs = plan.run_jobs(held_out, DATA, [Path("masks")], "rewind", Path("tickets"))
+    assert [job.name for job in runs] == [f"dense-s{seed}" for seed in range(10)]
+    assert not any(reference() for reference in alive)
+    assert len({id(reference) for reference in alive}) > 10

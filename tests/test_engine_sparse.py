@@ -262,6 +262,34 @@ def test_evaluation(monkeypatch: pytest.MonkeyPatch) -> None:
         assert accuracy == result.history[-1].validation_accuracy
 
 
+@pytest.mark.parametrize("count", [1, 15, 16, 17, 63, 64, 65, 100, 130])
+@pytest.mark.parametrize("tile", [5, 16, 160])
+@pytest.mark.parametrize("floats", [False, True])
+def test_evaluation_in_tiles_and_partial_batches(
+    count: int, tile: int, floats: bool, kernel: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_sparse, "TILE", tile)
+    monkeypatch.setattr(engine_sparse, "SHORTEST_PART", 0)
+    sizes = (189, 33, 7)
+    weights, mask = ticket(sizes, (0.3, 0.6), seed=count)
+    others = digits(count, 189, 7, seed=tile)
+    if floats:
+        others = Split((others.images / 255).astype(np.float32), others.labels)
+    expected = logits_of(weights, others.images.astype(np.float64) / (1 if floats else 255))
+    shifted = expected - expected.max(1, keepdims=True)
+    losses = np.log(np.exp(shifted).sum(1)) - shifted[np.arange(count), others.labels]
+    loss, accuracy = engine_sparse.evaluate(sizes, weights, Mask(mask), others)
+    assert loss == pytest.approx(losses.mean(), rel=1e-5)
+    assert accuracy == (expected.argmax(1) == others.labels).mean()
+
+
+def test_tiled_layers_train_and_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_sparse, "TILE", 16)
+    monkeypatch.setattr(engine_sparse, "SHORTEST_PART", 0)
+    monkeypatch.setattr(engine_sparse, "CROSSOVER", KERNELS["sparse"])
+    check(make(densities=(0.3, 0.3, 0.5)))
+
+
 def test_of_equal_logits_the_first_class_is_the_answer() -> None:
     weights = {"layers.0.weight": np.zeros((4, 3), np.float32), "layers.0.bias": np.array([0, 1, 1, 0], np.float32)}
     split = Split(np.zeros((4, 3), np.uint8), np.arange(4))

@@ -743,7 +743,7 @@ def forward(network: Network, number: int, panels: int, learning: bool) -> None:
     else:
         x = network.activations[layer.activations :]
         steps, count = (inputs * LANES, outputs * LANES), layer.outputs
-        if learning:
+        if learning or layer.tiles == 1:
             multiply(rows, rows[layer.tiles * count :], columns, weights, x, steps[0], y, steps[1], count, panels)
         else:
             multiply_tiled(rows, layer.tiles, columns, weights, x, steps[0], y, steps[1], count, panels)

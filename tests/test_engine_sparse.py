@@ -263,11 +263,12 @@ def test_evaluation(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 15, 16, 17, 63, 64, 65, 100, 130])
-@pytest.mark.parametrize("tile", [5, 16, 160])
+@pytest.mark.parametrize(("tile", "batch"), [(5, 64), (16, 96), (160, 64)])
 @pytest.mark.parametrize("floats", [False, True])
 def test_evaluation_in_tiles_and_partial_batches(
-    count: int, tile: int, floats: bool, kernel: str, monkeypatch: pytest.MonkeyPatch
+    count: int, tile: int, batch: int, floats: bool, kernel: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(engine_sparse, "EVALUATION_BATCH", batch)
     monkeypatch.setattr(engine_sparse, "TILE", tile)
     monkeypatch.setattr(engine_sparse, "SHORTEST_PART", 0)
     sizes = (189, 33, 7)

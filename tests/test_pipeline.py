@@ -17,7 +17,8 @@ from lthctl.pipeline import SECTIONS_READ, visible_to
 from .conftest import write_digits
 
 ROOT = Path(__file__).parent.parent
-STAGES: Mapping[str, dict[str, Any]] = YAML(typ="safe", pure=True).load((ROOT / "dvc.yaml").read_text())["stages"]
+PIPELINE = YAML(typ="safe", pure=True).load((ROOT / "dvc.yaml").read_text())
+STAGES: Mapping[str, dict[str, Any]] = PIPELINE["stages"]
 
 
 @pytest.mark.parametrize("command", SECTIONS_READ)
@@ -35,6 +36,15 @@ def test_a_command_cannot_see_other_sections(command: str) -> None:
     for section in SECTIONS:
         source = changed if section in SECTIONS_READ[command] else defaults
         assert getattr(seen, section) == getattr(source, section)
+
+
+@pytest.mark.parametrize("folder", sorted((ROOT / "experiments").iterdir()), ids=lambda folder: folder.name)
+def test_an_experiment_is_the_same_pipeline_on_the_same_data(folder: Path) -> None:
+    text = (folder / "dvc.yaml").read_text().replace("../../", "")
+    assert YAML(typ="safe", pure=True).load(text) == {
+        **PIPELINE, "stages": {name: stage for name, stage in STAGES.items() if name != "download"}
+    }  # fmt: skip
+    load_params(folder / "params.yaml")
 
 
 def test_every_section_is_read_by_a_command() -> None:
@@ -71,7 +81,8 @@ def test_results_are_ignored_by_hand() -> None:
     def ignored(path: str) -> bool:
         return subprocess.run(["git", "check-ignore", "-q", path], cwd=ROOT).returncode == 0
 
-    for path in ("data/mnist", "masks/pipeline", "tickets/pipeline/rewind", ".lthctl/x", ".venv"):
+    results = ("masks/pipeline", "tickets/pipeline/rewind", ".lthctl/x")
+    for path in ("data/mnist", *results, *(f"experiments/video/{path}" for path in results), ".venv"):
         assert ignored(path), path
     for path in ("data/README.md", "masks/best.dvc", "report/metrics.json", "dvc.lock", ".dvc/config"):
         assert not ignored(path), path

@@ -236,19 +236,20 @@ def load_run(folder: Path | str, *, with_weights: bool = True) -> Run:
                 folder / WEIGHTS_FILE, RunError, digest=document["files"][WEIGHTS_FILE], limit=TENSORS_LIMIT
             )
         _check_run(document)
-        history = read_file(folder / HISTORY_FILE, RunError, limit=HISTORY_LIMIT)
-        if sha256(history) != document["files"][HISTORY_FILE]:
+        content = read_file(folder / HISTORY_FILE, RunError, limit=HISTORY_LIMIT)
+        if sha256(content) != document["files"][HISTORY_FILE]:
             raise RunError(
                 f"{folder / HISTORY_FILE}: does not match the digest in {RUN_JSON}; it is altered: retrain it"
             )
-        if document["metrics"] != metrics_of(history_from(history)):
+        history = history_from(content)
+        if document["metrics"] != metrics_of(history):
             raise RunError(f"{folder / RUN_JSON}: its metrics are not those of {HISTORY_FILE}; make the run again")
         return Run(
             **{
                 key: document[key]
                 for key in ("ticket", "start", "train", "model", "data", "training", "proof", "metrics")
             },
-            history=history_from(history),
+            history=history,
             weights=weights,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:

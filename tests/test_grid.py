@@ -255,3 +255,40 @@ def test_a_real_kill_leaves_nothing_half_written(
     outcome = run_jobs(plan.ticket_jobs(longer, DATA, Path("masks")), store=Store(Path(".lthctl")), num_side_by_side=2)
     assert outcome.num_trained == 4 - kept
     assert len(outcome.made) + len(outcome.present) == 4
+
+
+MEMORY_PROGRAM = """
+import resource, sys
+sys.path.insert(0, sys.argv[1])
+import os
+from pathlib import Path
+from tests.conftest import write_digits
+from lthctl import data, grid, plan
+from lthctl.params import Params
+from lthctl.store import Store
+data.MNIST = write_digits(Path("data/mnist"))
+os.fsync = lambda descriptor: None
+num_jobs = int(sys.argv[2])
+params = Params().override({
+    "model.layers": (784, 100, 10), "train.steps": 2, "prune.rounds": (1,),
+    "prune.ratio": tuple((number + 1) / (num_jobs + 2) for number in range(num_jobs)),
+})
+jobs = plan.ticket_jobs(params, Path("data/mnist"), Path(f"masks{num_jobs}"))
+outcome = grid.run_jobs(jobs, store=Store(Path(".lthctl")), num_side_by_side=2)
+jobs = plan.run_jobs(params, Path("data/mnist"), [Path(f"masks{num_jobs}")], "rewind", Path(f"tickets{num_jobs}"))
+outcome = grid.run_jobs(jobs, store=Store(Path(".lthctl")), num_side_by_side=2)
+assert len(outcome.made) == num_jobs
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_number_of_jobs(tmp_path: Path) -> None:
+    """All of these tickets wait for one training; held in memory, each would be 0.7 MB."""
+
+    def kilobytes(num_jobs: int) -> int:
+        program = [sys.executable, "-c", MEMORY_PROGRAM, str(Path(__file__).parent.parent), str(num_jobs)]
+        return int(subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, check=True).stdout)
+
+    few, many = kilobytes(100), kilobytes(1000)
+    assert many - few < 60_000

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -676,3 +677,23 @@ def test_desired_by_round() -> None:
     assert desired_by_round(CellKey("reinit", "random", 2, 0.75)) == pytest.approx(
         [0.5, 0.75]
     )  # half of the rest, twice
+
+
+@pytest.mark.slow
+def test_a_report_of_ten_thousand_runs_takes_four_times_as_long_as_one_of_a_quarter_of_them(tmp_path: Path) -> None:
+    rows = tuple(Row(250 * number, 1 / number, abs(number - 40) / 60, 1 - 1 / number) for number in range(1, 61))
+    seconds = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        for number in range(10_000):
+            ratio, seed, start = 0.02 * (1 + number % 49), number // 98, ("rewind", "reinit")[number // 49 % 2]
+            run = make_run(("l1", round(ratio, 2), 1), seed, start=start, history=rows)
+            save_run(run, tmp_path / ("a", "b")[number >= 2500] / f"{number}")
+    for paths in [tmp_path / "a"], [tmp_path / "a", tmp_path / "b"]:
+        began = time.process_time()
+        report = make_report(paths, PARAMS)
+        report_files(report)
+        seconds[sum(group.num_runs for group in report.groups)] = time.process_time() - began
+    assert seconds.keys() == {2500, 10_000}
+    assert seconds[10_000] < 6 * seconds[2500]
+    assert seconds[10_000] < 60

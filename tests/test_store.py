@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -348,3 +349,24 @@ def test_a_store_that_cannot_be_written_may_be_claimed(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with Store(tmp_path / "file").claims() as claims:
         assert claims.take("0" * 64)
+
+
+@pytest.mark.slow
+def test_ten_thousand_trainings(
+    store: Store, training: Training, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+    result = Result({"a": np.zeros(3, np.float32)}, a_result(training).history)
+    digests = [sha256(str(number).encode()) for number in range(10_000)]
+    for digest in digests:
+        one = Training(training.model, {}, Mask({}), training.dataset, 1, training.params)
+        vars(one)["digest"] = digest
+        store.put(one, result)
+    write_document(tmp_path / "runs" / "a", RUN_JSON, "run", training=digests[0])
+    flip(tmp_path / ".lthctl" / "trainings" / digests[1][:2] / digests[1] / WEIGHTS_FILE)
+    began = time.process_time()
+    assert len(list(store)) == 10_000
+    assert [digest for digest, _ in store.throw_out_damaged()] == [digests[1]]
+    assert len(store.unreferenced([tmp_path / "runs"])) == 9_998
+    assert sum(map(store.size, digests[2:])) > 10**6
+    assert time.process_time() - began < 60

@@ -136,7 +136,8 @@ def run_jobs(params: Params, data: Path, paths: Sequence[Path], start: Start, ou
     train = resolve(params.train, model)
     jobs: dict[str, Job] = {}
     origin: dict[str, tuple[str, Path]] = {}
-    for path in sorted(folders, key=lambda path: str(read_ticket_json(path).get("seed"))):
+    seed_by_seed = params.data.holdout > 0
+    for path in sorted(folders, key=lambda path: str(read_ticket_json(path).get("seed"))) if seed_by_seed else folders:
         ticket = load_ticket(path)
         if ticket.name in origin:
             digest, first = origin[ticket.name]

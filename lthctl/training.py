@@ -6,8 +6,8 @@ what was trained before it, not torch's global generator. So the digest of the s
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from importlib.metadata import version
+from functools import cache, cached_property
+from importlib import metadata
 from typing import NamedTuple
 
 from lthctl.data import BatchOrder, Dataset
@@ -17,6 +17,7 @@ from lthctl.model import Model
 from lthctl.params import TrainParams
 
 OnStep = Callable[[int], None]
+version = cache(metadata.version)  # of an installed package; asked for by every digest, and read from disk
 
 
 class Row(NamedTuple):

@@ -384,3 +384,47 @@ def test_as_a_process(tmp_path: Path) -> None:
     assert done.stderr == "Error: tickets: does not exist; retrain some tickets first: lthctl retrain masks/\n"
     done = subprocess.run([sys.executable, "-m", "lthctl", "--version"], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("lthctl 0.")
+
+
+def test_store_says_how_much_it_holds(tickets: Path) -> None:
+    said = lthctl("store").stdout
+    assert re.fullmatch(r"\.lthctl: 4 trainings, 0\.\d MB\n", said)
+    counted = json.loads(lthctl("store", "--json").stdout)
+    size = sum(path.stat().st_size for path in Path(".lthctl").rglob("*") if path.is_file())
+    assert counted == {"path": ".lthctl", "trainings": 4, "bytes": size}
+
+
+def test_store_check_throws_out_what_is_damaged(tickets: Path) -> None:
+    assert lthctl("store", "check").stdout == ".lthctl: 4 trainings whole, 0 damaged\n"
+    damaged = sorted(Path(".lthctl").rglob("history.csv"))[0]
+    damaged.write_bytes(b"")
+    result = lthctl("store", "check")
+    assert result.exit_code == 3
+    assert result.stdout.splitlines() == [
+        f"thrown out: {damaged}: does not match the digest in training.json",
+        ".lthctl: 3 trainings whole, 1 damaged",
+    ]
+    found = json.loads(lthctl("store", "check", "--json").stdout)
+    assert found == {"whole": 3, "damaged": []}
+    assert "1 trainings run in" in lthctl("prune", "--out", "again").stderr  # that one, and no other
+
+
+def test_store_prune_keeps_what_tickets_and_runs_came_from(runs: Path) -> None:
+    assert lthctl("prune", "--method", "l1", "--ratio", "0.8", "--out", "other", "--quiet").exit_code == 0
+    num_all = json.loads(lthctl("store", "--json").stdout)["trainings"]
+    planned = json.loads(lthctl("store", "prune", "masks", "tickets", "--dry-run", "--json").stdout)
+    assert len(planned["unreferenced"]) == 2 and planned["thrown_out"] == []  # second rounds of `other`
+    assert json.loads(lthctl("store", "--json").stdout)["trainings"] == num_all
+    result = lthctl("store", "prune", "masks", "tickets")
+    assert re.fullmatch(rf"\.lthctl: 2 trainings thrown out, 0\.\d MB; {num_all - 2} stay\n", result.stdout)
+    assert "0 trainings run in" in lthctl("prune", "--out", "again").stderr
+    assert lthctl("store", "prune", "masks", "tickets", "other").stdout.startswith(".lthctl: 0 trainings thrown out")
+
+
+def test_store_prune_refuses_to_guess(runs: Path) -> None:
+    num_all = json.loads(lthctl("store", "--json").stdout)["trainings"]
+    assert "ticket: does not exist" in refusal(3, "store", "prune", "masks", "ticket")
+    Path("masks/l1-r0.50-n2-s1/ticket.json").write_bytes(b"{")
+    assert "is not JSON" in refusal(3, "store", "prune", "masks", "tickets")
+    assert lthctl("store", "prune").exit_code == 2
+    assert json.loads(lthctl("store", "--json").stdout)["trainings"] == num_all

@@ -1,6 +1,8 @@
 """The pipeline tells the truth: what dvc.yaml declares is what the commands read and write."""
 
 import os
+import random
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -15,6 +17,7 @@ from lthctl.params import SECTIONS, Params, load_params
 from lthctl.pipeline import SECTIONS_READ, visible_to
 
 from .conftest import write_digits
+from .test_files import tree
 
 ROOT = Path(__file__).parent.parent
 PIPELINE = YAML(typ="safe", pure=True).load((ROOT / "dvc.yaml").read_text())
@@ -176,3 +179,29 @@ def test_the_whole_pipeline(clone: tuple[Path, dict[str, str]]) -> None:
     assert "l1-r0.80-n2-rewind" in dvc("metrics", "diff")
     dvc("plots", "show")
     assert (place / "dvc_plots/static").is_dir() or (place / "dvc_plots/index.html").is_file()
+
+
+@pytest.mark.slow
+def test_dvc_killed_at_any_moment(clone: tuple[Path, dict[str, str]], tmp_path: Path) -> None:
+    """SIGKILL of dvc leaves its lthctl behind, which the next `dvc repro` may have to share the store with."""
+    place, environment = clone
+    undisturbed = tmp_path / "undisturbed"
+    shutil.copytree(place, undisturbed, symlinks=True)
+    subprocess.run(["dvc", "repro"], cwd=undisturbed, env=environment, capture_output=True, check=True)
+    moments, kills = random.Random(4), 0
+    while True:
+        with (tmp_path / "log").open("w") as log:
+            process = subprocess.Popen(["dvc", "repro"], cwd=place, env=environment, stdout=log, stderr=log)
+            try:
+                process.wait(timeout=moments.uniform(1, 9) if kills < 8 else None)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+                kills += 1
+                continue
+        assert process.returncode == 0, (tmp_path / "log").read_text()
+        break
+    assert kills >= 3
+    for name in "masks/pipeline", "tickets/pipeline", "report":
+        assert tree(place / name) == tree(undisturbed / name)
+    assert (place / "dvc.lock").read_bytes() == (undisturbed / "dvc.lock").read_bytes()

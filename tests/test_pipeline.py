@@ -199,7 +199,13 @@ def test_dvc_killed_at_any_moment(clone: tuple[Path, dict[str, str]], tmp_path: 
                 process.wait()
                 kills += 1
                 continue
-        assert process.returncode == 0, (tmp_path / "log").read_text()
+        said = (tmp_path / "log").read_text()
+        if (
+            process.returncode and "RWLock" in said
+        ):  # killed while DVC wrote this file of its own, which it then refuses
+            (place / ".dvc/tmp/rwlock").unlink()
+            continue
+        assert process.returncode == 0, said
         break
     assert kills >= 3
     for name in "masks/pipeline", "tickets/pipeline", "report":

@@ -15,7 +15,7 @@ PACKAGE = Path(lthctl.__file__).parent
 ROWS = [
     {"errors"},
     {"params", "seeding", "mask"},
-    {"files", "pipeline"},
+    {"files", "overlap", "pipeline"},
     {"data", "kernels", "model", "pruning"},
     {"training"},
     {"ticket", "engine_sparse", "engine_torch"},

@@ -3,6 +3,7 @@
 Heavy modules are imported inside the commands, so that `--help` is immediate.
 """
 
+import io
 import json as jsonlib
 import math
 import os
@@ -321,6 +322,57 @@ def _megabytes(num_bytes: int) -> str:
     return f"{num_bytes / 1e6:,.1f} MB"
 
 
+@app.command()
+def show(
+    path: Annotated[
+        str, typer.Argument(metavar="PATH", help="A ticket, a run, or a folder of them; also path@revision.")
+    ],
+    json: JsonOption = False,
+) -> None:
+    """Look into a ticket or a run, or list those below a folder."""
+    with _told_errors():
+        from lthctl import compare, screen
+        from lthctl.revision import placed
+
+        with placed(path, compare.FILES) as place:
+            side = compare.read_side(path, place)
+        if json:
+            found = compare.facts(side)
+            _print_json(found[0] if side.is_single else found)
+        else:
+            _results().print(screen.side_screen(side))
+
+
+@app.command(name="compare")
+def compare_command(
+    context: typer.Context,
+    paths: Annotated[
+        list[str],
+        typer.Argument(metavar="A B...", help="Tickets, runs or folders of them; also path@revision."),
+    ],
+    json: JsonOption = False,
+) -> None:
+    """Compare tickets with tickets, or runs with runs; two folders by the names in them.
+
+    `path@revision` is the path as it was in a git revision, whether git or DVC keeps its files, of the repository that
+    encloses it: `lthctl compare masks/pipeline@HEAD~1 masks/pipeline` tells what a commit did to your tickets.
+    """
+    with _told_errors():
+        params = _params(context, "report", {}).report
+        from contextlib import ExitStack
+
+        from lthctl import compare, screen
+        from lthctl.revision import placed
+
+        with ExitStack() as places:
+            sides = [compare.read_side(path, places.enter_context(placed(path, compare.FILES))) for path in paths]
+        found = compare.compare(sides, params)
+        if json:
+            _print_json(found.to_json())
+        else:
+            _results().print(screen.comparison_screen(found, params))
+
+
 def main() -> None:
     """The console script."""
     app()
@@ -406,6 +458,8 @@ def _print_json(value: object) -> None:
 def _results() -> "Console":
     from rich.console import Console
 
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # better a "?" than no result where the terminal has no such character
     console = Console()
     return console if console.is_terminal or "COLUMNS" in os.environ else Console(width=120)
 

@@ -67,13 +67,14 @@ def duration(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
-def ticket_tables(tickets: Sequence[Json]) -> RenderableType:
+def ticket_tables(tickets: Sequence[Json], *, rounds_per_table: int = ROUNDS_PER_TABLE) -> RenderableType:
     """Desired and actual sparsity of some tickets, per layer and after every round.
 
     Counts depend on ratio, rounds and sizes alone, so tickets that differ in method or seed share a table.
 
     Args:
       tickets: the document of each.
+      rounds_per_table: how many rounds are beside each other.
     """
     paths: dict[str, tuple[list[str], Json]] = {}
     for document in tickets:
@@ -84,21 +85,21 @@ def ticket_tables(tickets: Sequence[Json]) -> RenderableType:
     for names, document in paths.values():
         if not document["sparsity"]:
             parts += [_names(names, "dense, nothing pruned"), Text()]
-        for block in _blocks(document["sparsity"]):
+        for block in _blocks(document["sparsity"], rounds_per_table):
             parts += [_layer_table(names, block), Text()]
     return Lines(*parts[:-1])
 
 
-def _blocks(rounds: Sequence[T]) -> Iterator[Sequence[T]]:
+def _blocks(rounds: Sequence[T], size: int = ROUNDS_PER_TABLE) -> Iterator[Sequence[T]]:
     """As many rounds at a time as fit beside each other."""
-    for first in range(0, len(rounds), ROUNDS_PER_TABLE):
-        yield rounds[first : first + ROUNDS_PER_TABLE]
+    for first in range(0, len(rounds), size):
+        yield rounds[first : first + size]
 
 
 def _layer_table(names: Sequence[str], rounds: Sequence[Json]) -> RenderableType:
     """Some successive rounds of tickets that share their counts."""
     last = rounds[-1]
-    table = _table(
+    table = new_table(
         _names(names, "sparsity (%)"), "layer", ">weights", ">kept", *(f">round {of['round']}" for of in rounds)
     )
     wanted: list[str] = []
@@ -128,7 +129,7 @@ def _layer_order(name: str) -> tuple[object, ...]:
 
 def run_table(runs: Sequence[Json]) -> RenderableType:
     """Metrics of some runs, from their documents."""
-    table = _table(
+    table = new_table(
         "Validation accuracy (%)",
         "ticket",
         "start",
@@ -170,7 +171,7 @@ def _sparsity_tables(group: Group) -> list[RenderableType]:
     tables: list[RenderableType] = []
     for block in _blocks(range(max((cell.key.rounds for cell in cells), default=0))):
         columns = [f">round {number + 1}" for number in block]
-        table = _table("Sparsity (%) asked for and reached, mean over seeds", "ticket", ">n", "", *columns)
+        table = new_table("Sparsity (%) asked for and reached, mean over seeds", "ticket", ">n", "", *columns)
         for cell in cells:
             desired = desired_by_round(cell.key)
             reached = [run.ticket["sparsity_by_round"] for run in cell.runs.values()]
@@ -185,7 +186,7 @@ def _sparsity_tables(group: Group) -> list[RenderableType]:
 
 
 def _accuracy_table(group: Group) -> RenderableType:
-    table = _table(
+    table = new_table(
         f"Maximum validation accuracy (%), {100 * group.params.confidence:g} % t intervals; "
         "minus dense is paired by seed (points)",
         "ticket",
@@ -201,14 +202,14 @@ def _accuracy_table(group: Group) -> RenderableType:
             plain(cell.key.start),
             str(cell.accuracy.n),
             _percent(cell.accuracy),
-            _points(cell.difference, cell.accuracy.n),
+            points(cell.difference, cell.accuracy.n),
             _verdict(cell),
         )
     return table
 
 
 def _early_stop_table(group: Group) -> RenderableType:
-    table = _table(
+    table = new_table(
         "At the early-stop step, where the validation loss is lowest",
         "ticket",
         "start",
@@ -220,7 +221,7 @@ def _early_stop_table(group: Group) -> RenderableType:
     if has_test:
         table.add_column("test accuracy", justify="right")
     for cell in group.cells:
-        step = _steps(cell.early_stop_step).removeprefix("+") + ("*" if cell.stops_at_end else "")
+        step = steps(cell.early_stop_step).removeprefix("+") + ("*" if cell.stops_at_end else "")
         test = [_percent(cell.test_accuracy) if cell.test_accuracy else ""] if has_test else []
         table.add_row(
             plain(cell.key.ticket),
@@ -264,7 +265,7 @@ def _notes(group: Group) -> list[RenderableType]:
 
 def _claims_table(group: Group) -> RenderableType:
     title = "Winning tickets: as accurate as dense, no later, sparser, and better than their reinit"
-    table = _table(title, "ticket", "wins", "accuracy", "early stop", ">weights", "beats reinit")
+    table = new_table(title, "ticket", "wins", "accuracy", "early stop", ">weights", "beats reinit")
     for claim in group.claims:
         cell = group.cell(claim.key)
         assert cell is not None
@@ -276,10 +277,10 @@ def _claims_table(group: Group) -> RenderableType:
 
 def _differences_table(group: Group) -> RenderableType:
     title = "Behind them, paired by seed: early-stop step minus dense's, accuracy minus reinit's (points)"
-    table = _table(title, "ticket", ">n", ">steps", ">n", ">points")
+    table = new_table(title, "ticket", ">n", ">steps", ">n", ">points")
     for claim in group.claims:
         step, reinit = claim.step_difference, claim.reinit_difference
-        row = str(step.n) if step else "", _steps(step), str(reinit.n) if reinit else "", _points(reinit)
+        row = str(step.n) if step else "", steps(step), str(reinit.n) if reinit else "", points(reinit)
         table.add_row(plain(claim.key.ticket), *row)
     return table
 
@@ -308,7 +309,7 @@ def _percent(value: Interval) -> str:
     return f"{100 * value.mean:.2f}" + ("" if value.low is None else f" ± {100 * (value.mean - value.low):.2f}")
 
 
-def _points(value: Interval | None, n: int | None = None) -> str:
+def points(value: Interval | None, n: int | None = None) -> str:
     """A difference in points; with its own n where that is not `n`."""
     if value is None:
         return ""
@@ -318,13 +319,13 @@ def _points(value: Interval | None, n: int | None = None) -> str:
     )
 
 
-def _steps(value: Interval | None) -> str:
+def steps(value: Interval | None) -> str:
     if value is None:
         return ""
     return f"{value.mean:+,.0f}" + ("" if value.low is None else f" ± {value.mean - value.low:,.0f}")
 
 
-def _table(title: str | Text, *columns: str) -> Table:
+def new_table(title: str | Text, *columns: str) -> Table:
     """A table of columns; one whose name starts with ">" is aligned to the right. Names stay whole, the rest is
     folded."""
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim")

@@ -6,6 +6,7 @@
     ├── MaskError          a mask does not fit the parameters it is meant for
     ├── TicketError        a ticket folder is missing, damaged, foreign or newer
     ├── RunError           a run folder is missing, damaged, foreign or newer
+    ├── PathError          a path, perhaps of a revision, that is not there or holds no ticket or run
     ├── ReportError        runs that no report can be made of
     ├── OutputError        a place cannot be written: read-only, full, or owned by DVC
     └── TrainingError      exit code 4: a training failed; what others gave is saved
@@ -38,6 +39,10 @@ class TicketError(LthctlError):
 
 
 class RunError(LthctlError):
+    pass
+
+
+class PathError(LthctlError):
     pass
 
 

@@ -32,6 +32,10 @@ class CellKey(NamedTuple):
     rounds: int
     ratio: float
 
+    @classmethod
+    def of(cls, run: Run) -> "CellKey":
+        return cls(run.start, run.ticket["method"], run.ticket["rounds"], run.ticket["ratio"])
+
     @property
     def ticket(self) -> str:
         """Name of the tickets, without their seeds."""
@@ -178,7 +182,7 @@ class Group:
         )
 
     def _paired(self, cell: Cell, other: Cell | None, metric: str) -> Interval | None:
-        return _paired(cell.runs, other.runs if other else {}, metric, self.params)
+        return paired(cell.runs, other.runs if other else {}, metric, self.params)
 
 
 @dataclass(frozen=True)
@@ -267,7 +271,7 @@ def _title(run: Run, found: Json) -> str:
 def _group(title: str, runs: Sequence[Run], params: ReportParams) -> Group:
     members: dict[CellKey, dict[int, Run]] = {}
     for run in runs:
-        key = CellKey(run.start, run.ticket["method"], run.ticket["rounds"], run.ticket["ratio"])
+        key = CellKey.of(run)
         seed = run.ticket["seed"]
         if seed in members.setdefault(key, {}):
             raise ReportError(
@@ -276,7 +280,7 @@ def _group(title: str, runs: Sequence[Run], params: ReportParams) -> Group:
         members[key][seed] = run
     keys = sorted(members, key=CellKey.order)
     dense = members.get(DENSE, {})
-    differences = {key: _paired(members[key], dense, "best_accuracy", params) for key in keys if key.method != "dense"}
+    differences = {key: paired(members[key], dense, "best_accuracy", params) for key in keys if key.method != "dense"}
     judged = {key: difference for key, difference in differences.items() if difference is not None}
     verdicts = dict(
         zip(judged, judge(list(judged.values()), margin=params.margin, confidence=params.confidence), strict=True)
@@ -311,8 +315,14 @@ def _group(title: str, runs: Sequence[Run], params: ReportParams) -> Group:
     return Group(title, params, tuple(cell(key) for key in keys))
 
 
-def _paired(runs: dict[int, Run], others: dict[int, Run], metric: str, params: ReportParams) -> Interval | None:
-    """Difference of a metric over the seeds that both have; None where they have none in common."""
+def paired(runs: dict[int, Run], others: dict[int, Run], metric: str, params: ReportParams) -> Interval | None:
+    """Difference of a metric over the seeds that both have; None where they have none in common.
+
+    Args:
+      runs, others: seed -> run. The difference is that of `runs` minus that of `others`.
+      metric: a key of `Run.metrics`.
+      params: confidence of the interval.
+    """
     seeds = sorted(runs.keys() & others.keys())
     if not seeds:
         return None

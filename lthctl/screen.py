@@ -4,7 +4,8 @@ Everything is shown without colour too, and in plain ASCII where the terminal kn
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lthctl.compare import Change, Comparison, RunPair, Side, TicketPair, significant
-from lthctl.display import VERDICT_STYLES, new_table, plain, points, run_table, steps, ticket_tables
+from lthctl.display import VERDICT_STYLES, new_table, plain, points, steps, ticket_tables
 from lthctl.files import Json, digest_of_arrays
 from lthctl.overlap import Overlap
 from lthctl.params import ReportParams
@@ -23,6 +24,8 @@ from lthctl.ticket import Run, Ticket
 from lthctl.units import Units, units_of
 
 SPARK_WIDTH, SPARK_LEAST = 40, 10  # characters
+T = TypeVar("T")
+
 CUT_OFF = 0.1  # the first evaluations differ more from the rest than the rest from each other: this share is cut off
 STATE_ORDER = ("same", "origin differs", "mask differs", "init differs", "mask and init differ")
 METRIC_NAMES = {
@@ -69,7 +72,10 @@ class SparsityTables:
         self.document = document
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield ticket_tables([self.document], rounds_per_table=max(1, (options.max_width - 33) // 9))
+        try:
+            yield ticket_tables([self.document], rounds_per_table=max(1, (options.max_width - 33) // 9))
+        except (KeyError, TypeError, ValueError, AttributeError):
+            yield Text("Its rounds are not stated as expected.", style="dim")
 
 
 class PixelPicture:
@@ -103,14 +109,14 @@ def ticket_screen(label: str, ticket: Ticket, document: Json) -> RenderableType:
     mask = ticket.mask
     facts = [
         ("kept", f"{mask.num_kept:,} of {mask.size:,} prunable weights, {100 * mask.density:.2f} %"),
-        ("found by", _found_by(ticket)),
-        ("network", _model(ticket.model)),
-        ("data", _data(ticket.data)),
+        ("found by", _told(_found_by, ticket)),
+        ("network", _told(_model, ticket.model)),
+        ("data", _told(_data, ticket.data)),
         ("digest", document["digest"]),
         *((name, digest) for name, digest in sorted(document["files"].items())),
     ]
     if ticket.train:
-        facts.insert(4, ("trained", _training(ticket.train)))
+        facts.insert(4, ("trained", _told(_training, ticket.train)))
     parts: list[RenderableType] = [plain(f"{label}: a ticket, {ticket.name}", style="bold"), _facts(facts)]
     if ticket.sparsity:
         parts += [Text(), SparsityTables(document)]
@@ -124,11 +130,11 @@ def ticket_screen(label: str, ticket: Ticket, document: Json) -> RenderableType:
 
 def run_screen(label: str, run: Run, document: Json) -> RenderableType:
     """All that is worth knowing of a run; `document` is what its run.json says."""
-    proof, metrics = run.proof, run.metrics
+    metrics = run.metrics
     facts = [
         ("ticket", f"{run.ticket['name']}, {100 * (1 - run.ticket['sparsity']):.2f} % kept, {run.ticket['digest']}"),
         ("trained", _training(run.train)),
-        ("network", _model(run.model)),
+        ("network", _told(_model, run.model)),
         ("data", _data(run.data)),
         ("best", f"{100 * metrics['best_accuracy']:.2f} % at step {metrics['best_step']:,}"),
         (
@@ -141,9 +147,9 @@ def run_screen(label: str, run: Run, document: Json) -> RenderableType:
     if "early_stop_test_accuracy" in metrics:
         facts.append(("test", f"{100 * metrics['early_stop_test_accuracy']:.2f} % at the early-stop step"))
     facts += [
-        ("pruned", f"{proof['pruned']:,} weights, {proof['pruned_nonzero']:,} of them not 0 at the end"),
-        ("kept", f"{proof['kept']:,} weights, {proof['kept_moved']:,} of them changed by training"),
-        ("started from", proof["start"]),
+        ("pruned", _told(_pruned, run.proof)),
+        ("kept", _told(_kept, run.proof)),
+        ("started from", _told(lambda proof: str(proof["start"]), run.proof)),
         ("training", run.training),
         ("digest", document["digest"]),
         *((name, digest) for name, digest in sorted(document["files"].items())),
@@ -190,7 +196,13 @@ def _list(side: Side) -> RenderableType:
             listed.add_row(plain(name), f"{mask.num_kept:,}", f"{100 * mask.density:.2f}", ticket.digest[:12])
         parts += [listed, Text()]
     if side.runs:
-        parts += [run_table([side.documents[name] for name in side.runs]), Text()]
+        listed = _table("Runs, validation accuracy (%)", "run", "start", ">best", ">at step", ">early stop", ">at step")
+        for name, run in side.runs.items():
+            metrics = run.metrics
+            best = _percent(metrics["best_accuracy"]), _step(metrics["best_step"])
+            stop = _percent(metrics["early_stop_accuracy"]), _step(metrics["early_stop_step"])
+            listed.add_row(plain(name), run.start, *best, *stop)
+        parts += [listed, Text()]
     names = [*side.tickets, *side.runs]
     parts.append(plain(f"{len(names)} below {side.label}; to see one: lthctl show {side.named(names[0])}", style="dim"))
     return Lines(*parts)
@@ -211,6 +223,22 @@ def _facts(facts: Iterable[tuple[str, str]]) -> RenderableType:
     for name, value in facts:
         grid.add_row(name, plain(str(value)))
     return grid
+
+
+def _told(tell: Callable[[T], str], of: T) -> str:
+    """What `tell` tells of a part of a document; such parts are shown but not computed with, so readers let them be."""
+    try:
+        return tell(of)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return "not stated as expected"
+
+
+def _pruned(proof: Json) -> str:
+    return f"{proof['pruned']:,} weights, {proof['pruned_nonzero']:,} of them not 0 at the end"
+
+
+def _kept(proof: Json) -> str:
+    return f"{proof['kept']:,} weights, {proof['kept_moved']:,} of them changed by training"
 
 
 def _found_by(ticket: Ticket) -> str:

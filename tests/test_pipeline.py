@@ -175,6 +175,11 @@ def test_the_whole_pipeline(clone: tuple[Path, dict[str, str]]) -> None:
         "l1-r0.80-n2-s1",
         "l1-r0.80-n2-s2",
     ]
+    words = [sys.executable, str(place.parent / "bin/lthctl"), "compare", "masks/pipeline@HEAD", "masks/pipeline"]
+    told = subprocess.run(words, cwd=place, env=environment, capture_output=True, text=True, check=True).stdout
+    assert "2 tickets in both: 2 same\n" in told
+    assert "Only in masks/pipeline@HEAD: l1-r0.50-n2-s1, l1-r0.50-n2-s2\n" in told
+    assert "Only in masks/pipeline: l1-r0.80-n2-s1, l1-r0.80-n2-s2\n" in told
     assert "prune.ratio" in dvc("params", "diff")
     assert "l1-r0.80-n2-rewind" in dvc("metrics", "diff")
     dvc("plots", "show")

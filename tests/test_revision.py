@@ -1,0 +1,226 @@
+"""Paths of other revisions: of git and of DVC, copied out safely, and refused with the way out."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lthctl.errors import PathError, TicketError
+from lthctl.revision import at_revision, placed
+
+pytestmark = pytest.mark.filterwarnings(r"ignore::DeprecationWarning:dvc\.")  # what DVC will have to change
+
+FILES = {"ticket.json": 100, "mask": 1000}
+
+
+@pytest.fixture(autouse=True)
+def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DVC and git as on a fresh machine."""
+    for name, value in {
+        "DVC_NO_ANALYTICS": "1",
+        "DVC_SITE_CACHE_DIR": str(tmp_path / "site"),
+        "DVC_GLOBAL_CONFIG_DIR": str(tmp_path / "config"),
+        "GIT_CONFIG_GLOBAL": str(tmp_path / "gitconfig"),
+        "GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@b", "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@b",
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+
+
+class Repository:
+    """A git repository in which DVC may own folders."""
+
+    def __init__(self, root: Path, *, dvc: bool) -> None:
+        self.root = root
+        root.mkdir(parents=True)
+        self.git("init", "-q", "-b", "main")
+        if dvc:
+            from dvc.repo import Repo
+
+            Repo.init(str(root)).close()
+
+    def git(self, *words: str) -> None:
+        subprocess.run(["git", *words], cwd=self.root, check=True, capture_output=True)
+
+    def write(self, name: str, content: str) -> None:
+        (self.root / name).parent.mkdir(parents=True, exist_ok=True)
+        (self.root / name).write_text(content)
+
+    def track(self, folder: str) -> None:
+        from dvc.repo import Repo
+
+        with Repo(str(self.root)) as repo:
+            repo.add([str(self.root / folder)])
+
+    def commit(self, tag: str) -> None:
+        self.git("add", "-A")
+        self.git("commit", "-qm", tag)
+        self.git("tag", tag)
+
+
+def contents(place: Path) -> dict[str, str]:
+    return {path.relative_to(place).as_posix(): path.read_text() for path in sorted(place.rglob("*")) if path.is_file()}
+
+
+def found(text: str) -> dict[str, str]:
+    with placed(text, FILES) as place:
+        return contents(place)
+
+
+def refusal(text: str) -> str:
+    with pytest.raises(PathError) as refused, placed(text, FILES):
+        pass
+    return str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("masks@HEAD~1", ("masks", "HEAD~1")),
+        ("../other/masks/x@v1", ("../other/masks/x", "v1")),
+        ("me@home/masks@v1", ("me@home/masks", "v1")),
+        ("masks@HEAD@{1}", ("masks", "HEAD@{1}")),
+        ("masks@@{u}", ("masks", "@{u}")),
+        ("masks@feature/x", ("masks", "feature/x")),
+        ("masks", None),
+        ("masks@", None),
+        ("@v1", None),
+    ],
+)
+def test_what_names_a_revision(text: str, named: tuple[str, str] | None) -> None:
+    assert at_revision(text) == named
+
+
+def test_a_path_that_exists_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "masks@v1").mkdir()
+    with placed("masks@v1", FILES) as place:
+        assert place == Path("masks@v1")
+    assert at_revision("masks@v1") is None
+
+
+def test_of_plain_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    repository = Repository(tmp_path / "r", dvc=False)
+    repository.write("masks/x/ticket.json", "old")
+    repository.write("masks/x/other", "not asked for")
+    repository.write("masks/.hidden/ticket.json", "hidden")
+    (repository.root / "masks/x/mask").symlink_to("/etc/hostname")
+    repository.commit("v1")
+    repository.write("masks/x/ticket.json", "new")
+    repository.git("rm", "-qf", "masks/x/mask")
+    repository.commit("v2")
+    monkeypatch.chdir(repository.root)
+    # A link is its text here: it is never followed.
+    assert found("masks@v1") == {"x/ticket.json": "old", "x/mask": "/etc/hostname"}
+    assert found("masks/x@v1")["ticket.json"] == "old"
+    assert found("masks@HEAD") == found(f"{repository.root}/masks@v2") == {"x/ticket.json": "new"}
+    monkeypatch.chdir(repository.root / "masks")
+    assert found("../masks/x@HEAD~1")["ticket.json"] == found(".@HEAD~1")["x/ticket.json"] == "old"
+    assert found("x@HEAD@{1}")["ticket.json"] == "old"
+
+
+def test_of_dvc_from_the_cache_and_of_git_before_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    repository = Repository(tmp_path / "r", dvc=True)
+    repository.write("masks/pipeline/x/ticket.json", "one")
+    repository.track("masks/pipeline")
+    repository.write("masks/mine/ticket.json", "mine")
+    repository.commit("v1")
+    repository.write("masks/pipeline/x/ticket.json", "two")
+    repository.track("masks/pipeline")
+    repository.commit("v2")
+    for name in ("ticket.json", "mask"):
+        (repository.root / "masks/pipeline/x" / name).unlink(missing_ok=True)  # not checked out
+    monkeypatch.chdir(tmp_path)
+    assert found("r/masks/pipeline@v1") == {"x/ticket.json": "one"}
+    assert found("r/masks@v1") == {"pipeline/x/ticket.json": "one", "mine/ticket.json": "mine"}
+    assert found("r/masks/pipeline@v2") == {"x/ticket.json": "two"}
+    before = {path: path.read_bytes() for path in repository.root.rglob("*") if path.is_file()}
+    found("r/masks@v1")
+    assert {path: path.read_bytes() for path in repository.root.rglob("*") if path.is_file()} == before
+
+
+def test_data_that_is_not_in_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from shutil import rmtree
+
+    repository = Repository(tmp_path / "r", dvc=True)
+    repository.write("masks/x/ticket.json", "one")
+    repository.track("masks/x")
+    repository.commit("v1")
+    rmtree(repository.root / ".dvc/cache")
+    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "other_site"))
+    monkeypatch.chdir(repository.root)
+    message = refusal("masks/x@v1")
+    assert message.startswith("masks/x@v1: its data cannot be read (")
+    assert f"`dvc fetch --all-commits` in {repository.root}" in message
+    assert "`dvc pull`" in message
+
+
+@pytest.fixture
+def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
+    """A plain repository with one file in masks/, which is where we are."""
+    repository = Repository(tmp_path / "r", dvc=False)
+    repository.write("masks/ticket.json", "one")
+    repository.commit("v1")
+    monkeypatch.chdir(repository.root)
+    return repository
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("nothing", "nothing: does not exist; expected a ticket, a run, or a folder of them, or `path@revision`. "
+         "If DVC tracks it, restore it with `dvc checkout`"),
+        ("masks@v9", "masks@v9: the repository {root} has no revision 'v9'; `git log` and `git tag` list what it has, "
+         "`git fetch` gets what others have"),
+        ("masks@--upload-pack=x", "masks@--upload-pack=x: the repository {root} has no revision '--upload-pack=x'; "
+         "`git log` and `git tag` list what it has, `git fetch` gets what others have"),
+        ("nothing@v1", "nothing@v1: nothing is not in revision 'v1' of {root}"),
+        ("masks/ticket.json@v1", "masks/ticket.json@v1: masks/ticket.json is a file, not a folder, in revision 'v1' of {root}"),
+        ("../x@v1", "../x@v1: neither does this path exist, nor is ../x in a git repository that could have the revision "
+         "'v1'; clone the repository and name the path in the clone"),
+    ],
+)  # fmt: skip
+def test_refusals_name_the_way_out(text: str, message: str, small: Repository) -> None:
+    assert refusal(text) == message.format(root=small.root)
+
+
+def test_files_that_are_too_long_are_refused_unread(small: Repository) -> None:
+    small.write("masks/ticket.json", "x" * 101)
+    small.commit("v2")
+    assert refusal("masks@v2") == "masks@v2: ticket.json is longer than 100 bytes; it is damaged or not ours"
+
+
+def test_so_is_too_much_in_all(small: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lthctl.revision.TOTAL_LIMIT", 150)
+    for name in "ab":
+        small.write(f"masks/{name}/ticket.json", "x" * 100)
+    small.commit("v2")
+    assert "longer than" in refusal("masks@v2")
+
+
+def test_no_name_leads_out_of_the_copy(small: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a tree that someone else wrote could have it; git itself refuses to make one."""
+    from dvc.api import DVCFileSystem
+
+    monkeypatch.setattr(
+        DVCFileSystem, "walk", lambda self, path: iter([("/masks/../../../evil", [], ["ticket.json"]), ("/masks", [], ["ticket.json"])])
+    )  # fmt: skip
+    assert found("masks@v1") == {"ticket.json": "one"}
+    assert not list(tmp_path.rglob("evil"))
+
+
+def test_readers_errors_name_the_argument_and_the_copy_is_gone(small: Repository) -> None:
+    with pytest.raises(TicketError, match=r"^masks@v1/ticket\.json: bad$"), placed("masks@v1", FILES) as place:
+        raise TicketError(f"{place / 'ticket.json'}: bad")
+    assert not place.exists()
+
+
+def test_nothing_of_dvc_is_imported_for_a_plain_path(tmp_path: Path) -> None:
+    program = (
+        "import sys; from lthctl.revision import placed\n"
+        "with placed('.', {}): pass\n"
+        "print('dvc' in sys.modules)"
+    )  # fmt: skip
+    assert (
+        subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "False\n"
+    )

@@ -10,7 +10,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any, Literal
 
-from lthctl.errors import LthctlError, MaskError, ParamsError, PathError
+from lthctl.errors import LthctlError, MaskError, ParamsError, PathError, TicketError
 from lthctl.files import JSON_LIMIT, Json, digest_of_arrays, find_folders
 from lthctl.overlap import MaskOverlap, Overlap, overlap
 from lthctl.params import ReportParams
@@ -289,9 +289,9 @@ def read_side(label: str, path: Path) -> Side:
             name = folder.relative_to(path).as_posix().removeprefix(".")
             try:
                 if marker == TICKET_JSON:
-                    tickets[name], documents[name] = load_ticket(folder), read_ticket_json(folder)
+                    documents[name], tickets[name] = read_ticket_json(folder), _load_ticket(folder)
                 else:
-                    runs[name], documents[name] = load_run(folder, with_weights=False), read_run_json(folder)
+                    documents[name], runs[name] = read_run_json(folder), load_run(folder, with_weights=False)
             except LthctlError as error:
                 faults.append(str(error))
     if faults:
@@ -302,6 +302,18 @@ def read_side(label: str, path: Path) -> Side:
             f"or a {RUN_JSON}. Where DVC tracks it, `dvc checkout` restores it"
         )
     return Side(label, tickets, runs, documents)
+
+
+def _load_ticket(folder: Path) -> Ticket:
+    """A ticket whose digest can be had, so that it can be compared."""
+    ticket = load_ticket(folder)
+    try:
+        assert ticket.digest
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise TicketError(
+            f"{folder / TICKET_JSON}: misstates something ({error}); it is not ours: make it again"
+        ) from error
+    return ticket
 
 
 def compare(sides: Sequence[Side], params: ReportParams) -> Comparison:

@@ -176,6 +176,8 @@ def _log10_p(draws: Sequence[_Draw], found: int) -> float:
     """
     if sum(draw.least for draw in draws) == sum(draw.most for draw in draws):
         return 0.0  # chance has no choice
+    # Such a sum is one of independent yes-or-no draws too, so its median lies at its mean, rounded up or down (Jogdeo and
+    # Samuels, 1968): the tail away from the mean is the smaller one, or both are at least a half.
     above = found >= math.fsum(draw.mean(0.0) for draw in draws)
     log_odds = _log_odds_of(draws, found)
     first, log_total, transformed = 0, 0.0, np.ones(1, np.complex128)
@@ -186,14 +188,11 @@ def _log10_p(draws: Sequence[_Draw], found: int) -> float:
         transformed = transformed * np.fft.rfft(probabilities, width)
     tilted = np.maximum(np.fft.irfft(transformed, width), 0.0)
     at = found - first
-    here, tail = tilted[at], tilted[at:] if above else tilted[at::-1]
+    tail = tilted[at:] if above else tilted[at::-1]
     # Beside what was found, the farther ones count less and less when tilted back.
     shares = tail * np.exp(-abs(log_odds) * np.arange(len(tail)))
-    log_scale = log_total - log_odds * found
-    log_tail = log_scale + math.log(float(np.sum(shares)))
-    other = 1 - math.exp(log_tail) + math.exp(log_scale + math.log(here)) if log_tail > -1 else 1.0
-    smaller = min(log_tail, math.log(other)) if other > 0 else log_tail
-    return min(0.0, (smaller + math.log(2)) / math.log(10))
+    log_tail = log_total - log_odds * found + math.log(float(np.sum(shares)))
+    return min(0.0, (log_tail + math.log(2)) / math.log(10))
 
 
 def _log_odds_of(draws: Sequence[_Draw], found: int) -> float:

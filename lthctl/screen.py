@@ -42,13 +42,13 @@ class Spark:
     """Numbers as a line of little columns; where there is no room for all of them, averages of neighbours.
 
     Args:
-      values: at least one.
+      values: what is not finite is left out.
       low, high: what the lowest and the highest column stand for; values beyond get these. The values' own when not
         given.
     """
 
     def __init__(self, values: Sequence[float], low: float | None = None, high: float | None = None) -> None:
-        self.values = np.array(values, np.float64)
+        self.values = _finite(values)
         self.low = float(self.values.min()) if low is None else low
         self.high = float(self.values.max()) if high is None else high
 
@@ -117,7 +117,7 @@ def ticket_screen(label: str, ticket: Ticket, document: Json) -> RenderableType:
     ]
     if ticket.train:
         facts.insert(4, ("trained", _told(_training, ticket.train)))
-    parts: list[RenderableType] = [plain(f"{label}: a ticket, {ticket.name}", style="bold"), _facts(facts)]
+    parts: list[RenderableType] = [plain(f"{label}: a ticket, {document['name']}", style="bold"), _facts(facts)]
     if ticket.sparsity:
         parts += [Text(), SparsityTables(document)]
     units = units_of(mask)
@@ -158,7 +158,7 @@ def run_screen(label: str, run: Run, document: Json) -> RenderableType:
     loss = [row.validation_loss for row in run.history]
     curves = Table.grid(padding=(0, 2))
     first, last = run.history[0].step, run.history[-1].step
-    low, largest = _low(accuracy), float(np.quantile(loss, 1 - CUT_OFF))
+    low, largest = _low(accuracy), float(np.quantile(_finite(loss), 1 - CUT_OFF))
     curves.add_row("accuracy", Spark(accuracy, low), f"{100 * low:.2f} or less to {100 * max(accuracy):.2f} %")
     curves.add_row("loss", Spark(loss, high=largest), f"{min(loss):.4f} to {largest:.4f} or more")
     return Lines(
@@ -193,7 +193,9 @@ def _list(side: Side) -> RenderableType:
         listed = _table("Tickets", "ticket", ">kept", ">kept (%)", "digest")
         for name, ticket in side.tickets.items():
             mask = ticket.mask
-            listed.add_row(plain(name), f"{mask.num_kept:,}", f"{100 * mask.density:.2f}", ticket.digest[:12])
+            listed.add_row(
+                plain(name), f"{mask.num_kept:,}", f"{100 * mask.density:.2f}", side.documents[name]["digest"][:12]
+            )
         parts += [listed, Text()]
     if side.runs:
         listed = _table("Runs, validation accuracy (%)", "run", "start", ">best", ">at step", ">early stop", ">at step")
@@ -327,16 +329,14 @@ def _two_tickets(pair: TicketPair) -> list[RenderableType]:
 
 
 def _many_tickets(pairs: Sequence[TicketPair], params: ReportParams) -> list[RenderableType]:
-    names = [pairs[0].name_a, *(pair.name_b for pair in pairs if pair.name_a == pairs[0].name_a)]
-    masks = {name: ticket for pair in pairs for name, ticket in ((pair.name_a, pair.a), (pair.name_b, pair.b))}
+    of_first = pairs[: _number(pairs) - 1]
+    tickets = [(pairs[0].name_a, pairs[0].a), *((pair.name_b, pair.b) for pair in of_first)]
     listed = _table("Tickets", ">", "ticket", ">kept (%)", "same init as")
     first_with: dict[str, int] = {}
-    for number, name in enumerate(names, start=1):
-        first = first_with.setdefault(digest_of_arrays(masks[name].init), number)
-        listed.add_row(
-            str(number), plain(name), f"{100 * masks[name].mask.density:.2f}", str(first) * (first != number)
-        )
-    matrix = OverlapMatrix(names, pairs, significant(pairs, params.confidence))
+    for number, (name, ticket) in enumerate(tickets, start=1):
+        first = first_with.setdefault(digest_of_arrays(ticket.init), number)
+        listed.add_row(str(number), plain(name), f"{100 * ticket.mask.density:.2f}", str(first) * (first != number))
+    matrix = OverlapMatrix(pairs, significant(pairs, params.confidence))
     note = (
         f"1 is chance. * is more, or less, than chance (p < {1 - params.confidence:g}, adjusted for their number by "
         "Holm); = is the same mask. Per layer: --json."
@@ -348,8 +348,8 @@ def _many_tickets(pairs: Sequence[TicketPair], params: ReportParams) -> list[Ren
 class OverlapMatrix:
     """Ratio to chance for every two tickets, in as many tables as the width asks for."""
 
-    def __init__(self, names: Sequence[str], pairs: Sequence[TicketPair], marked: Sequence[bool]) -> None:
-        self.number = len(names)
+    def __init__(self, pairs: Sequence[TicketPair], marked: Sequence[bool]) -> None:
+        self.number = _number(pairs)
         cells = iter(zip(pairs, marked, strict=True))
         self.cells = {
             (row, column): self._cell(*next(cells))
@@ -461,6 +461,8 @@ def _two_runs(pair: RunPair) -> list[RenderableType]:
         parts += [Text(), _curves(pair)]
     if not pair.same_images:
         parts.append(Text("Their accuracies are of other images: differences say little.", style="dim"))
+    if pair.a.history == pair.b.history:
+        parts.append(Text("Their histories are the same, evaluation for evaluation."))
     parts.append(Text("One pair of runs has no interval: nothing can be decided from it.", style="dim"))
     return parts + _changes([pair.changes])
 
@@ -487,7 +489,7 @@ def _many_runs(pairs: Sequence[RunPair]) -> list[RenderableType]:
     first = pairs[0]
     title = Text("Maximum validation accuracy (%), and minus the first", style="bold")
     made = _table("", "run", ">best", ">- first", ">early stop", "accuracy")
-    of_first = [pair for pair in pairs if pair.name_a == first.name_a]
+    of_first = pairs[: _number(pairs) - 1]
     rows = [(first.name_a, first.a, None), *((pair.name_b, pair.b, pair) for pair in of_first)]
     accuracies = [row.validation_accuracy for _, run, _ in rows for row in run.history]
     low, high = _low(accuracies), max(accuracies)
@@ -505,7 +507,18 @@ def _many_runs(pairs: Sequence[RunPair]) -> list[RenderableType]:
 
 
 def _low(accuracies: Sequence[float]) -> float:
-    return float(np.quantile(accuracies, CUT_OFF))
+    return float(np.quantile(_finite(accuracies), CUT_OFF))
+
+
+def _finite(values: Sequence[float]) -> NDArray[np.float64]:
+    """The finite ones; a single 0 where there is none."""
+    array = np.array(values, np.float64)
+    return array[np.isfinite(array)] if np.isfinite(array).any() else np.zeros(1)
+
+
+def _number(pairs: Sequence[object]) -> int:
+    """How many things there are of which these are all pairs; the first pairs are of the first with each other."""
+    return (1 + math.isqrt(1 + 8 * len(pairs))) // 2
 
 
 def _told_run(run: Run) -> str:

@@ -237,7 +237,9 @@ def test_the_same_runs_are_no_statistics(tmp_path: Path) -> None:
 
 def test_runs_on_other_images_are_not_paired(tmp_path: Path) -> None:
     other = {**DATA, "digest": "2a", "validation": 500}
-    a, b = ({f"s{seed}": make_run(seed=seed, data=data) for seed in (1, 2)} for data in (DATA, other))
+    a, b = (
+        {f"s{s}": make_run(seed=s, data=data, best=best) for s in (1, 2)} for data, best in ((DATA, 0.5), (other, 0.75))
+    )
     found = compared(*sides_of(tmp_path, dict(a), dict(b)))
     assert (found.cells, [pair.same_images for pair in found.runs]) == ((), [False, False])
 

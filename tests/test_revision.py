@@ -139,20 +139,34 @@ def test_of_dvc_from_the_cache_and_of_git_before_it(tmp_path: Path, monkeypatch:
     assert {path: path.read_bytes() for path in repository.root.rglob("*") if path.is_file()} == before
 
 
-def test_data_that_is_not_in_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from shutil import rmtree
+def test_of_a_dvc_repository_inside_another_of_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dvc.repo import Repo
 
+    repository = Repository(tmp_path / "r", dvc=False)
+    repository.write("sub/masks/x/ticket.json", "one")
+    with Repo.init(str(repository.root / "sub"), subdir=True) as inner:
+        inner.add([str(repository.root / "sub/masks/x")])
+    repository.commit("v1")
+    monkeypatch.chdir(repository.root / "sub")
+    assert found("masks/x@v1") == {"ticket.json": "one"}
+
+
+def test_data_that_is_not_in_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     repository = Repository(tmp_path / "r", dvc=True)
     repository.write("masks/x/ticket.json", "one")
     repository.track("masks/x")
     repository.commit("v1")
-    rmtree(repository.root / ".dvc/cache")
+    (repository.root / ".dvc/cache").rename(tmp_path / "remote")
     monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "other_site"))
     monkeypatch.chdir(repository.root)
     message = refusal("masks/x@v1")
     assert message.startswith("masks/x@v1: its data cannot be read (")
     assert f"`dvc fetch --all-commits` in {repository.root}" in message
     assert "`dvc pull`" in message
+    repository.write(
+        ".dvc/config.local", f"[core]\n    remote = r\n['remote \"r\"']\n    url = {tmp_path / 'remote'}\n"
+    )
+    assert found("masks/x@v1") == {"ticket.json": "one"}
 
 
 @pytest.fixture

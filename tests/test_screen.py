@@ -49,6 +49,11 @@ def test_a_spark_goes_from_the_lowest_to_the_highest() -> None:
     assert text_of(Spark([-1, 0, 2, 3], low=0, high=2), 60) == "▁▁██\n"
 
 
+def test_a_spark_leaves_out_what_is_not_finite() -> None:
+    assert text_of(Spark([float("inf"), 0, 1, float("nan")]), 60) == "▁█\n"
+    assert text_of(Spark([float("nan")]), 60) == "▁\n"
+
+
 def test_a_spark_takes_the_room_there_is() -> None:
     assert text_of(Spark(range(80)), 60) == "".join(mark * 5 for mark in "▁▂▃▄▅▆▇█") + "\n"
     assert len(text_of(Spark(range(80)), 16)) == 17
@@ -147,6 +152,27 @@ def test_other_networks_have_no_units(tmp_path: Path) -> None:
     assert "units are not counted" in text
 
 
+@pytest.mark.parametrize(
+    "changed", [{"ratio": "x"}, {"rounds": None}, {"method": 3}, {"sparsity": [{"actual": 1 / 3}]}]
+)
+def test_a_misstated_ticket_is_refused_or_shown(changed: dict[str, object], tmp_path: Path) -> None:
+    """Never a traceback, whatever a well-sealed document says."""
+    import json
+
+    from lthctl.errors import PathError
+
+    folder = save_ticket(make_ticket(), tmp_path / "x")
+    document = json.loads((folder / "ticket.json").read_bytes())
+    del document["digest"]
+    (folder / "ticket.json").write_bytes(seal(document | changed))
+    try:
+        text = text_of(side_screen(read_side("x", tmp_path)), 100)
+    except PathError as error:
+        assert "ticket.json: misstates something" in str(error)
+    else:
+        assert "x: a ticket" in text
+
+
 def test_what_a_stranger_wrote_is_shown_as_text(tmp_path: Path) -> None:
     odd = replace(
         make_ticket(), model={"kind": "mlp"}, data={"name": "[red]\x1b[2J"}, method="[bold]\x1b]0;x\x07", sparsity=({"x": 1},)
@@ -234,6 +260,13 @@ def test_many_tickets_are_a_matrix_in_as_many_parts_as_the_width_asks(tmp_path: 
     assert "      2      3      4      5      6" in wide
     assert narrow.count("\n1  ") >= 2
     assert all(len(line) <= 30 for line in narrow.splitlines())
+
+
+def test_the_same_ticket_twice_among_many(tmp_path: Path) -> None:
+    params = ReportParams()
+    side = side_of(tmp_path / "a", x=make_ticket(), y=make_ticket(first=3))
+    text = text_of(comparison_screen(compare([side, read_side("a/x", tmp_path / "a/x")], params), params), 100)
+    assert "      2      3\n1   1.00  1.00=\n2          1.00\n" in text
 
 
 def test_folders_matched_by_name(tmp_path: Path) -> None:

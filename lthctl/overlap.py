@@ -176,8 +176,8 @@ def _log10_p(draws: Sequence[_Draw], found: int) -> float:
     """
     if sum(draw.least for draw in draws) == sum(draw.most for draw in draws):
         return 0.0  # chance has no choice
-    # Such a sum is one of independent yes-or-no draws too, so its median lies at its mean, rounded up or down (Jogdeo and
-    # Samuels, 1968): the tail away from the mean is the smaller one, or both are at least a half.
+    # Such a sum is also one of independent yes-or-no draws (Vatutin and Mikhailov, 1982), so its median is its mean,
+    # rounded up or down (Jogdeo and Samuels, 1968): the tail away from it is the smaller, or both are a half or more.
     above = found >= math.fsum(draw.mean(0.0) for draw in draws)
     log_odds = _log_odds_of(draws, found)
     first, log_total, transformed = 0, 0.0, np.ones(1, np.complex128)

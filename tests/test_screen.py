@@ -266,7 +266,7 @@ def test_the_same_ticket_twice_among_many(tmp_path: Path) -> None:
     params = ReportParams()
     side = side_of(tmp_path / "a", x=make_ticket(), y=make_ticket(first=3))
     text = text_of(comparison_screen(compare([side, read_side("a/x", tmp_path / "a/x")], params), params), 100)
-    assert "      2      3\n1   1.00  1.00=\n2          1.00\n" in text
+    assert "       2      3\n1   1.00  1.33=\n2          1.00\n" in text
 
 
 def test_folders_matched_by_name(tmp_path: Path) -> None:
@@ -292,6 +292,15 @@ def test_runs_matched_by_name_are_paired(tmp_path: Path) -> None:
     assert "3 runs in both: 0 with the same history, 3 with another\n" in text
     assert "s1      71.00  81.00  +10.00  ▁▁▁\n" in text
     assert "l1-r0.50-n1 rewind  3  +10.00 ± 0.00  +0 ± 10  better\n" in text
+
+
+def test_numbers_stay_whole_on_a_narrow_terminal(tmp_path: Path) -> None:
+    a = {f"s{seed}": make_run(seed=seed, best=0.7 + seed / 50, stop=10 * seed) for seed in (1, 2, 3)}
+    b = {f"s{seed}": make_run(seed=seed, best=0.5 + seed**2 / 50, start="reinit") for seed in (1, 2, 3)}
+    text = comparison(tmp_path, dict(a), dict(b), 50)
+    assert "-14.67 ± 15.18  +0 ± 25  undecided\n" in text
+    assert "l1-r0.50-n1" in text and "/ reinit" in text
+    assert all(len(line) <= 50 for line in text.splitlines())
 
 
 def test_runs_on_other_images_are_marked(tmp_path: Path) -> None:

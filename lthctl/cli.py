@@ -348,7 +348,7 @@ def compare_command(
     context: typer.Context,
     paths: Annotated[
         list[str],
-        typer.Argument(metavar="A B...", help="Tickets, runs or folders of them; also path@revision."),
+        typer.Argument(metavar="PATH", help="Two or more tickets, runs, or folders of them; also path@revision."),
     ],
     json: JsonOption = False,
 ) -> None:

@@ -25,6 +25,10 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@b", "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@b",
     }.items():  # fmt: skip
         monkeypatch.setenv(name, value)
+    import logging
+
+    # Its handlers keep the stream of the test that imported DVC first, and that one is closed by now.
+    monkeypatch.setattr(logging.getLogger("dvc"), "handlers", [])
 
 
 class Repository:

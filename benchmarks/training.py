@@ -35,6 +35,11 @@ from lthctl.training import Training
 BATCH_SIZE, LR = 60, 1.2e-3
 SPARSITIES = (0.0, 0.8, 0.9, 0.97, 0.99)
 PLAIN = "plain PyTorch loop"
+LOADER = "DataLoader and prune hooks"
+# What the script of the walk-through does for experiments/video: each of 320 experiments by itself, 15,000 steps before
+# its pruning (but for the 40 of ratio 0) and 15,000 after, with a validation pass every 250.
+SCRIPT_STEPS = (320 + 280) * 15_000
+SCRIPT_PASSES = SCRIPT_STEPS // 250
 
 Contender = Callable[[], float]  # seconds a step, or a pass
 
@@ -73,8 +78,7 @@ def plain_steps(train: Split, num_steps: int) -> Contender:
     return contend
 
 
-def loader_steps(folder: Path, num_steps: int) -> Contender:
-    """What people write first: images through a DataLoader, masks by torch.nn.utils.prune (80 %)."""
+def loader_of(folder: Path, *, train: bool) -> Any:
     from torch.utils.data import DataLoader
     from torchvision.datasets import MNIST
     from torchvision.transforms import ToTensor
@@ -82,13 +86,23 @@ def loader_steps(folder: Path, num_steps: int) -> Contender:
     root = Path(tempfile.mkdtemp())
     (root / "MNIST").mkdir()
     (root / "MNIST" / "raw").symlink_to(folder.resolve())
-    loader = DataLoader(MNIST(str(root), train=True, transform=ToTensor()), batch_size=BATCH_SIZE, shuffle=True)
+    return DataLoader(MNIST(str(root), train=train, transform=ToTensor()), batch_size=BATCH_SIZE, shuffle=train)
+
+
+def hooked_network() -> nn.Sequential:
+    net = network()
+    for layer in (net[0], net[2], net[4]):
+        for name in ("weight", "bias"):
+            torch_prune.l1_unstructured(layer, name, amount=0.8)
+    return net
+
+
+def loader_steps(folder: Path, num_steps: int) -> Contender:
+    """What people write first: images through a DataLoader, masks by torch.nn.utils.prune (80 %)."""
+    loader = loader_of(folder, train=True)
 
     def contend() -> float:
-        net = network()
-        for layer in (net[0], net[2], net[4]):
-            for name in ("weight", "bias"):
-                torch_prune.l1_unstructured(layer, name, amount=0.8)
+        net = hooked_network()
         optimizer = torch.optim.Adam(net.parameters(), lr=LR)
 
         def train_all() -> None:
@@ -184,6 +198,18 @@ def plain_pass(validation: Split) -> Contender:
     return lambda: seconds_for(evaluate)
 
 
+def loader_pass(folder: Path) -> Contender:
+    """The same of what people write first."""
+    loader, net = loader_of(folder, train=False), hooked_network()
+
+    def evaluate() -> None:
+        with torch.no_grad():
+            for images, labels in loader:
+                (net(images.flatten(1)).argmax(1) == labels).sum().item()
+
+    return lambda: seconds_for(evaluate)
+
+
 def engine_pass(ticket: Ticket, validation: Split) -> Contender:
     """As a training does it: its network is laid out already, as torch's is built."""
     sizes, weights = MLP().layers, ticket.mask.apply(ticket.init)
@@ -247,10 +273,11 @@ def main() -> None:
         steps[f"engine_sparse, {label(sparsity)}"] = engine_steps(training)
     if (contender := jax_steps(dataset.train, arguments.steps)) is not None:
         steps["JAX, jitted scan"] = contender
-    steps["DataLoader and prune hooks"] = loader_steps(arguments.data, max(1, arguments.steps // 10))
+    steps[LOADER] = loader_steps(arguments.data, max(1, arguments.steps // 10))
     passes: dict[str, Contender] = {PLAIN: plain_pass(dataset.validation)}
     for sparsity in SPARSITIES:
         passes[f"engine_sparse, {label(sparsity)}"] = engine_pass(tickets[sparsity], dataset.validation)
+    passes[LOADER] = loader_pass(arguments.data)
     step_seconds = interleave(steps, arguments.rounds)
     pass_seconds = interleave(passes, arguments.rounds)
     os.sched_setaffinity(0, cores)
@@ -267,6 +294,10 @@ def main() -> None:
         figures["steps_jax"] = show("The same beside JAX", sparse, "JAX, jitted scan", 1e6, "µs")
     figures["passes"] = show("A validation pass, 10,000 images, one core", pass_seconds, PLAIN, 1e6, "µs")
     figures["jobs"] = show("A step, all steps counted", job_seconds, next(iter(jobs)), 1e6, "µs")
+    step, one_pass = figures["steps"][LOADER]["seconds"], figures["passes"][LOADER]["seconds"]
+    hours = figures["script_hours"] = (SCRIPT_STEPS * step + SCRIPT_PASSES * one_pass) / 3600
+    print(f"\nexperiments/video as a script of that kind does it, on one core: {SCRIPT_STEPS:,} such steps and")
+    print(f"{SCRIPT_PASSES:,} such passes, {hours:.1f} hours, {SCRIPT_STEPS * step / 3600:.1f} of them training")
     if arguments.json:
         arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
 

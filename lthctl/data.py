@@ -205,6 +205,11 @@ class MnistFolder:
         )
         return made
 
+    def described(self, description: Json, seed: int) -> Dataset:
+        """The dataset of a seed that `Dataset.describe` described, as far as holding images out can make it."""
+        holdout = description["validation"] if description["test"] else 0
+        return self.dataset(DataParams(holdout=holdout), seed)
+
 
 def load_mnist(folder: Path | str, *, holdout: int = 0, seed: int = 1) -> Dataset:
     """MNIST from a folder that `lthctl download` has filled.

@@ -4,6 +4,7 @@
     ├── ParamsError        exit code 2: a flag, a key of params.yaml, or their combination
     ├── DataError          a dataset is missing, damaged or cannot be fetched
     ├── MaskError          a mask does not fit the parameters it is meant for
+    ├── CheckpointError    a file of tensors made elsewhere is damaged, foreign, or does not fit
     ├── TicketError        a ticket folder is missing, damaged, foreign or newer
     ├── RunError           a run folder is missing, damaged, foreign or newer
     ├── PathError          a path, perhaps of a revision, that is not there or holds no ticket or run
@@ -31,6 +32,10 @@ class DataError(LthctlError):
 
 
 class MaskError(LthctlError):
+    pass
+
+
+class CheckpointError(LthctlError):
     pass
 
 

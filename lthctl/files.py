@@ -223,15 +223,24 @@ def read_tensors(
     Raises:
       refuse: the file is missing, too large, truncated, altered, or no safetensors.
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
-
     content = read_file(path, refuse, limit=limit)
     if sha256(content) != digest:
         raise refuse(
             f"{path}: has SHA-256 {sha256(content)[:12]}..., expected {digest[:12]}...; "
             "it is truncated or altered: restore it"
         )
+    return tensors_from(content, refuse, path)
+
+
+def tensors_from(content: bytes, refuse: type[LthctlError], path: Path) -> tuple[dict[str, Array], str | None]:
+    """The arrays and the note of a file written by `tensors_bytes`, which was read from `path`.
+
+    Raises:
+      refuse: it is no safetensors.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
     try:
         arrays = load(content)
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])

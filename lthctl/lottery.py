@@ -130,7 +130,7 @@ def ticket_request(
     if ratio == 0:
         method, rounds = "dense", 0
     shapes = model.prunable(biases=biases)
-    if fault := check_survivable(shapes, _rates(model, shapes, ratio, rounds), rounds):
+    if fault := check_survivable(shapes, rates_of(model, shapes, ratio, rounds), rounds):
         raise ParamsError(
             f"ratio {ratio} in {rounds} round{'s' * (rounds > 1)}: {fault}; choose a lower ratio or larger layers"
         )
@@ -142,7 +142,7 @@ def ticket_request(
         "biases": biases,
         "model": model.describe(),
         "data": dataset.describe(),
-        "train": train.model_dump(mode="json", exclude={"evaluate_every"}) if _needs_training(method) else {},
+        "train": train.model_dump(mode="json", exclude={"evaluate_every"}) if needs_training(method) else {},
     }
 
 
@@ -152,7 +152,7 @@ def prune_rounds(model: Model, dataset: Dataset, request: Json, train: TrainPara
     shapes = model.prunable(biases=request["biases"])
     init = model.draw(Stream(seed, "init"))
     mask = Mask.full(shapes)
-    rate = _rates(model, shapes, ratio, rounds)
+    rate = rates_of(model, shapes, ratio, rounds)
     sparsity = []
     for number in range(1, rounds + 1):
         method = METHODS[request["method"]]
@@ -165,7 +165,7 @@ def prune_rounds(model: Model, dataset: Dataset, request: Json, train: TrainPara
         scores = method.score({name: weights[name] for name in mask}, Stream(seed, "prune", number))
         mask = select(scores, mask, rate=rate)
         trained = digest_of_arrays(weights) if method.needs_training else None
-        sparsity.append(_sparsity_after(number, steps, trained, mask, rate))
+        sparsity.append(sparsity_after(number, steps, trained, mask, rate))
     return Ticket(**request, rate=rate, sparsity=tuple(sparsity), mask=mask, init=init)
 
 
@@ -181,14 +181,16 @@ def retraining(
     """Train a ticket or a control of it, `train` being resolved; see `retrain`."""
     training = specify_retraining(ticket, dataset, start=start, train=train, model=model)
     result = yield training
+    proof = proof_of(training.mask, training.start, result.weights)
+    assert proof["pruned_nonzero"] == 0, "an engine let a pruned weight come back"
     return Run(
-        ticket=_summary(ticket),
+        ticket=summary_of(ticket),
         start=start,
         train=training.params.model_dump(mode="json"),
         model=ticket.model,
         data=dataset.describe(),
         training=training.digest,
-        proof=proof_of(training, result),
+        proof=proof,
         metrics=metrics_of(result.history),
         history=result.history,
         weights=result.weights if keep_weights else None,
@@ -205,13 +207,19 @@ def specify_retraining(
     """
     model = _model_of(ticket, model)
     check_ticket(ticket, model, dataset, where=ticket.name)
+    mask, weights = starting_point(ticket, start, model)
+    return Training(model, weights, mask, dataset, ticket.seed, train)
+
+
+def starting_point(ticket: Ticket, start: Start, model: Model) -> tuple[Mask, Weights]:
+    """The mask and the masked weights that a retraining starts from."""
     mask, weights = ticket.mask, ticket.init
     if start == "reinit":
         weights = model.draw(Stream(ticket.seed, "reinit"))
     elif start == "shuffle":
         stream = Stream(ticket.seed, "shuffle")
         mask = mask.shuffled({name: stream.words(array.size) for name, array in mask.items()})
-    return Training(model, mask.apply(weights), mask, dataset, ticket.seed, train)
+    return mask, mask.apply(weights)
 
 
 def _model_of(ticket: Ticket, model: Model | None) -> Model:
@@ -239,7 +247,7 @@ def check_ticket(ticket: Ticket, model: Model, dataset: Dataset, *, where: str) 
             f"{where}: is a ticket of {found}, expected {expected}; "
             "change the model's parameters or choose other tickets"
         )
-    if dataset.describe() != ticket.data:
+    if ticket.data and dataset.describe() != ticket.data:
         differing = [
             f"{key} {ticket.data.get(key)!r}, here {value!r}"
             for key, value in dataset.describe().items()
@@ -256,8 +264,8 @@ def _told_model(description: Json) -> str:
     return f"the module {description.get('name')!r} with parameters {description.get('shapes')}"
 
 
-def proof_of(training: Training, result: Result) -> Json:
-    """Counts that show what a training kept to.
+def proof_of(mask: Mask, start: Weights, weights: Weights) -> Json:
+    """Counts that show what a training under `mask`, from the weights `start` to `weights`, kept to.
 
     `pruned`: weights outside the mask; `pruned_nonzero`: those of them that are not exactly 0 at the end, which must be
     0;
@@ -266,20 +274,19 @@ def proof_of(training: Training, result: Result) -> Json:
     `start`: SHA-256 of the weights that it started from.
     """
     counts = {"pruned": 0, "pruned_nonzero": 0, "kept": 0, "kept_moved": 0}
-    for name, kept in training.mask.items():
-        before, after = training.start[name], result.weights[name]
+    for name, kept in mask.items():
+        before, after = start[name], weights[name]
         counts["pruned"] += int(np.count_nonzero(~kept))
         counts["pruned_nonzero"] += int(np.count_nonzero(after[~kept]))
         counts["kept"] += int(np.count_nonzero(kept))
         counts["kept_moved"] += int(np.count_nonzero((after != before) & kept))
-    assert counts["pruned_nonzero"] == 0, "an engine let a pruned weight come back"
-    return {**counts, "start": digest_of_arrays(training.start)}
+    return {**counts, "start": digest_of_arrays(start)}
 
 
 def run_request(ticket: Ticket, dataset: Dataset, start: Start, train: TrainParams) -> Json:
     """What `Run.request` of a retraining will be."""
     return {
-        "ticket": _summary(ticket),
+        "ticket": summary_of(ticket),
         "start": start,
         "train": train.model_dump(mode="json"),
         "model": ticket.model,
@@ -297,18 +304,21 @@ def _drive(generator: Generator[Training, Result, T], train_with: Callable[[Trai
         return value
 
 
-def _needs_training(method: str) -> bool:
+def needs_training(method: str) -> bool:
+    """Whether tickets of this method came out of trainings that lthctl ran."""
     return method in METHODS and METHODS[method].needs_training
 
 
-def _rates(model: Model, shapes: Mapping[str, tuple[int, ...]], ratio: float, rounds: int) -> dict[str, float]:
+def rates_of(model: Model, shapes: Mapping[str, tuple[int, ...]], ratio: float, rounds: int) -> dict[str, float]:
+    """The rate per round of every prunable parameter; half of the others' in the output layer."""
     if rounds == 0:
         return dict.fromkeys(shapes, 0.0)
     rate = rate_per_round(ratio, rounds)
     return {name: rate * OUTPUT_LAYER_FACTOR if model.is_output(name) else rate for name in shapes}
 
 
-def _summary(ticket: Ticket) -> Json:
+def summary_of(ticket: Ticket) -> Json:
+    """What a run says of its ticket."""
     return {
         "name": ticket.name,
         "digest": ticket.digest,
@@ -323,7 +333,7 @@ def _summary(ticket: Ticket) -> Json:
     }
 
 
-def _sparsity_after(number: int, steps: int, trained: str | None, mask: Mask, rate: Mapping[str, float]) -> Json:
+def sparsity_after(number: int, steps: int, trained: str | None, mask: Mask, rate: Mapping[str, float]) -> Json:
     """Desired and actual sparsity after a round, total and per parameter; `trained` is the digest of the weights that
     were scored."""
     layers = {

@@ -153,12 +153,7 @@ class ModuleModel:
         return self._shapes
 
     def prunable(self, *, biases: bool) -> Shapes:
-        def is_prunable(name: str) -> bool:
-            if name.endswith(".bias"):
-                return biases and len(self._shapes.get(name.removesuffix("bias") + "weight", ())) >= 2
-            return len(self._shapes[name]) >= 2
-
-        return {name: shape for name, shape in self._shapes.items() if is_prunable(name)}
+        return prunable_among(self._shapes, biases=biases)
 
     def is_output(self, name: str) -> bool:
         return name.startswith(f"{self.output}.")
@@ -175,6 +170,17 @@ class ModuleModel:
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             return self.make()
+
+
+def prunable_among(shapes: Shapes, *, biases: bool) -> Shapes:
+    """Those with two dimensions or more, and, if `biases`, the biases beside them."""
+
+    def is_prunable(name: str) -> bool:
+        if name.endswith(".bias"):
+            return biases and len(shapes.get(name.removesuffix("bias") + "weight", ())) >= 2
+        return len(shapes[name]) >= 2
+
+    return {name: shape for name, shape in shapes.items() if is_prunable(name)}
 
 
 def state_of(module: "nn.Module") -> dict[str, Array]:

@@ -7,6 +7,7 @@ a folder that can be copied, versioned and handed on by itself; the formats are 
 import csv
 import io
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -38,6 +39,9 @@ RUN_JSON, HISTORY_FILE, WEIGHTS_FILE = "run.json", "history.csv", "weights.safet
 TENSORS_LIMIT = 4 * 2**30  # bytes
 HISTORY_LIMIT = 64 * 2**20  # bytes
 
+IMPORTED = "imported"
+"""Method of tickets whose masks were made elsewhere; `imported-<label>` where there are several kinds."""
+
 Start = Literal["rewind", "reinit", "shuffle"]
 
 
@@ -47,8 +51,13 @@ def ticket_name(method: str, ratio: float, rounds: int, seed: int | None = None)
     Without a seed: of all replicates.
     """
     shown = f"{ratio:.2f}" if float(f"{ratio:.2f}") == ratio else repr(ratio)
-    name = "dense" if ratio == 0 else f"{method}-r{shown}-n{rounds}"
+    name = "dense" if ratio == 0 and not is_imported(method) else f"{method}-r{shown}-n{rounds}"
     return name if seed is None else f"{name}-s{seed}"
+
+
+def is_imported(method: str) -> bool:
+    """Whether a ticket of this method holds a mask that lthctl did not make."""
+    return method.partition("-")[0] == IMPORTED
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,14 +65,14 @@ class Ticket:
     """A mask, the weights to rewind to, and where they came from.
 
     Attributes:
-      method: "l1" or "random"; "dense" at ratio 0.
+      method: "l1" or "random"; "dense" at ratio 0; "imported" or "imported-<label>" where the mask was made elsewhere.
       ratio: the sparsity asked for, in [0, 1).
       rounds: train-prune-rewind rounds; 0 for the dense ticket.
       seed: of weights, batch order and pruning.
       biases: whether biases are prunable.
       model: what `Model.describe` said.
-      data: what `Dataset.describe` said.
-      train: parameters of the trainings between the rounds.
+      data: what `Dataset.describe` said; empty where the mask was made elsewhere, on data that are not known.
+      train: parameters of the trainings between the rounds; empty where there were none.
       rate: parameter name -> fraction of the remaining weights removed per round.
       sparsity: for every round its number, steps, and desired and actual sparsity, total and per parameter.
       mask: over the prunable parameters.
@@ -235,7 +244,7 @@ def load_run(folder: Path | str, *, with_weights: bool = True) -> Run:
             weights, _ = read_tensors(
                 folder / WEIGHTS_FILE, RunError, digest=document["files"][WEIGHTS_FILE], limit=TENSORS_LIMIT
             )
-        _check_run(document)
+        check_run(document)
         content = read_file(folder / HISTORY_FILE, RunError, limit=HISTORY_LIMIT)
         if sha256(content) != document["files"][HISTORY_FILE]:
             raise RunError(
@@ -301,10 +310,11 @@ def history_from(content: bytes) -> tuple[Row, ...]:
 
 
 def _ticket_from(folder: Path, document: Json) -> Ticket:
+    _check_ticket(document)
     digests = document["files"]
     packed, note = read_tensors(folder / MASK_FILE, TicketError, digest=digests[MASK_FILE], limit=TENSORS_LIMIT)
     init, _ = read_tensors(folder / INIT_FILE, TicketError, digest=digests[INIT_FILE], limit=TENSORS_LIMIT)
-    mask = Mask(_unpack(folder / MASK_FILE, packed, json.loads(note or "{}")))
+    mask = Mask(unpack_mask(folder / MASK_FILE, packed, json.loads(note or "{}")))
     mask.check_fits({name: init[name].shape for name in document["rate"]}, where=str(folder / MASK_FILE))
     ticket = Ticket(
         **{
@@ -322,7 +332,19 @@ def _ticket_from(folder: Path, document: Json) -> Ticket:
     return ticket
 
 
-def _check_run(document: Json) -> None:
+def _check_ticket(document: Json) -> None:
+    """Raise ValueError, TypeError or KeyError where a document does not hold what a ticket's name is made of: runs are
+    written to a folder of that name, so nothing in it may be a path."""
+    for key, kind in {"rounds": int, "seed": int, "biases": bool}.items():
+        if type(document[key]) is not kind:
+            raise TypeError(f"{key} is {document[key]!r}, expected {kind.__name__}")
+    if type(document["ratio"]) not in (int, float) or not 0 <= document["ratio"] < 1:
+        raise ValueError(f"ratio is {document['ratio']!r}, expected in [0, 1)")
+    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)?", document["method"]):
+        raise ValueError(f"method is {document['method']!r}, expected lower-case letters and digits")
+
+
+def check_run(document: Json) -> None:
     """Raise ValueError, TypeError or KeyError where a run's document does not hold what others compute with."""
     ticket, data, train = document["ticket"], document["data"], document["train"]
     if document["start"] not in get_args(Start):
@@ -343,8 +365,17 @@ def _check_run(document: Json) -> None:
         raise ValueError(f"train has keys {sorted(train)}, expected {sorted(TrainParams.model_fields)}")
 
 
-def _unpack(path: Path, packed: Mapping[str, Array], shapes: dict[str, Any]) -> dict[str, Bools]:
-    """Bools from packed bits, in the order in which the shapes were written."""
+def unpack_mask(path: Path, packed: Mapping[str, Array], shapes: dict[str, Any]) -> dict[str, Bools]:
+    """Bools from the packed bits of a mask's file.
+
+    Args:
+      path: the file, for messages.
+      packed: parameter name -> bytes, uint8, flat.
+      shapes: parameter name -> shape.
+
+    Raises:
+      MaskError: names or sizes of the two do not agree.
+    """
     if shapes.keys() != packed.keys():
         raise MaskError(f"{path}: has bits for {sorted(packed)}, but shapes for {sorted(shapes)}")
     arrays = {}

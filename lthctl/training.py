@@ -65,18 +65,31 @@ class Training:
     @cached_property
     def digest(self) -> str:
         """SHA-256 over everything that determines the result, this version of the engine included."""
-        return digest_of({
-            "model": self.model.describe(),
-            "start": digest_of_arrays(self.start),
-            "mask": digest_of_arrays(self.mask),
-            "dataset": self.dataset.digest,
-            "seed": self.seed,
-            "params": self.params.model_dump(mode="json"),
-            "engine": engine_version(self.params.engine),
-        })  # fmt: skip
+        start, dataset = digest_of_arrays(self.start), self.dataset.digest
+        return training_digest(self.model.describe(), start, self.mask, dataset, self.seed, self.params)
 
     def batch_order(self) -> BatchOrder:
         return BatchOrder(self.seed, len(self.dataset.train), self.params.batch_size)
+
+
+def training_digest(model: Json, start: str, mask: Mask, dataset: str, seed: int, params: TrainParams) -> str:
+    """`Training.digest` from descriptions and digests, for those who have no dataset.
+
+    Args:
+      model: what `Model.describe` said.
+      start: digest of the starting weights.
+      mask, seed, params: as in `Training`.
+      dataset: `Dataset.digest`.
+    """
+    return digest_of({
+        "model": model,
+        "start": start,
+        "mask": digest_of_arrays(mask),
+        "dataset": dataset,
+        "seed": seed,
+        "params": params.model_dump(mode="json"),
+        "engine": engine_version(params.engine),
+    })  # fmt: skip
 
 
 NUMERICS = {"torch": 1, "sparse": 2}

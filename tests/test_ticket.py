@@ -539,3 +539,24 @@ def test_weights_of_a_run_that_are_a_pickle(run_folder: Path, tmp_path: Path) ->
     rewrite(run_folder, RUN_JSON, put={WEIGHTS_FILE: pickle.dumps(Touch(tmp_path / "executed"))})
     assert str(refusal_of(run_folder, load_run)).startswith(f"{run_folder / WEIGHTS_FILE}: is no safetensors file (")
     assert not (tmp_path / "executed").exists()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"method": "../../x"},
+        {"method": "a/b"},
+        {"rounds": "../x"},
+        {"seed": "/x"},
+        {"ratio": "0"},
+        {"ratio": 1.5},
+        {"biases": 0},
+    ],
+)
+def test_nothing_in_a_name_is_a_path(change: dict[str, object], tmp_path: Path, dataset: Dataset) -> None:
+    folder = save_ticket(find_ticket(MLP((784, 8, 10)), dataset, method="random", ratio=0.5), tmp_path / "t")
+    document = json.loads((folder / "ticket.json").read_text())
+    del document["digest"]
+    (folder / "ticket.json").write_bytes(seal(document | change))
+    with pytest.raises(TicketError, match=r"ticket\.json: lacks or misstates something"):
+        load_ticket(folder)

@@ -1,0 +1,258 @@
+"""Files made by others: read as their own programs read them, or refused; nothing in them is run, nothing large is allocated."""
+
+import io
+import pickle
+import struct
+import tracemalloc
+import zipfile
+from collections import OrderedDict
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from lthctl.errors import CheckpointError
+from lthctl.foreign import read_checkpoint
+
+LIMIT = 2**20
+
+
+def saved(value: object, path: Path, **options: object) -> Path:
+    torch.save(value, path, **options)
+    return path
+
+
+def read(path: Path) -> dict[str, np.ndarray]:
+    return {name: entry.read() for name, entry in read_checkpoint(path, limit=LIMIT).entries.items()}
+
+
+def refusal(path: Path, limit: int = LIMIT) -> str:
+    with pytest.raises(CheckpointError) as refused:
+        for entry in read_checkpoint(path, limit=limit).entries.values():
+            entry.read()
+    message = str(refused.value)
+    assert message.startswith(f"{path}: ")
+    return message.removeprefix(f"{path}: ")
+
+
+def tensors() -> dict[str, torch.Tensor]:
+    base = torch.arange(24, dtype=torch.float32).reshape(4, 6)
+    kinds = (
+        torch.float64,
+        torch.float16,
+        torch.bfloat16,
+        torch.bool,
+        torch.uint8,
+        torch.int8,
+        torch.int16,
+        torch.int32,
+        torch.int64,
+    )
+    return {
+        "plain": base, "transposed": base.T, "view": base[1:3, ::2], "one": torch.tensor(3.5), "empty": torch.zeros(0, 3),
+        "expanded": torch.tensor([1.0, 2.0])[:, None].expand(2, 3), **{str(kind): base.to(kind) for kind in kinds},
+    }  # fmt: skip
+
+
+def test_reads_what_torch_reads(tmp_path: Path) -> None:
+    path = saved(tensors(), tmp_path / "x.pt")
+    found = read(path)
+    expected = torch.load(path, weights_only=True)
+    assert list(found) == list(expected)
+    for name, tensor in expected.items():
+        wanted = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
+        assert found[name].dtype == wanted.dtype
+        np.testing.assert_array_equal(found[name], wanted)
+
+
+def test_reads_safetensors(tmp_path: Path) -> None:
+    contiguous = {name: tensor.contiguous() for name, tensor in tensors().items()}
+    save_file(contiguous, tmp_path / "x.safetensors")
+    found = read(tmp_path / "x.safetensors")
+    for name, tensor in contiguous.items():
+        np.testing.assert_array_equal(
+            found[name], (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
+        )
+
+
+def test_reads_a_modules_state_with_parameters_and_metadata(tmp_path: Path) -> None:
+    module = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
+    found = read(saved(module.state_dict(keep_vars=True), tmp_path / "x.pt"))
+    for name, tensor in module.state_dict().items():
+        np.testing.assert_array_equal(found[name], tensor.numpy())
+
+
+class Evil:
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (Path("ran"),)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (nn.Linear(2, 2), "needs torch.nn.modules.linear.Linear, which would have to be run; save the state_dict alone"),
+        ({"a": Evil()}, "which would have to be run; save the state_dict alone: torch.save(model.state_dict(), FILE)"),
+        ({"epoch": 3, "state_dict": {"a": torch.zeros(1)}}, "holds more than tensors by name: 'epoch' (int), 'state_dict' (dict); save"),
+        ([torch.zeros(1)], "holds one list, expected a dict of names and tensors; save the state_dict alone"),
+        ({1: torch.zeros(1)}, "has something of type int where a name is expected"),
+        (torch.zeros(3), "holds one tensor, expected a dict"),
+        ({"a": {1, 2}}, "needs __builtin__.set, which would have to be run; save the state_dict alone"),
+    ],
+)  # fmt: skip
+def test_a_pickle_that_needs_more_is_refused_with_the_way_out(
+    value: object, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert message in refusal(saved(value, tmp_path / "x.pt"))
+    assert not Path("ran").exists()
+
+
+def test_old_pickles_and_other_files_are_refused(tmp_path: Path) -> None:
+    newer = saved({"a": torch.zeros(1)}, tmp_path / "newer.pt", pickle_protocol=4)  # nor does torch read it so
+    assert refusal(newer).startswith("needs the pickle opcode FRAME, which no dict of tensors does; save")
+    old = saved({"a": torch.zeros(1)}, tmp_path / "old.pt", _use_new_zipfile_serialization=False)
+    assert refusal(old).startswith("is a pickle, which is never run; save the state_dict alone")
+    (tmp_path / "plain.pkl").write_bytes(pickle.dumps(Evil()))
+    assert refusal(tmp_path / "plain.pkl").startswith("is a pickle")
+    np.savez(tmp_path / "x.npz", a=np.zeros(2))
+    assert refusal(tmp_path / "x.npz").startswith("is an archive with 0 files data.pkl, expected one")
+    (tmp_path / "text").write_text("weights")
+    assert refusal(tmp_path / "text") == "is neither safetensors nor what torch.save writes"
+    assert "is missing" in refusal(tmp_path / "none")
+    assert "expected at most 10" in refusal(old, limit=10)
+
+
+def repacked(path: Path, change: dict[str, bytes], *, compression: int = zipfile.ZIP_STORED) -> Path:
+    """A .pt file with some members replaced."""
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    root = next(name for name in members if name.endswith("data.pkl")).removesuffix("data.pkl")
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for name, content in {**members, **{root + key: value for key, value in change.items()}}.items():
+            archive.writestr(name, content)
+    return path
+
+
+def pickled(path: Path) -> bytes:
+    with zipfile.ZipFile(path) as archive:
+        return archive.read(next(name for name in archive.namelist() if name.endswith("data.pkl")))
+
+
+@pytest.fixture
+def matrix(tmp_path: Path) -> Path:
+    return saved({"a": torch.ones(3, 5)}, tmp_path / "x.pt")
+
+
+def test_archives_that_unpack_to_more_than_their_size(matrix: Path, tmp_path: Path) -> None:
+    bomb = repacked(matrix, {"data/1": b"\0" * 10**7}, compression=zipfile.ZIP_DEFLATED)
+    assert bomb.stat().st_size < LIMIT
+    assert peak(lambda: refusal(bomb)) < 2**22
+    assert refusal(bomb) == "is an archive that unpacks to more than its size, which torch.save never makes"
+    # many members that are all the same bytes of the file
+    whole = saved({"a": torch.ones(300, 500)}, tmp_path / "y.pt")
+    content = bytearray(whole.read_bytes())
+    directory = content.index(b"PK\1\2")
+    entry = content[directory : content.index(b"PK\1\2", directory + 4)]
+    end = content.index(b"PK\5\6")
+    tail = bytearray(content[end:])
+    added = bytes(entry) * 40
+    struct.pack_into("<HHI", tail, 8, 40, 40, len(added))
+    struct.pack_into("<I", tail, 16, directory)
+    (tmp_path / "z.pt").write_bytes(bytes(content[:directory]) + added + bytes(tail))
+    refusal(tmp_path / "z.pt")
+
+
+def peak(work: object) -> int:
+    tracemalloc.start()
+    work()
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return most
+
+
+def test_tensors_that_claim_more_than_their_storage(matrix: Path) -> None:
+    # BININT1 3, BININT1 5, TUPLE2: the shape; 'J' is a four-byte integer
+    original = pickled(matrix)
+    shape = b"K\x03K\x05\x86"
+    assert original.count(shape) == 1
+    for claimed in (
+        b"K\x03K\x06\x86",
+        b"K\x03J" + struct.pack("<i", 2**30) + b"\x86",
+        b"J" + struct.pack("<i", -3) + b"K\x05\x86",
+    ):
+        repacked(matrix, {"data.pkl": original.replace(shape, claimed)})
+        assert refusal(matrix).startswith("a tensor")
+    # strides of 0: a large tensor of one number
+    huge = b"J" + struct.pack("<i", 2**30) + b"K\x05\x86"
+    strides = b"K\x05K\x01\x86"
+    assert original.count(strides) == 1
+    repacked(matrix, {"data.pkl": original.replace(shape, huge).replace(strides, b"K\x00K\x00\x86")})
+    assert peak(lambda: refusal(matrix)) < 2**22
+    repacked(matrix, {"data.pkl": original, "data/0": b"\0" * 59})
+    assert "its storage '0' has 59 bytes" in refusal(matrix)
+    repacked(matrix, {"data/0": b"\0" * 60, "byteorder": b"big"})
+    assert "big-endian" in refusal(matrix)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x80\x02" + b"\x96" + struct.pack("<Q", 10**11) + b".",  # BYTEARRAY8 of 100 GB
+        b"\x80\x02" + b"X" + struct.pack("<I", 2**32 - 1) + b"a.",  # a string of 4 GB
+        b"\x80\x02" + b"\x8d" + struct.pack("<Q", 2**62) + b"a.",
+        b"\x80\x02}r" + struct.pack("<I", 2**31) + b".",  # a memo entry far out
+        b"\x80\x02}" + b"c__builtin__\nbytearray\n" + b"\x8a\x05\0\0\0\0\x10\x85R.",
+        b"\x80\x02)" + b"2\x86" * 60 + b".",  # DUP
+        b"\x80\x02)" + b"q\0h\0\x86" * 60 + b"}" + b"q\1h\0K\1s.",  # a tuple of 2 ** 60 leaves, as a key
+        b"\x80\x02}" + b"X\1\0\0\0a" + b")" + b"q\0h\0\x86" * 60 + b"s.",  # and as a value
+        b"\x80\x02}" + b")" + b"q\0h\0\x86" * 60 + b"K\1s.",
+        b"\x80\x02ccollections\nOrderedDict\n)" + b"q\0h\0\x86" * 60 + b"\x85R.",
+        b"\x80\x02" + b"(" * 10**4 + b".",
+        b"\x80\x02" + b"]" * 10**4,
+        b"", b".", b"}", b"R.", b"t.", b"h\0.", b"u.", b"\x80\x02}(u.", b"\x80\x02}(K\1u.",
+    ],
+)  # fmt: skip
+def test_hostile_pickles(content: bytes, matrix: Path) -> None:
+    repacked(matrix, {"data.pkl": content})
+
+    def outcome() -> None:
+        with suppress(CheckpointError):
+            assert read(matrix) == {}
+
+    assert peak(outcome) < 2**24
+
+
+def test_a_header_that_claims_100_gigabytes(tmp_path: Path) -> None:
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(struct.pack("<Q", 10**11) + b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}' + b"\0" * 4)
+    assert "is no safetensors file" in refusal(path)
+    header = b'{"a":{"dtype":"F32","shape":[25000000000],"data_offsets":[0,100000000000]}}'
+    path.write_bytes(struct.pack("<Q", len(header)) + header + b"\0" * 4)
+    assert "is no safetensors file" in refusal(path)
+
+
+def test_mutated_files_are_read_or_refused(tmp_path: Path) -> None:
+    """Forty of each; the fuzzing of all readers is elsewhere."""
+    random = np.random.default_rng(0)
+    state = OrderedDict(a=torch.ones(3, 5), b=torch.zeros(4, dtype=torch.bool))
+    save_file(dict(state), tmp_path / "x.safetensors")
+    for original in (saved(state, tmp_path / "x.pt").read_bytes(), (tmp_path / "x.safetensors").read_bytes()):
+        for _ in range(40):
+            content = bytearray(original)
+            for place in random.integers(0, len(content), random.integers(1, 6)):
+                content[place] = random.integers(0, 256)
+            path = tmp_path / "mutated"
+            path.write_bytes(content[: random.integers(1, len(content) + 1)] if random.random() < 0.3 else content)
+            try:
+                read(path)
+            except CheckpointError as error:
+                assert str(error).startswith(f"{path}: ")
+
+
+def test_a_pickle_that_is_too_long(matrix: Path) -> None:
+    repacked(matrix, {"data.pkl": io.BytesIO(b"\x80\x02" + b"]0" * 2**20 + b".").getvalue()})
+    assert "data.pkl is larger than 2,097,152 bytes" in refusal(matrix, limit=2**23)

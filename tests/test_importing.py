@@ -1,0 +1,243 @@
+"""Masks and checkpoints made elsewhere become tickets that work everywhere; what fits in two ways is refused."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.torch import save_file
+from torch import nn
+from torch.nn.utils import prune
+
+from lthctl.data import Dataset
+from lthctl.errors import CheckpointError, ParamsError
+from lthctl.export import export_to
+from lthctl.importing import import_ticket
+from lthctl.lottery import find_ticket, retrain
+from lthctl.mask import Mask
+from lthctl.model import MLP, ModuleModel
+from lthctl.params import TrainParams
+from lthctl.seeding import Stream
+from lthctl.ticket import Ticket, load_ticket, save_ticket, ticket_name
+
+SMALL = MLP((4, 3, 2))
+MODEL = MLP((784, 20, 12, 10))
+
+
+class Own(nn.Module):
+    """Other names than ours, and defined in another order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(12, 10)
+        self.fc1 = nn.Linear(784, 20)
+        self.fc2 = nn.Linear(20, 12)
+
+
+def saved(state: object, path: Path) -> Path:
+    if path.suffix == ".pt":
+        torch.save(state, path)
+    else:
+        save_file(state, path)
+    return path
+
+
+def refusal(*args: object, **options: object) -> str:
+    with pytest.raises((CheckpointError, ParamsError)) as refused:
+        import_ticket(*args, **{"model": MODEL, **options})
+    return str(refused.value)
+
+
+def ticket_of(mask: Mask, init: dict[str, np.ndarray]) -> Ticket:
+    rate = {name: 1 - array.mean() for name, array in mask.items()}
+    return Ticket("imported", 0.5, 1, 1, True, SMALL.describe(), {}, {}, rate, (), mask, init)
+
+
+EDGES = np.array([1e-45, -1e-45, 1.1754944e-38, 3.4028235e38, -3.4028235e38, 1.0], np.float32)
+
+
+def small_ticket(seed: int, density: float) -> Ticket:
+    """A mask that leaves a weight per parameter, and weights that are not 0, among them the smallest and largest."""
+    random = np.random.default_rng(seed)
+    mask, init = {}, {}
+    for name, shape in SMALL.shapes().items():
+        mask[name] = random.random(shape) < density
+        mask[name].flat[0] = True
+        init[name] = np.where(
+            random.random(shape) < 0.3, random.choice(EDGES, shape), random.normal(size=shape).astype(np.float32)
+        )
+    return ticket_of(Mask(mask), init)
+
+
+@settings(deadline=None, max_examples=40)
+@given(seed=st.integers(0, 2**32), density=st.floats(0, 1), to=st.sampled_from(["state_dict", "prune"]))
+def test_round_trips_are_exact(seed: int, density: float, to: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    ticket = small_ticket(seed, density)
+    path = export_to(ticket, tmp_path_factory.mktemp("x") / "x.pt", to=to)
+    back = import_ticket(path, model=SMALL, biases=True)
+    assert back.mask == ticket.mask
+    expected = ticket.init if to == "prune" else ticket.mask.apply(ticket.init)
+    assert all(back.init[name].tobytes() == expected[name].tobytes() for name in SMALL.shapes())
+    again = export_to(back, path.with_name("again"), to=to)
+    assert again.read_bytes() == path.read_bytes()
+
+
+def test_a_ticket_of_ours_comes_back(dataset: Dataset, tmp_path: Path) -> None:
+    ticket = find_ticket(MODEL, dataset, method="random", ratio=0.8, seed=3)
+    for to in ("state_dict", "prune"):
+        back = import_ticket(export_to(ticket, tmp_path / to, to=to), model=MODEL, seed=3)
+        assert back.mask == ticket.mask and back.biases
+        np.testing.assert_equal(back.mask.apply(back.init), ticket.mask.apply(ticket.init))
+    save_ticket(ticket, tmp_path / "ours")
+    back = import_ticket(tmp_path / "ours" / "mask.safetensors", model=MODEL, seed=3)
+    assert back.mask == ticket.mask
+    np.testing.assert_equal(dict(back.init), dict(ticket.init))  # drawn from the same seed
+    runs = [find_ticket(MODEL, dataset, method="random", ratio=0.8, seed=3, biases=False)]
+    back = import_ticket(export_to(runs[0], tmp_path / "no-biases"), model=MODEL)
+    assert not back.biases and back.mask == runs[0].mask
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+def test_a_module_pruned_by_torch_under_its_own_names(suffix: str, tmp_path: Path) -> None:
+    own = Own()
+    for layer in (own.fc1, own.fc2, own.head):
+        prune.l1_unstructured(layer, "weight", 0.9)
+    said: list[str] = []
+    ticket = import_ticket(saved(own.state_dict(), tmp_path / f"x{suffix}"), model=MODEL, announce=said.append)
+    np.testing.assert_array_equal(ticket.mask["layers.0.weight"], own.fc1.weight_mask.bool().numpy())
+    np.testing.assert_array_equal(ticket.init["layers.2.weight"], own.head.weight_orig.detach().numpy())
+    np.testing.assert_array_equal(ticket.init["layers.1.bias"], own.fc2.bias.detach().numpy())
+    assert not ticket.biases and ticket.rounds == 1 and ticket.train == {} == ticket.data
+    assert ticket.name == "imported-r0.90-n1-s1"
+    assert "fc1 is layers.0" in said[0] and "head is layers.2" in said[0]
+    for layer in (own.fc1, own.fc2, own.head):
+        prune.remove(layer, "weight")
+    plain = import_ticket(saved(own.state_dict(), tmp_path / f"y{suffix}"), model=MODEL)
+    assert plain.mask == ticket.mask
+
+
+@pytest.mark.parametrize("kind", [torch.bool, torch.uint8, torch.int8])
+def test_a_mask_alone_takes_weights_drawn_from_the_seed(kind: torch.dtype, tmp_path: Path) -> None:
+    bits = torch.rand(20, 784) > 0.5
+    path = saved({"fc1.weight": bits.to(kind)}, tmp_path / "x.pt")
+    ticket = import_ticket(path, model=MODEL, seed=4, label="snip", ratio=0.5)
+    assert ticket.name == "imported-snip-r0.50-n1-s4"
+    np.testing.assert_array_equal(ticket.mask["layers.0.weight"], bits.numpy())
+    assert ticket.mask["layers.1.weight"].all() and not ticket.biases  # of which the file says nothing
+    np.testing.assert_equal(dict(ticket.init), dict(MODEL.draw(Stream(4, "init"))))
+
+
+def test_weights_to_rewind_to_from_another_file(tmp_path: Path) -> None:
+    own, trained = Own(), Own()
+    init = saved(own.state_dict(), tmp_path / "init.pt")
+    prune.l1_unstructured(trained.fc1, "weight", 0.5)
+    ticket = import_ticket(saved(trained.state_dict(), tmp_path / "x.pt"), model=MODEL, init=init)
+    np.testing.assert_array_equal(ticket.init["layers.0.weight"], own.fc1.weight.detach().numpy())
+    assert np.count_nonzero(~ticket.mask["layers.0.weight"]) == 7840
+
+
+@pytest.mark.parametrize("start", ["rewind", "reinit", "shuffle"])
+def test_an_imported_ticket_is_saved_loaded_and_retrained(start: str, dataset: Dataset, tmp_path: Path) -> None:
+    own = Own()
+    prune.l1_unstructured(own.fc1, "weight", 0.9)
+    ticket = import_ticket(saved(own.state_dict(), tmp_path / "x.pt"), model=MODEL, seed=2)
+    back = load_ticket(save_ticket(ticket, tmp_path / "t"))
+    assert back.digest == ticket.digest and back.mask == ticket.mask
+    run = retrain(
+        back, dataset, start=start, train=TrainParams(steps=3, evaluate_every=3, device="cpu", engine="torch")
+    )
+    assert run.proof["kept_moved"] > 0 and run.proof["pruned"] == ticket.mask.size - ticket.mask.num_kept
+    expected = MODEL.draw(Stream(2, "reinit")) if start == "reinit" else ticket.init
+    moved = run.weights["layers.2.weight"] - expected["layers.2.weight"]
+    assert 0 < np.abs(moved).max() < 0.01  # three steps of 0.0012 from there
+
+
+def test_types_that_hold_no_more_than_float32(tmp_path: Path) -> None:
+    state = {name: torch.from_numpy(array) for name, array in MODEL.draw(Stream(1, "init")).items()}
+    for kind in (torch.float16, torch.bfloat16):
+        converted = {name: tensor.to(kind) for name, tensor in state.items()}
+        ticket = import_ticket(saved(converted, tmp_path / "x.pt"), model=MODEL)
+        np.testing.assert_array_equal(ticket.init["layers.1.bias"], converted["layers.1.bias"].float().numpy())
+    doubled = {name: tensor.double() for name, tensor in state.items()}
+    import_ticket(saved(doubled, tmp_path / "x.pt"), model=MODEL)
+    doubled["layers.1.bias"][0] = 1 / 3
+    assert "is of type <f8 and would lose digits; save it as float32" in refusal(saved(doubled, tmp_path / "x.pt"))
+
+
+def test_modules_with_buffers_are_imported_too(dataset: Dataset, tmp_path: Path) -> None:
+    def make() -> nn.Module:
+        return nn.Sequential(nn.Linear(784, 8), nn.BatchNorm1d(8), nn.Linear(8, 10))
+
+    module = make()
+    prune.l1_unstructured(module[0], "weight", 0.5)
+    model = ModuleModel("normed", make, output="2")
+    ticket = import_ticket(saved(module.state_dict(), tmp_path / "x.pt"), model=model)
+    assert np.count_nonzero(ticket.mask["0.weight"]) == 3136
+    train = TrainParams(steps=2, evaluate_every=2, device="cpu", engine="torch")
+    assert retrain(ticket, dataset, train=train, model=model).proof["pruned"] == 3136
+
+
+def state(**changes: torch.Tensor | None) -> dict[str, torch.Tensor]:
+    full = {name: torch.from_numpy(array) for name, array in MODEL.draw(Stream(1, "init")).items()}
+    return {name: tensor for name, tensor in {**full, **changes}.items() if tensor is not None}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({}, "holds no tensors"),
+        (state(**{"layers.1.bias": None}), "has no weights for 'layers.1.bias'; expected layers.0.weight (20, 784)"),
+        (state(extra=torch.ones(1)), "does not fit the model, or fits in several ways: found layers.0.weight (20, 784)"),
+        (state(**{"layers.1.bias": torch.ones(11)}), "layers.1.bias (11,), layers.2.weight"),
+        (state(**{"layers.1.weight": torch.zeros(12, 20)}), "leaves none of the weights of 'layers.1.weight'"),
+        (state(**{"layers.1.bias": torch.zeros(12)}), "'layers.1.bias' is all 0, pruned or never trained; say which with --biases or --no-biases"),
+        (state(**{"layers.1.bias": torch.full((12,), torch.nan)}), "'layers.1.bias' holds values that are not finite"),
+        (state(**{"layers.1.bias": torch.ones(12, dtype=torch.int64)}), "'layers.1.bias' is of type <i8, expected float32"),
+        ({"fc1.weight_mask": torch.full((20, 784), 0.5)}, "the mask of 'layers.0.weight' holds other values than 0 and 1"),
+        ({"fc1.weight_mask": torch.zeros(20, 784)}, "leaves none of the weights of 'layers.0.weight'"),
+        ({"fc1.weight_mask": torch.ones(20, 784), "fc1.weight_orig": torch.ones(12, 20)}, "'fc1.weight_mask' has shape (20, 784), its weights (12, 20)"),
+        ({"a.weight": torch.ones(20, 784), "a.weight_orig": torch.ones(20, 784)}, "holds 'a.weight_orig' both with and without '_orig'"),
+        ({"a.weight": torch.ones(20, 784, dtype=torch.bool), "b.weight": torch.ones(20, 784, dtype=torch.bool)}, "or fits in several ways: found a.weight (20, 784), b.weight (20, 784)"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_refused(content: dict[str, torch.Tensor], message: str, tmp_path: Path) -> None:
+    path = saved(content, tmp_path / "x.pt")
+    told = refusal(path)
+    assert told.startswith(f"{path}: ") and message in told
+
+
+def test_layers_of_one_shape_are_not_guessed(tmp_path: Path) -> None:
+    model = MLP((4, 4, 4))
+    network = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
+    assert "or fits in several ways" in refusal(saved(network.state_dict(), tmp_path / "x.pt"), model=model)
+    own_names = {f"layers.{name}": tensor for name, tensor in network.state_dict().items()}
+    import_ticket(saved(own_names, tmp_path / "x.pt"), model=model)
+
+
+def test_biases_by_word(tmp_path: Path) -> None:
+    path = saved(state(**{"layers.1.bias": torch.zeros(12)}), tmp_path / "x.pt")
+    assert import_ticket(path, model=MODEL, biases=False).mask.keys() == MODEL.prunable(biases=False).keys()
+    assert not import_ticket(path, model=MODEL, biases=True).mask["layers.1.bias"].any()
+    half = torch.ones(12)
+    half[:6] = 0
+    path = saved(state(**{"layers.1.bias": half}), tmp_path / "x.pt")
+    assert import_ticket(path, model=MODEL).biases
+    path = saved({"layers.1.bias_mask": half}, tmp_path / "x.pt")
+    assert "prunes 'layers.1.bias', which is not prunable" in refusal(path, biases=False)
+
+
+def test_wrong_values_are_refused(tmp_path: Path) -> None:
+    path = saved(state(), tmp_path / "x.pt")
+    assert refusal(path, ratio=1.0).startswith("ratio: is 1.0, expected in [0, 1)")
+    assert refusal(path, label="a b").startswith("label: is 'a b', expected lower-case letters and digits")
+    assert refusal(path, label="../x").startswith("label: is '../x'")
+    assert "is missing" in refusal(tmp_path / "none.pt")
+    big = saved({"a": torch.zeros(2**23)}, tmp_path / "big.pt")
+    assert "bytes long, expected at most" in refusal(big)
+
+
+def test_names() -> None:
+    assert ticket_name("imported", 0.0, 1, 1) == "imported-r0.00-n1-s1"
+    assert ticket_name("l1", 0.0, 1, 1) == "dense-s1"

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from lthctl.apply import apply_ticket_
+from lthctl.apply import apply_ticket_, keep_pruned_
 from lthctl.data import Dataset
 from lthctl.errors import TicketError
 from lthctl.lottery import find_ticket
@@ -72,3 +72,114 @@ def test_a_module_that_does_not_fit_is_refused_and_left_alone(ticket: Ticket) ->
         "'layers.1.weight' has shape (12, 19) in the module, (12, 20) in the ticket"
     )
     assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items())
+
+
+OPTIMIZERS = sorted(
+    name
+    for name, kind in vars(torch.optim).items()
+    if isinstance(kind, type) and issubclass(kind, torch.optim.Optimizer) and name not in ("Optimizer", "SparseAdam")
+)
+
+
+def make(name: str, network: nn.Module, **options: object) -> torch.optim.Optimizer:
+    parameters = [p for p in network.parameters() if p.ndim == 2 or name != "Muon"]  # which takes matrices only
+    return getattr(torch.optim, name)(parameters, **options)
+
+
+def train(network: nn.Module, optimizer: torch.optim.Optimizer, steps: int = 3) -> None:
+    for _ in range(steps):
+
+        def loss() -> torch.Tensor:
+            optimizer.zero_grad()
+            value = network(torch.rand(8, 784)).square().mean()
+            value.backward()
+            return value
+
+        optimizer.step(loss)
+
+
+def nonzero_pruned(network: nn.Module, ticket: Ticket) -> int:
+    return sum(
+        int(torch.count_nonzero(parameter.detach()[~torch.tensor(ticket.mask[name])]))
+        for name, parameter in network.named_parameters()
+    )
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_one_call_is_enough_for_all_but_muon(name: str, ticket: Ticket) -> None:
+    network = Own()
+    apply_ticket_(network, ticket)
+    train(network, make(name, network))
+    assert (nonzero_pruned(network, ticket) > 0) == (name == "Muon")
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_two_calls_keep_pruned_weights_at_0_under_any_optimizer_also_one_from_before(name: str, ticket: Ticket) -> None:
+    network = Own()
+    optimizer = make(name, network)
+    train(network, optimizer)
+    apply_ticket_(network, ticket)
+    keep_pruned_(optimizer, network, ticket)
+    before = network.layers[2].weight.detach().clone()
+    train(network, optimizer)
+    assert nonzero_pruned(network, ticket) == 0
+    assert torch.count_nonzero(network.layers[2].weight.detach() - before) > 0
+    for parameter_name, parameter in network.named_parameters():  # and no momentum is remembered of them
+        for key in optimizer.state[parameter].keys() & {"exp_avg", "momentum_buffer"}:
+            remembered = optimizer.state[parameter][key]
+            assert torch.count_nonzero(remembered[~torch.tensor(ticket.mask[parameter_name])]) == 0
+
+
+@pytest.mark.parametrize("name", ["Adam", "AdamW", "SGD", "NAdam"])
+def test_one_call_is_not_enough_for_an_optimizer_from_before(name: str, ticket: Ticket) -> None:
+    network = Own()
+    optimizer = make(name, network, lr=0.01, **({"momentum": 0.9} if name == "SGD" else {}))
+    train(network, optimizer)
+    apply_ticket_(network, ticket)
+    train(network, optimizer)
+    assert nonzero_pruned(network, ticket) > 0
+
+
+def test_the_second_call_sets_pruned_weights_to_0_at_once(ticket: Ticket) -> None:
+    network = Own()
+    keep_pruned_(make("Adam", network), network, ticket)
+    assert nonzero_pruned(network, ticket) == 0
+
+
+class Noise(torch.optim.SGD):
+    """Moves every weight, whatever its gradient is."""
+
+    def step(self, closure: object = None) -> None:
+        super().step(closure)
+        with torch.no_grad():
+            for group in self.param_groups:
+                for parameter in group["params"]:
+                    parameter.add_(torch.randn_like(parameter), alpha=0.01)
+
+
+def test_noise_is_held_off_until_the_handle_is_removed(ticket: Ticket) -> None:
+    network = Own()
+    apply_ticket_(network, ticket)
+    optimizer = Noise(network.parameters(), lr=0.1)
+    handle = keep_pruned_(optimizer, network, ticket)
+    train(network, optimizer)
+    assert nonzero_pruned(network, ticket) == 0
+    handle.remove()
+    train(network, optimizer)
+    assert nonzero_pruned(network, ticket) > 0
+
+
+def test_infinite_gradients_do_not_reach_pruned_weights(ticket: Ticket) -> None:
+    network = Own()
+    apply_ticket_(network, ticket)
+    (network.layers[2].weight.sum() * torch.inf).backward()
+    pruned = ~torch.tensor(ticket.mask["layers.2.weight"])
+    assert torch.count_nonzero(network.layers[2].weight.grad[pruned]) == 0
+
+
+def test_an_optimizer_of_another_module_is_refused(ticket: Ticket) -> None:
+    network = Own()
+    with pytest.raises(TicketError, match="the optimizer has none of the module's pruned parameters"):
+        keep_pruned_(torch.optim.SGD(Own().parameters()), network, ticket)
+    with pytest.raises(TicketError, match="does not fit the module"):
+        keep_pruned_(torch.optim.SGD(network.parameters()), nn.Linear(2, 2), ticket)

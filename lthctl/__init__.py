@@ -15,16 +15,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lthctl.apply import apply_ticket_
+    from lthctl.apply import apply_ticket_, keep_pruned_
+    from lthctl.claims import Check
     from lthctl.data import Dataset, Split, load_mnist
     from lthctl.errors import LthctlError
+    from lthctl.export import export_to
+    from lthctl.importing import import_ticket
     from lthctl.lottery import find_ticket, retrain
     from lthctl.mask import Mask
     from lthctl.model import MLP, ModuleModel
     from lthctl.params import TrainParams
     from lthctl.ticket import Run, Ticket, find_tickets, load_run, load_ticket, save_run, save_ticket
+    from lthctl.verify import verify_paths
 
 _HOME = {
+    "Check": "claims",
     "Dataset": "data",
     "LthctlError": "errors",
     "MLP": "model",
@@ -35,18 +40,23 @@ _HOME = {
     "Ticket": "ticket",
     "TrainParams": "params",
     "apply_ticket_": "apply",
+    "export_to": "export",
     "find_ticket": "lottery",
     "find_tickets": "ticket",
+    "import_ticket": "importing",
+    "keep_pruned_": "apply",
     "load_mnist": "data",
     "load_run": "ticket",
     "load_ticket": "ticket",
     "retrain": "lottery",
     "save_run": "ticket",
     "save_ticket": "ticket",
+    "verify_paths": "verify",
 }
 
 __all__ = [
     "MLP",
+    "Check",
     "Dataset",
     "LthctlError",
     "Mask",
@@ -56,14 +66,18 @@ __all__ = [
     "Ticket",
     "TrainParams",
     "apply_ticket_",
+    "export_to",
     "find_ticket",
     "find_tickets",
+    "import_ticket",
+    "keep_pruned_",
     "load_mnist",
     "load_run",
     "load_ticket",
     "retrain",
     "save_run",
     "save_ticket",
+    "verify_paths",
 ]
 
 

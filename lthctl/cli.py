@@ -323,6 +323,128 @@ def _megabytes(num_bytes: int) -> str:
 
 
 @app.command()
+def verify(
+    context: typer.Context,
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH...", help="Tickets and runs, or folders with such below them.")
+    ],
+    replay: Annotated[
+        bool, typer.Option("--replay", help="Train again, without the store, and compare bytes.")
+    ] = False,
+    data: Annotated[
+        Path, typer.Option("--data", metavar="DIR", help="Folder of the dataset; read with --replay only.")
+    ] = Path("data/mnist"),
+    jobs: JobsOption = None,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Prove from the files what can be proven; exit with 3 if a claim fails."""
+    with _told_errors():
+        from dataclasses import asdict
+
+        from lthctl import display
+        from lthctl.verify import verify_paths
+
+        datasets = None
+        if replay:
+            from lthctl.data import MnistFolder
+
+            datasets = MnistFolder(data).described
+        try:
+            checks = verify_paths(
+                *paths,
+                replay=datasets,
+                num_side_by_side=jobs or len(os.sched_getaffinity(0)),
+                announce=lambda text: None if quiet else _say(text),
+            )
+        except KeyboardInterrupt:
+            _say("Interrupted: nothing was written, and the same command starts over.")
+            raise typer.Exit(130) from None
+        if json:
+            _print_json([{**asdict(check), "path": str(check.path)} for check in checks])
+        elif not quiet:
+            _results().print(display.check_tables(checks))
+        if any(check.state == "failed" for check in checks):
+            raise typer.Exit(LthctlError.exit_code)
+
+
+@app.command()
+def export(
+    context: typer.Context,
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="A ticket's folder, or a run's.")],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The file; for csr a folder.")],
+    to: Annotated[str, typer.Option("--to", help="state_dict, prune, csr or onnx.")] = "state_dict",
+    force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Write a ticket's initial weights, or a run's final ones, for another program."""
+    with _told_errors():
+        from lthctl.export import export_to, num_kept_zeros
+        from lthctl.pipeline import refuse_if_owned
+        from lthctl.ticket import RUN_JSON, load_run, load_ticket
+
+        refuse_if_owned(out)
+        source = load_run(path) if (path / RUN_JSON).exists() else load_ticket(path)
+        export_to(source, out, to=to, replace=force)
+        if quiet:
+            return
+        _show(f"{out}: {to} of {path}")
+        if to == "state_dict" and (count := num_kept_zeros(source)):
+            _say(f"{count:,} kept weights are exactly 0 and cannot be told from pruned ones; --to prune keeps the mask")
+
+
+@app.command("import")
+def import_(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="safetensors, or a state_dict saved by torch.save.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the ticket's folder.")] = Path("masks"),
+    init: Annotated[
+        Path | None,
+        typer.Option("--init", metavar="FILE", help="Weights to rewind to; else FILE's own, or drawn from the seed."),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of batches, reinit, and weights if none come.")] = 1,
+    ratio: Annotated[
+        float | None, typer.Option("--ratio", help="Sparsity that was asked for.", show_default="what the mask has")
+    ] = None,
+    label: Annotated[str | None, typer.Option("--label", help="How it was pruned; part of the ticket's name.")] = None,
+    biases: Annotated[
+        bool | None,
+        typer.Option("--biases/--no-biases", help="Whether biases are prunable.", show_default="found out"),
+    ] = None,
+    force: ForceOption = False,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Make a ticket of a mask or a pruned checkpoint that another program made."""
+    with _told_errors():
+        model = _params(context, "prune", {}).model  # tickets of the model that prune would make them of
+        from lthctl import display
+        from lthctl.importing import import_ticket
+        from lthctl.model import MLP
+        from lthctl.pipeline import refuse_if_owned
+        from lthctl.ticket import read_ticket_json, save_ticket
+
+        refuse_if_owned(out)
+        ticket = import_ticket(
+            file,
+            model=MLP.from_params(model),
+            seed=seed,
+            init=init,
+            ratio=ratio,
+            label=label,
+            biases=biases,
+            announce=lambda text: None if quiet else _say(text),
+        )
+        place = save_ticket(ticket, out / ticket.name, replace=force)
+        document = read_ticket_json(place)
+        if json:
+            _print_json({"path": str(place), **document})
+        elif not quiet:
+            _results().print(display.ticket_tables([document]))
+            _say(f"1 ticket written to {place}")
+
+
+@app.command()
 def show(
     path: Annotated[
         str, typer.Argument(metavar="PATH", help="A ticket, a run, or a folder of them; also path@revision.")

@@ -6,6 +6,7 @@ Names that come from files are text here and never markup.
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Literal, TypeVar
 
 from rich.console import Group as Lines
@@ -13,6 +14,8 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from lthctl.claims import Check
+from lthctl.claims import State as CheckState
 from lthctl.files import Json
 from lthctl.report import Cell, Claim, Group, Report, State, desired_by_round
 from lthctl.statistics import Interval
@@ -21,6 +24,7 @@ ROUNDS_PER_TABLE = 5
 T = TypeVar("T")
 
 STATE_STYLES: dict[State, str] = {"held": "green", "failed": "red", "undecided": "yellow", "unknown": "dim"}
+CHECK_STYLES: dict[CheckState, str] = {"held": "green", "failed": "red", "unchecked": "yellow"}
 VERDICT_STYLES = {"better": "bold green", "as good": "green", "worse": "red", "undecided": "yellow"}
 
 
@@ -294,6 +298,32 @@ def _claim_notes(group: Group) -> list[RenderableType]:
             '"early stop" holds by default there.'
         )
     return [Text(note, style="dim") for note in notes]
+
+
+def check_tables(checks: Sequence[Check]) -> RenderableType:
+    """In how many folders each claim held, what failed, and what could not be checked and why."""
+    num_folders = len({check.path for check in checks})
+    title = f"Claims checked in {num_folders} folder{'s' * (num_folders != 1)}"
+    table = new_table(title, "claim", ">held", ">failed", ">not checked")
+    for claim in dict.fromkeys(check.claim for check in checks):
+        states = [check.state for check in checks if check.claim == claim]
+        row: list[Text] = []
+        for state, style in CHECK_STYLES.items():
+            count = states.count(state)
+            row.append(Text(str(count), style=style if count else "dim"))
+        table.add_row(plain(claim), *row)
+    parts: list[RenderableType] = [table]
+    headings: dict[CheckState, str] = {"failed": "Failed", "unchecked": "Could not be checked"}
+    for state, heading in headings.items():
+        where: dict[str, list[Path]] = {}
+        for check in checks:
+            if check.state == state:
+                where.setdefault(f"{check.claim}: {check.detail}", []).append(check.path)
+        if where:
+            parts += [Text(), Text(heading, style=f"bold {CHECK_STYLES[state]}")]
+        for what, paths in where.items():
+            parts.append(plain(f"{paths[0]}{f' and {len(paths) - 1} more' * (len(paths) > 1)}: {what}"))
+    return Lines(*parts)
 
 
 def _state(state: State) -> Text:

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -435,6 +436,81 @@ def test_store_prune_refuses_to_guess(runs: Path) -> None:
     assert "is not JSON" in refusal(3, "store", "prune", "masks", "tickets")
     assert lthctl("store", "prune").exit_code == 2
     assert json.loads(lthctl("store", "--json").stdout)["trainings"] == num_all
+
+
+def test_verify_counts_claims_and_ends_with_3_if_one_fails(runs: Path) -> None:
+    result = lthctl("verify", "masks", "tickets")
+    assert result.exit_code == 0, result.output
+    assert re.search(r"the start is mask \* init, or the control's draw, bit for bit +12 +0 +0", result.stdout)
+    assert "masks/l1-r0.50-n2-s1 and 1 more: the mask is what its scores select: its scores come from" in flat(
+        result.stdout
+    )
+    file = Path("tickets/rewind/dense-s1/weights.safetensors")
+    file.write_bytes(file.read_bytes()[:-9])
+    result = lthctl("verify", "masks", "tickets")
+    assert result.exit_code == 3 and "Traceback" not in result.output
+    assert (
+        "tickets/rewind/dense-s1: weights.safetensors matches the digest in run.json: weights.safetensors has SHA-256"
+        in flat(result.stdout)
+    )
+    checks = json.loads(lthctl("verify", "tickets/rewind/dense-s1", "--json").stdout)
+    assert {"path", "claim", "state", "detail"} == checks[0].keys()
+    assert {check["claim"] for check in checks if check["state"] == "failed"} == {
+        "weights.safetensors matches the digest in run.json"
+    }
+    result = lthctl("verify", "masks", "--quiet")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "")
+    assert refusal(3, "verify", "data").startswith("data: holds no ticket and no run, nor does anything below it")
+
+
+def test_verify_replay_trains_without_the_store(runs: Path) -> None:
+    shutil.rmtree(".lthctl")
+    result = lthctl("verify", "masks/l1-r0.50-n2-s1", "tickets/reinit/l1-r0.50-n2-s1", "--replay")
+    assert result.exit_code == 0, result.output
+    assert re.search("trained again, the run has the same bytes +1 +0 +0", result.stdout)
+    assert "training masks/l1-r0.50-n2-s1, round 2 of 2, again, 15 steps" in result.stderr
+    assert not Path(".lthctl").exists()
+    assert refusal(3, "verify", "masks", "--replay", "--data", "none").startswith(
+        "none/train-images-idx3-ubyte is missing"
+    )
+
+
+def test_export_and_import_go_round(tickets: Path) -> None:
+    ticket = "masks/l1-r0.50-n2-s1"
+    for to in ("state_dict", "prune", "csr", "onnx"):
+        result = lthctl("export", ticket, "--to", to, "--out", f"out/{to}")
+        assert (result.exit_code, result.stdout) == (0, f"out/{to}: {to} of {ticket}\n"), result.output
+    assert refusal(3, "export", ticket, "--out", "out/prune") == (
+        "out/prune: exists already; choose another --out, or replace it with --force"
+    )
+    assert refusal(2, "export", ticket, "--to", "keras", "--out", "x").startswith("to: is 'keras', expected one of")
+    assert "ticket.json: is missing" in refusal(3, "export", "masks", "--out", "x")
+    result = lthctl("import", "out/prune", "--seed", "1")
+    assert result.exit_code == 0 and "1 ticket written to masks/imported-r0.4981-n1-s1" in result.stderr
+    assert "weights to rewind to: those in out/prune" in result.stderr
+    assert "something else is in the way" in refusal(3, "import", "out/prune", "-q")
+    assert lthctl("import", "out/state_dict", "--label", "again", "--ratio", "0.5", "-q", "--seed", "2").exit_code == 0
+    document = json.loads(lthctl("import", "out/prune", "--json", "--force", "-q").stdout)
+    assert (document["method"], document["data"], document["train"]) == ("imported", {}, {})
+    assert refusal(3, "import", "params.yaml") == "params.yaml: is neither safetensors nor what torch.save writes"
+    assert refusal(2, "import", "out/prune", "--ratio", "1") == (
+        "ratio: is 1.0, expected in [0, 1): the fraction of weights that was to be pruned"
+    )
+
+
+def test_imported_tickets_are_retrained_reported_and_verified(tickets: Path) -> None:
+    for seed in ("1", "2"):
+        ticket = f"masks/l1-r0.50-n2-s{seed}"
+        assert lthctl("export", ticket, "--to", "prune", "--out", f"{seed}.pt", "-q").exit_code == 0
+        words = ["import", f"{seed}.pt", "--seed", seed, "--ratio", "0.5", "--label", "torch", "-q"]
+        assert lthctl(*words).exit_code == 0
+    for start in ("--rewind", "--reinit"):
+        assert lthctl("retrain", "masks", start, "-q").exit_code == 0
+    rows = {(row["method"], row["start"]): row for row in json.loads(lthctl("report", "--json").stdout)}
+    own, imported = rows["l1", "rewind"], rows["imported-torch", "rewind"]
+    assert imported["n"] == 2 and imported["accuracy"] == own["accuracy"]  # the same masks and weights
+    assert imported["verdict"] is not None
+    assert lthctl("report").exit_code == lthctl("verify", "masks", "tickets").exit_code == 0
 
 
 # --- show and compare; the tickets and runs are made by hand

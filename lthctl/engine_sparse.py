@@ -99,26 +99,29 @@ def evaluate(sizes: Sequence[int], weights: Weights, mask: Mask, split: Split) -
 
 def is_compiled(training: Training) -> bool:
     """Whether a training starts at once, and not after some ten seconds of compiling."""
-    signature = tuple(numba.typeof(value) for value in _smallest_call(training))
-    dispatcher: Any = kernels.train
-    if signature in dispatcher.overloads:
-        return True
-    cache = getattr(dispatcher, "_cache", None)
-    return cache is not None and cache.load_overload(signature, dispatcher.targetctx) is not None
+    for dispatcher, arguments in _smallest_calls(training):
+        signature = tuple(numba.typeof(value) for value in arguments)
+        if signature not in dispatcher.overloads:
+            cache = getattr(dispatcher, "_cache", None)
+            if cache is None or cache.load_overload(signature, dispatcher.targetctx) is None:
+                return False
+    return True
 
 
 def compile_for(training: Training) -> None:
     """Compile the kernels that a training needs, and keep them for the next process where there is a place."""
-    kernels.train(*_smallest_call(training))
+    for dispatcher, arguments in _smallest_calls(training):
+        dispatcher(*arguments)
 
 
-def _smallest_call(training: Training) -> tuple[Any, ...]:
-    """Arguments of `kernels.train` of the types that a training has, for one step of a network of one weight."""
+def _smallest_calls(training: Training) -> list[tuple[Any, tuple[Any, ...]]]:
+    """The kernels that Python calls, with arguments of the types that a training has: a network of one weight."""
     start = {"layers.0.weight": np.zeros((1, 1), np.float32), "layers.0.bias": np.zeros(1, np.float32)}
     network = lay_out((1, 1), start, Mask({}), 1, learning=True)
     images = np.zeros((1, 1), training.dataset.train.images.dtype)
     arrays = Samples(Split(images, np.zeros(1, np.int64)), (1, 1)).arrays
-    return network, *arrays, np.zeros((1, 1), np.int64), 1, True, 0.1, 0.1, 0.1, np.zeros(1)
+    step = np.zeros((1, 1), np.int64), 1, True, 0.1, 0.1, 0.1, np.zeros(1)
+    return [(kernels.train, (network, *arrays, *step)), (kernels.evaluate, (network, *arrays, step[0][0], 1))]
 
 
 def _sizes(training: Training) -> tuple[int, ...]:

@@ -258,6 +258,8 @@ def _model(model: Json) -> str:
 
 
 def _data(data: Json) -> str:
+    if not data:  # imported from elsewhere
+        return "not known"
     test = f", {data['test']:,} test" if data.get("test") else ""
     return f"{data['name']}, {data['train']:,} train, {data['validation']:,} validation{test} images"
 

@@ -488,6 +488,7 @@ def test_export_and_import_go_round(tickets: Path) -> None:
     result = lthctl("import", "out/prune", "--seed", "1")
     assert result.exit_code == 0 and "1 ticket written to masks/imported-r0.4981-n1-s1" in result.stderr
     assert "weights to rewind to: those in out/prune" in result.stderr
+    assert re.search(r"data +not known *\n", lthctl("show", "masks/imported-r0.4981-n1-s1").stdout)
     assert "something else is in the way" in refusal(3, "import", "out/prune", "-q")
     assert lthctl("import", "out/state_dict", "--label", "again", "--ratio", "0.5", "-q", "--seed", "2").exit_code == 0
     document = json.loads(lthctl("import", "out/prune", "--json", "--force", "-q").stdout)

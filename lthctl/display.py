@@ -41,7 +41,7 @@ def plan_table(plan: Json, what: str) -> RenderableType:
         ("steps", f"{plan['steps']:,}"),
     ]
     if later:
-        note = f"{later:,} are of later rounds: they depend on results, and count as distinct and not in the store"
+        note = f"{later:,} depend on earlier results: taken as distinct and not stored"
         rows.insert(2, ("", note))
     if plan["measured"]:
         rows.append(

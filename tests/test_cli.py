@@ -269,7 +269,7 @@ def test_dry_run_does_nothing(workspace: Path) -> None:
     assert [line.rstrip() for line in lines[:5]] == [
         "tickets    4 asked for, 3 of them distinct: 3 to be made",
         "trainings  2 distinct: 0 in the store, 2 to run",
-        "           1 are of later rounds: they depend on results, and count as distinct and not in the store",
+        "           1 depend on earlier results: taken as distinct and not stored",
         "steps      30",
         "time       about 0 s, 2 side by side, as measured now:",
     ]

@@ -229,7 +229,7 @@ def test_file_that_is_no_mapping_or_no_yaml(params_yaml: Path, text: str | bytes
         ("train: {steps: 1, steps: 2}", "params.yaml:1:19: "),
         ("train: !!python/object/apply:os.system [ls]", "params.yaml:1:8: "),
         ("a: \x00", "params.yaml: is not valid YAML"),
-        ("a: &a [*a]", "params.yaml: is not valid YAML"),
+        ("a: &a [*a]", "params.yaml: is not valid YAML for us (aliases of more than 40000 values)"),
         ("3: 4", "params.yaml:1:1: 3: is 3, expected "),
     ],
 )

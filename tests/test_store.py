@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lthctl.data import Dataset
 from lthctl.errors import RunError, TicketError
 from lthctl.files import digest_of_arrays, seal, sha256, tensors_bytes
 from lthctl.mask import Mask
@@ -26,7 +27,7 @@ MakeTraining = Callable[..., Training]
 def a_result(training: Training, loss: float = 0.1 + 0.2) -> Result:
     """Made up: the store does not ask where a result came from."""
     weights = {name: array + np.float32(0.1) for name, array in training.start.items()}
-    return Result(weights, (Row(0, loss, 2.3, 0.1), Row(10, 0.2, 1e-20, 0.9)))
+    return Result(weights, (Row(10, loss, 2.3, 0.1), Row(20, 0.3, 1.2, 0.5), Row(30, 0.2, 1e-20, 0.9)))
 
 
 @pytest.fixture
@@ -71,8 +72,11 @@ def test_gives_back_exactly_what_was_put(store: Store, training: Training, tmp_p
     assert {path.name for path in place_of(tmp_path, training).iterdir()} == {TRAINING_JSON, WEIGHTS_FILE, HISTORY_FILE}
 
 
-def test_history_with_a_test_split(store: Store, training: Training) -> None:
-    result = Result(training.start, (Row(0, 1.0, 2.0, 0.5, 3.0, 0.25),))
+def test_history_with_a_test_split(store: Store, training: Training, make_training: MakeTraining) -> None:
+    tested = Dataset("digits", training.dataset.train, training.dataset.validation, training.dataset.validation)
+    training = make_training(dataset=tested)
+    rows = tuple(row._replace(test_loss=3.0, test_accuracy=0.25) for row in a_result(training).history)
+    result = Result(training.start, rows)
     store.put(training, result)
     assert same(store.get(training), result)
 
@@ -138,6 +142,12 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "digests no mapping": lambda p: reseal(p, files=3),
     "forged weights": lambda p: forge(p, WEIGHTS_FILE, b"\x80\x04N."),
     "forged history": lambda p: forge(p, HISTORY_FILE, b"step\n1\n"),
+    "history of nothing": lambda p: forge(p, HISTORY_FILE, (p / HISTORY_FILE).read_bytes().splitlines(True)[0]),
+    "history cut short": lambda p: forge(
+        p, HISTORY_FILE, b"".join((p / HISTORY_FILE).read_bytes().splitlines(True)[:3])
+    ),
+    "weights of another name": lambda p: forge(p, WEIGHTS_FILE, tensors_bytes({"a": np.zeros(3, np.float32)})),
+    "an unknown key": lambda p: reseal(p, more=1),
     "history no text": lambda p: forge(p, HISTORY_FILE, b"\xff"),
     "folder empty": lambda p: (shutil.rmtree(p), p.mkdir()),
     "file in its place": lambda p: (shutil.rmtree(p), p.write_bytes(b"")),

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_va
 
 from lthctl.errors import LthctlError
 from lthctl.files import Json, read_sealed
-from lthctl.params import Count, ModelParams, Section, Seed, TrainParams, shown
+from lthctl.params import Count, Init, Section, Seed, TrainParams, shown
 
 SCHEMA = 1
 FAULTS_TOLD = 5
@@ -31,8 +31,8 @@ Below1 = Annotated[float, Field(ge=0, lt=1)]
 
 
 def _check_model(model: Json) -> Json:
-    kinds: dict[object, type[BaseModel]] = {"mlp": MlpDescription, "module": ModuleDescription}
-    kinds.get(model.get("kind"), AnyModel).model_validate(model)
+    kinds: dict[str, type[BaseModel]] = {"mlp": MlpDescription, "module": ModuleDescription}
+    kinds.get(str(model.get("kind")), AnyModel).model_validate(model)
     return model
 
 
@@ -55,10 +55,12 @@ Training = Annotated[dict[str, Any], AfterValidator(_check_training)]
 TrainingBetweenRounds = Annotated[dict[str, Any], AfterValidator(_check_training_between_rounds)]
 
 
-class MlpDescription(ModelParams):
+class MlpDescription(Section):
     """`MLP.describe`."""
 
     kind: Literal["mlp"]
+    layers: Annotated[list[Count], Field(min_length=2)]
+    init: Init
 
 
 class ModuleDescription(Section):

@@ -84,10 +84,18 @@ def test_results_are_ignored_by_hand() -> None:
     def ignored(path: str) -> bool:
         return subprocess.run(["git", "check-ignore", "-q", path], cwd=ROOT).returncode == 0
 
-    results = ("masks/pipeline", "tickets/pipeline/rewind", ".lthctl/x")
+    results = ("masks/pipeline", "masks/best", "tickets/rewind/best", "tickets/pipeline/rewind", ".lthctl/x")
     for path in ("data/mnist", *results, *(f"experiments/video/{path}" for path in results), ".venv/x"):
         assert ignored(path), path
-    for path in ("data/README.md", "masks/best.dvc", "report/metrics.json", "dvc.lock", ".dvc/config"):
+    for path in (
+        "data/README.md",
+        "masks/best.dvc",
+        "tickets/rewind.dvc",
+        "tickets/rewind/best.dvc",
+        "report/metrics.json",
+        "dvc.lock",
+        ".dvc/config",
+    ):
         assert not ignored(path), path
 
 

@@ -27,6 +27,7 @@ bench: .venv/installed-dev    ## steps a second against plain PyTorch; wants an 
 
 fuzz: .venv/installed-dev    ## every reader against 100,000 mutated files, some minutes
 	python -m tests.fuzz 100000 --json fuzz.json
+	python -m tests.fuzz --json fuzz.json --write docs/RELIABILITY.md
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

@@ -1,7 +1,8 @@
 """Fuzzing of every reader: mutated files are read correctly or refused with a proper error, in bounded time and memory.
 
     python -m tests.fuzz 100000                            # as `make fuzz` does
-    python -m tests.fuzz --reader ticket --index 4711 1    # one mutant again; its files are kept in ./fuzz-mutant
+    python -m tests.fuzz --reader ticket --index 4711      # one mutant again; its files are kept in ./fuzz-mutant
+    python -m tests.fuzz --json FILE --write DOCUMENT      # the figures of a run into a document
 
 Mutant number i of a reader depends on the seed, the reader and i alone. Mutations know what they mutate: JSON documents
 are changed as values and sealed again, and digests of changed files entered, because everything else dies at the first
@@ -58,6 +59,7 @@ SCHEMA_1 = Path(__file__).parent / "fixtures" / "schema-1"
 SECONDS, MEGABYTES, LONGEST_MESSAGE = 10, 512, 20_000
 """What a mutant may take at the most: time to read it, memory beyond what the process has, characters of its refusal."""
 
+MARK = "<!-- figures of make fuzz -->"
 Files = dict[str, bytes]
 Rng = random.Random
 
@@ -713,12 +715,18 @@ def fuzz_apart(name: str, count: int, seed: int) -> Tally:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("count", type=int, help="mutants, all readers together")
+    parser.add_argument("count", type=int, nargs="?", default=1000, help="mutants, all readers together")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--reader", choices=READERS, help="this reader alone")
     parser.add_argument("--index", type=int, help="this mutant alone, and keep its files")
     parser.add_argument("--json", type=Path, help="write the figures there")
+    parser.add_argument("--write", type=Path, help="put the table of such a file of figures into this document")
     given = parser.parse_args()
+    if given.write:
+        tallies = [Tally(**figures) for figures in json.loads(given.json.read_bytes())["readers"]]
+        before, _, rest = given.write.read_text().partition(MARK)
+        given.write.write_text(f"{before}{MARK}\n{table(tallies)}{MARK}{rest.partition(MARK)[2]}")
+        return 0
     if given.index is not None:
         kept = Path("fuzz-mutant")
         shutil.rmtree(kept, ignore_errors=True)

@@ -36,7 +36,7 @@ from lthctl.ticket import (
     save_ticket,
     ticket_name,
 )
-from lthctl.training import Row
+from lthctl.training import Row, metrics_of
 
 
 @pytest.fixture
@@ -573,3 +573,171 @@ def test_weights_of_a_run_that_are_a_pickle(run_folder: Path, tmp_path: Path) ->
     rewrite(run_folder, RUN_JSON, put={WEIGHTS_FILE: pickle.dumps(Touch(tmp_path / "executed"))})
     assert str(refusal_of(run_folder, load_run)).startswith(f"{run_folder / WEIGHTS_FILE}: is no safetensors file (")
     assert not (tmp_path / "executed").exists()
+
+
+# ---- forged with right digests ----
+
+
+def forge_tensors(arrays: dict[str, object], note: str | None = None) -> bytes:
+    """A safetensors file with any header: name -> (dtype, shape, bytes)."""
+    header: dict[str, object] = {} if note is None else {"__metadata__": {"lthctl": note}}
+    content = b""
+    for name, (dtype, shape, data) in arrays.items():  # type: ignore[misc]
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [len(content), len(content) + len(data)]}
+        content += data
+    text = json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + content
+
+
+@pytest.mark.parametrize("length", [100 * 10**9, 2**63, 2**64 - 1])
+@pytest.mark.parametrize("name", [MASK_FILE, INIT_FILE])
+def test_a_header_that_claims_more_than_there_is(folder: Path, name: str, length: int) -> None:
+    rewrite(folder, TICKET_JSON, put={name: length.to_bytes(8, "little") + b"{}"})
+    assert str(refusal_of(folder)).startswith(f"{folder / name}: is no safetensors file (")
+
+
+@pytest.mark.parametrize("shape", [[2**33], [2**32, 2**32], [2**62, 4], [2**64, 0], [-1], [2**31, 2**31, 0]])
+def test_a_shape_that_claims_more_than_there_is(ticket: Ticket, folder: Path, shape: list[int]) -> None:
+    content = forge_tensors({"layers.0.weight": ("F32", shape, b"\0" * 4)})
+    rewrite(folder, TICKET_JSON, put={INIT_FILE: content})
+    assert isinstance(refusal_of(folder), TicketError)
+
+
+@pytest.mark.parametrize("shape", [[2**35], [2**32, 2**32], [-1], [20.5], ["20"], None, [[20]]])
+def test_a_mask_that_claims_more_than_the_weights_have_is_not_unpacked(
+    ticket: Ticket, folder: Path, shape: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(np, "unpackbits", lambda *_, **__: pytest.fail("was unpacked"))
+    shapes = {name: list(array.shape) for name, array in ticket.mask.items()} | {"layers.0.bias": shape}
+    rewrite(folder, TICKET_JSON, put={MASK_FILE: packed(dict(ticket.mask), shapes)})  # type: ignore[arg-type]
+    assert isinstance(refusal_of(folder), MaskError)
+
+
+@pytest.mark.parametrize("note", ["[" * 100_000, '{"a": ' * 10_000, "null", "1", '"x"'])
+def test_shapes_that_are_deep_or_none(ticket: Ticket, folder: Path, note: str) -> None:
+    bits = {name: np.packbits(array.ravel()) for name, array in ticket.mask.items()}
+    rewrite(folder, TICKET_JSON, put={MASK_FILE: tensors_bytes(bits, note=note)})
+    assert str(refusal_of(folder)).startswith(f"{folder / MASK_FILE}: ")
+
+
+def test_metadata_of_null(folder: Path) -> None:
+    text = b'{"__metadata__":null}'
+    rewrite(folder, TICKET_JSON, put={MASK_FILE: len(text).to_bytes(8, "little") + text})
+    assert isinstance(refusal_of(folder), LthctlError)
+
+
+def test_padding_that_is_not_0(ticket: Ticket, folder: Path) -> None:
+    bits = {name: np.packbits(array.ravel()) for name, array in ticket.mask.items()}
+    bits["layers.0.bias"][-1] |= 1  # 20 bits in 24
+    shapes = {name: list(array.shape) for name, array in ticket.mask.items()}
+    rewrite(folder, TICKET_JSON, put={MASK_FILE: tensors_bytes(bits, note=json.dumps(shapes))})
+    assert str(refusal_of(folder)) == (
+        f"{folder / MASK_FILE}: 'layers.0.bias' is padded with bits other than 0; make the ticket again"
+    )
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_weights_that_are_not_finite(ticket: Ticket, folder: Path, value: float) -> None:
+    init = {**ticket.init, "layers.1.bias": np.full(12, value, np.float32)}
+    rewrite(folder, TICKET_JSON, put={INIT_FILE: tensors_bytes(init)})
+    assert str(refusal_of(folder)) == (
+        f"{folder / INIT_FILE}: 'layers.1.bias' has weights that are not finite; it is damaged or of another model"
+    )
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float16, np.int32, np.uint8, np.bool_])
+def test_weights_of_another_dtype(ticket: Ticket, folder: Path, dtype: type) -> None:
+    init = {**ticket.init, "layers.1.bias": np.ones(12, dtype)}
+    rewrite(folder, TICKET_JSON, put={INIT_FILE: tensors_bytes(init)})
+    assert str(refusal_of(folder)).startswith(f"{folder / INIT_FILE}: 'layers.1.bias' has dtype ")
+
+
+@pytest.mark.parametrize("dtype", ["BF16", "F8_E4M3", "O"])
+def test_weights_of_a_dtype_that_numpy_does_not_have(folder: Path, dtype: str) -> None:
+    rewrite(folder, TICKET_JSON, put={INIT_FILE: forge_tensors({"a": (dtype, [1], b"\0\0")})})
+    assert str(refusal_of(folder)).startswith(f"{folder / INIT_FILE}: is no safetensors file (")
+
+
+def test_weights_beyond_those_of_the_model(ticket: Ticket, folder: Path) -> None:
+    init = {**ticket.init, "extra": np.ones(1, np.float32)}
+    rewrite(folder, TICKET_JSON, put={INIT_FILE: tensors_bytes(init)})
+    assert str(refusal_of(folder)).startswith(f"{folder / INIT_FILE}: 'extra' is extra; ")
+
+
+def test_a_ticket_that_prunes_other_parameters_than_the_model_has(ticket: Ticket, folder: Path) -> None:
+    rewrite(folder, TICKET_JSON, biases=False)
+    assert str(refusal_of(folder)).startswith(f"{folder / TICKET_JSON}: prunes ['layers.0.bias', ")
+
+
+def test_a_dense_ticket_that_prunes(
+    small_model: MLP, dataset: Dataset, train_params: TrainParams, tmp_path: Path
+) -> None:
+    dense = find_ticket(small_model, dataset, ratio=0, train=train_params)
+    folder = save_ticket(dense, tmp_path / "dense")
+    arrays = {**dense.mask, "layers.0.bias": np.zeros(20, np.bool_)}
+    rewrite(folder, TICKET_JSON, put={MASK_FILE: packed(arrays)})
+    assert str(refusal_of(folder)) == f"{folder}: mask.safetensors prunes 0.0012, ticket.json says 0.0000"
+
+
+def test_the_digest_of_a_ticket_is_that_of_its_folder(
+    ticket: Ticket, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even if a newer safetensors should write the same arrays otherwise."""
+    digest = ticket.digest
+    monkeypatch.setattr("lthctl.ticket.tensors_bytes", lambda *_, **__: b"otherwise")
+    assert load_ticket(folder).digest == digest
+
+
+LINES = HISTORY.splitlines(keepends=True)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (LINES[0], "is empty or not written as lthctl writes it"),
+        (HISTORY.replace(b"\n", b"\r\n"), "is empty or not written as lthctl writes it"),
+        (HISTORY.replace(b"2.5", b"2.50"), "is empty or not written as lthctl writes it"),
+        (HISTORY.replace(b"2.5", b"nan"), "has a loss that is not finite or an accuracy outside [0, 1]"),
+        (HISTORY.replace(b"2.5", b"inf"), "has a loss that is not finite or an accuracy outside [0, 1]"),
+        (b"step,train_loss,validation_loss,validation_accuracy\n1,1.0,1.0,1.5\n", "has a loss that is not finite or an accuracy outside [0, 1]"),
+        (b"step,train_loss,validation_loss,validation_accuracy\n" + b"\n" * 10, "line 2 has 0 values, expected 4"),
+        (b"step,train_loss\n1,1.0\n", "has columns 'step, train_loss', expected "),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_history(content: bytes, said: str) -> None:
+    with pytest.raises(ValueError) as refusal:
+        history_from(content)
+    assert str(refusal.value).startswith(said)
+
+
+def with_history(run: Run, rows: tuple[Row, ...]) -> Run:
+    return Run(
+        **{name: getattr(run, name) for name in Run.__dataclass_fields__}
+        | {"history": rows, "metrics": metrics_of(rows)}
+    )
+
+
+def test_a_history_that_is_not_of_its_training(run: Run, tmp_path: Path) -> None:
+    """Its metrics are right, and so are all digests."""
+    late = (*run.history[:2], run.history[2]._replace(step=31))
+    for number, rows in enumerate([run.history[:2], (*run.history, run.history[2]), late]):
+        folder = save_run(with_history(run, rows), tmp_path / str(number))
+        said = f"{folder / HISTORY_FILE}: is not of 30 steps, evaluated every 10; make the run again"
+        assert str(refusal_of(folder, load_run)) == said
+
+
+def test_columns_for_test_images_where_there_are_none(run: Run, tmp_path: Path) -> None:
+    rows = tuple(row._replace(test_loss=1.0, test_accuracy=0.5) for row in run.history)
+    folder = save_run(with_history(run, rows), tmp_path / "tested")
+    assert str(refusal_of(folder, load_run)) == (
+        f"{folder / HISTORY_FILE}: has columns for test images, of which there are none; make the run again"
+    )
+
+
+def test_weights_of_a_run_that_are_not_of_its_model(run: Run, run_folder: Path) -> None:
+    assert run.weights is not None
+    weights = {**run.weights, "layers.0.bias": np.zeros(3, np.float32)}
+    rewrite(run_folder, RUN_JSON, put={WEIGHTS_FILE: tensors_bytes(weights)})
+    assert str(refusal_of(run_folder, load_run)).startswith(
+        f"{run_folder / WEIGHTS_FILE}: 'layers.0.bias' has shape (3,), the model has (20,); "
+    )

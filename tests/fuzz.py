@@ -182,12 +182,16 @@ def resealed(document: dict[str, Any], rng: Rng) -> bytes:
 
 
 def mutate_safetensors(content: bytes, rng: Rng) -> bytes:
-    """Another header over the same bytes, or another length of it."""
-    length = int.from_bytes(content[:8], "little")
+    """Another header over the same bytes, or another length of it; any bytes where the header is none any more."""
     try:
-        header = json.loads(content[8 : 8 + length])
-    except ValueError:
+        return mutate_header(content, rng)
+    except (ValueError, TypeError, KeyError, AttributeError, IndexError):
         return mutate_bytes(content, rng)
+
+
+def mutate_header(content: bytes, rng: Rng) -> bytes:
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
     payload = content[8 + length :]
     names = [name for name in header if name != "__metadata__"]
     match rng.randrange(10):

@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 
 from lthctl import data
 from lthctl.params import SECTIONS, Params, load_params
-from lthctl.pipeline import SECTIONS_READ, visible_to
+from lthctl.pipeline import SECTIONS_READ, refuse_if_owned, visible_to
 
 from .conftest import write_digits
 from .test_files import tree
@@ -97,6 +97,15 @@ def test_results_are_ignored_by_hand() -> None:
         ".dvc/config",
     ):
         assert not ignored(path), path
+
+
+@pytest.mark.parametrize(
+    "text", ["stages: [1]", "stages: {a: 1}", "stages: {a: {outs: [{}]}}", "stages: {a: {outs: 3}}", "- 1", "\x00", "a: [", "stages: {a: {wdir: 3, outs: [x]}}"]
+)  # fmt: skip
+def test_a_pipeline_that_is_none_owns_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.delenv("DVC_STAGE", raising=False)
+    (tmp_path / "dvc.yaml").write_text(text)
+    refuse_if_owned(tmp_path / "masks")
 
 
 SHIM = """#!{python}

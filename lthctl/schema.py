@@ -11,7 +11,7 @@ the old document to the new between `read_sealed` and the check in `read_documen
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, FailFast, Field, ValidationError, model_validator
 
 from lthctl.errors import LthctlError
 from lthctl.files import Json, read_sealed
@@ -19,6 +19,7 @@ from lthctl.params import Count, Init, Section, Seed, TrainParams, shown
 
 SCHEMA = 1
 FAULTS_TOLD = 5
+PARAMETERS_LIMIT = 10_000
 
 Start = Literal["rewind", "reinit", "shuffle"]
 
@@ -28,6 +29,16 @@ Method = Annotated[str, Field(pattern="^[a-z0-9][a-z0-9_]{0,31}$")]
 Natural = Annotated[int, Field(ge=0, lt=2**63)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Below1 = Annotated[float, Field(ge=0, lt=1)]
+
+
+def _check_number(parameters: object) -> object:
+    """Before any is looked at: telling the faults of a million takes longer than anybody waits."""
+    if isinstance(parameters, dict) and len(parameters) > PARAMETERS_LIMIT:
+        raise ValueError(f"has {len(parameters)} parameters, expected at most {PARAMETERS_LIMIT}")
+    return parameters
+
+
+Parameters = BeforeValidator(_check_number)
 
 
 def _check_model(model: Json) -> Json:
@@ -59,7 +70,7 @@ class MlpDescription(Section):
     """`MLP.describe`."""
 
     kind: Literal["mlp"]
-    layers: Annotated[list[Count], Field(min_length=2)]
+    layers: Annotated[list[Count], Field(min_length=2), FailFast()]
     init: Init
 
 
@@ -69,7 +80,7 @@ class ModuleDescription(Section):
     kind: Literal["module"]
     name: str
     output: str
-    shapes: dict[str, list[Natural]]
+    shapes: Annotated[dict[str, list[Natural]], Parameters]
 
 
 class AnyModel(Section, extra="allow"):
@@ -112,7 +123,7 @@ class RoundCounts(Section):
     trained: Digest | None
     desired: Below1
     actual: Below1
-    layers: dict[str, LayerCounts]
+    layers: Annotated[dict[str, LayerCounts], Parameters]
 
 
 class Origin(Section):
@@ -143,8 +154,8 @@ class TicketFiles(Section):
 class TicketDocument(Origin):
     """ticket.json."""
 
-    rate: dict[str, Below1]
-    sparsity: list[RoundCounts]
+    rate: Annotated[dict[str, Below1], Parameters]
+    sparsity: Annotated[list[RoundCounts], FailFast()]
     model: Model
     data: DataDescription
     files: TicketFiles
@@ -165,7 +176,7 @@ class TicketSummary(Origin):
 
     digest: Digest
     sparsity: Below1
-    sparsity_by_round: list[Below1]
+    sparsity_by_round: Annotated[list[Below1], FailFast()]
 
     @model_validator(mode="after")
     def _rounds_agree(self) -> Self:

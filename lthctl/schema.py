@@ -24,7 +24,7 @@ PARAMETERS_LIMIT = 10_000
 Start = Literal["rewind", "reinit", "shuffle"]
 
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-Method = Annotated[str, Field(pattern="^[a-z0-9][a-z0-9_]{0,31}$")]
+Method = Annotated[str, Field(pattern="^[a-z0-9][a-z0-9_]{0,31}(-[a-z0-9]{1,32})?$")]
 """Part of the names of folders, so never a path; which methods there are is for `pruning` to say."""
 Natural = Annotated[int, Field(ge=0, lt=2**63)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -100,6 +100,15 @@ class DataDescription(Section):
     test: Natural
 
 
+def _check_data(data: Json) -> Json:
+    if data:
+        DataDescription.model_validate(data)
+    return data
+
+
+Data = Annotated[dict[str, Any], AfterValidator(_check_data)]
+
+
 class LayerCounts(Section):
     """A parameter after a round."""
 
@@ -139,7 +148,8 @@ class Origin(Section):
 
     @model_validator(mode="after")
     def _is_named_after_what_it_is(self) -> Self:
-        if len({self.method == "dense", self.ratio == 0, self.rounds == 0}) != 1:
+        is_dense = self.method == "dense"
+        if is_dense != (self.rounds == 0) or (is_dense != (self.ratio == 0) and not is_imported(self.method)):
             raise ValueError(f"is {self.method} of ratio {self.ratio} and {self.rounds} rounds; dense is both 0")
         if self.name != (expected := ticket_name(self.method, self.ratio, self.rounds, self.seed)):
             raise ValueError(f"name is {shown(self.name)}, expected {expected}")
@@ -154,10 +164,10 @@ class TicketFiles(Section):
 class TicketDocument(Origin):
     """ticket.json."""
 
-    rate: Annotated[dict[str, Below1], Parameters]
+    rate: Annotated[dict[str, Fraction], Parameters]
     sparsity: Annotated[list[RoundCounts], FailFast()]
     model: Model
-    data: DataDescription
+    data: Data
     files: TicketFiles
 
     @model_validator(mode="after")
@@ -166,6 +176,8 @@ class TicketDocument(Origin):
             raise ValueError("sparsity does not count the rounds from 1")
         if len(self.sparsity) != self.rounds:
             raise ValueError(f"sparsity has {len(self.sparsity)} entries for {self.rounds} rounds")
+        if not self.data and not is_imported(self.method):
+            raise ValueError("data says nothing, which only an imported ticket may")
         if any(after.layers.keys() != self.rate.keys() for after in self.sparsity):
             raise ValueError("sparsity and rate are of different parameters")
         return self
@@ -241,13 +253,22 @@ DOCUMENTS: dict[str, type[Section]] = {"ticket": TicketDocument, "run": RunDocum
 """Kind of a document -> what it holds, besides `kind`, `schema` and its own `digest`."""
 
 
+IMPORTED = "imported"
+"""Method of tickets whose masks were made elsewhere; `imported-<label>` where there are several kinds."""
+
+
+def is_imported(method: str) -> bool:
+    """Whether a ticket of this method holds a mask that lthctl did not make."""
+    return method.partition("-")[0] == IMPORTED
+
+
 def ticket_name(method: str, ratio: float, rounds: int, seed: int | None = None) -> str:
     """The name of a ticket for people: `l1-r0.80-n5-s1`, `dense-s1`. Two decimals of the ratio, more where it has more.
 
     Without a seed: of all replicates.
     """
     shown = f"{ratio:.2f}" if float(f"{ratio:.2f}") == ratio else repr(ratio)
-    name = "dense" if ratio == 0 else f"{method}-r{shown}-n{rounds}"
+    name = "dense" if ratio == 0 and not is_imported(method) else f"{method}-r{shown}-n{rounds}"
     return name if seed is None else f"{name}-s{seed}"
 
 

@@ -5,7 +5,7 @@ BIN := $(CURDIR)/.venv/bin
 export PATH := $(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: repro test check format bench clean
+.PHONY: repro test check format bench fuzz clean
 
 repro: .venv/installed    ## real MNIST, tickets, retrainings, report
 	dvc repro
@@ -24,6 +24,10 @@ format: .venv/installed-dev
 
 bench: .venv/installed-dev    ## steps a second against plain PyTorch; wants an idle machine
 	python benchmarks/training.py
+
+fuzz: .venv/installed-dev    ## every reader against 100,000 mutated files, some minutes
+	python -m tests.fuzz 100000 --json fuzz.json
+	python -m tests.fuzz --json fuzz.json --write docs/RELIABILITY.md
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

@@ -15,18 +15,18 @@ from typing import Any, Literal, TypeVar
 
 from lthctl import engine
 from lthctl.data import Dataset
-from lthctl.errors import LthctlError, MaskError, ParamsError, RunError, TicketError
+from lthctl.errors import LthctlError, ParamsError, RunError, TicketError
 from lthctl.files import JSON_LIMIT, Json, digest_of, read_file, sha256, tensors_from
 from lthctl.mask import Mask, Weights
 from lthctl.model import Model, from_description
 from lthctl.params import TrainParams
+from lthctl.schema import SCHEMA
 from lthctl.ticket import (
     HISTORY_FILE,
     HISTORY_LIMIT,
     INIT_FILE,
     MASK_FILE,
     RUN_JSON,
-    SCHEMA,
     TENSORS_LIMIT,
     TICKET_JSON,
     WEIGHTS_FILE,
@@ -223,10 +223,9 @@ class TicketFolder(Folder):
     @cached_property
     def mask(self) -> Mask:
         packed, note = self.tensors(MASK_FILE)
-        shapes = json.loads(note or "{}")
-        if not all(type(size) is int and size >= 0 for shape in shapes.values() for size in shape):
-            raise MaskError(f"{self.path / MASK_FILE}: a shape is not made of whole numbers")
-        return Mask(unpack_mask(self.path / MASK_FILE, packed, shapes))
+        init = self.needed(lambda: self.init)
+        shapes = self.needed(lambda: {name: init[name].shape for name in self.document["rate"]})
+        return unpack_mask(self.path / MASK_FILE, packed, note, shapes)
 
     @cached_property
     def init(self) -> Weights:

@@ -574,7 +574,8 @@ def _show_plan(
 
 
 def _print_json(value: object) -> None:
-    sys.stdout.write(jsonlib.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+    """ASCII, so that nothing in it is an escape sequence or cannot be printed."""
+    sys.stdout.write(jsonlib.dumps(value, indent=2, sort_keys=True) + "\n")
 
 
 def _results() -> "Console":

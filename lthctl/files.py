@@ -14,8 +14,10 @@ import json
 import math
 import os
 import re
+import reprlib
 import secrets
 import shutil
+import stat
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -27,7 +29,7 @@ import numpy as np
 from lthctl.errors import LthctlError, OutputError
 from lthctl.mask import Array, Weights
 
-JSON_LIMIT = 16 * 2**20  # bytes; ours are a few kilobytes
+JSON_LIMIT = 4 * 2**20  # bytes; ours are a few kilobytes
 ABANDONED_SECONDS = 24 * 3600  # after which a hidden file is taken for abandoned where there are no locks to tell
 REPLACEMENTS = 100  # of one folder by others while we try to replace it; then something is wrong
 Json = dict[str, Any]
@@ -159,20 +161,29 @@ def check_writable(folder: Path) -> None:
 
 
 def read_file(path: Path, refuse: type[LthctlError], *, limit: int) -> bytes:
-    """The bytes of a file that may be at most `limit` long.
+    """The bytes of a file that may be at most `limit` long. Links are followed, since DVC may be told to make them, but
+    only to a file.
 
     Raises:
-      refuse: it is missing, unreadable or longer.
+      refuse: it is missing, unreadable, longer, or no file but a folder, a pipe or a device.
     """
     try:
-        size = path.stat().st_size
-        if size > limit:
-            raise refuse(f"{path}: is {size} bytes long, expected at most {limit}; it is damaged or not ours")
-        return path.read_bytes()
+        with open(path, "rb", opener=_without_waiting) as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise refuse(f"{path}: is a pipe or a device, expected a file; move it out of the way")
+            if status.st_size > limit:
+                raise refuse(
+                    f"{path}: is {status.st_size} bytes long, expected at most {limit}; it is damaged or not ours"
+                )
+            content = file.read(status.st_size + 1)
     except FileNotFoundError:
         raise refuse(f"{path}: is missing; make it again or restore it, for example with dvc checkout") from None
     except OSError as error:
         raise refuse(f"{path}: cannot be read ({error.strerror or error})") from error
+    if len(content) != status.st_size:  # being written to, or one of those that the system makes up as they are read
+        raise refuse(f"{path}: gave {len(content)} bytes where it is {status.st_size} long; try again")
+    return content
 
 
 def read_sealed(path: Path, refuse: type[LthctlError], *, kind: str, schema: int) -> Json:
@@ -185,7 +196,8 @@ def read_sealed(path: Path, refuse: type[LthctlError], *, kind: str, schema: int
       schema: the newest schema that this version of lthctl reads.
 
     Raises:
-      refuse: the file is missing, no JSON, of another kind, of a newer schema, or altered.
+      refuse: the file is missing, no JSON, of another kind, of a newer schema or of none, or altered, be it by no more
+        than a space: what is read would be written with the same bytes.
     """
     content = read_file(path, refuse, limit=JSON_LIMIT)
     try:
@@ -194,14 +206,17 @@ def read_sealed(path: Path, refuse: type[LthctlError], *, kind: str, schema: int
         raise refuse(f"{path}: is not JSON ({error}); it is truncated or damaged: make it again") from error
     if not isinstance(document, dict) or document.get("kind") != kind:
         found = document.get("kind") if isinstance(document, dict) else type(document).__name__
-        raise refuse(f"{path}: is of kind {found!r}, expected {kind!r}")
+        raise refuse(f"{path}: is of kind {reprlib.repr(found)}, expected {kind!r}")
     found_schema = document.get("schema")
-    if not isinstance(found_schema, int) or found_schema > schema:
-        raise refuse(f"{path}: has schema {found_schema!r}, this lthctl reads up to {schema}; upgrade lthctl")
-    claimed = document.get("digest")
+    if type(found_schema) is not int or found_schema < 1:
+        raise refuse(f"{path}: has schema {reprlib.repr(found_schema)}, expected 1 to {schema}; it is not ours")
+    if found_schema > schema:
+        raise refuse(
+            f"{path}: has schema {reprlib.repr(found_schema)}, this lthctl reads up to {schema}; upgrade lthctl"
+        )
     unsealed = {key: value for key, value in document.items() if key != "digest"}
     try:
-        intact = claimed == digest_of(unsealed)
+        intact = content == seal(unsealed)
     except (ValueError, RecursionError):  # NaN, infinity or deep nesting, which we never write
         intact = False
     if not intact:
@@ -244,9 +259,9 @@ def tensors_from(content: bytes, refuse: type[LthctlError], path: Path) -> tuple
     try:
         arrays = load(content)
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-    except (SafetensorError, ValueError, KeyError) as error:
+    except (SafetensorError, ValueError, KeyError, OverflowError) as error:  # the last of shapes that no array can have
         raise refuse(f"{path}: is no safetensors file ({error})") from error
-    return arrays, header.get("__metadata__", {}).get("lthctl")
+    return arrays, (header.get("__metadata__") or {}).get("lthctl")
 
 
 def find_folders(paths: Sequence[Path], marker: str) -> list[Path]:
@@ -265,6 +280,11 @@ def find_folders(paths: Sequence[Path], marker: str) -> list[Path]:
 def finite(value: float) -> float | None:
     """The value, or None for what JSON has no word for."""
     return value if math.isfinite(value) else None
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Opens a file; also a pipe that nobody writes to, for which opening would otherwise wait for ever."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _put_in_place(hidden: Path, folder: Path) -> None:
@@ -322,7 +342,7 @@ def remove_abandoned(path: Path) -> None:
                 hidden.rename(path)
             continue
         try:
-            descriptor = os.open(hidden, os.O_RDONLY)
+            descriptor = os.open(hidden, os.O_RDONLY | os.O_NONBLOCK)
         except OSError:  # gone, or not ours
             continue
         try:

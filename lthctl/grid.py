@@ -15,9 +15,9 @@ from typing import Any
 
 from lthctl.engine import compile_for, needs_compiling, run
 from lthctl.errors import LthctlError, OutputError
-from lthctl.files import Json, check_writable, sha256, write_folder
+from lthctl.files import Json, check_writable, read_file, sha256, write_folder
 from lthctl.store import Claims, Store
-from lthctl.ticket import Run, Ticket
+from lthctl.ticket import TENSORS_LIMIT, Run, Ticket
 from lthctl.training import Result, Training
 
 Work = Generator[Training, Result, Ticket | Run]
@@ -306,7 +306,10 @@ def existing(folder: Path, read: Callable[[Path], Json], request: Json) -> bool 
         return None
     try:
         document: dict[str, Any] = read(folder)
-        whole = all(sha256((folder / name).read_bytes()) == digest for name, digest in document["files"].items())
-    except (LthctlError, OSError, KeyError, AttributeError):
+        whole = all(
+            sha256(read_file(folder / name, OutputError, limit=TENSORS_LIMIT)) == digest
+            for name, digest in document["files"].items()
+        )
+    except LthctlError:
         return False
     return whole and all(document.get(key) == value for key, value in request.items())

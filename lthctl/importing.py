@@ -16,8 +16,9 @@ from lthctl.foreign import BFLOAT16, Checkpoint, Entry, read_checkpoint
 from lthctl.lottery import sparsity_after
 from lthctl.mask import Array, Bools, Mask, Shapes, Weights
 from lthctl.model import MLP, Model
+from lthctl.schema import IMPORTED
 from lthctl.seeding import Stream
-from lthctl.ticket import IMPORTED, Ticket, unpack_mask
+from lthctl.ticket import Ticket, unpack_mask
 
 ORIG, MASK = "_orig", "_mask"  # what torch.nn.utils.prune appends to the names of a pruned parameter's two parts
 
@@ -137,7 +138,8 @@ class _Parts:
         except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise CheckpointError(f"{self.path}: its note on shapes cannot be read ({error})") from error
         self._matched(shapes)
-        bits = unpack_mask(self.path, {name: entry.read() for name, entry in checkpoint.entries.items()}, shapes)
+        packed = {name: entry.read() for name, entry in checkpoint.entries.items()}
+        bits = unpack_mask(self.path, packed, note, shapes)
         return {name: Entry("?", array.shape, lambda array=array: array) for name, array in bits.items()}  # type: ignore[misc]
 
     def _matched(self, found: Shapes) -> dict[str, str]:

@@ -21,8 +21,9 @@ from lthctl.mask import Mask, Weights
 from lthctl.model import Model, from_description
 from lthctl.params import TrainParams
 from lthctl.pruning import METHODS, OUTPUT_LAYER_FACTOR, check_survivable, rate_per_round, select
+from lthctl.schema import Start
 from lthctl.seeding import Stream
-from lthctl.ticket import Run, Start, Ticket
+from lthctl.ticket import Run, Ticket
 from lthctl.training import Result, Training, metrics_of
 
 STARTS: tuple[Start, ...] = ("rewind", "reinit", "shuffle")

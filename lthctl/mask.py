@@ -112,21 +112,7 @@ class Mask(Mapping[str, Bools]):
         Raises:
           MaskError: parameters are missing, extra or misshapen; all of them are named.
         """
-        faults = [
-            f"{name!r} is missing, the model has it with shape {shapes[name]}"
-            for name in sorted(shapes.keys() - self.keys())
-        ]
-        faults += [
-            f"{name!r} is extra, the model has no such prunable parameter"
-            for name in sorted(self.keys() - shapes.keys())
-        ]
-        faults += [
-            f"{name!r} has shape {self[name].shape}, the model has {tuple(shapes[name])}"
-            for name in sorted(self.keys() & shapes.keys())
-            if self[name].shape != tuple(shapes[name])
-        ]
-        if faults:
-            raise MaskError(f"{where}: {'; '.join(faults)}")
+        check_shapes({name: array.shape for name, array in self.items()}, shapes, where=where)
 
     def is_nested_in(self, other: "Mask") -> bool:
         """Whether nothing is kept here that `other` has pruned. Both cover the same parameters."""
@@ -144,3 +130,22 @@ class Mask(Mapping[str, Bools]):
                 for name, array in self.items()
             }
         )
+
+
+def check_shapes(found: Shapes, expected: Shapes, *, where: str) -> None:
+    """Refuse a mask's shapes unless they are exactly those of the prunable parameters; see `Mask.check_fits`."""
+    faults = [
+        f"{name!r} is missing, the model has it with shape {tuple(expected[name])}"
+        for name in sorted(expected.keys() - found.keys())
+    ]
+    faults += [
+        f"{name!r} is extra, the model has no such prunable parameter"
+        for name in sorted(found.keys() - expected.keys())
+    ]
+    faults += [
+        f"{name!r} has shape {tuple(found[name])}, the model has {tuple(expected[name])}"
+        for name in sorted(found.keys() & expected.keys())
+        if tuple(found[name]) != tuple(expected[name])
+    ]
+    if faults:
+        raise MaskError(f"{where}: {'; '.join(faults)}")

@@ -6,8 +6,11 @@ default here.
 """
 
 import difflib
+import math
 from collections.abc import Mapping
+from itertools import accumulate
 from pathlib import Path
+from reprlib import Repr
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -19,6 +22,16 @@ Method = Literal["l1", "random"]
 Engine = Literal["auto", "torch", "sparse"]
 Init = Literal["uniform", "glorot"]
 SECTIONS = ("data", "model", "train", "prune", "retrain", "report")
+FILE_LIMIT = 16 * 2**10  # bytes; a parser in Python takes seconds for as many
+DEPTH_LIMIT = 100  # brackets
+FAULTS_TOLD = 50
+NODES_LIMIT = 40_000  # keys and values, aliases written out
+
+_repr = Repr()
+_repr.maxstring = _repr.maxother = _repr.maxlong = 80
+_repr.maxlevel = 2
+shown = _repr.repr
+"""A value as Python would write it, cut to a length that fits a message."""
 
 
 def _as_tuple(value: object) -> object:
@@ -33,7 +46,7 @@ def _check_ratio(value: float) -> float:
 
 
 Ratio = Annotated[float, AfterValidator(_check_ratio)]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, lt=2**63)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Methods = Annotated[tuple[Method, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
 Ratios = Annotated[tuple[Ratio, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
@@ -181,14 +194,29 @@ def load_params(path: Path) -> Params:
         line and column.
     """
     from ruamel.yaml import YAML
-    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+    from ruamel.yaml.error import MarkedYAMLError
 
     try:
-        text = path.read_text(encoding="utf-8")
-        values = YAML(typ="safe", pure=True).load(
-            text
-        )  # as DVC reads it: YAML 1.2, so 1e-3 is a number and no is a word
-        places = _places(YAML(typ="safe", pure=True).compose(text))
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise ParamsError(f"{path}: is a pipe or a device, expected a file; name another with --params")
+        with path.open("rb") as file:
+            content = file.read(FILE_LIMIT + 1)
+        if len(content) > FILE_LIMIT:
+            raise ParamsError(f"{path}: is longer than {FILE_LIMIT} bytes; ours have a thousand")
+        text = content.decode()
+        levels = accumulate((char in "[{") - (char in "]}") for char in text)
+        if max(levels, default=0) > DEPTH_LIMIT:  # each costs the parser more than the one before
+            raise ParamsError(f"{path}: opens more than {DEPTH_LIMIT} brackets inside each other; ours need two")
+        yaml = YAML(typ="safe", pure=True)  # as DVC reads it: YAML 1.2, so 1e-3 is a number and no is a word
+        root = yaml.compose(text)
+        if root is not None and _extent(root, {}) > NODES_LIMIT:  # a few aliases of aliases would take for ever
+            raise ParamsError(
+                f"{path}: is not valid YAML for us (aliases of more than {NODES_LIMIT} values); write it out"
+            )
+        places = _places(root)
+        values = yaml.constructor.construct_document(root) if root is not None else None
+    except ParamsError:
+        raise
     except OSError as error:
         raise ParamsError(f"{path}: cannot be read ({error.strerror}); name another file with --params") from error
     except UnicodeDecodeError as error:
@@ -197,8 +225,8 @@ def load_params(path: Path) -> Params:
         mark = error.problem_mark
         where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
         raise ParamsError(f"{where}: is not valid YAML ({error.problem}); mend that line") from None
-    except (YAMLError, ValueError, RecursionError) as error:
-        raise ParamsError(f"{path}: is not valid YAML ({error})") from None
+    except Exception as error:  # the parser lets through whatever it stumbles over
+        raise ParamsError(f"{path}: is not valid YAML ({shown(str(error) or type(error).__name__)})") from None
     try:
         if values is None:
             values = {}
@@ -212,7 +240,20 @@ def load_params(path: Path) -> Params:
             line, column = next((places[keys[:n]] for n in range(len(keys), -1, -1) if keys[:n] in places), (1, 1))
             dotted = ".".join(str(key) for key in keys) or "the file"
             lines.append((line, column, f"{path}:{line}:{column}: {dotted}: {_explain(fault)}"))
-        raise ParamsError("\n".join(text for _, _, text in sorted(lines))) from None
+        told = [text for _, _, text in sorted(lines)]
+        more = [f"and {len(told) - FAULTS_TOLD} more"] if len(told) > FAULTS_TOLD else []
+        raise ParamsError("\n".join(told[:FAULTS_TOLD] + more)) from None
+
+
+def _extent(node: Any, known: dict[int, float]) -> float:
+    """Number of nodes that a composed YAML document stands for with its aliases written out; infinite for one that
+    contains itself. `known` holds what was counted already."""
+    if id(node) not in known:
+        known[id(node)] = math.inf  # until it is counted, so that a node inside itself finds that
+        children = node.value if isinstance(node.value, list) else []
+        parts = [part for child in children for part in (child if isinstance(child, tuple) else (child,))]
+        known[id(node)] = 1 + sum(_extent(part, known) for part in parts)
+    return known[id(node)]
 
 
 def _places(node: Any, keys: tuple[object, ...] = ()) -> dict[tuple[object, ...], tuple[int, int]]:
@@ -241,11 +282,11 @@ def _explain(fault: ErrorDetails) -> str:
         return f"is not a parameter; {hint}known here: {', '.join(known)}"
     if fault["type"] == "model_type":
         known = _keys_of(fault["loc"][0]) if fault["loc"] else list(SECTIONS)
-        return f"is {fault['input']!r}, expected keys with values; known here: {', '.join(known)}"
+        return f"is {shown(fault['input'])}, expected keys with values; known here: {', '.join(known)}"
     if fault["type"] == "too_short":
         return f"has {fault['ctx']['actual_length']} values, expected at least {fault['ctx']['min_length']}"
     expected = fault["msg"].removeprefix("Input should be ").removeprefix("Input should have ")
-    return f"is {fault['input']!r}, expected {expected}"
+    return f"is {shown(fault['input'])}, expected {expected}"
 
 
 def _keys_of(section: object) -> list[str]:

@@ -61,13 +61,13 @@ def _outputs(pipeline: Path) -> list[str]:
 
     try:
         stages = (YAML(typ="safe", pure=True).load(pipeline.read_text(encoding="utf-8")) or {}).get("stages") or {}
-    except (OSError, UnicodeDecodeError, YAMLError, AttributeError):
+        patterns = []
+        for stage in stages.values():
+            body = stage.get("do", stage)
+            outputs = [output if isinstance(output, str) else next(iter(output)) for output in body.get("outs", [])]
+            patterns += [
+                str(pipeline.parent / body.get("wdir", ".") / re.sub(r"\$\{[^}]*\}", "*", output)) for output in outputs
+            ]
+    except (OSError, ValueError, RecursionError, YAMLError, AttributeError, TypeError, StopIteration):
         return []  # DVC will say so itself
-    patterns = []
-    for stage in stages.values():
-        body = stage.get("do", stage)
-        outputs = [output if isinstance(output, str) else next(iter(output)) for output in body.get("outs", [])]
-        patterns += [
-            str(pipeline.parent / body.get("wdir", ".") / re.sub(r"\$\{[^}]*\}", "*", output)) for output in outputs
-        ]
     return patterns

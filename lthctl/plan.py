@@ -16,9 +16,10 @@ from lthctl.grid import Expected, Job, Work, existing
 from lthctl.lottery import check_ticket, prune_rounds, retraining, run_request, ticket_request
 from lthctl.model import MLP
 from lthctl.params import Method, Params
+from lthctl.schema import Start, ticket_name
 from lthctl.speed import Speeds, measure
 from lthctl.store import Store
-from lthctl.ticket import Start, find_tickets, load_ticket, read_run_json, read_ticket_json, ticket_name
+from lthctl.ticket import find_tickets, load_ticket, read_run_json, read_ticket_json
 from lthctl.training import Training
 
 

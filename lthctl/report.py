@@ -15,8 +15,9 @@ from lthctl.errors import LthctlError, ReportError
 from lthctl.files import Json, canonical_json, csv_bytes, find_folders, sha256
 from lthctl.params import ReportParams
 from lthctl.pruning import rate_per_round
+from lthctl.schema import ticket_name
 from lthctl.statistics import Interval, Verdict, holm, interval, judge, p_above, p_nonzero, seeds_to_decide
-from lthctl.ticket import RUN_JSON, Run, load_run, ticket_name
+from lthctl.ticket import RUN_JSON, Run, load_run
 
 STARTS = ("rewind", "reinit", "shuffle")
 METHODS = ("dense", "l1", "random")

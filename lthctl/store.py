@@ -18,7 +18,6 @@ from lthctl.files import (
     digest_of_arrays,
     find_folders,
     read_file,
-    read_sealed,
     read_tensors,
     remove_abandoned,
     seal,
@@ -27,7 +26,7 @@ from lthctl.files import (
     write_errors,
     write_folder,
 )
-from lthctl.mask import Weights
+from lthctl.schema import SCHEMA, read_document
 from lthctl.ticket import (
     HISTORY_FILE,
     HISTORY_LIMIT,
@@ -36,13 +35,13 @@ from lthctl.ticket import (
     TICKET_JSON,
     WEIGHTS_FILE,
     history_bytes,
+    history_fault,
     history_from,
     read_run_json,
     read_ticket_json,
 )
 from lthctl.training import Result, Training
 
-SCHEMA = 1
 TRAINING_JSON = "training.json"
 LOCK_FILE = "lock"
 DIGEST_DIGITS = 64
@@ -107,7 +106,7 @@ class Store:
             result = self._read(training.digest)
         except RunError:
             return None
-        return result if _may_be_of(training, result.weights) else None
+        return result if _may_be_of(training, result) else None
 
     def size(self, digest: str) -> int:
         """Bytes of its files."""
@@ -212,26 +211,29 @@ class Store:
           RunError: it is damaged, or not what it should be.
         """
         place = self._place(digest)
-        document = read_sealed(place / TRAINING_JSON, RunError, kind="training", schema=SCHEMA)
+        document = read_document(place / TRAINING_JSON, RunError, "training")
+        digests = document["files"]
+        if document["training"] != digest:
+            raise RunError(f"{place}: is the training {document['training']}, in the place of another")
+        history = read_file(place / HISTORY_FILE, RunError, limit=HISTORY_LIMIT)
+        if sha256(history) != digests[HISTORY_FILE]:
+            raise RunError(f"{place / HISTORY_FILE}: does not match the digest in {TRAINING_JSON}")
+        weights, _ = read_tensors(place / WEIGHTS_FILE, RunError, digest=digests[WEIGHTS_FILE], limit=TENSORS_LIMIT)
         try:
-            digests = document["files"]
-            if document["training"] != digest:
-                raise RunError(f"{place}: is the training {document['training']}, in the place of another")
-            history = read_file(place / HISTORY_FILE, RunError, limit=HISTORY_LIMIT)
-            if sha256(history) != digests[HISTORY_FILE]:
-                raise RunError(f"{place / HISTORY_FILE}: does not match the digest in {TRAINING_JSON}")
-            weights, _ = read_tensors(place / WEIGHTS_FILE, RunError, digest=digests[WEIGHTS_FILE], limit=TENSORS_LIMIT)
             return Result(weights, history_from(history))
-        except (KeyError, TypeError, ValueError) as error:
-            raise RunError(f"{place}: lacks or misstates something ({type(error).__name__}: {error})") from error
+        except ValueError as error:
+            raise RunError(f"{place / HISTORY_FILE}: {error}; it is damaged") from error
 
     def _place(self, digest: str) -> Path:
         return self._root / digest[:2] / digest
 
 
-def _may_be_of(training: Training, weights: Weights) -> bool:
-    """Whether weights have the names and shapes of a training's, and are 0 where it prunes them."""
-    shapes = {name: (array.dtype, array.shape) for name, array in training.start.items()}
-    if {name: (array.dtype, array.shape) for name, array in weights.items()} != shapes:
+def _may_be_of(training: Training, result: Result) -> bool:
+    """Whether a result has the form of those of a training: its weights, pruned ones exactly 0, and its evaluations."""
+    found = {name: (array.shape, array.dtype) for name, array in result.weights.items()}
+    if found != {name: (array.shape, array.dtype) for name, array in training.start.items()}:
         return False
-    return not any(np.any(weights[name][~kept]) for name, kept in training.mask.items())
+    if any(np.count_nonzero(result.weights[name][~kept]) for name, kept in training.mask.items()):
+        return False
+    train, with_test = training.params.model_dump(mode="json"), training.dataset.test is not None
+    return history_fault(result.history, train, with_test=with_test) is None

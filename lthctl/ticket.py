@@ -7,12 +7,11 @@ a folder that can be copied, versioned and handed on by itself; the formats are 
 import csv
 import io
 import json
-import re
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -22,42 +21,21 @@ from lthctl.files import (
     csv_bytes,
     find_folders,
     read_file,
-    read_sealed,
     read_tensors,
     seal,
     sha256,
     tensors_bytes,
     write_folder,
 )
-from lthctl.mask import Array, Bools, Mask, Weights
-from lthctl.params import TrainParams
+from lthctl.mask import Array, Bools, Mask, Shapes, Weights, check_shapes
+from lthctl.model import from_description
+from lthctl.schema import SCHEMA, Start, read_document, ticket_name
 from lthctl.training import Row, metrics_of
 
-SCHEMA = 1
 TICKET_JSON, MASK_FILE, INIT_FILE = "ticket.json", "mask.safetensors", "init.safetensors"
 RUN_JSON, HISTORY_FILE, WEIGHTS_FILE = "run.json", "history.csv", "weights.safetensors"
 TENSORS_LIMIT = 4 * 2**30  # bytes
-HISTORY_LIMIT = 64 * 2**20  # bytes
-
-IMPORTED = "imported"
-"""Method of tickets whose masks were made elsewhere; `imported-<label>` where there are several kinds."""
-
-Start = Literal["rewind", "reinit", "shuffle"]
-
-
-def ticket_name(method: str, ratio: float, rounds: int, seed: int | None = None) -> str:
-    """The name of a ticket for people: `l1-r0.80-n5-s1`, `dense-s1`. Two decimals of the ratio, more where it has more.
-
-    Without a seed: of all replicates.
-    """
-    shown = f"{ratio:.2f}" if float(f"{ratio:.2f}") == ratio else repr(ratio)
-    name = "dense" if ratio == 0 and not is_imported(method) else f"{method}-r{shown}-n{rounds}"
-    return name if seed is None else f"{name}-s{seed}"
-
-
-def is_imported(method: str) -> bool:
-    """Whether a ticket of this method holds a mask that lthctl did not make."""
-    return method.partition("-")[0] == IMPORTED
+HISTORY_LIMIT = 16 * 2**20  # bytes; an evaluation takes about 80
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,8 +49,8 @@ class Ticket:
       seed: of weights, batch order and pruning.
       biases: whether biases are prunable.
       model: what `Model.describe` said.
-      data: what `Dataset.describe` said; empty where the mask was made elsewhere, on data that are not known.
-      train: parameters of the trainings between the rounds; empty where there were none.
+      data: what `Dataset.describe` said.
+      train: parameters of the trainings between the rounds.
       rate: parameter name -> fraction of the remaining weights removed per round.
       sparsity: for every round its number, steps, and desired and actual sparsity, total and per parameter.
       mask: over the prunable parameters.
@@ -205,10 +183,25 @@ def load_ticket(folder: Path | str) -> Ticket:
     """
     folder = Path(folder)
     document = read_ticket_json(folder)
-    try:
-        return _ticket_from(folder, document)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise _malformed(TicketError, folder / TICKET_JSON, error) from error
+    digests = document["files"]
+    init, _ = read_tensors(folder / INIT_FILE, TicketError, digest=digests[INIT_FILE], limit=TENSORS_LIMIT)
+    packed, note = read_tensors(folder / MASK_FILE, TicketError, digest=digests[MASK_FILE], limit=TENSORS_LIMIT)
+    _check_weights(folder / INIT_FILE, TicketError, init, document["model"])
+    described = from_description(document["model"])
+    prunable = described.prunable(biases=document["biases"]) if described else init
+    rate = document["rate"]
+    if (described and rate.keys() != prunable.keys()) or not rate.keys() <= prunable.keys():
+        raise TicketError(f"{folder / TICKET_JSON}: prunes {sorted(rate)}, the model has {sorted(prunable)}")
+    # The weights are there, so their shapes bound what a mask may claim.
+    mask = unpack_mask(folder / MASK_FILE, packed, note, {name: init[name].shape for name in rate})
+    rounds = document["sparsity"]
+    said = rounds[-1]["actual"] if rounds else 0.0
+    if round(said * mask.size) != mask.size - mask.num_kept:
+        raise TicketError(f"{folder}: {MASK_FILE} prunes {mask.sparsity:.4f}, {TICKET_JSON} says {said:.4f}")
+    keys = ("method", "ratio", "rounds", "seed", "biases", "model", "data", "train", "rate")
+    ticket = Ticket(**{key: document[key] for key in keys}, sparsity=tuple(rounds), mask=mask, init=init)
+    vars(ticket)["digest"] = document["digest"]  # that of its files, even should a newer safetensors write others
+    return ticket
 
 
 def read_ticket_json(folder: Path) -> Json:
@@ -217,7 +210,7 @@ def read_ticket_json(folder: Path) -> Json:
     Raises:
       TicketError: see `load_ticket`.
     """
-    return read_sealed(folder / TICKET_JSON, TicketError, kind="ticket", schema=SCHEMA)
+    return read_document(folder / TICKET_JSON, TicketError, "ticket")
 
 
 def save_run(run: Run, folder: Path | str, *, replace: bool = False) -> Path:
@@ -238,31 +231,23 @@ def load_run(folder: Path | str, *, with_weights: bool = True) -> Run:
     """
     folder = Path(folder)
     document = read_run_json(folder)
+    digests, weights = document["files"], None
+    if with_weights and WEIGHTS_FILE in digests:
+        weights, _ = read_tensors(folder / WEIGHTS_FILE, RunError, digest=digests[WEIGHTS_FILE], limit=TENSORS_LIMIT)
+        _check_weights(folder / WEIGHTS_FILE, RunError, weights, document["model"])
+    content = read_file(folder / HISTORY_FILE, RunError, limit=HISTORY_LIMIT)
+    if sha256(content) != digests[HISTORY_FILE]:
+        raise RunError(f"{folder / HISTORY_FILE}: does not match the digest in {RUN_JSON}; it is altered: retrain it")
     try:
-        weights = None
-        if with_weights and WEIGHTS_FILE in document["files"]:
-            weights, _ = read_tensors(
-                folder / WEIGHTS_FILE, RunError, digest=document["files"][WEIGHTS_FILE], limit=TENSORS_LIMIT
-            )
-        check_run(document)
-        content = read_file(folder / HISTORY_FILE, RunError, limit=HISTORY_LIMIT)
-        if sha256(content) != document["files"][HISTORY_FILE]:
-            raise RunError(
-                f"{folder / HISTORY_FILE}: does not match the digest in {RUN_JSON}; it is altered: retrain it"
-            )
         history = history_from(content)
-        if document["metrics"] != metrics_of(history):
-            raise RunError(f"{folder / RUN_JSON}: its metrics are not those of {HISTORY_FILE}; make the run again")
-        return Run(
-            **{
-                key: document[key]
-                for key in ("ticket", "start", "train", "model", "data", "training", "proof", "metrics")
-            },
-            history=history,
-            weights=weights,
-        )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise _malformed(RunError, folder / RUN_JSON, error) from error
+    except ValueError as error:
+        raise RunError(f"{folder / HISTORY_FILE}: {error}; it is not ours: make the run again") from error
+    if fault := history_fault(history, document["train"], with_test=document["data"]["test"] > 0):
+        raise RunError(f"{folder / HISTORY_FILE}: {fault}; make the run again")
+    if document["metrics"] != metrics_of(history):
+        raise RunError(f"{folder / RUN_JSON}: its metrics are not those of {HISTORY_FILE}; make the run again")
+    keys = ("ticket", "start", "train", "model", "data", "training", "proof", "metrics")
+    return Run(**{key: document[key] for key in keys}, history=history, weights=weights)
 
 
 def read_run_json(folder: Path) -> Json:
@@ -271,7 +256,7 @@ def read_run_json(folder: Path) -> Json:
     Raises:
       RunError: see `load_run`.
     """
-    return read_sealed(folder / RUN_JSON, RunError, kind="run", schema=SCHEMA)
+    return read_document(folder / RUN_JSON, RunError, "run")
 
 
 def find_tickets(*paths: Path | str) -> list[Path]:
@@ -299,97 +284,106 @@ def history_bytes(history: tuple[Row, ...]) -> bytes:
 
 
 def history_from(content: bytes) -> tuple[Row, ...]:
-    """What `history_bytes` wrote."""
+    """What `history_bytes` wrote.
+
+    Raises:
+      ValueError: these are not the bytes that it would write, or there is no evaluation or a number that cannot be.
+    """
+    lines = csv.reader(io.StringIO(content.decode()))
     try:
-        header, *rows = csv.reader(io.StringIO(content.decode()))
+        header = next(lines, [])
+        if header not in (list(Row._fields), list(Row._fields[:4])):
+            raise ValueError(
+                f"has columns {', '.join(header)[:100]!r}, expected {', '.join(Row._fields)} or the first 4"
+            )
+        rows = []
+        for number, line in enumerate(lines, start=2):
+            if len(line) != len(header):
+                raise ValueError(f"line {number} has {len(line)} values, expected {len(header)}")
+            rows.append(Row(int(line[0]), *map(float, line[1:])))
     except csv.Error as error:
-        raise ValueError(f"a history is no CSV: {error}") from error
-    if tuple(header) != Row._fields[: len(header)] or any(len(row) != len(header) for row in rows):
-        raise ValueError(f"a history has columns {header}, expected the first of {Row._fields}")
-    return tuple(Row(int(row[0]), *map(float, row[1:])) for row in rows)
+        raise ValueError(f"is no CSV: {error}") from error
+    history = tuple(rows)
+    if not history or history_bytes(history) != content:
+        raise ValueError("is empty or not written as lthctl writes it")
+    losses = [value for row in history for value in (row.train_loss, row.validation_loss, row.test_loss or 0.0)]
+    accuracies = [value for row in history for value in (row.validation_accuracy, row.test_accuracy or 0.0)]
+    if not all(math.isfinite(loss) for loss in losses) or not all(0 <= accuracy <= 1 for accuracy in accuracies):
+        raise ValueError("has a loss that is not finite or an accuracy outside [0, 1]")
+    return history
 
 
-def _ticket_from(folder: Path, document: Json) -> Ticket:
-    _check_ticket(document)
-    digests = document["files"]
-    packed, note = read_tensors(folder / MASK_FILE, TicketError, digest=digests[MASK_FILE], limit=TENSORS_LIMIT)
-    init, _ = read_tensors(folder / INIT_FILE, TicketError, digest=digests[INIT_FILE], limit=TENSORS_LIMIT)
-    mask = Mask(unpack_mask(folder / MASK_FILE, packed, json.loads(note or "{}")))
-    mask.check_fits({name: init[name].shape for name in document["rate"]}, where=str(folder / MASK_FILE))
-    ticket = Ticket(
-        **{
-            key: document[key]
-            for key in ("method", "ratio", "rounds", "seed", "biases", "model", "data", "train", "rate")
-        },
-        sparsity=tuple(document["sparsity"]),
-        mask=mask,
-        init=init,
-    )
-    if ticket.sparsity and round(ticket.sparsity[-1]["actual"] * mask.size) != mask.size - mask.num_kept:
-        raise TicketError(
-            f"{folder}: {MASK_FILE} prunes {mask.sparsity:.4f}, {TICKET_JSON} says {ticket.sparsity[-1]['actual']:.4f}"
-        )
-    return ticket
+def history_fault(history: tuple[Row, ...], train: Json, *, with_test: bool) -> str | None:
+    """What shows that a history is not that of a training with these parameters, if anything does.
+
+    Args:
+      history: the evaluations.
+      train: parameters of the training.
+      with_test: whether it had test images.
+    """
+    steps, every = train["steps"], train["evaluate_every"]
+    if len(history) != -(-steps // every) or any(
+        row.step != min(number * every, steps) for number, row in enumerate(history, start=1)
+    ):
+        return f"is not of {steps} steps, evaluated every {every}"
+    if (history[0].test_loss is not None) != with_test:
+        return f"has {'no ' * with_test}columns for test images, of which there are {'some' if with_test else 'none'}"
+    return None
 
 
-def _check_ticket(document: Json) -> None:
-    """Raise ValueError, TypeError or KeyError where a document does not hold what a ticket's name is made of: runs are
-    written to a folder of that name, so nothing in it may be a path."""
-    for key, kind in {"rounds": int, "seed": int, "biases": bool}.items():
-        if type(document[key]) is not kind:
-            raise TypeError(f"{key} is {document[key]!r}, expected {kind.__name__}")
-    if type(document["ratio"]) not in (int, float) or not 0 <= document["ratio"] < 1:
-        raise ValueError(f"ratio is {document['ratio']!r}, expected in [0, 1)")
-    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)?", document["method"]):
-        raise ValueError(f"method is {document['method']!r}, expected lower-case letters and digits")
+def _check_weights(path: Path, refuse: type[LthctlError], weights: Weights, model: Json) -> None:
+    """Refuse weights that are not those of a model."""
+    described = from_description(model)
+    stated = model["shapes"] if model["kind"] == "module" else {}
+    shapes: Shapes = described.shapes() if described else {name: tuple(shape) for name, shape in stated.items()}
+    faults = [f"{name!r} is missing" for name in sorted(shapes.keys() - weights.keys())]
+    faults += [f"{name!r} is extra" for name in sorted(weights.keys() - shapes.keys()) if described]
+    faults += [
+        f"{name!r} has shape {weights[name].shape}, the model has {shapes[name]}"
+        for name in sorted(shapes.keys() & weights.keys())
+        if weights[name].shape != shapes[name]
+    ]
+    faults += [
+        f"{name!r} has dtype {array.dtype}, expected float32"
+        for name, array in sorted(weights.items())
+        if described and array.dtype != np.float32
+    ]
+    faults += [
+        f"{name!r} has weights that are not finite" for name, array in sorted(weights.items()) if not _is_finite(array)
+    ]
+    if faults:
+        raise refuse(f"{path}: {'; '.join(faults)}; it is damaged or of another model")
 
 
-def check_run(document: Json) -> None:
-    """Raise ValueError, TypeError or KeyError where a run's document does not hold what others compute with."""
-    ticket, data, train = document["ticket"], document["data"], document["train"]
-    if document["start"] not in get_args(Start):
-        raise ValueError(f"start is {document['start']!r}, expected one of {', '.join(get_args(Start))}")
-    of_ticket = {"name": str, "digest": str, "method": str, "rounds": int, "seed": int, "biases": bool, "train": dict}
-    of_data = {"name": str, "source": str, "train": int, "validation": int, "test": int}
-    for part, wanted in ((ticket, of_ticket), (data, of_data)):
-        for key, kind in wanted.items():
-            if type(part[key]) is not kind:
-                raise TypeError(f"{key} is {part[key]!r}, expected {kind.__name__}")
-    reached = ticket["sparsity_by_round"]
-    if not all(0 <= value < 1 for value in (ticket["ratio"], ticket["sparsity"], *reached)):
-        raise ValueError("a ratio or sparsity is not in [0, 1)")
-    if ticket["rounds"] != len(reached):
-        raise ValueError(f"sparsity_by_round has {len(reached)} values for {ticket['rounds']} rounds")
-    TrainParams.model_validate(ticket["train"])
-    if TrainParams.model_validate(train).model_dump(mode="json") != train:
-        raise ValueError(f"train has keys {sorted(train)}, expected {sorted(TrainParams.model_fields)}")
+def _is_finite(array: Array) -> bool:
+    return not np.issubdtype(array.dtype, np.inexact) or bool(np.isfinite(array).all())
 
 
-def unpack_mask(path: Path, packed: Mapping[str, Array], shapes: dict[str, Any]) -> dict[str, Bools]:
-    """Bools from the packed bits of a mask's file.
+def unpack_mask(path: Path, packed: Mapping[str, Array], note: str | None, expected: Shapes) -> Mask:
+    """The mask over some parameters from the packed bits of its file.
 
     Args:
       path: the file, for messages.
       packed: parameter name -> bytes, uint8, flat.
-      shapes: parameter name -> shape.
+      note: JSON: parameter name -> shape.
+      expected: the shapes that there must be.
 
     Raises:
-      MaskError: names or sizes of the two do not agree.
+      MaskError: names, shapes or sizes do not agree.
     """
+    try:
+        shapes = {name: tuple(shape) for name, shape in json.loads(note or "{}").items()}
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise MaskError(f"{path}: says no shapes ({error}); it is damaged or not ours: make the ticket again") from None
     if shapes.keys() != packed.keys():
         raise MaskError(f"{path}: has bits for {sorted(packed)}, but shapes for {sorted(shapes)}")
-    arrays = {}
-    for name, shape in shapes.items():
-        size = int(np.prod(shape))
-        if packed[name].dtype != np.uint8 or packed[name].size != (size + 7) // 8:
-            raise MaskError(
-                f"{path}: {name!r} has {packed[name].size} bytes, expected {(size + 7) // 8} for shape {tuple(shape)}"
-            )
-        arrays[name] = np.unpackbits(packed[name].astype(np.uint8), count=size).astype(np.bool_).reshape(shape)
-    return arrays
-
-
-def _malformed(refuse: type[LthctlError], path: Path, error: Exception) -> LthctlError:
-    return refuse(
-        f"{path}: lacks or misstates something ({type(error).__name__}: {error}); it is not ours: make it again"
-    )
+    check_shapes(shapes, expected, where=str(path))
+    arrays: dict[str, Bools] = {}
+    for name, shape in expected.items():
+        bits, size = packed[name], math.prod(shape)
+        if bits.dtype != np.uint8 or bits.shape != ((size + 7) // 8,):
+            raise MaskError(f"{path}: {name!r} has {bits.size} bytes, expected {(size + 7) // 8} for shape {shape}")
+        arrays[name] = np.unpackbits(np.asarray(bits, np.uint8), count=size).astype(np.bool_).reshape(shape)
+        if not np.array_equal(np.packbits(arrays[name]), bits):
+            raise MaskError(f"{path}: {name!r} is padded with bits other than 0; make the ticket again")
+    return Mask(arrays)

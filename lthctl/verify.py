@@ -38,6 +38,7 @@ from lthctl.mask import Mask, Weights
 from lthctl.model import Model
 from lthctl.params import TrainParams
 from lthctl.pruning import METHODS, select
+from lthctl.schema import faults_in, is_imported, ticket_name
 from lthctl.seeding import Stream
 from lthctl.ticket import (
     HISTORY_FILE,
@@ -48,10 +49,7 @@ from lthctl.ticket import (
     TICKET_JSON,
     WEIGHTS_FILE,
     Ticket,
-    check_run,
     history_bytes,
-    is_imported,
-    ticket_name,
 )
 from lthctl.training import Training, engine_version, metrics_of, training_digest
 
@@ -439,7 +437,8 @@ class _Origin:
 
 
 def _run_entries(folder: RunFolder) -> str:
-    check_run(folder.document)
+    if faults := faults_in(folder.document, "run"):
+        raise Failed(faults)
     files = folder.document["files"]
     if HISTORY_FILE not in files or not files.keys() <= {HISTORY_FILE, WEIGHTS_FILE}:
         raise Failed(f"files are {sorted(files)}")

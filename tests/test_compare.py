@@ -13,7 +13,7 @@ from lthctl.mask import Mask
 from lthctl.params import ReportParams
 from lthctl.ticket import MASK_FILE, TICKET_JSON, Run, Ticket, save_run, save_ticket
 
-from .test_report import DATA, L1_TICKET, RANDOM_TICKET, history_of, make_run
+from .test_report import DATA, L1_TICKET, RANDOM_TICKET, TRAIN, history_of, make_run
 
 MODEL: Json = {"kind": "mlp", "layers": [4, 3, 2], "init": "uniform"}
 SHAPES = {"layers.0.weight": (3, 4), "layers.1.weight": (2, 3)}
@@ -54,11 +54,12 @@ def make_ticket(
         "biases": False,
         "model": MODEL,
         "data": DATA,
-        "train": {"steps": 30, "optimizer": "adam", "lr": 0.001, "batch_size": 60, "engine": "torch", "device": "cpu"},
+        "train": {key: value for key, value in {**TRAIN, "lr": 0.001}.items() if key != "evaluate_every"},
         "rate": dict.fromkeys(SHAPES, ratio),
         "sparsity": rounds,
         "mask": mask,
-        "init": {name: rng.random(shape, np.float32) for name, shape in SHAPES.items()},
+        "init": {name: rng.random(shape, np.float32) for name, shape in SHAPES.items()}
+        | {"layers.0.bias": np.zeros(3, np.float32), "layers.1.bias": np.zeros(2, np.float32)},
     }
     return Ticket(**{**values, **changed})  # type: ignore[arg-type]
 
@@ -130,8 +131,8 @@ def test_equal_tickets_are_the_same(tmp_path: Path) -> None:
         (make_ticket(init=2, first=3), "mask and init differ", []),
         (make_ticket(method="random"), "origin differs", ["method"]),
         (make_ticket(kept=3, ratio=0.75), "mask differs", ["ratio", "sparsity"]),
-        (make_ticket(train={"steps": 40}), "origin differs",
-         ["train.batch_size", "train.device", "train.engine", "train.lr", "train.optimizer", "train.steps"]),
+        (make_ticket(train={**make_ticket().train, "steps": 40}), "origin differs",
+         ["train.steps"]),
     ],
 )  # fmt: skip
 def test_what_differs_is_named(other: Ticket, state: str, changed: list[str], tmp_path: Path) -> None:
@@ -154,8 +155,12 @@ def test_overlap_of_two(tmp_path: Path) -> None:
 def test_masks_of_other_shapes_have_no_overlap(tmp_path: Path) -> None:
     other = replace(
         make_ticket(),
+        method="dense",
+        ratio=0.0,
+        rounds=0,
+        model={**MODEL, "layers": [2, 2]},
         mask=Mask.full({"layers.0.weight": (2, 2)}),
-        init={"layers.0.weight": np.ones((2, 2), np.float32)},
+        init={"layers.0.weight": np.ones((2, 2), np.float32), "layers.0.bias": np.ones(2, np.float32)},
         rate={"layers.0.weight": 0.0},
         sparsity=(),
     )
@@ -236,7 +241,7 @@ def test_the_same_runs_are_no_statistics(tmp_path: Path) -> None:
 
 
 def test_runs_on_other_images_are_not_paired(tmp_path: Path) -> None:
-    other = {**DATA, "digest": "2a", "validation": 500}
+    other = {**DATA, "digest": "2a" * 32, "validation": 500}
     a, b = (
         {f"s{s}": make_run(seed=s, data=data, best=best) for s in (1, 2)} for data, best in ((DATA, 0.5), (other, 0.75))
     )
@@ -252,8 +257,9 @@ def test_rewound_and_reinitialized_runs_are_paired_by_name(tmp_path: Path) -> No
 
 
 def test_curves_are_compared_at_the_steps_that_both_have(tmp_path: Path) -> None:
-    short = tuple(row for row in history_of(0.5, 20) if row.step != 10)
-    (pair,) = compared(*sides_of(tmp_path, {"x": make_run()}, {"x": make_run(history=short)})).runs
+    short = {**TRAIN, "evaluate_every": 20}  # evaluated at 20 and 30
+    rows = tuple(row for row in history_of(0.5, 20) if row.step != 10)
+    (pair,) = compared(*sides_of(tmp_path, {"x": make_run()}, {"x": make_run(history=rows, train=short)})).runs
     assert [(a.step, b.step) for a, b in pair.curve] == [(20, 20), (30, 30)]
     assert pair.to_json()["curve"][0] == {
         "step": 20, "validation_accuracy": [0.75, 0.5], "validation_loss": [0.25, 0.25],

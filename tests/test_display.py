@@ -23,6 +23,7 @@ from .test_report import (
     replicates,
     report_of,
     tiny_report,
+    unread_report,
 )
 
 
@@ -252,7 +253,7 @@ def wide_report(folder: Path, ticket: Experiment = ("random", 0.93, 5)) -> Repor
     def history(best: float, stop: int) -> tuple[Row, ...]:
         return tuple(
             Row(step, 0.5, 0.25 if step == stop else 0.5, best if step == stop else best - 0.01)
-            for step in (750, 1_500, 8_000, 12_250, 14_750, 15_000)
+            for step in range(250, 15_001, 250)
         )
 
     train = {**TRAIN, "steps": 15_000, "evaluate_every": 250}
@@ -358,7 +359,7 @@ def test_seeds_that_would_decide_are_told(tmp_path: Path) -> None:
 def test_test_accuracy_has_a_column_where_there_are_test_images(tmp_path: Path) -> None:
     history = (Row(10, 1.0, 0.25, 0.5, 0.25, 0.625), Row(20, 1.0, 0.5, 0.75, 0.5, 0.875))
     run = make_run(DENSE_TICKET, history=history, data={**DATA, "test": 32})
-    text = text_of(report_tables(report_of(tmp_path, run)), 80)
+    text = text_of(report_tables(unread_report(run)), 80)
     assert "ticket  start   n  step  accuracy  test accuracy\n" in text
     assert "dense   rewind  1    10     50.00          62.50\n" in text
     assert "This protocol has no test images" not in text
@@ -369,9 +370,9 @@ def test_test_accuracy_has_a_column_where_there_are_test_images(tmp_path: Path) 
 HOSTILE = "<script>[bold]"
 
 
-def test_markup_in_names_stays_text(tmp_path: Path) -> None:
+def test_markup_in_names_stays_text() -> None:
     run = make_run((HOSTILE, 0.5, 1), data={**DATA, "name": "[red]digits[/red]"})
-    text = text_of(report_tables(report_of(tmp_path, run)), 120)
+    text = text_of(report_tables(unread_report(run)), 120)
     assert text.count(f"{HOSTILE}-r0.50-n1 ") == 4
     assert "[red]digits[/red] (600 train" in text
     assert f"\n{HOSTILE}-r0.50-n1-s1  rewind" in text_of(run_table([document_of(run)]), 120)

@@ -12,7 +12,7 @@ from lthctl.figures import figure_files
 from lthctl.report import Group
 from lthctl.ticket import Run
 
-from .test_report import DENSE_TICKET, L1_TICKET, RANDOM_TICKET, group_of, make_run, replicates
+from .test_report import DENSE_TICKET, L1_TICKET, RANDOM_TICKET, group_of, make_run, replicates, unread_report
 
 ACCURACIES = {1: 0.90, 2: 0.92, 3: 0.97}  # by seed
 
@@ -154,14 +154,14 @@ def test_a_very_sparse_ticket_can_be_drawn(tmp_path: Path) -> None:
     assert all(tick > 0 for tick in panel.get_xticks())  # 0 is nowhere on a logarithmic axis
 
 
-def test_a_hostile_name_stays_text(tmp_path: Path) -> None:
-    content = figures._svg(figures._accuracy(group_of(tmp_path, make_run(("<script>[bold] -->", 0.5, 1)))))
+def test_a_hostile_name_stays_text() -> None:
+    content = figures._svg(figures._accuracy(unread_report(make_run(("<script>[bold] -->", 0.5, 1))).groups[0]))
     root = ElementTree.fromstring(content)  # whole and well-formed
     assert not [element for element in root.iter() if "script" in str(element.tag).lower()]
 
 
 @pytest.mark.parametrize("method", ["$\\frac$", "_hidden"])
-def test_a_name_that_means_something_to_matplotlib_stays_text(tmp_path: Path, method: str) -> None:
-    figure = figures._accuracy(group_of(tmp_path, make_run(DENSE_TICKET), make_run((method, 0.5, 1))))
+def test_a_name_that_means_something_to_matplotlib_stays_text(method: str) -> None:
+    figure = figures._accuracy(unread_report(make_run(DENSE_TICKET), make_run((method, 0.5, 1))).groups[0])
     assert labels_of(figure.axes[0]) == ["dense (n = 1)", f"{method}, rewind (n = 1)"]
     figure.draw_without_rendering()

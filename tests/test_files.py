@@ -4,6 +4,7 @@ import bisect
 import errno
 import fcntl
 import hashlib
+import io
 import json
 import os
 import subprocess
@@ -170,8 +171,13 @@ ALTERED = "does not match its own digest, it was altered; restore it or make it 
         (b"[]", "is of kind 'list', expected 'ticket'"),
         (b"3", "is of kind 'int', expected 'ticket'"),
         (sealed(schema=2), "has schema 2, this lthctl reads up to 1; upgrade lthctl"),
-        (sealed(schema="1"), "has schema '1', this lthctl reads up to 1; upgrade lthctl"),
-        (seal({"kind": "ticket"}), "has schema None, this lthctl reads up to 1; upgrade lthctl"),
+        (sealed(schema="1"), "has schema '1', expected 1 to 1; it is not ours"),
+        (sealed(schema=0), "has schema 0, expected 1 to 1; it is not ours"),
+        (sealed(schema=True), "has schema True, expected 1 to 1; it is not ours"),
+        (sealed() + b"\n", ALTERED),
+        (sealed().replace(b": ", b":"), ALTERED),
+        (sealed().replace(b'"kind"', b'"ratio": 0.5, "kind"'), ALTERED),
+        (seal({"kind": "ticket"}), "has schema None, expected 1 to 1; it is not ours"),
         (b"", "is not JSON (Expecting value: line 1 column 1 (char 0)); it is truncated or damaged: make it again"),
     ],
 )
@@ -206,14 +212,19 @@ def test_sealed_nested_as_deeply_as_can_be_read(tmp_path: Path) -> None:
     assert raised == {TicketError}
 
 
+class NeverRead(io.FileIO):
+    def read(self, *_: object) -> bytes:
+        pytest.fail("was read")
+
+
 def test_oversized_file_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "t.json"
     with path.open("wb") as file:
         file.truncate(JSON_LIMIT + 1)
-    monkeypatch.setattr(Path, "read_bytes", lambda self: pytest.fail("was read"))
+    monkeypatch.setattr("builtins.open", lambda path, mode, opener: NeverRead(path, mode))
     with pytest.raises(TicketError) as refusal:
         read_sealed(path, TicketError, kind="ticket", schema=1)
-    assert str(refusal.value) == f"{path}: is 16777217 bytes long, expected at most 16777216; it is damaged or not ours"
+    assert str(refusal.value) == f"{path}: is 4194305 bytes long, expected at most 4194304; it is damaged or not ours"
 
 
 def test_read_file(tmp_path: Path) -> None:
@@ -235,6 +246,34 @@ def test_file_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(RunError) as refusal:
         read_file(tmp_path, RunError, limit=10**6)
     assert str(refusal.value) == f"{tmp_path}: cannot be read (Is a directory)"
+
+
+def test_pipes_and_devices_are_refused_without_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "device").symlink_to("/dev/zero")
+    for name in "pipe", "device":
+        with pytest.raises(RunError) as refusal:
+            read_file(tmp_path / name, RunError, limit=10**6)
+        assert str(refusal.value) == (
+            f"{tmp_path / name}: is a pipe or a device, expected a file; move it out of the way"
+        )
+
+
+def test_file_that_the_system_makes_up_is_refused(tmp_path: Path) -> None:
+    """It says that it is empty, and gives as much as one reads."""
+    (tmp_path / "f").symlink_to("/proc/self/environ")
+    with pytest.raises(RunError, match="f: gave 1 bytes where it is 0 long"):
+        read_file(tmp_path / "f", RunError, limit=10**6)
+
+
+def test_links_are_followed_to_files_and_in_circles_refused(tmp_path: Path) -> None:
+    """DVC makes links where it is told to (cache.type)."""
+    (tmp_path / "f").write_bytes(b"12345")
+    (tmp_path / "link").symlink_to("f")
+    assert read_file(tmp_path / "link", RunError, limit=5) == b"12345"
+    (tmp_path / "circle").symlink_to("circle")
+    with pytest.raises(RunError, match="circle: cannot be read"):
+        read_file(tmp_path / "circle", RunError, limit=5)
 
 
 def test_csv_bytes() -> None:

@@ -1,5 +1,6 @@
 """Many jobs: equal trainings once, failures apart, interruptions harmless."""
 
+import os
 import shutil
 import signal
 import subprocess
@@ -13,7 +14,7 @@ import pytest
 
 from lthctl import grid, plan
 from lthctl.errors import OutputError, TicketError, TrainingError
-from lthctl.grid import Interrupted, Job, run_jobs
+from lthctl.grid import Interrupted, Job, existing, run_jobs
 from lthctl.params import Params, load_params
 from lthctl.store import Store
 from lthctl.training import Result, Training
@@ -292,3 +293,8 @@ def test_memory_does_not_grow_with_the_number_of_jobs(tmp_path: Path) -> None:
 
     few, many = kilobytes(100), kilobytes(1000)
     assert many - few < 60_000
+
+
+def test_a_folder_with_a_pipe_in_it_holds_something_else(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a")
+    assert existing(tmp_path, lambda folder: {"files": {"a": "0" * 64}}, {}) is False

@@ -16,7 +16,7 @@ ROWS = [
     {"errors"},
     {"params", "seeding", "mask"},
     {"files", "overlap", "pipeline", "revision"},
-    {"data", "foreign", "kernels", "model", "pruning", "units"},
+    {"data", "foreign", "kernels", "model", "pruning", "schema", "units"},
     {"training"},
     {"ticket", "engine_sparse", "engine_torch"},
     {"apply", "engine", "export", "store"},

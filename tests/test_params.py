@@ -1,5 +1,6 @@
 """params.yaml: defaults, lists, and errors that name file, line and column."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -229,7 +230,7 @@ def test_file_that_is_no_mapping_or_no_yaml(params_yaml: Path, text: str | bytes
         ("train: {steps: 1, steps: 2}", "params.yaml:1:19: "),
         ("train: !!python/object/apply:os.system [ls]", "params.yaml:1:8: "),
         ("a: \x00", "params.yaml: is not valid YAML"),
-        ("a: &a [*a]", "params.yaml: is not valid YAML"),
+        ("a: &a [*a]", "params.yaml: is not valid YAML for us (aliases of more than 40000 values)"),
         ("3: 4", "params.yaml:1:1: 3: is 3, expected "),
     ],
 )
@@ -287,3 +288,56 @@ def test_the_projects_own_file_is_read() -> None:
     params = load_params(Path(__file__).parents[1] / "params.yaml")
     assert set(params.prune.method) == {"l1", "random"}
     assert 0.0 in params.prune.ratio
+
+
+# ---- hostile files ----
+
+
+def bomb(line: str) -> str:
+    """Ten levels of nine aliases each of the level below."""
+    levels = [line.format(f"a{number}", ", ".join([f"*a{number - 1}"] * 9)) for number in range(1, 11)]
+    return "a0: &a0 {k: 1}\n" + "\n".join(levels)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (bomb("{0}: &{0} [{1}]"), "params.yaml: is not valid YAML for us (aliases of more than 40000 values); write it out"),
+        (bomb("{0}: &{0} {{<<: [{1}]}}"), "params.yaml: is not valid YAML for us (aliases of more than 40000 values); write it out"),
+        ("prune: {seed: &a [*a]}", "params.yaml: is not valid YAML for us (aliases of more than 40000 values); write it out"),
+        ("a: " + "[" * 101, "params.yaml: opens more than 100 brackets inside each other; ours need two"),
+        ("a: " + "{a: [" * 51, "params.yaml: opens more than 100 brackets inside each other; ours need two"),
+        ("#" * 16385, "params.yaml: is longer than 16384 bytes; ours have a thousand"),
+        ("- " * 5000, "params.yaml: is not valid YAML ('maximum recursion depth exceeded"),
+        ("train: {steps: " + "9" * 5000 + "}", "params.yaml: is not valid YAML ('Exceeds the limit (4300 digits)"),
+        ("train: {steps: 9223372036854775808}", "params.yaml:1:9: train.steps: is 9223372036854775808, expected less than 9223372036854775808"),
+        ("%YAML 9.9\n---\na: 1", "params.yaml:1:1: is not valid YAML (found incompatible YAML document"),
+        ("!!timestamp x", "params.yaml:1:1: is not valid YAML (failed to construct timestamp"),
+    ],
+)  # fmt: skip
+def test_yaml_that_would_take_for_ever(params_yaml: Path, text: str, said: str) -> None:
+    assert refusal_of(params_yaml, text).startswith(said)
+
+
+def test_aliases_may_be_used(params_yaml: Path) -> None:
+    assert loaded(params_yaml, "prune:\n  rounds: &few [1, 5]\n  seed: *few\n").prune.seed == (1, 5)
+
+
+def test_many_faults_are_told_in_part(params_yaml: Path) -> None:
+    said = refusal_of(params_yaml, "prune: {seed: [" + "x, " * 3000 + "]}").splitlines()
+    assert (len(said), said[-1]) == (51, "and 2950 more")
+
+
+def test_long_values_are_cut(params_yaml: Path) -> None:
+    assert len(refusal_of(params_yaml, f"model: {{init: {'x' * 10_000}}}")) < 300
+
+
+@pytest.mark.parametrize("target", ["pipe", "/dev/zero"])
+def test_a_pipe_or_device_is_refused(params_yaml: Path, target: str) -> None:
+    if target == "pipe":
+        os.mkfifo(params_yaml)
+    else:
+        params_yaml.symlink_to(target)
+    with pytest.raises(ParamsError) as refusal:
+        load_params(params_yaml)
+    assert str(refusal.value) == "params.yaml: is a pipe or a device, expected a file; name another with --params"

@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 
 from lthctl import data
 from lthctl.params import SECTIONS, Params, load_params
-from lthctl.pipeline import SECTIONS_READ, visible_to
+from lthctl.pipeline import SECTIONS_READ, refuse_if_owned, visible_to
 
 from .conftest import write_digits
 from .test_files import tree
@@ -84,11 +84,28 @@ def test_results_are_ignored_by_hand() -> None:
     def ignored(path: str) -> bool:
         return subprocess.run(["git", "check-ignore", "-q", path], cwd=ROOT).returncode == 0
 
-    results = ("masks/pipeline", "tickets/pipeline/rewind", ".lthctl/x")
-    for path in ("data/mnist", *results, *(f"experiments/video/{path}" for path in results), ".venv"):
+    results = ("masks/pipeline", "masks/best", "tickets/rewind/best", "tickets/pipeline/rewind", ".lthctl/x")
+    for path in ("data/mnist", *results, *(f"experiments/video/{path}" for path in results), ".venv/x"):
         assert ignored(path), path
-    for path in ("data/README.md", "masks/best.dvc", "report/metrics.json", "dvc.lock", ".dvc/config"):
+    for path in (
+        "data/README.md",
+        "masks/best.dvc",
+        "tickets/rewind.dvc",
+        "tickets/rewind/best.dvc",
+        "report/metrics.json",
+        "dvc.lock",
+        ".dvc/config",
+    ):
         assert not ignored(path), path
+
+
+@pytest.mark.parametrize(
+    "text", ["stages: [1]", "stages: {a: 1}", "stages: {a: {outs: [{}]}}", "stages: {a: {outs: 3}}", "- 1", "\x00", "a: [", "stages: {a: {wdir: 3, outs: [x]}}"]
+)  # fmt: skip
+def test_a_pipeline_that_is_none_owns_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.delenv("DVC_STAGE", raising=False)
+    (tmp_path / "dvc.yaml").write_text(text)
+    refuse_if_owned(tmp_path / "masks")
 
 
 SHIM = """#!{python}

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lthctl.data import Dataset
 from lthctl.errors import RunError, TicketError
 from lthctl.files import digest_of_arrays, seal, sha256, tensors_bytes
 from lthctl.mask import Mask
@@ -21,12 +22,13 @@ from lthctl.ticket import HISTORY_FILE, RUN_JSON, TICKET_JSON, WEIGHTS_FILE
 from lthctl.training import Result, Row, Training
 
 MakeTraining = Callable[..., Training]
+SCHEMA_1 = Path(__file__).parent / "fixtures" / "schema-1"
 
 
 def a_result(training: Training, loss: float = 0.1 + 0.2) -> Result:
     """Made up: the store does not ask where a result came from."""
     weights = {name: array + np.float32(0.1) for name, array in training.start.items()}
-    return Result(weights, (Row(0, loss, 2.3, 0.1), Row(10, 0.2, 1e-20, 0.9)))
+    return Result(weights, (Row(10, loss, 2.3, 0.1), Row(20, 0.3, 1.2, 0.5), Row(30, 0.2, 1e-20, 0.9)))
 
 
 @pytest.fixture
@@ -71,8 +73,11 @@ def test_gives_back_exactly_what_was_put(store: Store, training: Training, tmp_p
     assert {path.name for path in place_of(tmp_path, training).iterdir()} == {TRAINING_JSON, WEIGHTS_FILE, HISTORY_FILE}
 
 
-def test_history_with_a_test_split(store: Store, training: Training) -> None:
-    result = Result(training.start, (Row(0, 1.0, 2.0, 0.5, 3.0, 0.25),))
+def test_history_with_a_test_split(store: Store, training: Training, make_training: MakeTraining) -> None:
+    tested = Dataset("digits", training.dataset.train, training.dataset.validation, training.dataset.validation)
+    training = make_training(dataset=tested)
+    rows = tuple(row._replace(test_loss=3.0, test_accuracy=0.25) for row in a_result(training).history)
+    result = Result(training.start, rows)
     store.put(training, result)
     assert same(store.get(training), result)
 
@@ -138,6 +143,12 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "digests no mapping": lambda p: reseal(p, files=3),
     "forged weights": lambda p: forge(p, WEIGHTS_FILE, b"\x80\x04N."),
     "forged history": lambda p: forge(p, HISTORY_FILE, b"step\n1\n"),
+    "history of nothing": lambda p: forge(p, HISTORY_FILE, (p / HISTORY_FILE).read_bytes().splitlines(True)[0]),
+    "history cut short": lambda p: forge(
+        p, HISTORY_FILE, b"".join((p / HISTORY_FILE).read_bytes().splitlines(True)[:3])
+    ),
+    "weights of another name": lambda p: forge(p, WEIGHTS_FILE, tensors_bytes({"a": np.zeros(3, np.float32)})),
+    "an unknown key": lambda p: reseal(p, more=1),
     "history no text": lambda p: forge(p, HISTORY_FILE, b"\xff"),
     "folder empty": lambda p: (shutil.rmtree(p), p.mkdir()),
     "file in its place": lambda p: (shutil.rmtree(p), p.write_bytes(b"")),
@@ -264,17 +275,23 @@ def test_check_names_and_throws_out_what_is_damaged(store: Store, make_training:
     assert store.throw_out_damaged() == []
 
 
-@pytest.mark.parametrize("damage", DAMAGES)
-def test_check_finds_every_damage(store: Store, training: Training, tmp_path: Path, damage: str) -> None:
+@pytest.mark.parametrize("damage", sorted(DAMAGES.keys() - {"history cut short", "weights of another name"}))
+def test_check_finds_every_damage_that_needs_no_training_to_be_seen(
+    store: Store, training: Training, tmp_path: Path, damage: str
+) -> None:
     store.put(training, a_result(training))
     DAMAGES[damage](place_of(tmp_path, training))
     assert [digest for digest, _ in store.throw_out_damaged()] == [training.digest]
     assert not place_of(tmp_path, training).exists()
 
 
-def write_document(folder: Path, name: str, kind: str, **content: object) -> None:
+def write_document(folder: Path, source: str, **changes: object) -> None:
+    """The document of one of the fixtures, with other values."""
+    path = SCHEMA_1 / source
+    document = json.loads(path.read_bytes())
+    del document["digest"]
     folder.mkdir(parents=True)
-    (folder / name).write_bytes(seal({"kind": kind, "schema": 1, **content}))
+    (folder / path.name).write_bytes(seal(document | changes))
 
 
 def test_what_a_run_or_a_ticket_came_from_is_referenced(
@@ -284,9 +301,11 @@ def test_what_a_run_or_a_ticket_came_from_is_referenced(
     for training in of_run, of_ticket, of_nobody, damaged:
         store.put(training, a_result(training))
     flip(place_of(tmp_path, damaged) / WEIGHTS_FILE)
-    write_document(tmp_path / "runs" / "a", RUN_JSON, "run", training=of_run.digest)
+    write_document(tmp_path / "runs" / "a", f"tickets/rewind/l1-r0.50-n2-s1/{RUN_JSON}", training=of_run.digest)
     trained = digest_of_arrays(a_result(of_ticket).weights)
-    write_document(tmp_path / "masks" / "b", TICKET_JSON, "ticket", sparsity=[{"trained": None}, {"trained": trained}])
+    rounds = json.loads((SCHEMA_1 / "masks/l1-r0.50-n2-s1" / TICKET_JSON).read_bytes())["sparsity"]
+    rounds = [rounds[0] | {"trained": None}, rounds[1] | {"trained": trained}]
+    write_document(tmp_path / "masks" / "b", f"masks/l1-r0.50-n2-s1/{TICKET_JSON}", sparsity=rounds)
     both = [tmp_path / "runs", tmp_path / "masks"]
     assert store.unreferenced(both) == sorted([of_nobody.digest, damaged.digest])
     assert store.unreferenced(both[:1]) == sorted([of_ticket.digest, of_nobody.digest, damaged.digest])

@@ -36,7 +36,7 @@ from lthctl.ticket import (
     save_ticket,
     ticket_name,
 )
-from lthctl.training import Row
+from lthctl.training import Row, metrics_of
 
 
 @pytest.fixture
@@ -238,7 +238,7 @@ def test_files_of_another_ticket(folder: Path, small_model: MLP, dataset: Datase
     other = find_ticket(small_model, dataset, method="random", ratio=0.75, rounds=2, seed=4, train=train_params)
     for name in MASK_FILE, INIT_FILE:
         (folder / name).write_bytes(other.files()[name])
-    assert str(refusal_of(folder)).startswith(f"{folder / MASK_FILE}: has SHA-256 ")
+    assert str(refusal_of(folder)).startswith(f"{folder / INIT_FILE}: has SHA-256 ")
 
 
 def test_newer_schema(folder: Path) -> None:
@@ -281,7 +281,9 @@ def test_missing_extra_and_misshapen_layers_are_all_named(ticket: Ticket, folder
 def test_weights_of_other_shapes_than_the_mask(ticket: Ticket, folder: Path) -> None:
     init = {**ticket.init, "layers.0.bias": np.zeros(21, np.float32)}
     rewrite(folder, TICKET_JSON, put={INIT_FILE: tensors_bytes(init)})
-    assert str(refusal_of(folder)) == f"{folder / MASK_FILE}: 'layers.0.bias' has shape (20,), the model has (21,)"
+    assert str(refusal_of(folder)) == (
+        f"{folder / INIT_FILE}: 'layers.0.bias' has shape (21,), the model has (20,); it is damaged or of another model"
+    )
 
 
 def test_weights_that_lack_a_layer(ticket: Ticket, folder: Path) -> None:
@@ -289,7 +291,7 @@ def test_weights_that_lack_a_layer(ticket: Ticket, folder: Path) -> None:
     rewrite(folder, TICKET_JSON, put={INIT_FILE: tensors_bytes(init)})
     refusal = refusal_of(folder)
     assert isinstance(refusal, TicketError)
-    assert str(refusal).startswith(f"{folder / TICKET_JSON}: lacks or misstates something (KeyError: 'layers.1.bias')")
+    assert str(refusal) == f"{folder / INIT_FILE}: 'layers.1.bias' is missing; it is damaged or of another model"
 
 
 def test_too_few_bits(ticket: Ticket, folder: Path) -> None:
@@ -324,15 +326,49 @@ def test_json_that_lacks_something(folder: Path, key: str) -> None:
     rewrite(folder, TICKET_JSON, **{key: None})
     refusal = refusal_of(folder)
     assert isinstance(refusal, TicketError)
-    assert str(refusal) == (
-        f"{folder / TICKET_JSON}: lacks or misstates something (KeyError: '{key}'); it is not ours: make it again"
-    )
+    assert str(refusal) == (f"{folder / TICKET_JSON}: {key} is missing; it is damaged or not ours: make it again")
 
 
-@pytest.mark.parametrize("changes", [{"files": []}, {"sparsity": 3}, {"rate": 1}, {"sparsity": [{}]}, {"files": "x"}])
-def test_json_that_misstates_something(folder: Path, changes: dict[str, object]) -> None:
+LAYER = {"size": 4, "kept": 5, "desired": 0.5, "actual": 0.5}
+ROUND = {"round": 1, "steps": 0, "trained": None, "desired": 0.5, "actual": 0.5, "layers": {}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"files": []}, "files is [], expected a valid dictionary or instance of TicketFiles"),
+        ({"files": {"../x": "0" * 64}}, "files.mask.safetensors is missing; files.init.safetensors is missing; files.../x is not known here"),
+        ({"sparsity": 3}, "sparsity is 3, expected a valid list"),
+        ({"rate": 1}, "rate is 1, expected a valid dictionary"),
+        ({"rate": {str(number): [] for number in range(10_001)}}, "rate: has 10001 parameters, expected at most 10000; it is damaged"),
+        ({"sparsity": [{}] * 3}, "sparsity.0.round is missing; sparsity.0.steps is missing; sparsity.0.trained is missing; sparsity.0.desired is missing; sparsity.0.actual is missing; and 1 more; "),
+        ({"sparsity": [{**ROUND, "layers": {"a": LAYER}}]}, "sparsity.0.layers.a: keeps 5 of 4"),
+        ({"sparsity": [ROUND]}, "it: sparsity has 1 entries for 2 rounds"),
+        ({"sparsity": [ROUND, ROUND]}, "it: sparsity does not count the rounds from 1"),
+        ({"sparsity": [ROUND, {**ROUND, "round": 2}]}, "it: sparsity and rate are of different parameters"),
+        ({"method": "../../../evil"}, "method is '../../../evil', expected String should match pattern '^[a-z0-9][a-z0-9_]{0,31}(-[a-z0-9]{1,32})?$'"),
+        ({"name": "\x1b[2Jevil"}, "it: name is '\\x1b[2Jevil', expected random-r0.75-n2-s3"),
+        ({"ratio": 0.0}, "it: is random of ratio 0.0 and 2 rounds; dense is both 0"),
+        ({"ratio": 1.0}, "ratio is 1.0, expected less than 1"),
+        ({"rounds": 10**400}, "rounds is 1000000000000000000"),
+        ({"seed": -1}, "seed is -1, expected greater than or equal to 0"),
+        ({"seed": True}, "seed is True, expected a valid integer"),
+        ({"biases": "yes"}, "biases is 'yes', expected a valid boolean"),
+        ({"more": 1}, "more is not known here"),
+        ({"train": {"steps": 3}}, "train: has keys ['evaluate_every', 'steps'], expected ['batch_size', "),
+        ({"model": {}}, "model.kind is missing"),
+        ({"model": {"kind": []}}, "model.kind is [], expected a valid string"),
+        ({"model": {"kind": "mlp", "layers": [784, 20, 12, 10]}}, "model.init is missing"),
+        ({"model": {"kind": "mlp", "init": "uniform"}}, "model.layers is missing"),
+        ({"model": {"kind": "module", "name": "x", "output": "y", "shapes": {"a": [-1]}}}, "model.shapes.a.0 is -1, expected greater than or equal to 0"),
+        ({"model": {"kind": "mlp", "layers": [10**18] * 2, "init": "zero"}}, "model.init is 'zero', expected 'uniform' or 'glorot'; it is damaged"),
+        ({"data": {}}, "it: data says nothing, which only an imported ticket may"),
+    ],
+)  # fmt: skip
+def test_json_that_misstates_something(folder: Path, changes: dict[str, object], said: str) -> None:
     rewrite(folder, TICKET_JSON, **changes)
-    assert str(refusal_of(folder)).startswith(f"{folder / TICKET_JSON}: lacks or misstates something (")
+    assert str(refusal_of(folder, read_ticket_json)).startswith(f"{folder / TICKET_JSON}: {said}")
+    assert str(refusal_of(folder)).startswith(f"{folder / TICKET_JSON}: {said}")
 
 
 class Touch:
@@ -520,13 +556,13 @@ def test_newer_run(run_folder: Path) -> None:
 def test_run_that_lacks_something(run_folder: Path, key: str) -> None:
     rewrite(run_folder, RUN_JSON, **{key: None})
     assert str(refusal_of(run_folder, load_run)) == (
-        f"{run_folder / RUN_JSON}: lacks or misstates something (KeyError: '{key}'); it is not ours: make it again"
+        f"{run_folder / RUN_JSON}: {key} is missing; it is damaged or not ours: make it again"
     )
 
 
 def test_history_of_the_right_digest_that_is_none(run_folder: Path) -> None:
     rewrite(run_folder, RUN_JSON, put={HISTORY_FILE: HISTORY.replace(b"2.5", b"x")})
-    assert str(refusal_of(run_folder, load_run)).startswith(f"{run_folder / RUN_JSON}: lacks or misstates something (")
+    assert str(refusal_of(run_folder, load_run)).startswith(f"{run_folder / HISTORY_FILE}: could not convert")
 
 
 @pytest.mark.parametrize("content", [HISTORY.replace(b"2.5", b"2\r5"), HISTORY.replace(b"2.5", b"2" * 200_000)])
@@ -541,22 +577,169 @@ def test_weights_of_a_run_that_are_a_pickle(run_folder: Path, tmp_path: Path) ->
     assert not (tmp_path / "executed").exists()
 
 
+# ---- forged with right digests ----
+
+
+def forge_tensors(arrays: dict[str, object], note: str | None = None) -> bytes:
+    """A safetensors file with any header: name -> (dtype, shape, bytes)."""
+    header: dict[str, object] = {} if note is None else {"__metadata__": {"lthctl": note}}
+    content = b""
+    for name, (dtype, shape, data) in arrays.items():  # type: ignore[misc]
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [len(content), len(content) + len(data)]}
+        content += data
+    text = json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + content
+
+
+@pytest.mark.parametrize("length", [100 * 10**9, 2**63, 2**64 - 1])
+@pytest.mark.parametrize("name", [MASK_FILE, INIT_FILE])
+def test_a_header_that_claims_more_than_there_is(folder: Path, name: str, length: int) -> None:
+    rewrite(folder, TICKET_JSON, put={name: length.to_bytes(8, "little") + b"{}"})
+    assert str(refusal_of(folder)).startswith(f"{folder / name}: is no safetensors file (")
+
+
+@pytest.mark.parametrize("shape", [[2**33], [2**32, 2**32], [2**62, 4], [2**64, 0], [-1], [2**31, 2**31, 0]])
+def test_a_shape_that_claims_more_than_there_is(ticket: Ticket, folder: Path, shape: list[int]) -> None:
+    content = forge_tensors({"layers.0.weight": ("F32", shape, b"\0" * 4)})
+    rewrite(folder, TICKET_JSON, put={INIT_FILE: content})
+    assert isinstance(refusal_of(folder), TicketError)
+
+
+@pytest.mark.parametrize("shape", [[2**35], [2**32, 2**32], [-1], [20.5], ["20"], None, [[20]]])
+def test_a_mask_that_claims_more_than_the_weights_have_is_not_unpacked(
+    ticket: Ticket, folder: Path, shape: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(np, "unpackbits", lambda *_, **__: pytest.fail("was unpacked"))
+    shapes = {name: list(array.shape) for name, array in ticket.mask.items()} | {"layers.0.bias": shape}
+    rewrite(folder, TICKET_JSON, put={MASK_FILE: packed(dict(ticket.mask), shapes)})  # type: ignore[arg-type]
+    assert isinstance(refusal_of(folder), MaskError)
+
+
+@pytest.mark.parametrize("note", ["[" * 100_000, '{"a": ' * 10_000, "null", "1", '"x"'])
+def test_shapes_that_are_deep_or_none(ticket: Ticket, folder: Path, note: str) -> None:
+    bits = {name: np.packbits(array.ravel()) for name, array in ticket.mask.items()}
+    rewrite(folder, TICKET_JSON, put={MASK_FILE: tensors_bytes(bits, note=note)})
+    assert str(refusal_of(folder)).startswith(f"{folder / MASK_FILE}: ")
+
+
+def test_metadata_of_null(folder: Path) -> None:
+    text = b'{"__metadata__":null}'
+    rewrite(folder, TICKET_JSON, put={MASK_FILE: len(text).to_bytes(8, "little") + text})
+    assert isinstance(refusal_of(folder), LthctlError)
+
+
+def test_padding_that_is_not_0(ticket: Ticket, folder: Path) -> None:
+    bits = {name: np.packbits(array.ravel()) for name, array in ticket.mask.items()}
+    bits["layers.0.bias"][-1] |= 1  # 20 bits in 24
+    shapes = {name: list(array.shape) for name, array in ticket.mask.items()}
+    rewrite(folder, TICKET_JSON, put={MASK_FILE: tensors_bytes(bits, note=json.dumps(shapes))})
+    assert str(refusal_of(folder)) == (
+        f"{folder / MASK_FILE}: 'layers.0.bias' is padded with bits other than 0; make the ticket again"
+    )
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_weights_that_are_not_finite(ticket: Ticket, folder: Path, value: float) -> None:
+    init = {**ticket.init, "layers.1.bias": np.full(12, value, np.float32)}
+    rewrite(folder, TICKET_JSON, put={INIT_FILE: tensors_bytes(init)})
+    assert str(refusal_of(folder)) == (
+        f"{folder / INIT_FILE}: 'layers.1.bias' has weights that are not finite; it is damaged or of another model"
+    )
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float16, np.int32, np.uint8, np.bool_])
+def test_weights_of_another_dtype(ticket: Ticket, folder: Path, dtype: type) -> None:
+    init = {**ticket.init, "layers.1.bias": np.ones(12, dtype)}
+    rewrite(folder, TICKET_JSON, put={INIT_FILE: tensors_bytes(init)})
+    assert str(refusal_of(folder)).startswith(f"{folder / INIT_FILE}: 'layers.1.bias' has dtype ")
+
+
+@pytest.mark.parametrize("dtype", ["BF16", "F8_E4M3", "O"])
+def test_weights_of_a_dtype_that_numpy_does_not_have(folder: Path, dtype: str) -> None:
+    rewrite(folder, TICKET_JSON, put={INIT_FILE: forge_tensors({"a": (dtype, [1], b"\0\0")})})
+    assert str(refusal_of(folder)).startswith(f"{folder / INIT_FILE}: is no safetensors file (")
+
+
+def test_weights_beyond_those_of_the_model(ticket: Ticket, folder: Path) -> None:
+    init = {**ticket.init, "extra": np.ones(1, np.float32)}
+    rewrite(folder, TICKET_JSON, put={INIT_FILE: tensors_bytes(init)})
+    assert str(refusal_of(folder)).startswith(f"{folder / INIT_FILE}: 'extra' is extra; ")
+
+
+def test_a_ticket_that_prunes_other_parameters_than_the_model_has(ticket: Ticket, folder: Path) -> None:
+    rewrite(folder, TICKET_JSON, biases=False)
+    assert str(refusal_of(folder)).startswith(f"{folder / TICKET_JSON}: prunes ['layers.0.bias', ")
+
+
+def test_a_dense_ticket_that_prunes(
+    small_model: MLP, dataset: Dataset, train_params: TrainParams, tmp_path: Path
+) -> None:
+    dense = find_ticket(small_model, dataset, ratio=0, train=train_params)
+    folder = save_ticket(dense, tmp_path / "dense")
+    arrays = {**dense.mask, "layers.0.bias": np.zeros(20, np.bool_)}
+    rewrite(folder, TICKET_JSON, put={MASK_FILE: packed(arrays)})
+    assert str(refusal_of(folder)) == f"{folder}: mask.safetensors prunes 0.0012, ticket.json says 0.0000"
+
+
+def test_the_digest_of_a_ticket_is_that_of_its_folder(
+    ticket: Ticket, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even if a newer safetensors should write the same arrays otherwise."""
+    digest = ticket.digest
+    monkeypatch.setattr("lthctl.ticket.tensors_bytes", lambda *_, **__: b"otherwise")
+    assert load_ticket(folder).digest == digest
+
+
+LINES = HISTORY.splitlines(keepends=True)
+
+
 @pytest.mark.parametrize(
-    "change",
+    ("content", "said"),
     [
-        {"method": "../../x"},
-        {"method": "a/b"},
-        {"rounds": "../x"},
-        {"seed": "/x"},
-        {"ratio": "0"},
-        {"ratio": 1.5},
-        {"biases": 0},
+        (LINES[0], "is empty or not written as lthctl writes it"),
+        (HISTORY.replace(b"\n", b"\r\n"), "is empty or not written as lthctl writes it"),
+        (HISTORY.replace(b"2.5", b"2.50"), "is empty or not written as lthctl writes it"),
+        (HISTORY.replace(b"2.5", b"nan"), "has a loss that is not finite or an accuracy outside [0, 1]"),
+        (HISTORY.replace(b"2.5", b"inf"), "has a loss that is not finite or an accuracy outside [0, 1]"),
+        (b"step,train_loss,validation_loss,validation_accuracy\n1,1.0,1.0,1.5\n", "has a loss that is not finite or an accuracy outside [0, 1]"),
+        (b"step,train_loss,validation_loss,validation_accuracy\n" + b"\n" * 10, "line 2 has 0 values, expected 4"),
+        (b"step,train_loss\n1,1.0\n", "has columns 'step, train_loss', expected "),
     ],
-)
-def test_nothing_in_a_name_is_a_path(change: dict[str, object], tmp_path: Path, dataset: Dataset) -> None:
-    folder = save_ticket(find_ticket(MLP((784, 8, 10)), dataset, method="random", ratio=0.5), tmp_path / "t")
-    document = json.loads((folder / "ticket.json").read_text())
-    del document["digest"]
-    (folder / "ticket.json").write_bytes(seal(document | change))
-    with pytest.raises(TicketError, match=r"ticket\.json: lacks or misstates something"):
-        load_ticket(folder)
+)  # fmt: skip
+def test_what_is_wrong_with_a_history(content: bytes, said: str) -> None:
+    with pytest.raises(ValueError) as refusal:
+        history_from(content)
+    assert str(refusal.value).startswith(said)
+
+
+def with_history(run: Run, rows: tuple[Row, ...]) -> Run:
+    return Run(
+        **{name: getattr(run, name) for name in Run.__dataclass_fields__}
+        | {"history": rows, "metrics": metrics_of(rows)}
+    )
+
+
+def test_a_history_that_is_not_of_its_training(run: Run, tmp_path: Path) -> None:
+    """Its metrics are right, and so are all digests."""
+    late = (*run.history[:2], run.history[2]._replace(step=31))
+    for number, rows in enumerate([run.history[:2], (*run.history, run.history[2]), late]):
+        folder = save_run(with_history(run, rows), tmp_path / str(number))
+        said = f"{folder / HISTORY_FILE}: is not of 30 steps, evaluated every 10; make the run again"
+        assert str(refusal_of(folder, load_run)) == said
+
+
+def test_columns_for_test_images_where_there_are_none(run: Run, tmp_path: Path) -> None:
+    rows = tuple(row._replace(test_loss=1.0, test_accuracy=0.5) for row in run.history)
+    folder = save_run(with_history(run, rows), tmp_path / "tested")
+    assert str(refusal_of(folder, load_run)) == (
+        f"{folder / HISTORY_FILE}: has columns for test images, of which there are none; make the run again"
+    )
+
+
+def test_weights_of_a_run_that_are_not_of_its_model(run: Run, run_folder: Path) -> None:
+    assert run.weights is not None
+    weights = {**run.weights, "layers.0.bias": np.zeros(3, np.float32)}
+    rewrite(run_folder, RUN_JSON, put={WEIGHTS_FILE: tensors_bytes(weights)})
+    assert str(refusal_of(run_folder, load_run)).startswith(
+        f"{run_folder / WEIGHTS_FILE}: 'layers.0.bias' has shape (3,), the model has (20,); "
+    )

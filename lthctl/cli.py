@@ -221,11 +221,17 @@ def report(
         list[Path] | None,
         typer.Argument(metavar="[PATH]...", help="Runs, or folders with runs below them.", show_default="tickets"),
     ] = None,
+    masks: Annotated[
+        Path, typer.Option("--masks", metavar="DIR", help="Where the tickets of these runs are, or are below.")
+    ] = Path("masks"),
     out: Annotated[
         Path,
-        typer.Option("--out", metavar="DIR", help="Folder for summary.csv, runs.csv, metrics.json and the figures."),
+        typer.Option("--out", metavar="DIR", help="Folder for index.html, and the same as data and figures."),
     ] = Path("report"),
-    strict: Annotated[bool, typer.Option("--strict", help="Exit with 3 if a damaged run had to be left out.")] = False,
+    open_page: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with 3 if a damaged run or ticket had to be left out.")
+    ] = False,
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -235,19 +241,35 @@ def report(
         from lthctl import display
         from lthctl import report as reports
         from lthctl.figures import figure_files
-        from lthctl.files import write_file
+        from lthctl.files import canonical_json, write_file
+        from lthctl.page import page_bytes, provenance_of
+        from lthctl.survivors import find_survivors, survivor_files
 
         made = reports.make_report(paths or [Path("tickets")], params.report)
-        for name, content in {**reports.report_files(made), **figure_files(made.groups[0])}.items():
+        survivors, damaged_tickets = find_survivors(made, masks)
+        left_out = [*made.left_out, *damaged_tickets]
+        provenance = provenance_of(made)
+        figures = figure_files(made.groups[0], survivors[0])
+        files = {**reports.report_files(made), **survivor_files(survivors), **figures}
+        files["provenance.json"] = canonical_json(provenance)
+        files["index.html"] = page_bytes(made, survivors, provenance, figures, left_out)
+        for name, content in files.items():
             write_file(out / name, content)
-        for _, reason in made.left_out:
+        for _, reason in left_out:
             _say(f"left out: {reason}")
+        if missing := sum(len(found.missing) for found in survivors):
+            _say(f"{masks}: lacks {missing} tickets of these runs, so the page is without their masks; see --masks")
         if json:
             _print_json(reports.summary_rows(made))
         elif not quiet:
             _results().print(display.report_tables(made))
-            _show(f"Written to {out}: summary.csv, runs.csv, metrics.json, accuracy.svg, curves.svg")
-        if strict and made.left_out:
+            _show(f"Written to {out}: {', '.join(sorted(files))}")
+        if open_page:
+            import webbrowser
+
+            if not webbrowser.open((out / "index.html").absolute().as_uri()):
+                _say(f"no browser can be opened from here: open {out / 'index.html'} by hand")
+        if strict and left_out:
             raise typer.Exit(LthctlError.exit_code)
 
 

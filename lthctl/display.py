@@ -17,8 +17,9 @@ from rich.text import Text
 from lthctl.claims import Check
 from lthctl.claims import State as CheckState
 from lthctl.files import Json
-from lthctl.report import Cell, Claim, Group, Report, State, desired_by_round
-from lthctl.statistics import Interval
+from lthctl.report import Claim, Group, Report, State, desired_by_round
+from lthctl.statistics import Interval, Verdict
+from lthctl.ticket import layer_order
 
 ROUNDS_PER_TABLE = 5
 T = TypeVar("T")
@@ -107,7 +108,7 @@ def _layer_table(names: Sequence[str], rounds: Sequence[Json]) -> RenderableType
         _names(names, "sparsity (%)"), "layer", ">weights", ">kept", *(f">round {of['round']}" for of in rounds)
     )
     wanted: list[str] = []
-    for layer in sorted(last["layers"], key=_layer_order):
+    for layer in sorted(last["layers"], key=layer_order):
         by_round = [after["layers"][layer] for after in rounds]
         desired = [f"{100 * of['desired']:.2f}" for of in by_round]
         if desired != wanted:
@@ -123,12 +124,6 @@ def _layer_table(names: Sequence[str], rounds: Sequence[Json]) -> RenderableType
 def _names(names: Sequence[str], what: str) -> Text:
     others = f" and {len(names) - 1} more" if len(names) > 1 else ""
     return plain(f"{names[0]}{others}: {what}", style="bold")
-
-
-def _layer_order(name: str) -> tuple[object, ...]:
-    """Layers in the order of their numbers, weights before biases."""
-    parts = [(part.isdigit(), int(part) if part.isdigit() else 0, part) for part in name.split(".")[:-1]]
-    return parts, not name.endswith("weight"), name
 
 
 def run_table(runs: Sequence[Json]) -> RenderableType:
@@ -164,7 +159,15 @@ def report_tables(report: Report) -> RenderableType:
         parts += [*_sparsity_tables(group), Text(), _accuracy_table(group), Text(), _early_stop_table(group)]
         parts += [Text(), *_notes(group)]
         if group.claims:
-            parts += [Text(), _claims_table(group), Text(), _differences_table(group), *_claim_notes(group)]
+            parts += [
+                Text(),
+                plain(" ".join(group.headlines)),
+                Text(),
+                _claims_table(group),
+                Text(),
+                _differences_table(group),
+                *_claim_notes(group),
+            ]
         parts.append(Text())
     return Lines(*parts)
 
@@ -207,7 +210,7 @@ def _accuracy_table(group: Group) -> RenderableType:
             str(cell.accuracy.n),
             _percent(cell.accuracy),
             points(cell.difference, cell.accuracy.n),
-            _verdict(cell),
+            _verdict(cell.verdict, cell.seeds_to_decide),
         )
     return table
 
@@ -238,11 +241,14 @@ def _early_stop_table(group: Group) -> RenderableType:
     return table
 
 
-def _verdict(cell: Cell) -> Text:
-    if cell.verdict is None:
+def _verdict(verdict: Verdict | None, seeds_to_decide: int | None) -> Text:
+    if verdict is None:
         return Text("")
-    needed = f" ({cell.seeds_to_decide}+ seeds)" if cell.seeds_to_decide else ""
-    return Text(cell.verdict + needed, style=VERDICT_STYLES[cell.verdict])
+    return Text(verdict + _needed(seeds_to_decide), style=VERDICT_STYLES[verdict])
+
+
+def _needed(seeds: int | None) -> str:
+    return f" ({seeds}+ seeds)" if seeds else ""
 
 
 def _notes(group: Group) -> list[RenderableType]:
@@ -274,17 +280,29 @@ def _claims_table(group: Group) -> RenderableType:
         cell = group.cell(claim.key)
         assert cell is not None
         weights = f"{100 * (1 - cell.sparsity):.3g} %"
-        states = _state(claim.accurate), _state(claim.fast), weights, _state(claim.special)
+        needed = claim.seeds_to_decide
+        states = (
+            _state(claim.accurate, needed.get("accurate")),
+            _state(claim.fast, needed.get("fast")),
+            weights,
+            _state(claim.special, needed.get("special")),
+        )
         table.add_row(plain(claim.key.ticket), _wins(claim), *states)
     return table
 
 
 def _differences_table(group: Group) -> RenderableType:
-    title = "Behind them, paired by seed: early-stop step minus dense's, accuracy minus reinit's (points)"
-    table = new_table(title, "ticket", ">n", ">steps", ">n", ">points")
+    title = "Behind them, paired by seed: early-stop step minus dense's, accuracy minus reinit's and random pruning's"
+    table = new_table(title, "ticket", ">n", ">steps", ">n", ">minus reinit", ">n", ">minus random", "verdict")
     for claim in group.claims:
-        step, reinit = claim.step_difference, claim.reinit_difference
-        row = str(step.n) if step else "", steps(step), str(reinit.n) if reinit else "", points(reinit)
+        row: list[str | Text] = []
+        for value, shown in (
+            (claim.step_difference, steps(claim.step_difference)),
+            (claim.reinit_difference, points(claim.reinit_difference)),
+            (claim.random_difference, points(claim.random_difference)),
+        ):
+            row += [str(value.n) if value else "", shown]
+        row.append(_verdict(claim.random_verdict, claim.seeds_to_decide.get("random")))
         table.add_row(plain(claim.key.ticket), *row)
     return table
 
@@ -326,8 +344,8 @@ def check_tables(checks: Sequence[Check]) -> RenderableType:
     return Lines(*parts)
 
 
-def _state(state: State) -> Text:
-    return Text(state, style=STATE_STYLES[state])
+def _state(state: State, seeds: int | None) -> Text:
+    return Text(state + _needed(seeds), style=STATE_STYLES[state])
 
 
 def _wins(claim: Claim) -> Text:

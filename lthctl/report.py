@@ -5,7 +5,7 @@ One computation serves the terminal, the files and the figures.
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +16,17 @@ from lthctl.files import Json, canonical_json, csv_bytes, find_folders, sha256
 from lthctl.params import ReportParams
 from lthctl.pruning import rate_per_round
 from lthctl.schema import ticket_name
-from lthctl.statistics import Interval, Verdict, holm, interval, judge, p_above, p_nonzero, seeds_to_decide
+from lthctl.statistics import (
+    Interval,
+    Verdict,
+    holm,
+    interval,
+    judge,
+    p_above,
+    p_nonzero,
+    seeds_to_decide,
+    seeds_to_show,
+)
 from lthctl.ticket import RUN_JSON, Run, load_run
 
 STARTS = ("rewind", "reinit", "shuffle")
@@ -103,6 +113,8 @@ class Cell:
 class Claim:
     """Whether a rewound ticket is a winning one: four conditions, and the figures behind them.
 
+    Random pruning is no condition, but what any method has to be measured against: it is judged beside them.
+
     Attributes:
       key: the rewound cell.
       accurate: not inferior to dense in accuracy.
@@ -111,6 +123,10 @@ class Claim:
       special: its reinitialization does worse.
       step_difference, reinit_difference: ticket minus dense in early-stop step; ticket minus reinit in accuracy. None
         where unknown.
+      random_difference, random_verdict: accuracy minus that of random pruning of the same ratio and rounds, rewound
+        too, and what it shows. None where there is no such ticket, and for random pruning itself.
+      seeds_to_decide: "accurate", "fast", "special" or "random" -> number of seeds that would decide what is undecided
+        there; see `lthctl.statistics`. Without those of which there is no telling.
     """
 
     key: CellKey
@@ -120,6 +136,9 @@ class Claim:
     special: State
     step_difference: Interval | None
     reinit_difference: Interval | None
+    random_difference: Interval | None
+    random_verdict: Verdict | None
+    seeds_to_decide: Mapping[str, int]
 
     @property
     def state(self) -> State:
@@ -161,14 +180,39 @@ class Group:
         resolution = float(next(iter(self.cells[0].runs.values())).train["evaluate_every"])
         steps = [self._paired(cell, self.dense, "early_stop_step") for cell in cells]
         reinits = [self._paired(cell, self.cell(cell.key._replace(start="reinit")), "best_accuracy") for cell in cells]
-        alpha = 1 - self.params.confidence
+        randoms = [
+            None
+            if cell.key.method == "random"
+            else self._paired(cell, self.cell(cell.key._replace(method="random")), "best_accuracy")
+            for cell in cells
+        ]
+        margin, confidence = self.params.margin, self.params.confidence
+        alpha = 1 - confidence
         fast = _states(steps, [p_above(_negate(d), -resolution) if d else 1.0 for d in steps],
                        [p_above(d, resolution) if d else 1.0 for d in steps], alpha)  # fmt: skip
         special = _states(reinits, [p_nonzero(d) if d and d.mean > 0 else 1.0 for d in reinits],
-                          [p_above(_negate(d), -self.params.margin) if d else 1.0 for d in reinits], alpha)  # fmt: skip
+                          [p_above(_negate(d), -margin) if d else 1.0 for d in reinits], alpha)  # fmt: skip
+        judged = [difference for difference in randoms if difference is not None]
+        verdicts = iter(judge(judged, margin=margin, confidence=confidence))
+        random = [None if difference is None else next(verdicts) for difference in randoms]
         accurate: dict[Verdict | None, State] = {
             "better": "held", "as good": "held", "worse": "failed", "undecided": "undecided", None: "unknown"
         }  # fmt: skip
+
+        def needed(i: int) -> dict[str, int]:
+            """Seeds that would decide what is undecided; the strictest of Holm's levels is assumed."""
+            level, numbers = alpha / len(cells), {"accurate": cells[i].seeds_to_decide}
+            step, reinit, chance = steps[i], reinits[i], randoms[i]
+            if step and fast[i] == "undecided":
+                numbers["fast"] = seeds_to_show(
+                    step, [(resolution - step.mean, level), (step.mean - resolution, level)]
+                )
+            if reinit and special[i] == "undecided":
+                numbers["special"] = seeds_to_show(reinit, [(reinit.mean, level / 2), (margin - reinit.mean, level)])
+            if chance and random[i] == "undecided":
+                numbers["random"] = seeds_to_decide(chance, margin=margin, confidence=confidence, num_cells=len(judged))
+            return {name: number for name, number in numbers.items() if number}
+
         return tuple(
             Claim(
                 cell.key,
@@ -178,9 +222,27 @@ class Group:
                 special[i],
                 steps[i],
                 reinits[i],
+                randoms[i],
+                random[i],
+                needed(i),
             )
             for i, cell in enumerate(cells)
         )
+
+    @property
+    def headlines(self) -> tuple[str, ...]:
+        """What the claims come to: a sentence per method."""
+        sentences = []
+        for method in dict.fromkeys(claim.key.method for claim in self.claims):
+            states = [claim.state for claim in self.claims if claim.key.method == method]
+            counts = {state: states.count(state) for state in ("held", "undecided", "failed", "unknown")}
+            others = [f"{count} {state}" for state, count in counts.items() if count and state != "held"]
+            if len(states) == 1:
+                sentences.append(f"The only {method} ticket" + (" won." if states == ["held"] else f": {states[0]}."))
+                continue
+            found = f"{counts['held'] or 'None'} of {len(states)} {method} tickets won"
+            sentences.append(found + (f": {', '.join(others)}" if others else "") + ".")
+        return tuple(sentences) or ("Nothing to judge: there is no pruned ticket with its original weights here.",)
 
     def _paired(self, cell: Cell, other: Cell | None, metric: str) -> Interval | None:
         return paired(cell.runs, other.runs if other else {}, metric, self.params)
@@ -376,7 +438,9 @@ def report_files(report: Report) -> dict[str, bytes]:
     """File name -> bytes of everything in the report but the figures."""
     return {
         "summary.csv": _summary_csv(report),
+        "claims.csv": _claims_csv(report),
         "runs.csv": _runs_csv(report),
+        "curves.csv": _curves_csv(report),
         "metrics.json": canonical_json(_metrics(report.groups[0])),
     }
 
@@ -409,6 +473,27 @@ def _summary_csv(report: Report) -> bytes:
     return csv_bytes(list(rows[0]), [list(row.values()) for row in rows])
 
 
+def _claims_csv(report: Report) -> bytes:
+    """A row per pruned, rewound experiment: the four conditions, and the paired differences behind them."""
+    header = ["group", "method", "rounds", "ratio", "sparsity", "winning", "accurate", "fast", "sparse", "special",
+              "random_verdict"]  # fmt: skip
+    header += [f"{name}_seeds" for name in ("accurate", "fast", "special", "random")]
+    names = ("dense", "step", "reinit", "random")
+    header += [f"{name}_difference{end}" for name in names for end in ("", "_low", "_high", "_n")]
+    rows = []
+    for number, group in enumerate(report.groups, start=1):
+        for claim in group.claims:
+            cell = group.cell(claim.key)
+            assert cell is not None
+            row = [number, claim.key.method, claim.key.rounds, claim.key.ratio, cell.sparsity, claim.state]
+            row += [claim.accurate, claim.fast, claim.sparse, claim.special, claim.random_verdict]
+            row += [claim.seeds_to_decide.get(name) for name in ("accurate", "fast", "special", "random")]
+            for value in (cell.difference, claim.step_difference, claim.reinit_difference, claim.random_difference):
+                row += [value.mean, value.low, value.high, value.n] if value else [None] * 4
+            rows.append(row)
+    return csv_bytes(header, rows)
+
+
 def _runs_csv(report: Report) -> bytes:
     header = ["group", "name", "start", "method", "rounds", "ratio", "seed", "sparsity"]
     metrics = [
@@ -433,6 +518,18 @@ def _runs_csv(report: Report) -> bytes:
         for seed, run in cell.runs.items()
     ]
     return csv_bytes(header + metrics, rows)
+
+
+def _curves_csv(report: Report) -> bytes:
+    """A row per experiment and evaluation: means over seeds."""
+    columns = ("train_loss", "validation_loss", "validation_accuracy")
+    rows = []
+    for number, group in enumerate(report.groups, start=1):
+        for cell in group.cells:
+            for after in zip(*(run.history for run in cell.runs.values()), strict=False):
+                means = [sum(getattr(row, column) for row in after) / len(after) for column in columns]
+                rows.append([number, *cell.key, after[0].step, len(after), *means])
+    return csv_bytes(["group", *CellKey._fields, "step", "n", *columns], rows)
 
 
 def _metrics(group: Group) -> Json:

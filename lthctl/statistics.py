@@ -117,14 +117,26 @@ def seeds_to_decide(difference: Interval, *, margin: float, confidence: float, n
     Returns:
       The smallest such number, or None where there is no telling (a single value) or it is above 1000.
     """
+    alpha = (1 - confidence) / num_cells
+    moved = (abs(difference.mean), alpha / 2)
+    return seeds_to_show(difference, [(difference.mean + margin, alpha), moved])
+
+
+def seeds_to_show(difference: Interval, questions: Sequence[tuple[float, float]]) -> int | None:
+    """How many seeds would answer one of some questions, were mean and deviation to stay as they are.
+
+    Args:
+      difference: one that answers none of them yet.
+      questions: for each how far the mean lies beyond the bound in question, and the one-sided level of its test.
+
+    Returns:
+      The smallest such number, or None where there is no telling (a single value) or it is above 1000.
+    """
     if difference.deviation is None:
         return None
-    alpha = (1 - confidence) / num_cells
     for n in range(difference.n + 1, MOST_SEEDS + 1):
         error = difference.deviation / math.sqrt(n)
-        as_good = difference.mean + margin > _t_quantile(n - 1, 1 - alpha) * error
-        moved = abs(difference.mean) > _t_quantile(n - 1, 1 - alpha / 2) * error
-        if as_good or moved:
+        if any(distance > _t_quantile(n - 1, 1 - level) * error for distance, level in questions):
             return n
     return None
 

@@ -38,6 +38,12 @@ TENSORS_LIMIT = 4 * 2**30  # bytes
 HISTORY_LIMIT = 16 * 2**20  # bytes; an evaluation takes about 80
 
 
+def layer_order(name: str) -> tuple[object, ...]:
+    """Sorts parameters by the numbers of their layers, weights before biases."""
+    parts = [(part.isdigit(), int(part) if part.isdigit() else 0, part) for part in name.split(".")[:-1]]
+    return parts, not name.endswith("weight"), name
+
+
 @dataclass(frozen=True, eq=False)
 class Ticket:
     """A mask, the weights to rewind to, and where they came from.
@@ -183,23 +189,13 @@ def load_ticket(folder: Path | str) -> Ticket:
     """
     folder = Path(folder)
     document = read_ticket_json(folder)
-    digests = document["files"]
-    init, _ = read_tensors(folder / INIT_FILE, TicketError, digest=digests[INIT_FILE], limit=TENSORS_LIMIT)
-    packed, note = read_tensors(folder / MASK_FILE, TicketError, digest=digests[MASK_FILE], limit=TENSORS_LIMIT)
+    digest = document["files"][INIT_FILE]
+    init, _ = read_tensors(folder / INIT_FILE, TicketError, digest=digest, limit=TENSORS_LIMIT)
     _check_weights(folder / INIT_FILE, TicketError, init, document["model"])
-    described = from_description(document["model"])
-    prunable = described.prunable(biases=document["biases"]) if described else init
-    rate = document["rate"]
-    if (described and rate.keys() != prunable.keys()) or not rate.keys() <= prunable.keys():
-        raise TicketError(f"{folder / TICKET_JSON}: prunes {sorted(rate)}, the model has {sorted(prunable)}")
     # The weights are there, so their shapes bound what a mask may claim.
-    mask = unpack_mask(folder / MASK_FILE, packed, note, {name: init[name].shape for name in rate})
-    rounds = document["sparsity"]
-    said = rounds[-1]["actual"] if rounds else 0.0
-    if round(said * mask.size) != mask.size - mask.num_kept:
-        raise TicketError(f"{folder}: {MASK_FILE} prunes {mask.sparsity:.4f}, {TICKET_JSON} says {said:.4f}")
+    mask = _read_mask(folder, document, {name: array.shape for name, array in init.items()})
     keys = ("method", "ratio", "rounds", "seed", "biases", "model", "data", "train", "rate")
-    ticket = Ticket(**{key: document[key] for key in keys}, sparsity=tuple(rounds), mask=mask, init=init)
+    ticket = Ticket(**{key: document[key] for key in keys}, sparsity=tuple(document["sparsity"]), mask=mask, init=init)
     vars(ticket)["digest"] = document["digest"]  # that of its files, even should a newer safetensors write others
     return ticket
 
@@ -211,6 +207,20 @@ def read_ticket_json(folder: Path) -> Json:
       TicketError: see `load_ticket`.
     """
     return read_document(folder / TICKET_JSON, TicketError, "ticket")
+
+
+def load_mask(folder: Path | str) -> tuple[Json, Mask]:
+    """The document and the mask of a ticket, without the weights to rewind to where the model says their shapes.
+
+    Raises:
+      TicketError, MaskError: see `load_ticket`.
+    """
+    folder = Path(folder)
+    document = read_ticket_json(folder)
+    shapes = _shapes_of(document["model"])
+    if shapes is None:
+        return document, load_ticket(folder).mask
+    return document, _read_mask(folder, document, shapes)
 
 
 def save_run(run: Run, folder: Path | str, *, replace: bool = False) -> Path:
@@ -331,11 +341,33 @@ def history_fault(history: tuple[Row, ...], train: Json, *, with_test: bool) -> 
     return None
 
 
+def _read_mask(folder: Path, document: Json, shapes: Shapes) -> Mask:
+    """The mask of a ticket whose weights have these shapes; it prunes what the document says."""
+    digest = document["files"][MASK_FILE]
+    packed, note = read_tensors(folder / MASK_FILE, TicketError, digest=digest, limit=TENSORS_LIMIT)
+    described = from_description(document["model"])
+    prunable = described.prunable(biases=document["biases"]) if described else shapes
+    rate, rounds = document["rate"], document["sparsity"]
+    if (described and rate.keys() != prunable.keys()) or not rate.keys() <= prunable.keys():
+        raise TicketError(f"{folder / TICKET_JSON}: prunes {sorted(rate)}, the model has {sorted(prunable)}")
+    mask = unpack_mask(folder / MASK_FILE, packed, note, {name: shapes[name] for name in rate})
+    said = rounds[-1]["actual"] if rounds else 0.0
+    if round(said * mask.size) != mask.size - mask.num_kept:
+        raise TicketError(f"{folder}: {MASK_FILE} prunes {mask.sparsity:.4f}, {TICKET_JSON} says {said:.4f}")
+    return mask
+
+
+def _shapes_of(model: Json) -> Shapes | None:
+    """The shapes of a described model's parameters; None where the description does not say."""
+    if described := from_description(model):
+        return described.shapes()
+    return {name: tuple(shape) for name, shape in model["shapes"].items()} if model["kind"] == "module" else None
+
+
 def _check_weights(path: Path, refuse: type[LthctlError], weights: Weights, model: Json) -> None:
     """Refuse weights that are not those of a model."""
     described = from_description(model)
-    stated = model["shapes"] if model["kind"] == "module" else {}
-    shapes: Shapes = described.shapes() if described else {name: tuple(shape) for name, shape in stated.items()}
+    shapes = _shapes_of(model) or {}
     faults = [f"{name!r} is missing" for name in sorted(shapes.keys() - weights.keys())]
     faults += [f"{name!r} is extra" for name in sorted(weights.keys() - shapes.keys()) if described]
     faults += [

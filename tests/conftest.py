@@ -42,6 +42,12 @@ def synthetic_dataset() -> Dataset:
     return Dataset("digits", Split(*synthetic_digits(NUM_TRAIN, 1)), Split(*synthetic_digits(NUM_TEST, 2)))
 
 
+@pytest.fixture(autouse=True)
+def _no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever imports readline gets COLUMNS, and so do the workers of pytest-xdist."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 @pytest.fixture(scope="session")
 def dataset() -> Dataset:
     """600 training and 203 validation images."""

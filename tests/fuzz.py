@@ -47,12 +47,13 @@ from lthctl import data, display, report
 from lthctl.data import Dataset, MnistFolder, Split, download, idx_bytes, unpack_wheel
 from lthctl.errors import LthctlError
 from lthctl.files import canonical_json, seal, sha256
-from lthctl.lottery import _summary
+from lthctl.importing import import_ticket
+from lthctl.lottery import summary_of
 from lthctl.mask import Mask
 from lthctl.model import MLP
 from lthctl.params import Params, ReportParams, TrainParams, load_params
 from lthctl.store import TRAINING_JSON, Store
-from lthctl.ticket import HISTORY_FILE, WEIGHTS_FILE, Run, Ticket, load_run, load_ticket
+from lthctl.ticket import HISTORY_FILE, WEIGHTS_FILE, Run, Ticket, load_run, load_ticket, save_ticket
 from lthctl.training import Result, Row, Training
 
 SCHEMA_1 = Path(__file__).parent / "fixtures" / "schema-1"
@@ -351,7 +352,7 @@ def check_ticket(ticket: Ticket, folder: Path) -> None:
     again = json.loads(ticket.files()["ticket.json"])
     require(again.keys() == document.keys() and again["name"] == document["name"], "it would be written otherwise")
     ticket.mask.apply(ticket.init)
-    canonical_json(_summary(ticket))
+    canonical_json(summary_of(ticket))
     shown(display.ticket_tables([document]))
 
 
@@ -542,6 +543,46 @@ def check_wheel(contents: Files, folder: Path) -> None:
     require(all(isinstance(content, bytes) for content in contents.values()), "contents")
 
 
+CHECKPOINTS = Path(__file__).parent / "fixtures" / "checkpoints"
+"""The ticket of schema 1 as `lthctl export` wrote it, and as safetensors."""
+
+
+def checkpoints() -> list[Files]:
+    return [{path.name: path.read_bytes()} for path in sorted(CHECKPOINTS.iterdir())]
+
+
+def mutate_checkpoint(files: Files, rng: Rng) -> Files:
+    """The file, or, of what torch.save wrote, most often the pickle in it."""
+    ((name, content),) = files.items()
+    if name.endswith(".safetensors"):
+        return {name: mutate_safetensors(content, rng)}
+    if rng.random() < 0.3:
+        return {name: mutate_bytes(content, rng)}
+    with zipfile.ZipFile(io.BytesIO(content)) as read:
+        members = {member: read.read(member) for member in read.namelist()}
+    pickled = next(member for member in members if member.endswith("data.pkl"))
+    member = pickled if rng.random() < 0.8 else rng.choice(sorted(members))
+    at = rng.randrange(len(members[member]) + 1)
+    if member == pickled and rng.random() < 0.3:
+        members[member] = members[member][:at] + rng.choice(CALLS) + members[member][at:]
+    else:
+        members[member] = mutate_bytes(members[member], rng, list(members.values()))
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as made:
+        for member, of in members.items():
+            made.writestr(zipfile.ZipInfo(member), of)
+    return {name: file.getvalue()}
+
+
+def read_checkpoint(folder: Path) -> Ticket:
+    (path,) = (path for path in folder.iterdir() if path.is_file())
+    return import_ticket(path, model=MLP((6, 4, 3)))
+
+
+def check_checkpoint(ticket: Ticket, folder: Path) -> None:
+    check_ticket(load_ticket(save_ticket(ticket, folder / "imported")), folder / "imported")
+
+
 READERS: dict[str, Reader] = {
     "ticket": Reader(
         0.30,
@@ -570,6 +611,7 @@ READERS: dict[str, Reader] = {
     "IDX": Reader(0.08, digits, mutate_digits, read_digits, check_digits),
     "IDX .gz": Reader(0.05, zipped, mutate_zipped, read_zipped, check_zipped),
     "wheel": Reader(0.10, wheel, mutate_wheel, read_wheel, check_wheel),
+    "checkpoint": Reader(0.10, checkpoints, mutate_checkpoint, read_checkpoint, check_checkpoint),
 }
 assert {HISTORY_FILE, WEIGHTS_FILE} <= set(READERS["run"].originals()[1])
 

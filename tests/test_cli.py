@@ -59,7 +59,9 @@ def test_the_commands_people_type(workspace: Path) -> None:
         "dense-s1", "dense-s2", "l1-r0.80-n2-s1", "l1-r0.80-n2-s2",
     ]  # fmt: skip
     assert sorted(path.name for path in Path("report").iterdir()) == [
-        "accuracy.svg", "curves.svg", "metrics.json", "runs.csv", "summary.csv",
+        "accuracy.svg", "claims.csv", "curves.csv", "curves.svg", "early_stop.svg", "index.html", "layers.csv",
+        "metrics.json", "overlap.csv", "parallel.svg", "pixels.csv", "pixels.svg", "provenance.json", "runs.csv",
+        "summary.csv", "verdict.svg",
     ]  # fmt: skip
     assert "l1-r0.80-n2  rewind  2" in result.stdout
 
@@ -361,6 +363,37 @@ def test_report_lists_damaged_runs_and_is_strict_on_request(runs: Path) -> None:
         result.exit_code == 0 and "left out: tickets/rewind/l1-r0.50-n2-s1/history.csv: does not match" in result.stderr
     )
     assert lthctl("report", "--strict").exit_code == 3
+
+
+def test_report_finds_masks_by_their_digests_and_says_what_it_lacks(runs: Path) -> None:
+    assert "lacks" not in lthctl("report").stderr
+    result = lthctl("report", "--masks", "elsewhere", "--quiet")
+    assert result.exit_code == 0 and result.stdout == ""
+    assert "elsewhere: lacks 6 tickets of these runs, so the page is without their masks; see --masks" in result.stderr
+
+
+def test_a_damaged_ticket_is_left_out_too(runs: Path) -> None:
+    (Path("masks") / "l1-r0.50-n2-s1" / "mask.safetensors").write_bytes(b"")
+    assert "left out: masks/l1-r0.50-n2-s1/mask.safetensors: has SHA-256" in lthctl("report").stderr
+    assert lthctl("report", "--strict").exit_code == 3
+
+
+def test_two_reports_are_the_same_bytes(runs: Path) -> None:
+    lthctl("report", "--out", "a")
+    lthctl("report", "--out", "b")
+    first, second = ({path.name: path.read_bytes() for path in Path(out).iterdir()} for out in "ab")
+    assert first == second and len(first) == 16
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_report_opens_its_page(runs: Path, monkeypatch: pytest.MonkeyPatch, works: bool) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", lambda address: opened.append(address) or works)
+    assert lthctl("report").exit_code == 0 and opened == []
+    result = lthctl("report", "--open")
+    assert result.exit_code == 0
+    assert opened == [Path("report/index.html").absolute().as_uri()]
+    assert ("no browser can be opened from here: open report/index.html by hand" in result.stderr) is not works
 
 
 def test_report_without_runs(workspace: Path) -> None:

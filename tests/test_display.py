@@ -165,17 +165,18 @@ One seed has no interval: nothing can be decided from it.
 * In some of these runs the validation loss was lowest at the last step: they may be too short to overfit.
 This protocol has no test images: accuracies are of the images that chose the best step, so a little high throughout.
 
-Winning tickets: as accurate as dense, no later, sparser, and better
-than their reinit
-ticket           wins       accuracy   early stop  weights  beats reinit
-l1-r0.50-n1      undecided  held       undecided    56.2 %  held
-random-r0.50-n1  unknown    undecided  undecided    56.2 %  unknown
+The only l1 ticket: undecided. The only random ticket: unknown.
 
-Behind them, paired by seed: early-stop step
-minus dense's, accuracy minus reinit's
-(points)
-ticket           n     steps  n         points
-l1-r0.50-n1      2  -10 ± 37  2  +50.00 ± 0.00
+Winning tickets: as accurate as dense, no later, sparser, and better than their
+reinit
+ticket           wins       accuracy   early stop            weights  beats reinit
+l1-r0.50-n1      undecided  held       undecided (3+ seeds)   56.2 %  held
+random-r0.50-n1  unknown    undecided  undecided              56.2 %  unknown
+
+Behind them, paired by seed: early-stop step minus dense's, accuracy minus
+reinit's and random pruning's
+ticket           n     steps  n   minus reinit  n  minus random  verdict
+l1-r0.50-n1      2  -10 ± 37  2  +50.00 ± 0.00  1        +37.50  undecided
 random-r0.50-n1  1       -10
 2 of 2 dense runs had their lowest validation loss at the last step: "early stop" holds by default there.
 
@@ -218,17 +219,19 @@ may be too short to overfit.
 This protocol has no test images: accuracies are of the images that chose the
 best step, so a little high throughout.
 
-Winning tickets: as accurate as dense, no later, sparser, and better
-than their reinit
-ticket           wins       accuracy   early stop  weights  beats reinit
-l1-r0.50-n1      undecided  held       undecided    56.2 %  held
-random-r0.50-n1  unknown    undecided  undecided    56.2 %  unknown
+The only l1 ticket: undecided. The only random ticket: unknown.
 
-Behind them, paired by seed: early-stop step
-minus dense's, accuracy minus reinit's
-(points)
-ticket           n     steps  n         points
-l1-r0.50-n1      2  -10 ± 37  2  +50.00 ± 0.00
+Winning tickets: as accurate as dense, no later, sparser, and better than their
+reinit
+ticket           wins       accuracy   early stop          weights  beats reinit
+l1-r0.50-n1      undecided  held       undecided (3+        56.2 %  held
+                                       seeds)
+random-r0.50-n1  unknown    undecided  undecided            56.2 %  unknown
+
+Behind them, paired by seed: early-stop step minus dense's, accuracy minus
+reinit's and random pruning's
+ticket           n     steps  n   minus reinit  n  minus random  verdict
+l1-r0.50-n1      2  -10 ± 37  2  +50.00 ± 0.00  1        +37.50  undecided
 random-r0.50-n1  1       -10
 2 of 2 dense runs had their lowest validation loss at the last step: "early
 stop" holds by default there.

@@ -5,15 +5,19 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from lthctl import figures
 from lthctl.figures import figure_files
-from lthctl.report import Group
+from lthctl.report import CellKey, Group
+from lthctl.statistics import Interval
+from lthctl.survivors import Pixels, Survivors
 from lthctl.ticket import Run
 
 from .test_report import DENSE_TICKET, L1_TICKET, RANDOM_TICKET, group_of, make_run, replicates, unread_report
 
+NONE = Survivors((), (), (), ())
 ACCURACIES = {1: 0.90, 2: 0.92, 3: 0.97}  # by seed
 
 
@@ -54,8 +58,10 @@ def labels_of(panel: Any) -> list[str]:
 
 @pytest.mark.parametrize("name", ["some", "one seed", "without dense", "dense only"])
 def test_svg_parses_and_has_no_date(tmp_path: Path, name: str) -> None:
-    files = figure_files(group_of(tmp_path, *GRIDS[name]))
-    assert sorted(files) == ["accuracy.svg", "curves.svg"]
+    files = figure_files(group_of(tmp_path, *GRIDS[name]), NONE)
+    assert sorted(files) == [
+        "accuracy.svg", "curves.svg", "early_stop.svg", "parallel.svg", "pixels.svg", "verdict.svg",
+    ]  # fmt: skip
     for content in files.values():
         assert ElementTree.fromstring(content).tag == "{http://www.w3.org/2000/svg}svg"
         assert b"date" not in content.lower()
@@ -63,8 +69,8 @@ def test_svg_parses_and_has_no_date(tmp_path: Path, name: str) -> None:
 
 def test_bytes_are_the_same_twice(tmp_path: Path) -> None:
     runs = GRIDS["one seed"]
-    first = figure_files(group_of(tmp_path / "first", *runs))
-    assert figure_files(group_of(tmp_path / "second", *reversed(runs))) == first
+    first = figure_files(group_of(tmp_path / "first", *runs), NONE)
+    assert figure_files(group_of(tmp_path / "second", *reversed(runs)), NONE) == first
 
 
 def test_every_pruned_cell_has_its_point_and_its_interval(group: Group) -> None:
@@ -158,6 +164,57 @@ def test_a_hostile_name_stays_text() -> None:
     content = figures._svg(figures._accuracy(unread_report(make_run(("<script>[bold] -->", 0.5, 1))).groups[0]))
     root = ElementTree.fromstring(content)  # whole and well-formed
     assert not [element for element in root.iter() if "script" in str(element.tag).lower()]
+
+
+def test_the_verdict_shows_every_paired_difference(tmp_path: Path) -> None:
+    group = group_of(tmp_path, *GRIDS["some"])
+    dense, step, reinit, random = figures._verdict(group).axes
+    assert [text.get_text() for text in dense.get_yticklabels()] == [
+        f"{claim.key.ticket}: {claim.state}" for claim in group.claims
+    ]
+
+    def drawn(panel: Any) -> list[tuple[float, float, float, float]]:
+        """Height, mean and ends of every interval, from the top."""
+        return sorted(
+            (y, x, *bar[:, 0])
+            for line, _, (bars,) in panel.containers
+            for (x, y), bar in zip(line.get_xydata(), bars.get_segments(), strict=True)
+        )
+
+    def expected(values: list[Interval | None], factor: float) -> list[Any]:
+        found = [(i, value) for i, value in enumerate(values) if value]
+        return [pytest.approx((i, *(factor * x for x in (of.mean, of.low, of.high)))) for i, of in found]
+
+    claims = group.claims
+    assert drawn(dense) == expected([group.cell(claim.key).difference for claim in claims], 100)
+    assert drawn(step) == expected([claim.step_difference for claim in claims], 1)
+    assert drawn(reinit) == expected([claim.reinit_difference for claim in claims], 100)
+    assert drawn(random) == expected([claim.random_difference for claim in claims], 100)
+    assert len(drawn(random)) == 2  # l1 alone: random pruning is not compared with itself
+
+
+def test_parallel_coordinates_have_a_line_per_run(group: Group) -> None:
+    (panel,) = figures._parallel(group).axes
+    (lines,) = panel.collections
+    assert len(lines.get_segments()) == group.num_runs
+    heights = [line[6][1] for line in lines.get_segments()]
+    accuracies = [run.metrics["best_accuracy"] for cell in group.cells for run in cell.runs.values()]
+    assert sorted(range(len(heights)), key=heights.__getitem__) == sorted(
+        range(len(heights)), key=accuracies.__getitem__
+    )
+
+
+def test_pixels_share_a_scale_within_a_ratio() -> None:
+    rows = [Pixels(CellKey("rewind", method, 1, ratio), 2, np.full(9, kept, np.float64))
+            for method, ratio, kept in (("l1", 0.5, 4), ("random", 0.5, 8), ("l1", 0.8, 2))]  # fmt: skip
+    drawn = figures._pixels(Survivors((), tuple(rows), (), ()))
+    images = {panel.get_title(): panel.images[0] for panel in drawn.axes if panel.images}
+    assert {title: image.get_clim() for title, image in images.items()} == {
+        "l1, 0.5, one-shot\n0 to 8 (n = 2)": (0, 8),
+        "random, 0.5, one-shot\n0 to 8 (n = 2)": (0, 8),
+        "l1, 0.8, one-shot\n0 to 2 (n = 2)": (0, 2),
+    }
+    assert all(image.get_array().shape == (3, 3) for image in images.values())
 
 
 @pytest.mark.parametrize("method", ["$\\frac$", "_hidden"])

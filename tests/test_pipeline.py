@@ -13,11 +13,16 @@ import pytest
 from ruamel.yaml import YAML
 
 from lthctl import data
+from lthctl.figures import figure_files
 from lthctl.params import SECTIONS, Params, load_params
 from lthctl.pipeline import SECTIONS_READ, refuse_if_owned, visible_to
+from lthctl.report import make_report, report_files
+from lthctl.survivors import find_survivors, survivor_files
+from lthctl.ticket import save_run
 
 from .conftest import write_digits
 from .test_files import tree
+from .test_report import make_run
 
 ROOT = Path(__file__).parent.parent
 PIPELINE = YAML(typ="safe", pure=True).load((ROOT / "dvc.yaml").read_text())
@@ -63,7 +68,7 @@ def test_stages_depend_on_the_code() -> None:
 def test_commands_carry_paths_and_these_are_declared(command: str) -> None:
     name, *words = STAGES[command]["cmd"].split()[1:]
     assert name == command
-    assert {word for word in words if word.startswith("--")} <= {"--data", "--out", "--${item.start}"}
+    assert {word for word in words if word.startswith("--")} <= {"--data", "--out", "--masks", "--${item.start}"}
     out = words[words.index("--out") + 1]
     read = {word for word in words if not word.startswith("--") and word != out}
     deps = {dep for dep in STAGES[command].get("deps", []) if dep != "lthctl"}
@@ -80,11 +85,26 @@ def test_dvc_owns_leaf_folders_and_never_deletes_the_data() -> None:
     assert STAGES["download"]["outs"] == [{f"data/mnist/{name}": {"persist": True}} for name in data.MNIST]
 
 
+def test_the_report_has_all_that_is_declared_and_no_more(tmp_path: Path) -> None:
+    """What dvc.yaml lists is what the command writes."""
+    save_run(make_run(), tmp_path / "run")
+    made = make_report([tmp_path / "run"], Params().report)
+    (none,), _ = find_survivors(made, tmp_path)
+    written = {*report_files(made), *survivor_files([none]), *figure_files(made.groups[0], none)}
+    stage = STAGES["report"]
+    declared = [o if isinstance(o, str) else next(iter(o)) for o in [*stage["outs"], *stage["metrics"]]]
+    assert sorted(declared) == sorted(f"report/{name}" for name in written | {"index.html", "provenance.json"})
+    cached = [output for output in stage["outs"] if isinstance(output, str)]
+    ignored = (ROOT / ".gitignore").read_text().splitlines()
+    assert [line for line in ignored if "report/" in line] == [f"**/{output}" for output in cached]
+
+
 def test_results_are_ignored_by_hand() -> None:
     def ignored(path: str) -> bool:
         return subprocess.run(["git", "check-ignore", "-q", path], cwd=ROOT).returncode == 0
 
     results = ("masks/pipeline", "masks/best", "tickets/rewind/best", "tickets/pipeline/rewind", ".lthctl/x")
+    results += ("report/index.html", "report/curves.csv")
     for path in ("data/mnist", *results, *(f"experiments/video/{path}" for path in results), ".venv/x"):
         assert ignored(path), path
     for path in (
@@ -93,6 +113,7 @@ def test_results_are_ignored_by_hand() -> None:
         "tickets/rewind.dvc",
         "tickets/rewind/best.dvc",
         "report/metrics.json",
+        "report/curves.svg",
         "dvc.lock",
         ".dvc/config",
     ):

@@ -398,7 +398,7 @@ def test_condition_special(tmp_path: Path, changes: dict[str, object], state: St
 def test_a_claim_is_as_good_as_its_weakest_condition(
     states: tuple[State, State, State, State], expected: State
 ) -> None:
-    assert Claim(L1, *states, None, None).state == expected
+    assert Claim(L1, *states, None, None, None, None, {}).state == expected
 
 
 def test_claims_are_about_rewound_pruned_tickets_only(tmp_path: Path) -> None:
@@ -561,6 +561,26 @@ def test_a_path_that_does_not_exist(tmp_path: Path) -> None:
         make_report([tmp_path / "good", tmp_path / "nowhere"], PARAMS)
 
 
+def test_seeds_that_would_decide_a_condition_by_hand(tmp_path: Path) -> None:
+    """Differences to reinit and to random pruning of .001 and .003, so of mean .002 and deviation .00141; Holm's
+    strictest level of two claims is .025, of the one comparison with random pruning .05."""
+    runs = replicates(DENSE_TICKET, [0.9, 0.9]) + replicates(L1_TICKET, [0.901, 0.903])
+    runs += replicates(L1_TICKET, [0.9, 0.9], start="reinit") + replicates(RANDOM_TICKET, [0.9, 0.9])
+    claims = {claim.key: claim for claim in group_of(tmp_path, *runs).claims}
+    claim = claims[L1]
+    assert (claim.special, claim.random_verdict) == ("undecided", "undecided")
+
+    def t(n: int) -> float:
+        return 0.002 / (0.001 * 2**0.5 / n**0.5)
+
+    # Student's t, two-sided: .0125 in a tail of 5 degrees of freedom is 3.163, of 4 3.495; as good: above -.002
+    assert t(5) < 3.495 and t(6) > 3.163
+    assert claim.seeds_to_decide["special"] == 6
+    assert 2 * t(2) < 6.314 and 2 * t(3) > 2.920  # one-sided, .05
+    assert claim.seeds_to_decide["random"] == 3
+    assert claims[RANDOM].random_difference is None and claims[RANDOM].random_verdict is None
+
+
 # --- test images
 
 
@@ -607,6 +627,28 @@ difference_n,verdict,seeds_to_decide
 1,rewind,random,1,0.5,0.4375,1,0.375,,,-0.125,,,20,,,0.375,,,,,,1,undecided,
 """
 
+CLAIMS_CSV = """\
+group,method,rounds,ratio,sparsity,winning,accurate,fast,sparse,special,random_verdict,accurate_seeds,fast_seeds,special_seeds,random_seeds,dense_difference,dense_difference_low,dense_difference_high,dense_difference_n,step_difference,step_difference_low,step_difference_high,step_difference_n,reinit_difference,reinit_difference_low,reinit_difference_high,reinit_difference_n,random_difference,random_difference_low,random_difference_high,random_difference_n
+1,l1,1,0.5,0.4375,undecided,held,undecided,held,held,undecided,,3,,,0.25,0.25,0.25,2,-10,-46.68,26.68,2,0.5,0.5,0.5,2,0.375,,,1
+1,random,1,0.5,0.4375,unknown,undecided,undecided,held,unknown,,,,,,-0.125,,,1,-10,,,1,,,,,,,,
+"""
+
+CURVES_CSV = """\
+group,start,method,rounds,ratio,step,n,train_loss,validation_loss,validation_accuracy
+1,rewind,dense,0,0.0,10,2,1.5,0.5,0.25
+1,rewind,dense,0,0.0,20,2,1.5,0.5,0.5
+1,rewind,dense,0,0.0,30,2,1.5,0.25,0.375
+1,rewind,l1,1,0.5,10,2,1.5,0.5,0.5
+1,rewind,l1,1,0.5,20,2,1.5,0.25,0.75
+1,rewind,l1,1,0.5,30,2,1.5,0.5,0.625
+1,reinit,l1,1,0.5,10,2,1.5,0.25,0.0
+1,reinit,l1,1,0.5,20,2,1.5,0.5,0.25
+1,reinit,l1,1,0.5,30,2,1.5,0.5,0.125
+1,rewind,random,1,0.5,10,1,1.5,0.5,0.125
+1,rewind,random,1,0.5,20,1,1.5,0.25,0.375
+1,rewind,random,1,0.5,30,1,1.5,0.5,0.25
+"""
+
 RUNS_CSV = """\
 group,name,start,method,rounds,ratio,seed,sparsity,best_accuracy,best_step,early_stop_accuracy,early_stop_step,final_accuracy,early_stop_test_accuracy
 1,dense-s1,rewind,dense,0,0.0,1,0.0,0.5,20,0.375,30,0.375,
@@ -637,8 +679,15 @@ def rounded(text: str) -> str:
 
 def test_files_of_a_tiny_report(tmp_path: Path) -> None:
     files = {name: content.decode() for name, content in report_files(tiny_report(tmp_path)).items()}
-    files["summary.csv"] = rounded(files["summary.csv"])
-    assert files == {"summary.csv": SUMMARY_CSV, "runs.csv": RUNS_CSV, "metrics.json": METRICS_JSON}
+    for name in ("summary.csv", "claims.csv"):
+        files[name] = rounded(files[name])
+    assert files == {
+        "summary.csv": SUMMARY_CSV,
+        "claims.csv": CLAIMS_CSV,
+        "runs.csv": RUNS_CSV,
+        "curves.csv": CURVES_CSV,
+        "metrics.json": METRICS_JSON,
+    }
 
 
 def test_summary_reads_back_exactly(tmp_path: Path) -> None:

@@ -207,7 +207,9 @@ def test_a_ticket_made_here_is_verified_and_retrained_there_to_the_same_bytes(ho
     bob.run("dvc pull")
     bob.run("lthctl download --from ../digits --quiet")
     assert load_ticket(bob.folder / "masks" / TICKET).digest == ticket.digest
+    bob.run(f"lthctl verify masks/{TICKET} --replay")
     bob.run(f"lthctl retrain masks/{TICKET} --quiet")
+    bob.run(f"lthctl verify masks/{TICKET} tickets/rewind/{TICKET}")
     runs = [place.folder / "tickets/rewind" / TICKET for place in (alice, bob)]
     assert contents_of(runs[0]) == contents_of(runs[1])
     assert load_run(runs[1]).ticket["digest"] == ticket.digest
@@ -222,5 +224,6 @@ def test_a_ticket_made_here_is_verified_and_retrained_there_to_the_same_bytes(ho
     assert carol.run("git ls-files masks").split() == [f"masks/{TICKET}.dvc"]
     assert "rev: v1" in (carol.folder / f"masks/{TICKET}.dvc").read_text()
     home.run(f"dvc get ../alice masks/{TICKET} --rev v1 --out taken")
+    home.run("lthctl verify taken")
     assert load_ticket(home.folder / "taken").digest == ticket.digest
     (home.folder / "transcript.txt").write_text("\n\n".join(home.transcript) + "\n")

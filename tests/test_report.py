@@ -763,7 +763,8 @@ def test_a_report_of_ten_thousand_runs_takes_four_times_as_long_as_one_of_a_quar
         patch.setattr(os, "fsync", lambda descriptor: None)
         for number in range(10_000):
             ratio, seed, start = 0.02 * (1 + number % 49), number // 98, ("rewind", "reinit")[number // 49 % 2]
-            run = make_run(("l1", round(ratio, 2), 1), seed, start=start, history=rows)
+            train = {**TRAIN, "steps": 15_000, "evaluate_every": 250}
+            run = make_run(("l1", round(ratio, 2), 1), seed, start=start, history=rows, train=train)
             save_run(run, tmp_path / ("a", "b")[number >= 2500] / f"{number}")
     for paths in [tmp_path / "a"], [tmp_path / "a", tmp_path / "b"]:
         began = time.process_time()

@@ -381,7 +381,7 @@ def test_ten_thousand_trainings(
         one = Training(training.model, {}, Mask({}), training.dataset, 1, training.params)
         vars(one)["digest"] = digest
         store.put(one, result)
-    write_document(tmp_path / "runs" / "a", RUN_JSON, "run", training=digests[0])
+    write_document(tmp_path / "runs" / "a", "tickets/rewind/l1-r0.50-n2-s1/run.json", training=digests[0])
     flip(tmp_path / ".lthctl" / "trainings" / digests[1][:2] / digests[1] / WEIGHTS_FILE)
     began = time.process_time()
     assert len(list(store)) == 10_000

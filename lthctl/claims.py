@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeVar
 from lthctl import engine
 from lthctl.data import Dataset
 from lthctl.errors import LthctlError, ParamsError, RunError, TicketError
-from lthctl.files import JSON_LIMIT, Json, digest_of, read_file, sha256, tensors_from
+from lthctl.files import JSON_LIMIT, Json, digest_of, read_file, seal, sha256, tensors_from
 from lthctl.mask import Mask, Weights
 from lthctl.model import Model, from_description
 from lthctl.params import TrainParams
@@ -162,6 +162,8 @@ class Folder:
         except (ValueError, RecursionError) as error:
             raise Failed(f"{self.json_name} holds what lthctl never writes ({error})") from error
         expect_digest(self.json_name, found, self.document.get("digest"))
+        if read_file(self.path / self.json_name, self.refuse, limit=JSON_LIMIT) != seal(unsealed):
+            raise Failed(f"{self.json_name} says the same, but is not written as lthctl writes it: readers refuse it")
         return found
 
     def intact(self, name: str) -> Callable[[], str]:

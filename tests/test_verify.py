@@ -240,6 +240,15 @@ def test_a_ticket_resealed_after_a_change(change: Callable[[dict], object], clai
     assert failed("masks/l1") == {("masks/l1", claim) for claim in claims}
 
 
+def test_what_readers_refuse_is_not_held_to_be_whole(copy: Path) -> None:
+    """The same content in other bytes: nobody can load it."""
+    path = Path("masks/l1/ticket.json")
+    path.write_text(json.dumps(json.loads(path.read_text())))
+    with pytest.raises(TicketError):
+        load_ticket("masks/l1")
+    assert ("masks/l1", "ticket.json matches its own digest") in failed("masks/l1")
+
+
 @pytest.mark.parametrize(
     ("change", "claims"),
     [

@@ -1,6 +1,7 @@
 """Synthetic digits instead of MNIST, and folders that hold them as MNIST's four files."""
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -81,20 +82,26 @@ def make_training(dataset: Dataset, small_model: MLP, train_params: TrainParams)
     return make
 
 
-def write_digits(folder: Path) -> dict[str, str]:
-    """Write synthetic digits as the four IDX files; returns file name -> SHA-256, to put in the place of MNIST's."""
-    folder.mkdir(parents=True, exist_ok=True)
-    digests = {}
+@cache
+def digits_files() -> dict[str, bytes]:
+    """Synthetic digits as the four IDX files."""
+    contents = {}
     for images_name, labels_name, count, seed in (
         (data.TRAIN_IMAGES, data.TRAIN_LABELS, NUM_TRAIN, 1),
         (data.TEST_IMAGES, data.TEST_LABELS, NUM_TEST, 2),
     ):
         images, labels = synthetic_digits(count, seed)
-        contents = {images_name: idx_bytes(images.reshape(-1, 28, 28)), labels_name: idx_bytes(labels.astype(np.uint8))}
-        for name, content in contents.items():
-            (folder / name).write_bytes(content)
-            digests[name] = sha256(content)
-    return digests
+        contents[images_name] = idx_bytes(images.reshape(-1, 28, 28))
+        contents[labels_name] = idx_bytes(labels.astype(np.uint8))
+    return contents
+
+
+def write_digits(folder: Path) -> dict[str, str]:
+    """Write synthetic digits as the four IDX files; returns file name -> SHA-256, to put in the place of MNIST's."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in digits_files().items():
+        (folder / name).write_bytes(content)
+    return {name: sha256(content) for name, content in digits_files().items()}
 
 
 @pytest.fixture
@@ -105,14 +112,20 @@ def digits_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-@pytest.fixture
-def workspace(tmp_path: Path, digits_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working folder with synthetic digits in data/mnist and a params.yaml of a small experiment."""
-    (tmp_path / "params.yaml").write_text(
+def make_workspace(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Work in this folder, with synthetic digits in data/mnist and a params.yaml of a small experiment."""
+    monkeypatch.setattr(data, "MNIST", write_digits(folder / "data" / "mnist"))
+    (folder / "params.yaml").write_text(
         "model:\n  layers: [784, 20, 12, 10]\n"
         "train:\n  steps: 30\n  evaluate_every: 10\n  device: cpu\n"
         "prune:\n  method: [l1, random]\n  ratio: [0, 0.5]\n  rounds: 2\n  seed: [1, 2]\n"
     )
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(folder)
     monkeypatch.delenv("DVC_STAGE", raising=False)
-    return tmp_path
+    return folder
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with nothing but the digits and parameters of a small experiment."""
+    return make_workspace(tmp_path, monkeypatch)

@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from lthctl import files
+from lthctl import figures, files
 from lthctl.cli import app
 from lthctl.ticket import save_run, save_ticket
 
+from .conftest import make_workspace
 from .test_compare import make_ticket
+from .test_page import PICTURES
 from .test_report import make_run
 
 ROOT = Path(__file__).parent.parent
@@ -35,17 +37,40 @@ def refusal(code: int, *words: str) -> str:
     return result.stderr.removeprefix("Error: ").rstrip()
 
 
-@pytest.fixture
-def tickets(workspace: Path) -> Path:
-    assert lthctl("prune", "--quiet").exit_code == 0
-    return workspace / "masks"
+@pytest.fixture(scope="session")
+def pruned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small experiment after `lthctl prune`, to be copied."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = make_workspace(tmp_path_factory.mktemp("pruned"), patch)
+        assert lthctl("prune", "--quiet").exit_code == 0
+    return folder
+
+
+@pytest.fixture(scope="session")
+def retrained(pruned: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """And after `lthctl retrain`, from two starts."""
+    folder = shutil.copytree(pruned, tmp_path_factory.mktemp("retrained"), dirs_exist_ok=True)
+    with pytest.MonkeyPatch.context() as patch:
+        make_workspace(folder, patch)
+        for start in ("--rewind", "--reinit"):
+            assert lthctl("retrain", "masks", start, "--quiet").exit_code == 0
+    return folder
 
 
 @pytest.fixture
-def runs(tickets: Path) -> Path:
-    for start in ("--rewind", "--reinit"):
-        assert lthctl("retrain", "masks", start, "--quiet").exit_code == 0
-    return tickets.parent / "tickets"
+def tickets(workspace: Path, pruned: Path) -> Path:
+    return shutil.copytree(pruned, workspace, dirs_exist_ok=True) / "masks"
+
+
+@pytest.fixture
+def runs(workspace: Path, retrained: Path) -> Path:
+    return shutil.copytree(retrained, workspace, dirs_exist_ok=True) / "tickets"
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For what a report does besides drawing, which takes longer than all the rest of it."""
+    monkeypatch.setattr(figures, "figure_files", lambda group, survivors: PICTURES)
 
 
 def test_the_commands_people_type(workspace: Path) -> None:
@@ -319,6 +344,7 @@ def test_verbose_tells_every_training(workspace: Path) -> None:
     assert again[0] == "l1-r0.50-n2-s1 1/2: density 1.000, from the store"
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_json_is_json_and_quiet_is_quiet(workspace: Path) -> None:
     tickets = json.loads(lthctl("prune", "--json").stdout)
     assert {ticket["name"] for ticket in tickets} >= {"dense-s1", "l1-r0.50-n2-s2"}
@@ -356,6 +382,7 @@ def test_runs_may_leave_their_weights_out(tickets: Path) -> None:
     assert sorted(path.name for path in Path("tickets/rewind/dense-s1").iterdir()) == ["history.csv", "run.json"]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_report_lists_damaged_runs_and_is_strict_on_request(runs: Path) -> None:
     (runs / "rewind" / "l1-r0.50-n2-s1" / "history.csv").write_text("step\n")
     result = lthctl("report")
@@ -365,6 +392,7 @@ def test_report_lists_damaged_runs_and_is_strict_on_request(runs: Path) -> None:
     assert lthctl("report", "--strict").exit_code == 3
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_report_finds_masks_by_their_digests_and_says_what_it_lacks(runs: Path) -> None:
     assert "lacks" not in lthctl("report").stderr
     result = lthctl("report", "--masks", "elsewhere", "--quiet")
@@ -372,6 +400,7 @@ def test_report_finds_masks_by_their_digests_and_says_what_it_lacks(runs: Path) 
     assert "elsewhere: lacks 6 tickets of these runs, so the page is without their masks; see --masks" in result.stderr
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_damaged_ticket_is_left_out_too(runs: Path) -> None:
     (Path("masks") / "l1-r0.50-n2-s1" / "mask.safetensors").write_bytes(b"")
     assert "left out: masks/l1-r0.50-n2-s1/mask.safetensors: has SHA-256" in lthctl("report").stderr
@@ -385,6 +414,7 @@ def test_two_reports_are_the_same_bytes(runs: Path) -> None:
     assert first == second and len(first) == 16
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("works", [True, False])
 def test_report_opens_its_page(runs: Path, monkeypatch: pytest.MonkeyPatch, works: bool) -> None:
     opened: list[str] = []
@@ -400,6 +430,7 @@ def test_report_without_runs(workspace: Path) -> None:
     assert refusal(3, "report") == "tickets: does not exist; retrain some tickets first: lthctl retrain masks/"
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_names_from_files_are_never_markup(runs: Path) -> None:
     target = runs / "rewind" / "[red]x"
     target.mkdir()
@@ -532,6 +563,7 @@ def test_export_and_import_go_round(tickets: Path) -> None:
     )
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_imported_tickets_are_retrained_reported_and_verified(tickets: Path) -> None:
     for seed in ("1", "2"):
         ticket = f"masks/l1-r0.50-n2-s{seed}"

@@ -9,7 +9,6 @@ import random
 
 import numpy as np
 import pytest
-import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -53,6 +52,8 @@ def test_interval_of_five_by_hand() -> None:
 @fixed
 @given(values=several, confidence=st.sampled_from([0.8, 0.95, 0.99]))
 def test_interval_agrees_with_scipy(values: list[int], confidence: float) -> None:
+    import scipy.stats  # two seconds
+
     found = interval(values, confidence)
     low, high = scipy.stats.t.interval(
         confidence, len(values) - 1, loc=np.mean(values), scale=scipy.stats.sem(values, ddof=1)
@@ -93,6 +94,8 @@ def test_p_nonzero_by_hand() -> None:
 @fixed
 @given(values=several, bound=st.integers(-5, 5))
 def test_p_values_agree_with_scipy(values: list[int], bound: int) -> None:
+    import scipy.stats
+
     found = interval(values, 0.95)
     one_sided = scipy.stats.ttest_1samp(values, bound, alternative="greater").pvalue
     two_sided = scipy.stats.ttest_1samp(values, 0).pvalue

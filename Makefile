@@ -5,13 +5,16 @@ BIN := $(CURDIR)/.venv/bin
 export PATH := $(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: repro test check format bench fuzz clean
+.PHONY: repro test test-all check format bench fuzz clean
 
 repro: .venv/installed    ## real MNIST, tickets, retrainings, report
 	dvc repro
 
 test: .venv/installed-dev    ## fast and offline
 	pytest -n auto --dist worksteal
+
+test-all: .venv/installed-dev    ## and the page in a browser, and DVC's part
+	pytest -n auto --dist worksteal -m 'not slow and not network'
 
 check: .venv/installed-dev    ## lint, format, types
 	ruff check .

@@ -20,6 +20,8 @@ from .test_page import page_of
 from .test_report import DENSE_TICKET, L1_TICKET, TRAIN, make_run, replicates, report_of, tiny_report, unread_report
 from .test_survivors import FIRST, make_ticket, run_of
 
+pytestmark = pytest.mark.browser
+
 FLAGS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",

@@ -203,7 +203,7 @@ def test_sealed_nested_as_deeply_as_can_be_read(tmp_path: Path) -> None:
 
     deepest = bisect.bisect_left(range(100_000), True, key=lambda depth: not is_readable(depth)) - 1
     path, raised = tmp_path / "t.json", set()
-    for depth in range(deepest - 8, deepest + 9):
+    for depth in range(deepest - 4, deepest + 5):
         path.write_bytes(nested(depth))
         try:
             read_sealed(path, TicketError, kind="ticket", schema=1)

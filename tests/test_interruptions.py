@@ -25,7 +25,7 @@ from .test_files import Tree, tree
 ROOT = Path(__file__).parent.parent
 KILLS = int(os.environ.get("LTHCTL_KILLS", "20"))
 PARAMS = (
-    "model:\n  layers: [784, 20, 12, 10]\ntrain:\n  steps: 100\n  evaluate_every: 50\n"
+    "model:\n  layers: [784, 20, 12, 10]\ntrain:\n  steps: 20\n  evaluate_every: 10\n"
     "prune:\n  method: [l1, random]\n  ratio: [0, 0.5]\n  rounds: 2\n  seed: 1\n"
 )
 COMMANDS = [["prune"], ["retrain", "masks", "--reinit"]]

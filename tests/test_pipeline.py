@@ -180,6 +180,7 @@ def clone(tmp_path: Path) -> tuple[Path, dict[str, str]]:
     return place, environment
 
 
+@pytest.mark.dvc
 def test_the_whole_pipeline(clone: tuple[Path, dict[str, str]]) -> None:
     place, environment = clone
 

@@ -113,6 +113,7 @@ def put_fixture(place: Place, name: str) -> None:
         (folder / path.name).write_bytes(path.read_bytes())
 
 
+@pytest.mark.dvc
 def test_one_ticket_through_a_folder(home: Place) -> None:
     """A ticket beside another, which stays where it is."""
     alice = repository(home, "alice")

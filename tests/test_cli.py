@@ -656,10 +656,12 @@ def test_what_did_this_commit_do_to_my_tickets(place: Path, monkeypatch: pytest.
 
 
 def test_a_terminal_without_the_characters_still_gets_the_result(place: Path) -> None:
-    for words in (["compare", "runs/a", "runs/b"], ["show", "runs/a/s1"]):
-        done = subprocess.run(
-            [sys.executable, "-m", "lthctl", *words], capture_output=True, text=True,
-            env={**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONPATH": str(ROOT)},
-        )  # fmt: skip
-        assert (done.returncode, done.stderr) == (0, "")
-        assert done.stdout.isascii()
+    program = "from lthctl.cli import app; [app(words, standalone_mode=False) for words in {}]"
+    commands = ["compare", "runs/a", "runs/b"], ["show", "runs/a/s1"]
+    done = subprocess.run(
+        [sys.executable, "-c", program.format(commands)], capture_output=True, text=True,
+        env={**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.isascii()
+    assert "l1-r0.50-n1 rewind" in done.stdout and "runs/a/s1: a run" in done.stdout

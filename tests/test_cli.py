@@ -655,11 +655,19 @@ def test_what_did_this_commit_do_to_my_tickets(place: Path, monkeypatch: pytest.
     assert refusal(3, "compare", "../masks@v9", "../masks").startswith("../masks@v9: the repository ")
 
 
+STRICTLY = """
+import sys
+from lthctl.cli import app
+for words in {commands}:
+    sys.stdout.reconfigure(errors="strict")
+    app(words, standalone_mode=False)
+"""
+
+
 def test_a_terminal_without_the_characters_still_gets_the_result(place: Path) -> None:
-    program = "from lthctl.cli import app; [app(words, standalone_mode=False) for words in {}]"
     commands = ["compare", "runs/a", "runs/b"], ["show", "runs/a/s1"]
     done = subprocess.run(
-        [sys.executable, "-c", program.format(commands)], capture_output=True, text=True,
+        [sys.executable, "-c", STRICTLY.format(commands=commands)], capture_output=True, text=True,
         env={**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")

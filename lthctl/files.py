@@ -21,6 +21,7 @@ import stat
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from json.encoder import encode_basestring
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +33,26 @@ from lthctl.mask import Array, Weights
 JSON_LIMIT = 4 * 2**20  # bytes; ours are a few kilobytes
 ABANDONED_SECONDS = 24 * 3600  # after which a hidden file is taken for abandoned where there are no locks to tell
 REPLACEMENTS = 100  # of one folder by others while we try to replace it; then something is wrong
+FLAT = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 Json = dict[str, Any]
 
 
 def canonical_json(value: object) -> bytes:
     """The one way lthctl writes a value as JSON: sorted keys, two spaces, one trailing newline, no NaN."""
-    return (json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    return (_indented(value, "\n") + "\n").encode()
+
+
+def _indented(value: object, margin: str) -> str:
+    """What json.dumps with an indent of 2 gives for values with keys of text, in a fraction of the time."""
+    if type(value) is int or (type(value) is float and math.isfinite(value)):
+        return repr(value)
+    inner = margin + "  "
+    if isinstance(value, dict) and value:
+        items = [f"{inner}{encode_basestring(key)}: {_indented(value[key], inner)}" for key in sorted(value)]
+        return "{" + ",".join(items) + margin + "}"
+    if isinstance(value, list | tuple) and value:
+        return "[" + ",".join([inner + _indented(item, inner) for item in value]) + margin + "]"
+    return FLAT.encode(value)
 
 
 def sha256(content: bytes) -> str:
@@ -61,8 +76,12 @@ def digest_of_arrays(arrays: Weights) -> str:
 
 
 def seal(document: Json) -> bytes:
-    """Canonical JSON of a document with its own digest in it, under "digest"."""
-    return canonical_json({**document, "digest": digest_of(document)})
+    """Canonical JSON of a document with its own digest in it, under "digest"; a key such as "kind" comes after it."""
+    # What the digest is of is the same without one line: the only one of this indent and key, as no text in JSON holds
+    # a newline.
+    before, line, after = canonical_json({**document, "digest": ""}).partition(b'\n  "digest": "",')
+    assert line, "the digest would be the last key"
+    return b'%b\n  "digest": "%b",%b' % (before, sha256(before + after).encode(), after)
 
 
 def tensors_bytes(arrays: Weights, *, note: str | None = None) -> bytes:

@@ -15,11 +15,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lthctl import files
 from lthctl.errors import OutputError, RunError, TicketError
 from lthctl.files import (
     JSON_LIMIT,
+    Json,
     canonical_json,
     check_writable,
     csv_bytes,
@@ -99,6 +102,49 @@ def test_canonical_json_does_not_depend_on_the_order_of_keys() -> None:
 def test_canonical_json_has_no_word_for_nan(value: object) -> None:
     with pytest.raises(ValueError, match="Out of range"):
         canonical_json(value)
+
+
+def plainly_written(value: object, **changes: object) -> bytes:
+    """What canonical_json must give, from the standard library; with changes, the same said in other bytes."""
+    how = {"indent": 2, "sort_keys": True, "ensure_ascii": False, "allow_nan": False} | changes
+    return (json.dumps(value, **how) + "\n").encode()
+
+
+TEXTS = st.text() | st.sampled_from(["digest", '"digest": "",', '\n  "digest": "",', "\u2028", '\x00\x7f"\\', "ü"])
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXTS
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner) | st.tuples(inner, inner) | st.dictionaries(TEXTS, inner),
+    max_leaves=20,
+)
+DOCUMENTS = st.builds(
+    lambda document: {**document, "kind": "ticket", "schema": 1}, st.dictionaries(TEXTS, VALUES, max_size=5)
+)
+
+
+@settings(deadline=None)
+@given(VALUES)
+def test_canonical_json_is_what_the_standard_library_writes(value: object) -> None:
+    assert canonical_json(value) == plainly_written(value)
+
+
+@pytest.mark.parametrize("value", [np.float64(0.1), [np.float64(2)], {"a": np.float64("1e22")}, 10**400, -0.0, {1}, 1j])
+def test_canonical_json_of_other_types(value: object) -> None:
+    try:
+        expected = plainly_written(value)
+    except TypeError:
+        with pytest.raises(TypeError):
+            canonical_json(value)
+    else:
+        assert canonical_json(value) == expected
+
+
+@settings(deadline=None)
+@given(DOCUMENTS)
+def test_seal_is_a_digest_over_the_document_without_it(document: Json) -> None:
+    unsealed = {key: value for key, value in document.items() if key != "digest"}
+    digest = hashlib.sha256(plainly_written(unsealed)).hexdigest()
+    assert seal(document) == seal(unsealed) == plainly_written({**unsealed, "digest": digest})
 
 
 def test_finite() -> None:
@@ -210,6 +256,55 @@ def test_sealed_nested_as_deeply_as_can_be_read(tmp_path: Path) -> None:
         except (TicketError, RecursionError) as error:
             raised.add(type(error))
     assert raised == {TicketError}
+
+
+def forged(body: bytes, document: Json) -> bytes:
+    """Bytes that say a document, with a digest that is right for just these bytes, where a digest would be."""
+    after = min(key for key in document if key > "digest")
+    before, key, rest = body.rpartition(b"\n  " + json.dumps(after, ensure_ascii=False).encode())
+    return b'%b\n  "digest": "%b",%b' % (before, sha256(body).encode(), key + rest)
+
+
+FORMATS = st.fixed_dictionaries(
+    {},
+    optional={
+        "indent": st.sampled_from([None, 1, 3, "\t"]),
+        "sort_keys": st.booleans(),
+        "ensure_ascii": st.booleans(),
+        "separators": st.sampled_from([(",", ": "), (", ", ": "), (",", ":")]),
+    },
+)
+INSERTED = st.sampled_from(
+    [b"", b" ", b"\n", b"\r", b"\t", b"\n  ", b"0", b".0", b"e0", b"-", b"\\u0061", b",", b'"', b'"a": 1,', b"[]"]
+)
+
+
+@settings(deadline=None)
+@given(st.data(), DOCUMENTS, FORMATS)
+def test_a_sealed_document_is_read_only_as_it_would_be_written(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, document: Json, how: dict[str, object]
+) -> None:
+    """Also where other bytes come with the digest that is right for them."""
+    unsealed = {key: value for key, value in document.items() if key != "digest"}
+    body = plainly_written(unsealed, **how)
+    place = data.draw(st.integers(0, len(body)))
+    body = body[:place] + data.draw(st.just(b"") | INSERTED) + body[place + data.draw(st.integers(0, 1)) :]
+    content = forged(body, unsealed)
+    path = tmp_path_factory.getbasetemp() / "t.json"
+    path.write_bytes(content)
+    try:
+        found = json.loads(content)
+        unsealed = {key: value for key, value in found.items() if key != "digest"}
+        digest = hashlib.sha256(plainly_written(unsealed)).hexdigest()
+        is_ours = content == plainly_written({**unsealed, "digest": digest})
+        is_ours = is_ours and (found["kind"], found["schema"]) == ("ticket", 1)
+    except (ValueError, AttributeError, KeyError):
+        is_ours = False
+    if is_ours:
+        assert read_sealed(path, TicketError, kind="ticket", schema=1) == found
+    else:
+        with pytest.raises(TicketError):
+            read_sealed(path, TicketError, kind="ticket", schema=1)
 
 
 class NeverRead(io.FileIO):

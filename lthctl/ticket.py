@@ -4,13 +4,12 @@ A ticket is a mask, the weights to rewind to, and where they came from. A run is
 a folder that can be copied, versioned and handed on by itself; the formats are described in docs/FORMAT.md.
 """
 
-import csv
-import io
 import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,6 @@ import numpy as np
 from lthctl.errors import LthctlError, MaskError, RunError, TicketError
 from lthctl.files import (
     Json,
-    csv_bytes,
     find_folders,
     read_file,
     read_tensors,
@@ -290,7 +288,8 @@ def find_tickets(*paths: Path | str) -> list[Path]:
 def history_bytes(history: tuple[Row, ...]) -> bytes:
     """A history as CSV; the columns for test images are there only where there are such."""
     columns = Row._fields if history[-1].test_loss is not None else Row._fields[:4]
-    return csv_bytes(columns, [row[: len(columns)] for row in history])
+    rows = [columns, *(row[: len(columns)] for row in history)]
+    return "".join([",".join(map(str, row)) + "\n" for row in rows]).encode()
 
 
 def history_from(content: bytes) -> tuple[Row, ...]:
@@ -299,26 +298,22 @@ def history_from(content: bytes) -> tuple[Row, ...]:
     Raises:
       ValueError: these are not the bytes that it would write, or there is no evaluation or a number that cannot be.
     """
-    lines = csv.reader(io.StringIO(content.decode()))
-    try:
-        header = next(lines, [])
-        if header not in (list(Row._fields), list(Row._fields[:4])):
-            raise ValueError(
-                f"has columns {', '.join(header)[:100]!r}, expected {', '.join(Row._fields)} or the first 4"
-            )
-        rows = []
-        for number, line in enumerate(lines, start=2):
-            if len(line) != len(header):
-                raise ValueError(f"line {number} has {len(line)} values, expected {len(header)}")
-            rows.append(Row(int(line[0]), *map(float, line[1:])))
-    except csv.Error as error:
-        raise ValueError(f"is no CSV: {error}") from error
-    history = tuple(rows)
-    if not history or history_bytes(history) != content:
+    header, *lines = content.decode().splitlines() or [""]
+    names = header.split(",")
+    if names not in (list(Row._fields), list(Row._fields[:4])):
+        raise ValueError(f"has columns {', '.join(names)[:100]!r}, expected {', '.join(Row._fields)} or the first 4")
+    for number, line in enumerate(lines, start=2):
+        if line.count(",") != len(names) - 1:
+            num_values = len(line.split(",")) if line else 0
+            raise ValueError(f"line {number} has {num_values} values, expected {len(names)}")
+    values = ",".join(lines).split(",") if lines else []
+    steps, *others = (values[column :: len(names)] for column in range(len(names)))
+    history = tuple(map(Row, map(int, steps), *(map(float, column) for column in others)))
+    if not history or history_bytes(history) != content:  # whatever was passed over until here is found here
         raise ValueError("is empty or not written as lthctl writes it")
-    losses = [value for row in history for value in (row.train_loss, row.validation_loss, row.test_loss or 0.0)]
-    accuracies = [value for row in history for value in (row.validation_accuracy, row.test_accuracy or 0.0)]
-    if not all(math.isfinite(loss) for loss in losses) or not all(0 <= accuracy <= 1 for accuracy in accuracies):
+    columns = list(zip(*history, strict=True))[1 : len(names)]
+    accuracies = columns[2::2]
+    if not all(map(math.isfinite, chain(*columns))) or min(map(min, accuracies)) < 0 or max(map(max, accuracies)) > 1:
         raise ValueError("has a loss that is not finite or an accuracy outside [0, 1]")
     return history
 
@@ -332,9 +327,7 @@ def history_fault(history: tuple[Row, ...], train: Json, *, with_test: bool) -> 
       with_test: whether it had test images.
     """
     steps, every = train["steps"], train["evaluate_every"]
-    if len(history) != -(-steps // every) or any(
-        row.step != min(number * every, steps) for number, row in enumerate(history, start=1)
-    ):
+    if len(history) != -(-steps // every) or [row.step for row in history] != [*range(every, steps, every), steps]:
         return f"is not of {steps} steps, evaluated every {every}"
     if (history[0].test_loss is not None) != with_test:
         return f"has {'no ' * with_test}columns for test images, of which there are {'some' if with_test else 'none'}"

@@ -1,6 +1,9 @@
 """Ticket and run folders: exact round trips, the same bytes again, anything damaged refused by name."""
 
+import csv
+import io
 import json
+import math
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lthctl.data import Dataset
 from lthctl.errors import LthctlError, MaskError, OutputError, RunError, TicketError
@@ -451,6 +456,46 @@ def test_history_bytes_with_a_test_split() -> None:
     assert history_from(content) == rows
 
 
+def history_of_the_standard_library(content: bytes) -> list[list[float]] | None:
+    """The numbers of a history where they can be and the csv module would write the same; None otherwise."""
+    try:
+        header, *lines = csv.reader(io.StringIO(content.decode()))
+        rows = [[int(line[0]), *map(float, line[1:])] for line in lines]
+    except (ValueError, IndexError, csv.Error):
+        return None
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([header, *rows])
+    names = list(Row._fields)
+    is_ours = header in (names, names[:4]) and rows and {len(row) for row in rows} == {len(header)}
+    if not is_ours or text.getvalue().encode() != content:
+        return None
+    losses_can_be = all(math.isfinite(loss) for row in rows for loss in (*row[1:3], *row[4:5]))
+    return rows if losses_can_be and all(0 <= accuracy <= 1 for row in rows for accuracy in row[3::2]) else None
+
+
+LOSSES = st.floats() | st.floats(0, 3)
+ACCURACIES = st.floats(0, 1) | st.sampled_from([0.0, -0.0, 1.0, 0.9812, 1.5, math.nan])
+ROWS_OF_4 = st.builds(Row, st.integers(), LOSSES, LOSSES, ACCURACIES)
+ROWS_OF_6 = st.builds(Row, st.integers(), LOSSES, LOSSES, ACCURACIES, LOSSES, ACCURACIES)
+HISTORIES = st.lists(ROWS_OF_4, min_size=1, max_size=4) | st.lists(ROWS_OF_6, min_size=1, max_size=4)
+PIECES = ["0", "-", "+", ".", "e0", " ", ",", "\n", "\r", "\r\n", "\x0b", "\u2028", '"', "_", "٣"]
+
+
+@settings(deadline=None)
+@given(st.data(), HISTORIES)
+def test_a_history_is_read_only_as_the_csv_module_would_write_it(data: st.DataObject, rows: list[Row]) -> None:
+    text = history_bytes(tuple(rows)).decode()
+    place = data.draw(st.integers(0, len(text)))
+    piece = data.draw(st.just("") | st.sampled_from(PIECES))
+    content = (text[:place] + piece + text[place + data.draw(st.integers(0, 1)) :]).encode()
+    expected = history_of_the_standard_library(content)
+    if expected is None:
+        with pytest.raises(ValueError):
+            history_from(content)
+    else:
+        assert [list(row[: len(expected[0])]) for row in history_from(content)] == expected
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -702,6 +747,8 @@ LINES = HISTORY.splitlines(keepends=True)
         (HISTORY.replace(b"2.5", b"nan"), "has a loss that is not finite or an accuracy outside [0, 1]"),
         (HISTORY.replace(b"2.5", b"inf"), "has a loss that is not finite or an accuracy outside [0, 1]"),
         (b"step,train_loss,validation_loss,validation_accuracy\n1,1.0,1.0,1.5\n", "has a loss that is not finite or an accuracy outside [0, 1]"),
+        (history_bytes((Row(1, 1.0, 1.0, 1.0, 1.0, 1.5),)), "has a loss that is not finite or an accuracy outside [0, 1]"),
+        (history_bytes((Row(1, 1.0, 1.0, 1.0, 1.0, -0.5),)), "has a loss that is not finite or an accuracy outside [0, 1]"),
         (b"step,train_loss,validation_loss,validation_accuracy\n" + b"\n" * 10, "line 2 has 0 values, expected 4"),
         (b"step,train_loss\n1,1.0\n", "has columns 'step, train_loss', expected "),
     ],

@@ -28,6 +28,7 @@ from lthctl.statistics import (
     seeds_to_show,
 )
 from lthctl.ticket import RUN_JSON, Run, load_run
+from lthctl.training import Row
 
 STARTS = ("rewind", "reinit", "shuffle")
 METHODS = ("dense", "l1", "random")
@@ -163,7 +164,11 @@ class Group:
         return self.cell(DENSE)
 
     def cell(self, key: CellKey) -> Cell | None:
-        return next((cell for cell in self.cells if cell.key == key), None)
+        return self._by_key.get(key)
+
+    @cached_property
+    def _by_key(self) -> dict[CellKey, Cell]:
+        return {cell.key: cell for cell in self.cells}
 
     @property
     def num_runs(self) -> int:
@@ -522,14 +527,13 @@ def _runs_csv(report: Report) -> bytes:
 
 def _curves_csv(report: Report) -> bytes:
     """A row per experiment and evaluation: means over seeds."""
-    columns = ("train_loss", "validation_loss", "validation_accuracy")
     rows = []
     for number, group in enumerate(report.groups, start=1):
         for cell in group.cells:
             for after in zip(*(run.history for run in cell.runs.values()), strict=False):
-                means = [sum(getattr(row, column) for row in after) / len(after) for column in columns]
-                rows.append([number, *cell.key, after[0].step, len(after), *means])
-    return csv_bytes(["group", *CellKey._fields, "step", "n", *columns], rows)
+                (step, *_), *columns = zip(*(row[:4] for row in after), strict=True)
+                rows.append([number, *cell.key, step, len(after), *(sum(column) / len(after) for column in columns)])
+    return csv_bytes(["group", *CellKey._fields, "step", "n", *Row._fields[1:4]], rows)
 
 
 def _metrics(group: Group) -> Json:

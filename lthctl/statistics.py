@@ -6,6 +6,7 @@ numbers: t .950, percentile .84, BCa .83), so Student's t is all that is used.
 """
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -134,11 +135,15 @@ def seeds_to_show(difference: Interval, questions: Sequence[tuple[float, float]]
     """
     if difference.deviation is None:
         return None
-    for n in range(difference.n + 1, MOST_SEEDS + 1):
-        error = difference.deviation / math.sqrt(n)
-        if any(distance > _t_quantile(n - 1, 1 - level) * error for distance, level in questions):
-            return n
-    return None
+    deviation = difference.deviation
+
+    def shows(n: int) -> bool:
+        error = deviation / math.sqrt(n)
+        return any(distance > _t_quantile(n - 1, 1 - level) * error for distance, level in questions)
+
+    numbers = range(difference.n + 1, MOST_SEEDS + 1)
+    first = bisect_left(numbers, True, key=shows)  # more seeds than enough are enough
+    return numbers[first] if first < len(numbers) else None
 
 
 def _t_quantile(degrees: int, probability: float) -> float:

@@ -12,7 +12,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lthctl.statistics import Interval, Verdict, holm, interval, judge, p_above, p_nonzero, seeds_to_decide
+from lthctl.statistics import (
+    MOST_SEEDS,
+    Interval,
+    Verdict,
+    holm,
+    interval,
+    judge,
+    p_above,
+    p_nonzero,
+    seeds_to_decide,
+    seeds_to_show,
+)
 
 SINGLE = Interval(1, 0.5, None, None, None)  # one seed: says nothing of spread
 
@@ -247,3 +258,21 @@ def test_there_is_no_telling_from_one_seed_nor_beyond_a_thousand() -> None:
     found = seeds_to_decide(of(5, 0.0, 0.0367), margin=0.002, confidence=0.95, num_cells=1)
     assert found == pytest.approx(911, abs=3)
     assert seeds_to_decide(of(5, 0.0, 0.05), margin=0.002, confidence=0.95, num_cells=1) is None
+
+
+@settings(deadline=None)
+@given(
+    st.integers(2, 30),
+    st.floats(1e-6, 1),
+    st.lists(st.tuples(st.floats(-0.1, 1), st.sampled_from([0.4, 0.05, 0.025, 0.001, 1e-6])), max_size=2),
+)
+def test_seeds_to_show_is_the_first_number_of_all(
+    n: int, deviation: float, questions: list[tuple[float, float]]
+) -> None:
+    numbers = np.arange(n + 1, MOST_SEEDS + 1)
+    shows = [
+        distance > scipy.stats.t.ppf(1 - level, numbers - 1) * deviation / np.sqrt(numbers)
+        for distance, level in questions
+    ]
+    found = numbers[np.any(shows, axis=0)] if questions else []
+    assert seeds_to_show(of(n, 0.0, deviation), questions) == min(found, default=None)

@@ -19,21 +19,21 @@ from numpy.typing import NDArray
 from lthctl import kernels
 from lthctl.data import Images, Labels, Split
 from lthctl.errors import DataError
-from lthctl.kernels import LANES, LAYER, Floats, Network
+from lthctl.kernels import BLOCK_PANELS, BLOCK_ROWS, LANES, LAYER, Floats, Indices, Network
 from lthctl.mask import Array, Bools, Mask, Weights
 from lthctl.model import MLP
 from lthctl.training import OnStep, Result, Row, Training
 
-CROSSOVER = 0.4
+CROSSOVER = 0.33
 """Density above which a layer's weights are kept in full, and not by what survived.
 
-Measured by benchmarks/crossover.py: a step in full takes 1.46, 1.22, 1.15, 1.02 and 0.73 times as long at densities of
-0.25, 0.3, 0.35, 0.4 and 0.5 (masks by magnitude, medians of 7), 1.48, 1.35, 1.15, 0.95 and 0.80 times (by chance). It
+Measured by benchmarks/crossover.py: a step in full takes 1.77, 1.20, 1.27, 1.09 and 0.76 times as long at densities of
+0.15, 0.2, 0.25, 0.3 and 0.4 (masks by magnitude, medians of 7), 1.60, 1.15, 1.26, 1.06 and 0.80 times (by chance). It
 decides the order of sums: a change of it is a change of `NUMERICS`.
 """
 
-TILE = 160  # inputs of which four panels, 40 KB, fit into a first-level cache of 48 KB; 98 to 392 were tried
-SHORTEST_PART = 8  # weights in a part of a row on average; a part's end costs as much as some ten multiplications
+TILE = 208  # columns of which four panels, 53 KB, fill a first-level cache; 100 to 784 were tried, the optimum is flat
+SHORTEST_PART = 32  # weights of a row in a tile, on average: a part's end costs as much as some ten multiplications
 EVALUATION_BATCH = 64  # images at a time: four panels
 EVALUATION_WORK = 2_000_000_000  # weights times images in one compiled call, about 0.1 s
 CALL_SECONDS = 0.1  # of training in one compiled call, so that it can be cancelled
@@ -189,10 +189,9 @@ def lay_out(sizes: Sequence[int], weights: Weights, mask: Mask, batch: int, *, l
     samples = _padded(batch)
     layers = np.zeros(len(sizes) - 1, LAYER)
     flat, index, nonzero, activations = _Layout(), _Layout(), _Layout(), _Layout()
-    products, scratch = 2 * LANES, 0
-    activations.place(samples * _padded(sizes[0]))
-    for layer, (weight, _), (inputs, outputs) in zip(layers, _names(len(layers)), pairwise(sizes), strict=True):
-        kept = mask.get(weight)
+    products, scratch = BLOCK_ROWS * BLOCK_PANELS * LANES, 0
+    for number, (inputs, outputs) in enumerate(pairwise(sizes)):
+        layer, kept = layers[number], mask.get(_names(len(layers))[number][0])
         alive = inputs * outputs if kept is None else int(np.count_nonzero(kept))
         density = alive / (inputs * outputs)
         dense = density > CROSSOVER
@@ -200,23 +199,33 @@ def lay_out(sizes: Sequence[int], weights: Weights, mask: Mask, batch: int, *, l
         layer["dense"], layer["masked"] = dense, dense and density < 1
         layer["inputs"], layer["outputs"], layer["count"] = inputs, outputs, count
         layer["weights"], layer["bias"] = flat.place(count), flat.place(outputs)
-        entries = samples * _padded(inputs) if dense else count
-        tiles = _num_tiles(inputs, outputs, alive)
-        layer["tiles"] = tiles
-        layer["rows"] = index.place(1 + max(samples, inputs) if dense else (tiles + 1) * outputs)
-        layer["columns"] = index.place(entries + LANES)
         if dense:
-            layer["values"] = nonzero.place(entries + LANES)
-            scratch = max(scratch, samples * _padded(max(inputs, outputs)))
-            products = max(products, entries)
+            scratch = max(scratch, samples * _padded(outputs))
+        if dense and number == 0:
+            pixels = samples * inputs
+            layer["tile"] = min(TILE, inputs)
+            layer["rows"] = index.place(_parts(inputs, layer["tile"]) * samples + 1)
+            layer["columns"], layer["values"] = index.place(pixels + LANES), nonzero.place(pixels + LANES)
+            if learning:
+                layer["transposed_rows"], layer["transposed_columns"] = index.place(inputs + 2), index.place(pixels)
+                layer["transposed_values"] = nonzero.place(pixels)
+        elif dense:
+            layer["tile"] = inputs
         else:
-            layer["transposed_rows"] = index.place(inputs + 1)
-            layer["transposed_columns"] = index.place(count)
-            layer["transposed_weights"] = index.place(count)
             products = max(products, count)
-        products = max(products, _padded(outputs))
-        layer["activations"] = activations.size - samples * _padded(inputs)
+            layer["tile"] = _tile(inputs, outputs, alive)
+            layer["rows"] = index.place(_parts(inputs, layer["tile"]) * outputs + 1)
+            layer["columns"] = index.place(count + LANES)
+            if learning and number > 0:
+                layer["transposed_tile"] = _tile(outputs, inputs, alive)
+                layer["transposed_rows"] = index.place(_parts(outputs, layer["transposed_tile"]) * inputs + 1)
+                layer["transposed_columns"], layer["transposed_weights"] = index.place(count), index.place(count)
+        if number > 0:
+            layer["activations"] = layers[number - 1]["results"]
+        elif not dense:  # a dense first layer takes its pixels from the images
+            layer["activations"] = activations.place(samples * _padded(inputs))
         layer["results"] = activations.place(samples * _padded(outputs))
+        products = max(products, _padded(outputs))
     moments = flat.size if learning else 0
     network = Network(
         layers,
@@ -224,60 +233,74 @@ def lay_out(sizes: Sequence[int], weights: Weights, mask: Mask, batch: int, *, l
         _aligned(flat.size, np.float32),
         _aligned(moments, np.float32),
         _aligned(moments, np.float32),
-        _aligned(flat.size, np.float32),
+        _aligned(flat.size // LANES, np.uint16),
         _aligned(activations.size, np.float32),
         _aligned(activations.size if learning else 0, np.float32),
         _aligned(nonzero.size, np.float32),
         _aligned(scratch, np.float32),
-        _aligned(scratch, np.float32),
         _aligned(products, np.float32),
     )
     for layer, (weight, bias) in zip(layers, _names(len(layers)), strict=True):
-        _fill(network, layer, weights[weight].astype(np.float32), mask.get(weight), learning)
+        _fill(network, layer, weights[weight].astype(np.float32), mask.get(weight))
         outputs, start = layer["outputs"], layer["bias"]
         network.weights[start : start + outputs] = weights[bias]
-        network.kept[start : start + outputs] = mask.get(bias, True)
+        _keep(network, start, np.broadcast_to(mask.get(bias, True), outputs))
     return network
 
 
-def _fill(network: Network, layer: Any, weight: Floats, kept: Bools | None, learning: bool) -> None:
+def _fill(network: Network, layer: Any, weight: Floats, kept: Bools | None) -> None:
     inputs = int(layer["inputs"])
     part = slice(layer["weights"], layer["weights"] + layer["count"])
     if layer["dense"]:
         network.weights[part] = _panels(weight)
-        network.kept[part] = _panels(np.ones_like(weight) if kept is None else kept)
+        if kept is not None:
+            _keep(network, layer["weights"], _panels(kept))
         return
-    if kept is None:
-        kept = np.ones_like(weight, np.bool_)
-    alive = np.flatnonzero(kept)
+    alive = np.arange(weight.size) if kept is None else np.flatnonzero(kept)
     output, column = np.divmod(alive, inputs)
-    tile = -(-inputs // int(layer["tiles"]))
-    outputs = np.arange(layer["outputs"])
-    starts = [outputs * inputs + np.minimum(tile * i, inputs) for i in range(layer["tiles"] + 1)]
-    parts = {"rows": np.searchsorted(alive, np.concatenate(starts)), "columns": column}
-    if learning:  # only the input gradient needs the weights by input
-        order = np.argsort(column, kind="stable")
-        parts |= {
-            "transposed_rows": np.append(0, np.cumsum(np.bincount(column, minlength=inputs))),
-            "transposed_columns": output[order],
-            "transposed_weights": order,
-        }
+    order, starts = _tiled(output, column, int(layer["outputs"]), inputs, int(layer["tile"]))
+    output, column = output[order], column[order]
+    parts = {"rows": starts, "columns": column}
+    if layer["transposed_tile"]:
+        back, starts = _tiled(column, output, inputs, int(layer["outputs"]), int(layer["transposed_tile"]))
+        parts |= {"transposed_rows": starts, "transposed_columns": output[back], "transposed_weights": back}
     for name, values in parts.items():
         network.indices[layer[name] : layer[name] + len(values)] = values
-    network.weights[part] = weight.reshape(-1)[alive]
+    network.weights[part] = weight.reshape(-1)[alive[order]]
 
 
-def _num_tiles(inputs: int, outputs: int, alive: int) -> int:
-    """In how many parts a pruned layer's rows are walked: as many as keep the activations of a part in the first-level
-    cache, unless the parts would be so short that their ends cost more than that saves."""
-    tiles = -(-inputs // TILE)
-    return tiles if alive >= SHORTEST_PART * outputs * tiles else 1
+def _keep(network: Network, start: int, kept: Bools) -> None:
+    """Note in `kept`, a bit per weight, which of the weights from `start` are kept."""
+    bits = np.zeros(_padded(len(kept)), np.bool_)
+    bits[: len(kept)] = kept
+    words = np.packbits(bits.reshape(-1, LANES), axis=1, bitorder="little").view(np.uint16).reshape(-1)
+    network.kept[start // LANES : start // LANES + len(words)] = words
 
 
-def _panels(weight: NDArray[Any]) -> Floats:
+def _tiled(
+    rows: Indices, columns: Indices, num_rows: int, num_columns: int, tile: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The order of a sparse matrix's entries by tile of columns, row and column, and where each tile's rows start."""
+    part = columns // tile * num_rows + rows
+    order = np.lexsort((columns, part))
+    return order, np.searchsorted(part[order], np.arange(_parts(num_columns, tile) * num_rows + 1))
+
+
+def _tile(columns: int, rows: int, alive: int) -> int:
+    """The columns of a pruned layer that are walked at a time: as many as keep what belongs to them in the first-level
+    cache, unless the rows of a tile would be so short that their ends cost more than that saves."""
+    tiles = min(_parts(columns, TILE), max(1, alive // (SHORTEST_PART * rows)))
+    return _parts(columns, tiles)
+
+
+def _parts(whole: int, part: int) -> int:
+    return -(-whole // part)
+
+
+def _panels(weight: NDArray[Any]) -> NDArray[Any]:
     """(output, input) as panels of 16 outputs, flat."""
     outputs, inputs = weight.shape
-    full = np.zeros((_padded(outputs), inputs), np.float32)
+    full = np.zeros((_padded(outputs), inputs), weight.dtype)
     full[:outputs] = weight
     return full.reshape(-1, LANES, inputs).transpose(0, 2, 1).reshape(-1)
 
@@ -292,10 +315,12 @@ def _weights_of(network: Network) -> dict[str, Array]:
             full = values.reshape(-1, inputs, LANES).transpose(0, 2, 1).reshape(-1, inputs)
             result[weight] = full[:outputs].copy()
         else:
-            starts = network.indices[layer["rows"] : layer["rows"] + outputs]
+            parts = _parts(inputs, int(layer["tile"])) * outputs
+            starts = network.indices[layer["rows"] : layer["rows"] + parts]
             columns = network.indices[layer["columns"] : layer["columns"] + layer["count"]]
             result[weight] = np.zeros((outputs, inputs), np.float32)
-            result[weight][np.repeat(np.arange(outputs), np.diff(starts, append=len(values))), columns] = values
+            rows = np.repeat(np.arange(parts) % outputs, np.diff(starts, append=len(values)))
+            result[weight][rows, columns] = values
         result[bias] = network.weights[layer["bias"] : layer["bias"] + outputs].copy()
     return result
 

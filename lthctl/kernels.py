@@ -5,14 +5,15 @@ This module knows flat arrays and where the layers of a network stand in them; `
 no specifications, masks or files. Importing it imports numba. Kernels that call each other stay in this one module, as
 numba's cache does not notice changes in another.
 
-In every product of a training step one operand is mostly zeros: a pruned layer's *weights*, or else a dense layer's
-*activations* (81 % of MNIST's pixels, more than half of the units behind a ReLU). So each layer is trained in one of
-two ways, which are the same two kernels with the operands exchanged:
+In most products of a training step one operand is mostly zeros: a pruned layer's *weights*, or else the *pixels* that
+enter a dense first layer (81 % of MNIST's). The same two kernels serve both, with the operands exchanged:
 
 - `multiply`, a sparse matrix times dense columns: the forward pass and the input gradient of a pruned layer, the
-  forward pass and (by rows, as `combine`) the weight gradient of a dense one;
-- `sample`, the entries of a dense product at a sparse matrix's positions: the weight gradient of a pruned layer, the
-  input gradient of a dense one.
+  forward pass and (row by row, as `combine`) the weight gradient of a dense first layer;
+- `sample`, the entries of a dense product at a sparse matrix's positions: the weight gradient of a pruned layer.
+
+Behind a ReLU only half of the units are 0, and skipping them costs as much as it saves: all three products of a dense
+layer further up are dense (`add_products`), in blocks of sums that stay in registers.
 
 Dense operands are stored in *panels*: `[row // 16][column][row % 16]`, so that a column of a panel is one vector of 16
 floats (one AVX-512 register, two of AVX2, four of NEON). Activations and gradients are panels of 16 samples; a dense
@@ -40,6 +41,7 @@ Indices = NDArray[np.int32]
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 LANES = 16
+BLOCK_ROWS, BLOCK_PANELS = 8, 2  # sums of a dense product that are kept in registers
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 ROUNDING = 1.5 * 2**23  # a float32 this large has no fraction: adding it rounds to a whole number
 
@@ -95,6 +97,17 @@ def _call(builder: Any, name: str, result: Any, arguments: Sequence[Any]) -> Any
     return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), arguments)
 
 
+def _spread(builder: Any, scalar: Any) -> Any:
+    first = builder.insert_element(_UNDEFINED, scalar, _LANE(0))
+    return _shuffle(builder, first, _UNDEFINED, [0] * LANES)
+
+
+def _add_product(builder: Any, sums: Any, i: int, x: Any, y: Any) -> Any:
+    """A tuple of vectors with x * y added to its i-th."""
+    arguments = [x, y, builder.extract_value(sums, i)]
+    return builder.insert_value(sums, _call(builder, f"llvm.fmuladd.v{LANES}f32", _VECTOR, arguments), i)
+
+
 def _transposed(builder: Any, rows: list[Any]) -> list[Any]:
     """16 vectors of 16 lanes, transposed by interleaving the first half with the second 4 times."""
     half = LANES // 2
@@ -116,6 +129,20 @@ def get(_: Any, array: Any, index: Any) -> Any:
         return context.cast(builder, value, array.dtype, types.intp) if whole else value
 
     return (types.intp if whole else array.dtype)(array, types.intp), build
+
+
+@_instruction
+def put(_: Any, array: Any, index: Any, value: Any) -> Any:
+    """`array[index] = value`, likewise."""
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array, index, value = arguments
+        kind = signature.args[0]
+        value = context.cast(builder, value, signature.args[2], kind.dtype)
+        builder.store(value, _address(context, builder, kind, array, index))
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, value), build
 
 
 @_instruction
@@ -141,8 +168,7 @@ def spread(_: Any, scalar: Any) -> Any:
     """The scalar in every lane."""
 
     def build(_: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        first = builder.insert_element(_UNDEFINED, arguments[0], _LANE(0))
-        return _shuffle(builder, first, _UNDEFINED, [0] * LANES)
+        return _spread(builder, arguments[0])
 
     return _vector(types.float32), build
 
@@ -230,20 +256,122 @@ def store_sums(_: Any, array: Any, index: Any, a: Any, b: Any, c: Any, d: Any, e
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         array, index, *sums = arguments
-        for half in (8, 4, 2):  # 2 * half lanes of a sum hold what is left of one of the eight
-            low = [lane for lane in range(2 * LANES) if lane % (2 * half) < half]
-            high = [lane + half for lane in low]
+        for half in (
+            8,
+            4,
+            2,
+        ):  # of two vectors, the one's sums go to lanes without this bit, the other's to those with it
+            stay = [lane + LANES * bool(lane & half) for lane in range(LANES)]
+            move = [lane ^ half for lane in stay]
             sums = [
-                builder.fadd(_shuffle(builder, *pair, low), _shuffle(builder, *pair, high))
+                builder.fadd(_shuffle(builder, *pair, stay), _shuffle(builder, *pair, move))
                 for pair in zip(sums[::2], sums[1::2], strict=True)
             ]
-        even = _shuffle(builder, sums[0], sums[0], range(0, LANES, 2))
-        odd = _shuffle(builder, sums[0], sums[0], range(1, LANES, 2))
+        lanes = [8 * (i & 1) + 2 * (i & 2) + i // 4 * 2 for i in range(8)]
+        even = _shuffle(builder, sums[0], sums[0], lanes)
+        odd = _shuffle(builder, sums[0], sums[0], [lane + 1 for lane in lanes])
         address = _address(context, builder, signature.args[0], array, index)
         _store_vector(builder, builder.fadd(even, odd), address)
         return context.get_dummy_value()
 
     return types.void(array, types.intp, *[_vector] * 8), build
+
+
+@_instruction
+def add_scaled(_: Any, sums: Any, scalar: Any, array: Any, at: Any, step: Any) -> Any:
+    """A tuple of sums, with scalar * array[at + i * step:] added to the i-th."""
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        sums, scalar, array, at, step = arguments
+        factor = _spread(builder, scalar)
+        for i in range(signature.args[0].count):
+            index = builder.add(at, builder.mul(step, step.type(i)))
+            vector = _load_vector(builder, _address(context, builder, signature.args[2], array, index), _VECTOR)
+            sums = _add_product(builder, sums, i, factor, vector)
+        return sums
+
+    return sums(sums, types.float32, array, types.intp, types.intp), build
+
+
+@_instruction
+def add_outer(_: Any, sums: Any, left: Any, at: Any, down: Any, right: Any, to: Any, step: Any) -> Any:
+    """A tuple of sums by row and panel, with left[at + row * down] * right[to + panel * step:] added."""
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        sums, left, at, down, right, to, step = arguments
+        kinds = signature.args
+        vectors = []
+        for panel in range(BLOCK_PANELS):
+            index = builder.add(to, builder.mul(step, step.type(panel)))
+            vectors.append(_load_vector(builder, _address(context, builder, kinds[4], right, index), _VECTOR))
+        for row in range(BLOCK_ROWS):
+            index = builder.add(at, builder.mul(down, down.type(row)))
+            factor = _spread(builder, builder.load(_address(context, builder, kinds[1], left, index)))
+            for panel, vector in enumerate(vectors):
+                sums = _add_product(builder, sums, row * BLOCK_PANELS + panel, factor, vector)
+        return sums
+
+    return sums(sums, left, types.intp, types.intp, right, types.intp, types.intp), build
+
+
+@_instruction
+def load_all(_: Any, like: Any, array: Any, at: Any, step: Any) -> Any:
+    """A tuple of as many vectors as another, the i-th of them array[at + i * step:]."""
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        vectors, array, at, step = arguments
+        for i in range(signature.args[0].count):
+            index = builder.add(at, builder.mul(step, step.type(i)))
+            vector = _load_vector(builder, _address(context, builder, signature.args[1], array, index), _VECTOR)
+            vectors = builder.insert_value(vectors, vector, i)
+        return vectors
+
+    return like(like, array, types.intp, types.intp), build
+
+
+@_instruction
+def store_all(_: Any, array: Any, at: Any, step: Any, vectors: Any) -> Any:
+    """array[at + i * step:] = the i-th vector of a tuple."""
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array, at, step, vectors = arguments
+        for i in range(signature.args[3].count):
+            index = builder.add(at, builder.mul(step, step.type(i)))
+            address = _address(context, builder, signature.args[0], array, index)
+            _store_vector(builder, builder.extract_value(vectors, i), address)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, types.intp, vectors), build
+
+
+@_instruction
+def store_block(_: Any, array: Any, at: Any, step: Any, sums: Any) -> Any:
+    """array[at + row * 16 + panel * step:] = the sums of `add_outer`."""
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array, at, step, sums = arguments
+        for i in range(BLOCK_ROWS * BLOCK_PANELS):
+            row, panel = divmod(i, BLOCK_PANELS)
+            index = builder.add(builder.add(at, at.type(row * LANES)), builder.mul(step, step.type(panel)))
+            address = _address(context, builder, signature.args[0], array, index)
+            _store_vector(builder, builder.extract_value(sums, i), address)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, types.intp, sums), build
+
+
+@_instruction
+def where_kept(_: Any, kept: Any, at: Any, vector: Any) -> Any:
+    """The lanes whose bit of kept[at // 16] is set; 0 in the others."""
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kept, at, vector = arguments
+        index = builder.lshr(at, at.type(LANES.bit_length() - 1))
+        bits = builder.load(_address(context, builder, signature.args[0], kept, index))
+        lanes = builder.bitcast(bits, ir.VectorType(ir.IntType(1), LANES))
+        return builder.select(lanes, vector, ir.Constant(_VECTOR, None))
+
+    return _vector(kept, types.intp, _vector), build
 
 
 @_instruction
@@ -317,8 +445,7 @@ def load_pixels(_: Any, images: Any, image: Any, feature: Any, scale: Any) -> An
         kind = ir.VectorType(context.get_value_type(signature.args[0].dtype), LANES)
         pixels = _load_vector(builder, address, kind)
         floats = pixels if kind.element == _FLOAT else builder.uitofp(pixels, _VECTOR)
-        first = builder.insert_element(_UNDEFINED, scale, _LANE(0))
-        return builder.fmul(floats, _shuffle(builder, first, _UNDEFINED, [0] * LANES))
+        return builder.fmul(floats, _spread(builder, scale))
 
     return _vector(images, types.intp, types.intp, types.float32), build
 
@@ -379,13 +506,15 @@ LAYER = np.dtype(
             "count",  # and how many floats they are
             "bias",  # the same for its biases
             "masked",  # whether a dense layer has pruned weights, which `kept` holds at 0
-            "rows",  # the sparse operand: a pruned layer's weights by output, or a dense layer's
-            "columns",  # nonzero activations, by sample and then by input
+            "rows",  # the sparse operand: a pruned layer's weights by output, or for a dense first layer the batch's
+            "columns",  # nonzero pixels by sample
             "values",
-            "tiles",  # parts that a pruned layer's inputs are walked in, `rows` having a row of starts for each
-            "transposed_rows",  # a pruned layer's weights by input,
+            "tile",  # how many of its columns are walked at a time
+            "transposed_rows",  # the same by input, for gradients; not for a pruned first layer
             "transposed_columns",
-            "transposed_weights",  # and where each stands in the order by output
+            "transposed_values",  # of the pixels
+            "transposed_weights",  # where a pruned layer's weights stand in the order by output
+            "transposed_tile",
             "activations",  # where its input, and the gradient by its input, begin
             "results",  # the same for its output
         )
@@ -401,12 +530,11 @@ class Network(NamedTuple):
     weights: Floats
     moment1: Floats
     moment2: Floats
-    kept: Floats
+    kept: NDArray[np.uint16]
     activations: Floats
     gradients: Floats
     nonzero: Floats
-    scratch1: Floats
-    scratch2: Floats
+    scratch: Floats
     products: Floats
 
 
@@ -477,94 +605,53 @@ padded = _inlined(_padded)
 
 
 @_inlined
-def combine(starts: Indices, ends: Indices, columns: Indices, values: Floats, row: int, right: Floats, at: int) -> Any:
-    """One row of `multiply` for a single panel, left in a register."""
-    even = odd = spread(np.float32(0))
-    k, end = get(starts, row), get(ends, row)
-    while k + 1 < end:
-        even = multiply_add(spread(get(values, k)), load(right, at + get(columns, k) * LANES), even)
-        k += 1
-        odd = multiply_add(spread(get(values, k)), load(right, at + get(columns, k) * LANES), odd)
-        k += 1
-    if k < end:
-        even = multiply_add(spread(get(values, k)), load(right, at + get(columns, k) * LANES), even)
-    return add(even, odd)
+def add_row(
+    starts: Indices, row: int, columns: Indices, values: Floats, right: Floats, at: int, step: int, sums: Any
+) -> Any:
+    """A tuple of sums, one per panel, with a row of sparse @ right added; panels are `step` floats apart."""
+    for k in range(get(starts, row), get(starts, row + 1)):
+        sums = add_scaled(sums, get(values, k), right, at + get(columns, k) * LANES, step)
+    return sums
 
 
 @_inlined
-def combine_two(
-    starts: Indices, ends: Indices, columns: Indices, values: Floats, row: int, right: Floats, at: int, step: int
-) -> tuple[Any, Any]:
-    """The same for two panels, the second `step` floats after the first."""
-    a0 = a1 = b0 = b1 = spread(np.float32(0))
-    k, end = get(starts, row), get(ends, row)
-    while k + 1 < end:
-        value, source = spread(get(values, k)), at + get(columns, k) * LANES
-        a0 = multiply_add(value, load(right, source), a0)
-        b0 = multiply_add(value, load(right, source + step), b0)
-        value, source = spread(get(values, k + 1)), at + get(columns, k + 1) * LANES
-        a1 = multiply_add(value, load(right, source), a1)
-        b1 = multiply_add(value, load(right, source + step), b1)
-        k += 2
-    if k < end:
-        value, source = spread(get(values, k)), at + get(columns, k) * LANES
-        a0 = multiply_add(value, load(right, source), a0)
-        b0 = multiply_add(value, load(right, source + step), b0)
-    return add(a0, a1), add(b0, b1)
-
-
-@_inlined
-def combine_four(
+def combine(
     starts: Indices,
-    ends: Indices,
+    row: int,
     columns: Indices,
     values: Floats,
-    row: int,
     right: Floats,
     at: int,
-    step: int,
-    sums: tuple[Any, Any, Any, Any],
-) -> tuple[Any, Any, Any, Any]:
-    """Part of a row for four panels, added to `sums`."""
-    a, b, c, d = sums
-    for k in range(get(starts, row), get(ends, row)):
-        value, source = spread(get(values, k)), at + get(columns, k) * LANES
-        a = multiply_add(value, load(right, source), a)
-        b = multiply_add(value, load(right, source + step), b)
-        c = multiply_add(value, load(right, source + 2 * step), c)
-        d = multiply_add(value, load(right, source + 3 * step), d)
-    return a, b, c, d
+    right_step: int,
+    result: Floats,
+    to: int,
+    result_step: int,
+    width: int,
+    onto: bool,
+) -> None:
+    """`add_row` of one to four panels, onto the result or in its place."""
+    zero = spread(np.float32(0))
+    four, three, two, one = (zero, zero, zero, zero), (zero, zero, zero), (zero, zero), (zero,)
+    if width == 4:
+        four = load_all(four, result, to, result_step) if onto else four
+        four = add_row(starts, row, columns, values, right, at, right_step, four)
+        store_all(result, to, result_step, four)
+    elif width == 3:
+        three = load_all(three, result, to, result_step) if onto else three
+        three = add_row(starts, row, columns, values, right, at, right_step, three)
+        store_all(result, to, result_step, three)
+    elif width == 2:
+        two = load_all(two, result, to, result_step) if onto else two
+        two = add_row(starts, row, columns, values, right, at, right_step, two)
+        store_all(result, to, result_step, two)
+    else:
+        one = load_all(one, result, to, result_step) if onto else one
+        one = add_row(starts, row, columns, values, right, at, right_step, one)
+        store_all(result, to, result_step, one)
 
 
 @_compiled
 def multiply(
-    starts: Indices,
-    ends: Indices,
-    columns: Indices,
-    values: Floats,
-    right: Floats,
-    right_step: int,
-    result: Floats,
-    result_step: int,
-    count: int,
-    panels: int,
-) -> None:
-    """result = sparse (count, k) @ right (k, 16 * panels); panels are `step` floats apart."""
-    # Two panels at a time: more would leave the first-level cache, fewer would read more weights.
-    for panel in range(0, panels - 1, 2):
-        at, to = panel * right_step, panel * result_step
-        for row in range(count):
-            a, b = combine_two(starts, ends, columns, values, row, right, at, right_step)
-            store(result, to + row * LANES, a)
-            store(result, to + row * LANES + result_step, b)
-    if panels % 2:
-        at, to = (panels - 1) * right_step, (panels - 1) * result_step
-        for row in range(count):
-            store(result, to + row * LANES, combine(starts, ends, columns, values, row, right, at))
-
-
-@_compiled
-def multiply_tiled(
     starts: Indices,
     tiles: int,
     columns: Indices,
@@ -576,36 +663,24 @@ def multiply_tiled(
     count: int,
     panels: int,
 ) -> None:
-    """The same with rows in `tiles` parts, part t from starts[t * count + row] to starts[(t + 1) * count + row]."""
-    # Four panels share the walk through a part, and the columns of one tile stay in the first-level cache. That pays
-    # in evaluations; in a training step, where the optimizer has just used the cache, pairs are as fast.
-    zero = spread(np.float32(0))
-    whole = panels - panels % 4
-    for panel in range(0, whole, 4):
+    """result = sparse (count, k) @ right (k, 16 * panels); panels are `step` floats apart.
+
+    The sparse matrix is stored by tiles of its columns, and in a tile by rows: row r of tile t goes from
+    starts[t * count + r] to the next start. What four panels have in a tile stays in the first-level cache.
+    """
+    for panel in range(0, panels, 4):
         at, to = panel * right_step, panel * result_step
+        width = min(4, panels - panel)
         for tile in range(tiles):
-            begins, ends = starts[tile * count :], starts[(tile + 1) * count :]
             for row in range(count):
-                k = to + row * LANES
-                sums = zero, zero, zero, zero
-                if tile > 0:
-                    a, b = load(result, k), load(result, k + result_step)
-                    sums = a, b, load(result, k + 2 * result_step), load(result, k + 3 * result_step)
-                a, b, c, d = combine_four(begins, ends, columns, values, row, right, at, right_step, sums)
-                store(result, k, a)
-                store(result, k + result_step, b)
-                store(result, k + 2 * result_step, c)
-                store(result, k + 3 * result_step, d)
-    right, result = right[whole * right_step :], result[whole * result_step :]
-    multiply(
-        starts, starts[tiles * count :], columns, values, right, right_step, result, result_step, count, panels - whole
-    )
+                part, k = tile * count + row, to + row * LANES
+                combine(starts, part, columns, values, right, at, right_step, result, k, result_step, width, tile > 0)
 
 
 @_compiled
 def sample(
     starts: Indices,
-    ends: Indices,
+    tiles: int,
     columns: Indices,
     left: Floats,
     left_step: int,
@@ -615,12 +690,14 @@ def sample(
     count: int,
     panels: int,
 ) -> None:
-    """result[k] = left[row] . right[column] for the k-th position of `count` rows.
+    """result[k] = left[row] . right[column] for the k-th position of a sparse matrix, stored as for `multiply`.
 
     Eight positions at a time: up to seven floats past the last one are overwritten.
     """
-    for row in range(count):
-        for k in range(get(starts, row), get(ends, row), 8):
+    row = -1
+    for part in range(tiles * count):
+        row = row + 1 if row + 1 < count else 0
+        for k in range(get(starts, part), get(starts, part + 1), 8):
             a = b = c = d = e = f = g = h = spread(np.float32(0))
             for panel in range(panels):
                 at, factor = panel * right_step, load(left, panel * left_step + row * LANES)
@@ -635,6 +712,23 @@ def sample(
             store_sums(result, k, a, b, c, d, e, f, g, h)
 
 
+@_inlined
+def add_products(
+    left: Floats, at: int, down: int, across: int, count: int, right: Floats, to: int, step: int, sums: Any
+) -> Any:
+    """A block of sums, left (8, count) @ right (count, 2 panels) added; left[i, k] is at + i * down + k * across."""
+    for k in range(count):
+        sums = add_outer(sums, left, at + k * across, down, right, to + k * LANES, step)
+    return sums
+
+
+@_inlined
+def no_products() -> Any:
+    """A block of sums, all 0."""
+    zero = spread(np.float32(0))
+    return zero, zero, zero, zero, zero, zero, zero, zero, zero, zero, zero, zero, zero, zero, zero, zero
+
+
 # ---- a step -----------------------------------------------------------------------------------
 
 
@@ -646,26 +740,6 @@ def transpose(source: Floats, panels: int, columns: int, target: Floats) -> None
             at = (panel * columns + column) * LANES
             to = (column * panels + panel * LANES) * LANES
             transpose_tile(source, at, LANES, target, to, LANES)
-
-
-@_compiled
-def collect_nonzero(
-    source: Floats,
-    step: int,
-    panels: int,
-    count: int,
-    rows: Indices,
-    columns: Indices,
-    values: Floats,
-) -> None:
-    """The nonzeros of `source` (16 * panels, count), ordered by its second axis."""
-    k = 0
-    rows[0] = 0
-    for row in range(count):
-        for panel in range(panels):
-            vector = load(source, panel * step + row * LANES)
-            k += append_nonzero(vector, panel * LANES, values, columns, k)
-        rows[row + 1] = k
 
 
 @_compiled
@@ -690,63 +764,94 @@ def gather(images: NDArray[Any], order: NDArray[np.int64], batch: int, scale: np
 def collect_pixels(
     network: Network, images: NDArray[Any], order: NDArray[np.int64], scale: np.float32, samples: int
 ) -> None:
-    """`gather` and `collect_activations` in one for a dense first layer: the nonzero pixels of a batch."""
+    """The nonzero pixels of a batch, tile by tile and sample by sample, for a dense first layer."""
     layer = network.layers[0]
     rows, columns = network.indices[layer.rows :], network.indices[layer.columns :]
     values = network.nonzero[layer.values :]
-    inputs = layer.inputs
-    whole = inputs - inputs % LANES
-    k = 0
-    for i in range(samples):
-        rows[i] = k
-        if i < len(order):
-            for feature in range(0, whole, LANES):
-                vector = load_pixels(images, order[i], feature, scale)
-                k += append_nonzero(vector, feature, values, columns, k)
-            for feature in range(whole, inputs):
-                value = np.float32(images[order[i], feature]) * scale
-                if value != 0:
-                    values[k], columns[k] = value, feature
-                    k += 1
-    rows[samples] = k
+    part = k = 0
+    for first in range(0, layer.inputs, layer.tile):
+        end = min(first + layer.tile, layer.inputs)
+        whole = end - (end - first) % LANES
+        for i in range(samples):
+            rows[part] = k
+            part += 1
+            if i < len(order):
+                for feature in range(first, whole, LANES):
+                    vector = load_pixels(images, order[i], feature, scale)
+                    k += append_nonzero(vector, feature, values, columns, k)
+                for feature in range(whole, end):
+                    value = np.float32(images[order[i], feature]) * scale
+                    if value != 0:
+                        values[k], columns[k] = value, feature
+                        k += 1
+    rows[part] = k
 
 
 @_compiled
-def collect_activations(network: Network, number: int, panels: int) -> None:
-    """The nonzeros of a dense layer's input, by sample."""
-    layer = network.layers[number]
-    inputs = padded(layer.inputs)
-    samples, far = panels * LANES, panels * LANES * LANES
+def read_batch(
+    network: Network, images: NDArray[Any], order: NDArray[np.int64], scale: np.float32, panels: int
+) -> None:
+    """Images as the first layer takes them."""
+    if network.layers[0].dense:
+        collect_pixels(network, images, order, scale, panels * LANES)
+    else:
+        gather(images, order, len(order), scale, network.activations)
+
+
+@_compiled
+def transpose_pixels(network: Network, samples: int) -> None:
+    """The same pixels by input and then by sample."""
+    layer = network.layers[0]
     rows, columns = network.indices[layer.rows :], network.indices[layer.columns :]
-    xt = network.scratch1  # (sample, input)
-    transpose(network.activations[layer.activations :], panels, inputs, xt)
-    collect_nonzero(xt, far, inputs // LANES, samples, rows, columns, network.nonzero[layer.values :])
+    values = network.nonzero[layer.values :]
+    by_input, numbers = network.indices[layer.transposed_rows :], network.indices[layer.transposed_columns :]
+    shades = network.nonzero[layer.transposed_values :]
+    parts = -(-layer.inputs // layer.tile) * samples
+    by_input[: layer.inputs + 2] = 0
+    for k in range(get(rows, parts)):
+        i = get(columns, k) + 2
+        put(by_input, i, get(by_input, i) + 1)
+    for i in range(layer.inputs):
+        by_input[i + 2] += by_input[i + 1]
+    sample = -1
+    for part in range(parts):  # by_input[i + 1] goes from the start of input i to its end
+        sample = sample + 1 if sample + 1 < samples else 0
+        for k in range(get(rows, part), get(rows, part + 1)):
+            i = get(columns, k) + 1
+            to = get(by_input, i)
+            put(by_input, i, to + 1)
+            put(numbers, to, sample)
+            put(shades, to, get(values, k))
 
 
 @_compiled
-def forward(network: Network, number: int, panels: int, learning: bool) -> None:
+def forward(network: Network, number: int, panels: int) -> None:
     """One layer: results = weights @ activations + bias, and ReLU unless it is the last.
 
-    A dense layer's activations are collected before.
+    A dense first layer's pixels are collected before.
     """
     layer = network.layers[number]
     inputs, outputs = padded(layer.inputs), padded(layer.outputs)
-    y = network.activations[layer.results :]
+    x, y = network.activations[layer.activations :], network.activations[layer.results :]
     weights = network.weights[layer.weights :]
     rows, columns = network.indices[layer.rows :], network.indices[layer.columns :]
-    if layer.dense:
-        values = network.nonzero[layer.values :]
-        yt = network.scratch2  # (sample, output)
+    tiles = -(-layer.inputs // layer.tile)
+    if layer.dense and number == 0:
+        values, yt = network.nonzero[layer.values :], network.scratch  # (sample, output)
         samples, step, far = panels * LANES, layer.inputs * LANES, panels * LANES * LANES
-        multiply(rows, rows[1:], columns, values, weights, step, yt, far, samples, outputs // LANES)
+        multiply(rows, tiles, columns, values, weights, step, yt, far, samples, outputs // LANES)
         transpose(yt, outputs // LANES, samples, y)
+    elif layer.dense:
+        for panel in range(0, panels, BLOCK_PANELS):
+            single = panel + 1 == panels  # then it is both panels of a block
+            step, far = (0, 0) if single else (inputs * LANES, outputs * LANES)
+            for i in range(0, outputs, BLOCK_ROWS):
+                at = i // LANES * layer.inputs * LANES + i % LANES
+                to = panel * inputs * LANES
+                block = add_products(weights, at, 1, LANES, layer.inputs, x, to, step, no_products())
+                store_block(y, (panel * outputs + i) * LANES, far, block)
     else:
-        x = network.activations[layer.activations :]
-        steps, count = (inputs * LANES, outputs * LANES), layer.outputs
-        if learning or layer.tiles == 1:
-            multiply(rows, rows[layer.tiles * count :], columns, weights, x, steps[0], y, steps[1], count, panels)
-        else:
-            multiply_tiled(rows, layer.tiles, columns, weights, x, steps[0], y, steps[1], count, panels)
+        multiply(rows, tiles, columns, weights, x, inputs * LANES, y, outputs * LANES, layer.outputs, panels)
     hidden = number + 1 < len(network.layers)
     for panel in range(panels):
         for i in range(layer.outputs):
@@ -847,58 +952,79 @@ def descend(rule: Rule, weights: Floats, moment1: Floats, moment2: Floats, at: i
     store(weights, at, multiply_add(spread(rule.rate), change, w))
 
 
+@_inlined
+def adjust(
+    rule: Rule, masked: bool, kept: Any, weights: Floats, moment1: Floats, moment2: Floats, k: int, gradient: Any
+) -> None:
+    """Let the optimizer move 16 of a dense layer's weights, but no pruned ones."""
+    if masked:
+        gradient = where_kept(kept, k, gradient)
+    descend(rule, weights, moment1, moment2, k, gradient)
+
+
+@_compiled
+def backward_pixels(network: Network, panels: int, rule: Rule) -> None:
+    """The weights' step of a dense first layer."""
+    layer = network.layers[0]
+    outputs, samples = padded(layer.outputs), panels * LANES
+    step, far = layer.inputs * LANES, samples * LANES  # between panels of weights, of gradients
+    rows, columns = network.indices[layer.transposed_rows :], network.indices[layer.transposed_columns :]
+    values, gyt = network.nonzero[layer.transposed_values :], network.scratch  # (sample, output)
+    products = network.products
+    weights, kept, masked = network.weights[layer.weights :], network.kept[layer.weights // LANES :], layer.masked
+    moment1, moment2 = network.moment1[layer.weights :], network.moment2[layer.weights :]
+    transpose_pixels(network, samples)
+    transpose(network.gradients[layer.results :], panels, outputs, gyt)
+    for panel in range(0, outputs // LANES, 4):
+        width = min(4, outputs // LANES - panel)
+        for i in range(layer.inputs):
+            combine(rows, i, columns, values, gyt, panel * far, far, products, 0, LANES, width, False)
+            for p in range(width):
+                k = (panel + p) * step + i * LANES
+                adjust(rule, masked, kept, weights, moment1, moment2, k, load(products, p * LANES))
+
+
 @_compiled
 def backward_dense(network: Network, number: int, panels: int, rule: Rule) -> None:
-    """A dense layer's input gradient, where its input is not 0, and its weights' step."""
+    """A dense layer's input gradient, if a layer is below it, and its weights' step."""
     layer = network.layers[number]
     inputs, outputs = padded(layer.inputs), padded(layer.outputs)
-    samples = panels * LANES
-    step, far = layer.inputs * LANES, samples * LANES  # between panels of weights, of gradients
     x, gx = network.activations[layer.activations :], network.gradients[layer.activations :]
-    gyt = network.scratch2  # (sample, output)
-    weights, kept = network.weights[layer.weights :], network.kept[layer.weights :]
+    gy, gyt = network.gradients[layer.results :], network.scratch  # (output, sample), (sample, output)
+    weights, products = network.weights[layer.weights :], network.products
+    kept, masked = network.kept[layer.weights // LANES :], layer.masked
     moment1, moment2 = network.moment1[layer.weights :], network.moment2[layer.weights :]
-    rows, columns = network.indices[layer.rows :], network.indices[layer.columns :]
-    values, products = network.nonzero[layer.values :], network.products
-    zero = spread(np.float32(0))
-    zeros = zero, zero, zero, zero
-    panel, end = 0, outputs // LANES
-    transpose(network.gradients[layer.results :], panels, outputs, gyt)
-    if number > 0:
-        sample(rows, rows[1:], columns, gyt, far, weights, step, products, samples, end)
-        gx[: samples * inputs] = 0
-        for s in range(samples):
-            at = s // LANES * inputs * LANES + s % LANES
-            for k in range(get(rows, s), get(rows, s + 1)):
-                gx[at + get(columns, k) * LANES] = products[k]
-    collect_nonzero(x, inputs * LANES, panels, layer.inputs, rows, columns, values)
-    # The optimizer takes each gradient from its registers. Four panels share the walk through a
-    # row of nonzeros, whose unforeseeable end costs as much as its arithmetic.
-    while panel + 3 < end:
-        for i in range(layer.inputs):
-            k = panel * step + i * LANES
-            a, b, c, d = combine_four(rows, rows[1:], columns, values, i, gyt, panel * far, far, zeros)
-            if layer.masked:
-                a, b = times(a, load(kept, k)), times(b, load(kept, k + step))
-                c, d = times(c, load(kept, k + 2 * step)), times(d, load(kept, k + 3 * step))
-            descend(rule, weights, moment1, moment2, k, a)
-            descend(rule, weights, moment1, moment2, k + step, b)
-            descend(rule, weights, moment1, moment2, k + 2 * step, c)
-            descend(rule, weights, moment1, moment2, k + 3 * step, d)
-        panel += 4
-    while panel < end:
-        for i in range(layer.inputs):
-            k = panel * step + i * LANES
-            a = combine(rows, rows[1:], columns, values, i, gyt, panel * far)
-            if layer.masked:
-                a = times(a, load(kept, k))
-            descend(rule, weights, moment1, moment2, k, a)
-        panel += 1
+    for panel in range(0, panels, BLOCK_PANELS):
+        single = panel + 1 == panels  # then it is both panels of a block
+        step, far = (0, 0) if single else (outputs * LANES, inputs * LANES)
+        for i in range(0, layer.inputs, BLOCK_ROWS):
+            block = no_products()
+            for j in range(0, outputs, LANES):
+                at, to = j * layer.inputs + i * LANES, (panel * outputs + j) * LANES
+                block = add_products(weights, at, LANES, 1, LANES, gy, to, step, block)
+            store_block(gx, (panel * inputs + i) * LANES, far, block)
+    for k in range(0, panels * LANES * inputs, LANES):
+        store(gx, k, where_positive(load(x, k), load(gx, k)))
+    transpose(gy, panels, outputs, gyt)
+    for j in range(0, outputs, BLOCK_PANELS * LANES):
+        far = 0 if j + LANES == outputs else panels * LANES * LANES
+        for i in range(0, layer.inputs, BLOCK_ROWS):
+            block = no_products()
+            for panel in range(panels):
+                at, to = (panel * inputs + i) * LANES, (j * panels + panel * LANES) * LANES
+                block = add_products(x, at, LANES, 1, LANES, gyt, to, far, block)
+            store_all(products, 0, LANES, block)
+            for row in range(min(BLOCK_ROWS, layer.inputs - i)):
+                k = j * layer.inputs + (i + row) * LANES
+                adjust(rule, masked, kept, weights, moment1, moment2, k, load(products, 2 * row * LANES))
+                if far > 0:
+                    k += layer.inputs * LANES
+                    adjust(rule, masked, kept, weights, moment1, moment2, k, load(products, (2 * row + 1) * LANES))
 
 
 @_compiled
 def backward_pruned(network: Network, number: int, panels: int, rule: Rule) -> None:
-    """A pruned layer's input gradient and its weights' step."""
+    """A pruned layer's input gradient, if a layer is below it, and its weights' step."""
     layer = network.layers[number]
     inputs, outputs = padded(layer.inputs), padded(layer.outputs)
     x, gx = network.activations[layer.activations :], network.gradients[layer.activations :]
@@ -911,13 +1037,14 @@ def backward_pruned(network: Network, number: int, panels: int, rule: Rule) -> N
             products[k] = get(weights, get(positions, k))
         rows = network.indices[layer.transposed_rows :]
         columns = network.indices[layer.transposed_columns :]
+        tiles = -(-layer.outputs // layer.transposed_tile)
         steps = outputs * LANES, inputs * LANES
-        multiply(rows, rows[1:], columns, products, gy, steps[0], gx, steps[1], layer.inputs, panels)
+        multiply(rows, tiles, columns, products, gy, steps[0], gx, steps[1], layer.inputs, panels)
         for k in range(0, panels * LANES * inputs, LANES):
             store(gx, k, where_positive(load(x, k), load(gx, k)))
     rows, columns = network.indices[layer.rows :], network.indices[layer.columns :]
-    ends = rows[layer.tiles * layer.outputs :]
-    sample(rows, ends, columns, gy, outputs * LANES, x, inputs * LANES, products, layer.outputs, panels)
+    tiles = -(-layer.inputs // layer.tile)
+    sample(rows, tiles, columns, gy, outputs * LANES, x, inputs * LANES, products, layer.outputs, panels)
     for k in range(0, layer.count, LANES):
         descend(rule, weights, moment1, moment2, k, load(products, k))
 
@@ -937,14 +1064,16 @@ def descend_biases(network: Network, number: int, panels: int, rule: Rule) -> No
             g, h = add(g, load(gy, at + 6 * LANES)), add(h, load(gy, at + 7 * LANES))
         store_sums(products, i, a, b, c, d, e, f, g, h)
     for i in range(0, outputs, LANES):
-        gradient = times(load(products, i), load(network.kept, layer.bias + i))
+        gradient = where_kept(network.kept, layer.bias + i, load(products, i))
         descend(rule, network.weights, network.moment1, network.moment2, layer.bias + i, gradient)
 
 
 @_compiled
 def backward(network: Network, number: int, panels: int, rule: Rule) -> None:
     """One layer: the gradient by its input, if a layer is below it, and an optimizer step."""
-    if network.layers[number].dense:
+    if network.layers[number].dense and number == 0:
+        backward_pixels(network, panels, rule)
+    elif network.layers[number].dense:
         backward_dense(network, number, panels, rule)
     else:
         backward_pruned(network, number, panels, rule)
@@ -977,11 +1106,9 @@ def train(
             np.float32(momentum),
             np.float32(weight_decay),
         )
-        gather(images, order[i], batch, scale, network.activations)
+        read_batch(network, images, order[i], scale, panels)
         for number in range(len(network.layers)):
-            if network.layers[number].dense:
-                collect_activations(network, number, panels)
-            forward(network, number, panels, True)
+            forward(network, number, panels)
         total, _ = losses(network, labels, order[i], True)
         batch_losses[i] = total / batch
         for number in range(len(network.layers) - 1, -1, -1):
@@ -1002,15 +1129,9 @@ def evaluate(
     for begin in range(0, len(all_images), batch):
         order = all_images[begin : begin + batch]
         panels = padded(len(order)) // LANES
+        read_batch(network, images, order, scale, panels)
         for number in range(len(network.layers)):
-            dense = network.layers[number].dense
-            if number == 0 and dense:
-                collect_pixels(network, images, order, scale, panels * LANES)
-            elif number == 0:
-                gather(images, order, len(order), scale, network.activations)
-            elif dense:
-                collect_activations(network, number, panels)
-            forward(network, number, panels, False)
+            forward(network, number, panels)
         loss, right = losses(network, labels, order, False)
         total += loss
         correct += right

@@ -4,13 +4,16 @@ Knows nothing of pruning: a job is a generator that yields trainings (see `lthct
 files. The order of jobs and their number side by side change nothing but the time it takes.
 """
 
+import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from lthctl.engine import compile_for, needs_compiling, run
@@ -153,7 +156,8 @@ def run_jobs(
         todo = deque(job for job in jobs if not job.found)
         grid = _Grid(todo, store, claims, pool, replace, watcher or Watcher(), outcome)
         try:
-            grid.drive(num_side_by_side)
+            with _interrupts_noted(grid.cancel):
+                grid.drive(num_side_by_side)
         except KeyboardInterrupt:
             raise Interrupted(f"{len(outcome.made) + len(outcome.present)} of {len(jobs)} are finished") from None
         finally:
@@ -161,6 +165,26 @@ def run_jobs(
             pool.shutdown(wait=True, cancel_futures=True)
     outcome.seconds = time.monotonic() - began
     return outcome
+
+
+@contextmanager
+def _interrupts_noted(cancel: threading.Event) -> Iterator[None]:
+    """Let Ctrl-C set an event before it does what it does: an exception that it raises while the compiler calls back
+    into Python is printed there and forgotten."""
+    handler = signal.getsignal(signal.SIGINT)
+    if not callable(handler) or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def note(number: int, frame: FrameType | None) -> None:
+        cancel.set()
+        handler(number, frame)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
 
 
 @dataclass
@@ -196,6 +220,8 @@ class _Grid:
                 continue
             # A short wait, so that Ctrl-C is noticed even where a lock cannot be interrupted.
             finished, _ = wait(self.running, timeout=0.5, return_when=FIRST_COMPLETED)
+            if self.cancel.is_set():
+                raise KeyboardInterrupt
             for future in finished:
                 self._finish(future)
 

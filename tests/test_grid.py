@@ -1,5 +1,6 @@
 """Many jobs: equal trainings once, failures apart, interruptions harmless."""
 
+import ctypes
 import os
 import shutil
 import signal
@@ -247,6 +248,21 @@ def test_a_real_ctrl_c_ends_it_and_says_how_to_go_on(prune_process: Callable[[in
     assert process.returncode == 130
     assert "Interrupted: 2 of 4 are finished; what is finished is kept, and the same command goes on" in errors
     assert list(Path("masks").glob(".*")) == []
+
+
+def test_ctrl_c_is_noted_where_its_exception_is_lost(params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    def call_back(training: Training) -> None:
+        ctypes.CFUNCTYPE(None)(lambda: signal.raise_signal(signal.SIGINT))()
+
+    lost: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: lost.append(unraisable.exc_type))
+    monkeypatch.setattr(grid, "needs_compiling", lambda training: True)
+    monkeypatch.setattr(grid, "compile_for", call_back)
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(Interrupted, match="2 of 6 are finished"):
+        run_jobs(jobs_for(params), store=Store(Path(".lthctl")), num_side_by_side=2)
+    assert lost == [KeyboardInterrupt]
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_a_real_kill_leaves_nothing_half_written(

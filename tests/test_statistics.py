@@ -269,6 +269,8 @@ def test_there_is_no_telling_from_one_seed_nor_beyond_a_thousand() -> None:
 def test_seeds_to_show_is_the_first_number_of_all(
     n: int, deviation: float, questions: list[tuple[float, float]]
 ) -> None:
+    import scipy.stats
+
     numbers = np.arange(n + 1, MOST_SEEDS + 1)
     shows = [
         distance > scipy.stats.t.ppf(1 - level, numbers - 1) * deviation / np.sqrt(numbers)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from lthctl import kernels
 from lthctl.data import Images, Labels, Split
 from lthctl.errors import DataError
-from lthctl.kernels import BLOCK_PANELS, BLOCK_ROWS, LANES, LAYER, Floats, Indices, Network
+from lthctl.kernels import BLOCK_PANELS, BLOCK_ROWS, LANES, LAYER, Floats, Network
 from lthctl.mask import Array, Bools, Mask, Weights
 from lthctl.model import MLP
 from lthctl.training import OnStep, Result, Row, Training
@@ -190,8 +190,8 @@ def lay_out(sizes: Sequence[int], weights: Weights, mask: Mask, batch: int, *, l
     layers = np.zeros(len(sizes) - 1, LAYER)
     flat, index, nonzero, activations = _Layout(), _Layout(), _Layout(), _Layout()
     products, scratch = BLOCK_ROWS * BLOCK_PANELS * LANES, 0
-    for number, (inputs, outputs) in enumerate(pairwise(sizes)):
-        layer, kept = layers[number], mask.get(_names(len(layers))[number][0])
+    for number, ((weight, _), (inputs, outputs)) in enumerate(zip(_names(len(layers)), pairwise(sizes), strict=True)):
+        layer, kept = layers[number], mask.get(weight)
         alive = inputs * outputs if kept is None else int(np.count_nonzero(kept))
         density = alive / (inputs * outputs)
         dense = density > CROSSOVER
@@ -278,7 +278,7 @@ def _keep(network: Network, start: int, kept: Bools) -> None:
 
 
 def _tiled(
-    rows: Indices, columns: Indices, num_rows: int, num_columns: int, tile: int
+    rows: NDArray[np.int64], columns: NDArray[np.int64], num_rows: int, num_columns: int, tile: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The order of a sparse matrix's entries by tile of columns, row and column, and where each tile's rows start."""
     part = columns // tile * num_rows + rows
@@ -294,6 +294,7 @@ def _tile(columns: int, rows: int, alive: int) -> int:
 
 
 def _parts(whole: int, part: int) -> int:
+    """How many parts of a size, the last perhaps smaller, make up a whole."""
     return -(-whole // part)
 
 

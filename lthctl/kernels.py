@@ -986,7 +986,7 @@ def backward_pixels(network: Network, panels: int, rule: Rule) -> None:
 
 @_compiled
 def backward_dense(network: Network, number: int, panels: int, rule: Rule) -> None:
-    """A dense layer's input gradient, if a layer is below it, and its weights' step."""
+    """The input gradient and the weights' step of a dense layer that is not the first."""
     layer = network.layers[number]
     inputs, outputs = padded(layer.inputs), padded(layer.outputs)
     x, gx = network.activations[layer.activations :], network.gradients[layer.activations :]

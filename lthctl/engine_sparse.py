@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from lthctl import kernels
 from lthctl.data import Images, Labels, Split
 from lthctl.errors import DataError
-from lthctl.kernels import BLOCK_PANELS, BLOCK_ROWS, LANES, LAYER, Floats, Network
+from lthctl.kernels import BLOCK_PANELS, BLOCK_ROWS, LANES, LAYER, STRIP, Floats, Network
 from lthctl.mask import Array, Bools, Mask, Weights
 from lthctl.model import MLP
 from lthctl.training import OnStep, Result, Row, Training
@@ -252,9 +252,9 @@ def _fill(network: Network, layer: Any, weight: Floats, kept: Bools | None) -> N
     inputs = int(layer["inputs"])
     part = slice(layer["weights"], layer["weights"] + layer["count"])
     if layer["dense"]:
-        network.weights[part] = _panels(weight)
+        network.weights[part] = _in_strips(weight)
         if kept is not None:
-            _keep(network, layer["weights"], _panels(kept))
+            _keep(network, layer["weights"], _in_strips(kept))
         return
     alive = np.arange(weight.size) if kept is None else np.flatnonzero(kept)
     output, column = np.divmod(alive, inputs)
@@ -298,12 +298,20 @@ def _parts(whole: int, part: int) -> int:
     return -(-whole // part)
 
 
-def _panels(weight: NDArray[Any]) -> NDArray[Any]:
-    """(output, input) as panels of 16 outputs, flat."""
+def _in_strips(weight: NDArray[Any]) -> NDArray[Any]:
+    """(output, input) as strips of outputs, flat."""
     outputs, inputs = weight.shape
-    full = np.zeros((_padded(outputs), inputs), weight.dtype)
-    full[:outputs] = weight
-    return full.reshape(-1, LANES, inputs).transpose(0, 2, 1).reshape(-1)
+    panels = np.zeros((_padded(outputs) // LANES, LANES, inputs), weight.dtype)
+    panels.reshape(-1, inputs)[:outputs] = weight
+    strips = [panels[first : first + STRIP] for first in range(0, len(panels), STRIP)]
+    return np.concatenate([strip.transpose(2, 0, 1).reshape(-1) for strip in strips])
+
+
+def _from_strips(flat: Floats, outputs: int, inputs: int) -> Floats:
+    """The weights of `_in_strips`."""
+    size = STRIP * LANES * inputs
+    strips = [flat[start : start + size].reshape(inputs, -1) for start in range(0, len(flat), size)]
+    return np.concatenate([strip.T for strip in strips])[:outputs].copy()
 
 
 def _weights_of(network: Network) -> dict[str, Array]:
@@ -313,8 +321,7 @@ def _weights_of(network: Network) -> dict[str, Array]:
         inputs, outputs = int(layer["inputs"]), int(layer["outputs"])
         values = network.weights[layer["weights"] : layer["weights"] + layer["count"]]
         if layer["dense"]:
-            full = values.reshape(-1, inputs, LANES).transpose(0, 2, 1).reshape(-1, inputs)
-            result[weight] = full[:outputs].copy()
+            result[weight] = _from_strips(values, outputs, inputs)
         else:
             parts = _parts(inputs, int(layer["tile"])) * outputs
             starts = network.indices[layer["rows"] : layer["rows"] + parts]

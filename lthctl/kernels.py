@@ -9,17 +9,19 @@ In most products of a training step one operand is mostly zeros: a pruned layer'
 enter a dense first layer (81 % of MNIST's). The same two kernels serve both, with the operands exchanged:
 
 - `multiply`, a sparse matrix times dense columns: the forward pass and the input gradient of a pruned layer, the
-  forward pass and (row by row, as `combine`) the weight gradient of a dense first layer;
+  forward pass and (row by row, as `add_row`) the weight gradient of a dense first layer;
 - `sample`, the entries of a dense product at a sparse matrix's positions: the weight gradient of a pruned layer.
 
 Behind a ReLU only half of the units are 0, and skipping them costs as much as it saves: all three products of a dense
 layer further up are dense (`add_products`), in blocks of sums that stay in registers.
 
-Dense operands are stored in *panels*: `[row // 16][column][row % 16]`, so that a column of a panel is one vector of 16
-floats (one AVX-512 register, two of AVX2, four of NEON). Activations and gradients are panels of 16 samples; a dense
-layer's weights are panels of 16 outputs. All the steps between two calls of `on_step` are one compiled call, without
-the interpreter lock and without allocation: trainings run side by side in threads and share the images. Sums have one
-fixed order, so results are the same bits from run to run; between kinds of processor they differ by rounding.
+Dense operands are cut into *panels* of 16 rows, so that a column of a panel is one vector of 16 floats (one AVX-512
+register, two of AVX2, four of NEON), and stored in *strips* of up to four panels side by side: `[row // 64][column][row
+% 64]`, the last strip as broad as what is left. So one address leads to all that a weight or a pixel is multiplied
+with. Rows are samples in activations and gradients, outputs in a dense layer's weights. All the steps between two calls
+of `on_step` are one compiled call, without the interpreter lock and without allocation: trainings run side by side in
+threads and share the images. Sums have one fixed order, so results are the same bits from run to run; between kinds of
+processor they differ by rounding.
 """
 
 import contextlib
@@ -41,6 +43,8 @@ Indices = NDArray[np.int32]
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 LANES = 16
+STRIP = 4  # panels side by side, at most; eight are a percent faster and take twice as long to compile
+AHEAD = 5  # rows of a strip that are asked for before they are needed
 BLOCK_ROWS, BLOCK_PANELS = 8, 2  # sums of a dense product that are kept in registers
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 ROUNDING = 1.5 * 2**23  # a float32 this large has no fraction: adding it rounds to a whole number
@@ -76,6 +80,12 @@ def _instruction(typing: Callable[..., Any]) -> Any:
 
 def _address(context: Any, builder: Any, kind: Any, array: Any, index: Any) -> Any:
     return builder.gep(context.make_array(kind)(context, builder, array).data, [index])
+
+
+def _in_register(builder: Any, address: Any) -> Any:
+    """The same address, hidden from LLVM, which else adds it up anew in every instruction that uses it."""
+    kind = ir.FunctionType(address.type, [address.type])
+    return builder.call(ir.InlineAsm(kind, "", "=r,0"), [address])
 
 
 def _load_vector(builder: Any, address: Any, kind: Any) -> Any:
@@ -143,6 +153,19 @@ def put(_: Any, array: Any, index: Any, value: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(array, types.intp, value), build
+
+
+@_instruction
+def fetch(_: Any, array: Any, index: Any) -> Any:
+    """Ask for array[index:], which may be past the array's end, to be brought near."""
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        address = builder.bitcast(_address(context, builder, signature.args[0], *arguments), ir.IntType(8).as_pointer())
+        hints = [_LANE(0), _LANE(3), _LANE(1)]  # for reading, to be kept, data
+        _call(builder, "llvm.prefetch.p0i8", ir.VoidType(), [address, *hints])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), build
 
 
 @_instruction
@@ -251,46 +274,44 @@ def without_dust(_: Any, vector: Any) -> Any:
 
 
 @_instruction
-def store_sums(_: Any, array: Any, index: Any, a: Any, b: Any, c: Any, d: Any, e: Any, f: Any, g: Any, h: Any) -> Any:
+def store_sums(_: Any, array: Any, index: Any, sums: Any) -> Any:
     """Store eight vectors' lane sums at array[index:index + 8], halving all of them at once."""
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        array, index, *sums = arguments
-        for half in (
-            8,
-            4,
-            2,
-        ):  # of two vectors, the one's sums go to lanes without this bit, the other's to those with it
+        array, index, sums = arguments
+        rest = [builder.extract_value(sums, i) for i in range(8)]
+        for half in (8, 4, 2):
+            # of two vectors, the one's sums go to lanes without this bit, the other's to those with it
             stay = [lane + LANES * bool(lane & half) for lane in range(LANES)]
             move = [lane ^ half for lane in stay]
-            sums = [
+            rest = [
                 builder.fadd(_shuffle(builder, *pair, stay), _shuffle(builder, *pair, move))
-                for pair in zip(sums[::2], sums[1::2], strict=True)
+                for pair in zip(rest[::2], rest[1::2], strict=True)
             ]
         lanes = [8 * (i & 1) + 2 * (i & 2) + i // 4 * 2 for i in range(8)]
-        even = _shuffle(builder, sums[0], sums[0], lanes)
-        odd = _shuffle(builder, sums[0], sums[0], [lane + 1 for lane in lanes])
+        even = _shuffle(builder, rest[0], rest[0], lanes)
+        odd = _shuffle(builder, rest[0], rest[0], [lane + 1 for lane in lanes])
         address = _address(context, builder, signature.args[0], array, index)
         _store_vector(builder, builder.fadd(even, odd), address)
         return context.get_dummy_value()
 
-    return types.void(array, types.intp, *[_vector] * 8), build
+    return types.void(array, types.intp, sums), build
 
 
 @_instruction
-def add_scaled(_: Any, sums: Any, scalar: Any, array: Any, at: Any, step: Any) -> Any:
-    """A tuple of sums, with scalar * array[at + i * step:] added to the i-th."""
+def add_scaled(_: Any, sums: Any, scalar: Any, array: Any, at: Any) -> Any:
+    """A tuple of sums, with scalar * array[at + i * 16:] added to the i-th."""
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        sums, scalar, array, at, step = arguments
+        sums, scalar, array, at = arguments
         factor = _spread(builder, scalar)
+        base = _in_register(builder, _address(context, builder, signature.args[2], array, at))
         for i in range(signature.args[0].count):
-            index = builder.add(at, builder.mul(step, step.type(i)))
-            vector = _load_vector(builder, _address(context, builder, signature.args[2], array, index), _VECTOR)
+            vector = _load_vector(builder, builder.gep(base, [at.type(i * LANES)]), _VECTOR)
             sums = _add_product(builder, sums, i, factor, vector)
         return sums
 
-    return sums(sums, types.float32, array, types.intp, types.intp), build
+    return sums(sums, types.float32, array, types.intp), build
 
 
 @_instruction
@@ -315,49 +336,67 @@ def add_outer(_: Any, sums: Any, left: Any, at: Any, down: Any, right: Any, to: 
 
 
 @_instruction
-def load_all(_: Any, like: Any, array: Any, at: Any, step: Any) -> Any:
-    """A tuple of as many vectors as another, the i-th of them array[at + i * step:]."""
+def add_dots(_: Any, sums: Any, like: Any, left: Any, at: Any, right: Any, to: Any) -> Any:
+    """A tuple of sums, with left[at + i * 16:] * right[to[n] + i * 16:] added to the n-th, for every i of `like`."""
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        vectors, array, at, step = arguments
-        for i in range(signature.args[0].count):
-            index = builder.add(at, builder.mul(step, step.type(i)))
-            vector = _load_vector(builder, _address(context, builder, signature.args[1], array, index), _VECTOR)
-            vectors = builder.insert_value(vectors, vector, i)
-        return vectors
+        sums, _, left, at, right, to = arguments
+        kinds = signature.args
+        starts = [builder.extract_value(to, n) for n in range(kinds[0].count)]
+        bases = [_in_register(builder, _address(context, builder, kinds[4], right, start)) for start in starts]
+        for i in range(kinds[1].count):
+            address = _address(context, builder, kinds[2], left, builder.add(at, at.type(i * LANES)))
+            factor = _load_vector(builder, address, _VECTOR)
+            for n, base in enumerate(bases):
+                vector = _load_vector(builder, builder.gep(base, [at.type(i * LANES)]), _VECTOR)
+                sums = _add_product(builder, sums, n, factor, vector)
+        return sums
 
-    return like(like, array, types.intp, types.intp), build
+    return sums(sums, like, left, types.intp, right, to), build
 
 
 @_instruction
-def store_all(_: Any, array: Any, at: Any, step: Any, vectors: Any) -> Any:
-    """array[at + i * step:] = the i-th vector of a tuple."""
+def load_all(_: Any, like: Any, array: Any, at: Any) -> Any:
+    """A tuple of as many vectors as another, the i-th of them array[at + i * 16:]."""
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        array, at, step, vectors = arguments
-        for i in range(signature.args[3].count):
-            index = builder.add(at, builder.mul(step, step.type(i)))
-            address = _address(context, builder, signature.args[0], array, index)
+        vectors, array, at = arguments
+        for i in range(signature.args[0].count):
+            address = _address(context, builder, signature.args[1], array, builder.add(at, at.type(i * LANES)))
+            vectors = builder.insert_value(vectors, _load_vector(builder, address, _VECTOR), i)
+        return vectors
+
+    return like(like, array, types.intp), build
+
+
+@_instruction
+def store_all(_: Any, array: Any, at: Any, vectors: Any) -> Any:
+    """array[at + i * 16:] = the i-th vector of a tuple."""
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array, at, vectors = arguments
+        for i in range(signature.args[2].count):
+            address = _address(context, builder, signature.args[0], array, builder.add(at, at.type(i * LANES)))
             _store_vector(builder, builder.extract_value(vectors, i), address)
         return context.get_dummy_value()
 
-    return types.void(array, types.intp, types.intp, vectors), build
+    return types.void(array, types.intp, vectors), build
 
 
 @_instruction
-def store_block(_: Any, array: Any, at: Any, step: Any, sums: Any) -> Any:
-    """array[at + row * 16 + panel * step:] = the sums of `add_outer`."""
+def store_block(_: Any, array: Any, at: Any, down: Any, step: Any, sums: Any) -> Any:
+    """array[at + row * down + panel * step:] = the sums of `add_outer`."""
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        array, at, step, sums = arguments
+        array, at, down, step, sums = arguments
         for i in range(BLOCK_ROWS * BLOCK_PANELS):
             row, panel = divmod(i, BLOCK_PANELS)
-            index = builder.add(builder.add(at, at.type(row * LANES)), builder.mul(step, step.type(panel)))
-            address = _address(context, builder, signature.args[0], array, index)
+            index = builder.add(builder.mul(down, at.type(row)), builder.mul(step, step.type(panel)))
+            address = _address(context, builder, signature.args[0], array, builder.add(at, index))
             _store_vector(builder, builder.extract_value(sums, i), address)
         return context.get_dummy_value()
 
-    return types.void(array, types.intp, types.intp, sums), build
+    return types.void(array, types.intp, types.intp, types.intp, sums), build
 
 
 @_instruction
@@ -461,13 +500,14 @@ def gather_tile(
     scale: Any,
     target: Any,
     to: Any,
+    stride: Any,
 ) -> Any:
-    """A tile of 16 features of 16 images: target[to + i * 16 + j] = images[order[first + j],
+    """A tile of 16 features of 16 images: target[to + i * stride + j] = images[order[first + j],
     feature + i] * scale, or 0 where j >= count.
     """
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        images, order, first, count, feature, scale, target, to = arguments
+        images, order, first, count, feature, scale, target, to, stride = arguments
         kinds = signature.args
         view = context.make_array(kinds[0])(context, builder, images)
         width = builder.extract_value(view.shape, 1)
@@ -485,11 +525,13 @@ def gather_tile(
             factor = builder.insert_element(factor, builder.select(here, scale, _FLOAT(0)), _LANE(i))
         for i, row in enumerate(_transposed(builder, rows)):
             floats = row if kind.element == _FLOAT else builder.uitofp(row, _VECTOR)
-            address = _address(context, builder, kinds[6], target, builder.add(to, to.type(i * LANES)))
+            index = builder.add(to, builder.mul(stride, stride.type(i)))
+            address = _address(context, builder, kinds[6], target, index)
             _store_vector(builder, builder.fmul(floats, factor), address)
         return context.get_dummy_value()
 
-    signature = types.void(images, order, types.intp, types.intp, types.intp, types.float32, target, types.intp)
+    counts = [types.intp] * 3
+    signature = types.void(images, order, *counts, types.float32, target, types.intp, types.intp)
     return signature, build
 
 
@@ -538,7 +580,7 @@ class Network(NamedTuple):
     products: Floats
 
 
-# ---- the two kernels --------------------------------------------------------------------------
+# ---- how functions are compiled ---------------------------------------------------------------
 
 
 # Compiled code allocates nothing, so it need not count references to arrays (`_nrt=False`): a count
@@ -604,50 +646,58 @@ def _padded(count: int) -> int:
 padded = _inlined(_padded)
 
 
+# ---- sums that stay in registers --------------------------------------------------------------
+
+
 @_inlined
-def add_row(
-    starts: Indices, row: int, columns: Indices, values: Floats, right: Floats, at: int, step: int, sums: Any
-) -> Any:
-    """A tuple of sums, one per panel, with a row of sparse @ right added; panels are `step` floats apart."""
+def no_products() -> Any:
+    """Sixteen sums, all 0."""
+    zero = spread(np.float32(0))
+    return zero, zero, zero, zero, zero, zero, zero, zero, zero, zero, zero, zero, zero, zero, zero, zero
+
+
+@_inlined
+def for_width(kernel: Any, width: int, arguments: Any) -> None:
+    """Call a kernel of one strip, which is compiled for each number of panels, by its tuple of zeros."""
+    zeros = no_products()
+    if width == 4:
+        kernel(zeros[:4], *arguments)
+    elif width == 3:
+        kernel(zeros[:3], *arguments)
+    elif width == 2:
+        kernel(zeros[:2], *arguments)
+    else:
+        kernel(zeros[:1], *arguments)
+
+
+# ---- the two kernels, and dense products ------------------------------------------------------
+
+
+@_inlined
+def add_row(starts: Indices, row: int, columns: Indices, values: Floats, right: Floats, sums: Any) -> Any:
+    """A tuple of sums, one per panel of a strip, with a row of sparse @ right added."""
     for k in range(get(starts, row), get(starts, row + 1)):
-        sums = add_scaled(sums, get(values, k), right, at + get(columns, k) * LANES, step)
+        sums = add_scaled(sums, get(values, k), right, get(columns, k) * (len(sums) * LANES))
     return sums
 
 
-@_inlined
-def combine(
+@_compiled
+def multiply_strip(
+    zeros: Any,
     starts: Indices,
-    row: int,
+    tiles: int,
     columns: Indices,
     values: Floats,
     right: Floats,
-    at: int,
-    right_step: int,
     result: Floats,
-    to: int,
-    result_step: int,
-    width: int,
-    onto: bool,
+    count: int,
 ) -> None:
-    """`add_row` of one to four panels, onto the result or in its place."""
-    zero = spread(np.float32(0))
-    four, three, two, one = (zero, zero, zero, zero), (zero, zero, zero), (zero, zero), (zero,)
-    if width == 4:
-        four = load_all(four, result, to, result_step) if onto else four
-        four = add_row(starts, row, columns, values, right, at, right_step, four)
-        store_all(result, to, result_step, four)
-    elif width == 3:
-        three = load_all(three, result, to, result_step) if onto else three
-        three = add_row(starts, row, columns, values, right, at, right_step, three)
-        store_all(result, to, result_step, three)
-    elif width == 2:
-        two = load_all(two, result, to, result_step) if onto else two
-        two = add_row(starts, row, columns, values, right, at, right_step, two)
-        store_all(result, to, result_step, two)
-    else:
-        one = load_all(one, result, to, result_step) if onto else one
-        one = add_row(starts, row, columns, values, right, at, right_step, one)
-        store_all(result, to, result_step, one)
+    """`multiply` of one strip of right and result, which begin with it."""
+    for tile in range(tiles):
+        for row in range(count):
+            to = row * (len(zeros) * LANES)
+            sums = load_all(zeros, result, to) if tile > 0 else zeros
+            store_all(result, to, add_row(starts, tile * count + row, columns, values, right, sums))
 
 
 @_compiled
@@ -657,24 +707,63 @@ def multiply(
     columns: Indices,
     values: Floats,
     right: Floats,
-    right_step: int,
+    right_columns: int,
     result: Floats,
-    result_step: int,
+    result_columns: int,
     count: int,
     panels: int,
 ) -> None:
-    """result = sparse (count, k) @ right (k, 16 * panels); panels are `step` floats apart.
+    """result = sparse (count, k) @ right (k, 16 * panels), both in strips.
 
     The sparse matrix is stored by tiles of its columns, and in a tile by rows: row r of tile t goes from
-    starts[t * count + r] to the next start. What four panels have in a tile stays in the first-level cache.
+    starts[t * count + r] to the next start. What a strip has in a tile stays in the first-level cache.
     """
-    for panel in range(0, panels, 4):
-        at, to = panel * right_step, panel * result_step
-        width = min(4, panels - panel)
-        for tile in range(tiles):
-            for row in range(count):
-                part, k = tile * count + row, to + row * LANES
-                combine(starts, part, columns, values, right, at, right_step, result, k, result_step, width, tile > 0)
+    for first in range(0, panels, STRIP):
+        there, here = right[first * right_columns * LANES :], result[first * result_columns * LANES :]
+        for_width(multiply_strip, min(STRIP, panels - first), (starts, tiles, columns, values, there, here, count))
+
+
+@_inlined
+def starts_of(columns: Indices, k: int, at: int, width: int) -> Any:
+    """Where the eight columns from the k-th begin in an operand of so many floats a column."""
+    a, b = at + get(columns, k + 0) * width, at + get(columns, k + 1) * width
+    c, d = at + get(columns, k + 2) * width, at + get(columns, k + 3) * width
+    e, f = at + get(columns, k + 4) * width, at + get(columns, k + 5) * width
+    g, h = at + get(columns, k + 6) * width, at + get(columns, k + 7) * width
+    return a, b, c, d, e, f, g, h
+
+
+@_compiled
+def sample_strips(
+    like: Any,
+    starts: Indices,
+    tiles: int,
+    columns: Indices,
+    left: Floats,
+    left_columns: int,
+    right: Floats,
+    right_columns: int,
+    result: Floats,
+    count: int,
+    panels: int,
+) -> None:
+    """`sample` with strips as broad as `like`, and what is left of the panels in a narrower one."""
+    size = len(like)
+    rest = panels % size
+    whole = panels - rest
+    row = -1
+    for part in range(tiles * count):
+        row = row + 1 if row + 1 < count else 0
+        for k in range(get(starts, part), get(starts, part + 1), 8):
+            sums = no_products()[:8]
+            for first in range(0, whole, size):
+                at, to = (first * left_columns + row * size) * LANES, first * right_columns * LANES
+                sums = add_dots(sums, like, left, at, right, starts_of(columns, k, to, size * LANES))
+            for panel in range(rest):
+                at, to = whole * left_columns + row * rest + panel, whole * right_columns + panel
+                there = starts_of(columns, k, to * LANES, rest * LANES)
+                sums = add_dots(sums, like[:1], left, at * LANES, right, there)
+            store_sums(result, k, sums)
 
 
 @_compiled
@@ -683,9 +772,9 @@ def sample(
     tiles: int,
     columns: Indices,
     left: Floats,
-    left_step: int,
+    left_columns: int,
     right: Floats,
-    right_step: int,
+    right_columns: int,
     result: Floats,
     count: int,
     panels: int,
@@ -694,39 +783,30 @@ def sample(
 
     Eight positions at a time: up to seven floats past the last one are overwritten.
     """
-    row = -1
-    for part in range(tiles * count):
-        row = row + 1 if row + 1 < count else 0
-        for k in range(get(starts, part), get(starts, part + 1), 8):
-            a = b = c = d = e = f = g = h = spread(np.float32(0))
-            for panel in range(panels):
-                at, factor = panel * right_step, load(left, panel * left_step + row * LANES)
-                a = multiply_add(factor, load(right, at + get(columns, k + 0) * LANES), a)
-                b = multiply_add(factor, load(right, at + get(columns, k + 1) * LANES), b)
-                c = multiply_add(factor, load(right, at + get(columns, k + 2) * LANES), c)
-                d = multiply_add(factor, load(right, at + get(columns, k + 3) * LANES), d)
-                e = multiply_add(factor, load(right, at + get(columns, k + 4) * LANES), e)
-                f = multiply_add(factor, load(right, at + get(columns, k + 5) * LANES), f)
-                g = multiply_add(factor, load(right, at + get(columns, k + 6) * LANES), g)
-                h = multiply_add(factor, load(right, at + get(columns, k + 7) * LANES), h)
-            store_sums(result, k, a, b, c, d, e, f, g, h)
+    operands = columns, left, left_columns, right, right_columns, result
+    for_width(sample_strips, min(STRIP, panels), (starts, tiles, *operands, count, panels))
 
 
 @_inlined
 def add_products(
-    left: Floats, at: int, down: int, across: int, count: int, right: Floats, to: int, step: int, sums: Any
+    left: Floats,
+    at: int,
+    down: int,
+    across: int,
+    count: int,
+    right: Floats,
+    to: int,
+    along: int,
+    step: int,
+    sums: Any,
 ) -> Any:
-    """A block of sums, left (8, count) @ right (count, 2 panels) added; left[i, k] is at + i * down + k * across."""
+    """A block of sums, left (8, count) @ right (count, 2 panels) added.
+
+    left[i, k] is at + i * down + k * across, right[k] at to + k * along, its second panel `step` floats further.
+    """
     for k in range(count):
-        sums = add_outer(sums, left, at + k * across, down, right, to + k * LANES, step)
+        sums = add_outer(sums, left, at + k * across, down, right, to + k * along, step)
     return sums
-
-
-@_inlined
-def no_products() -> Any:
-    """A block of sums, all 0."""
-    zero = spread(np.float32(0))
-    return zero, zero, zero, zero, zero, zero, zero, zero, zero, zero, zero, zero, zero, zero, zero, zero
 
 
 # ---- a step -----------------------------------------------------------------------------------
@@ -734,30 +814,37 @@ def no_products() -> Any:
 
 @_compiled
 def transpose(source: Floats, panels: int, columns: int, target: Floats) -> None:
-    """(panels * 16, columns) in panels to (columns, panels * 16) in panels; columns in sixteens."""
-    for panel in range(panels):
-        for column in range(0, columns, LANES):
-            at = (panel * columns + column) * LANES
-            to = (column * panels + panel * LANES) * LANES
-            transpose_tile(source, at, LANES, target, to, LANES)
+    """(panels * 16, columns) in strips to (columns, panels * 16) in strips; columns in sixteens."""
+    goals = columns // LANES
+    for first in range(0, panels, STRIP):
+        width = min(STRIP, panels - first)
+        for goal in range(0, goals, STRIP):
+            goal_width = min(STRIP, goals - goal)
+            for panel in range(width):
+                for column in range(goal_width):
+                    at = (first * columns + (goal + column) * LANES * width + panel) * LANES
+                    to = (goal * panels * LANES + (first + panel) * LANES * goal_width + column) * LANES
+                    transpose_tile(source, at, width * LANES, target, to, goal_width * LANES)
 
 
 @_compiled
 def gather(images: NDArray[Any], order: NDArray[np.int64], batch: int, scale: np.float32, target: Floats) -> None:
-    """Images of one batch, scaled, as panels of 16 samples; 0 past the batch's end."""
-    inputs = images.shape[1]
-    step = padded(inputs) * LANES
-    for panel in range(padded(batch) // LANES):
-        first = panel * LANES
-        count = min(LANES, batch - first)
-        for feature in range(0, inputs - LANES + 1, LANES):
-            to = panel * step + feature * LANES
-            gather_tile(images, order, first, count, feature, scale, target, to)
-        for feature in range(inputs - inputs % LANES, inputs):
-            for i in range(count):
-                value = np.float32(images[order[first + i], feature]) * scale
-                target[panel * step + feature * LANES + i] = value
-            target[panel * step + feature * LANES + count : panel * step + (feature + 1) * LANES] = 0
+    """Images of one batch, scaled, as strips of samples; 0 past the batch's end."""
+    inputs, panels = images.shape[1], padded(batch) // LANES
+    for start in range(0, panels, STRIP):
+        width = min(STRIP, panels - start)
+        for panel in range(width):
+            first = (start + panel) * LANES
+            count = min(LANES, batch - first)
+            at = (start * padded(inputs) + panel) * LANES
+            for feature in range(0, inputs - LANES + 1, LANES):
+                to = at + feature * width * LANES
+                gather_tile(images, order, first, count, feature, scale, target, to, width * LANES)
+            for feature in range(inputs - inputs % LANES, inputs):
+                to = at + feature * width * LANES
+                for i in range(count):
+                    target[to + i] = np.float32(images[order[first + i], feature]) * scale
+                target[to + count : to + LANES] = 0
 
 
 @_compiled
@@ -788,12 +875,26 @@ def collect_pixels(
 
 
 @_compiled
+def multiply_pixels(network: Network, first: int, width: int, samples: int) -> None:
+    """A strip of a dense first layer's products with the collected pixels, by sample."""
+    layer = network.layers[0]
+    rows, columns = network.indices[layer.rows :], network.indices[layer.columns :]
+    values, weights = network.nonzero[layer.values :], network.weights[layer.weights + first * layer.inputs * LANES :]
+    yt, tiles = network.scratch[first * samples * LANES :], -(-layer.inputs // layer.tile)
+    for_width(multiply_strip, width, (rows, tiles, columns, values, weights, yt, samples))
+
+
+@_compiled
 def read_batch(
     network: Network, images: NDArray[Any], order: NDArray[np.int64], scale: np.float32, panels: int
 ) -> None:
-    """Images as the first layer takes them."""
-    if network.layers[0].dense:
+    """Images as the first layer takes them; for a dense one, its products with them."""
+    layer = network.layers[0]
+    if layer.dense:
         collect_pixels(network, images, order, scale, panels * LANES)
+        goals = padded(layer.outputs) // LANES
+        for first in range(0, goals, STRIP):
+            multiply_pixels(network, first, min(STRIP, goals - first), panels * LANES)
     else:
         gather(images, order, len(order), scale, network.activations)
 
@@ -828,36 +929,42 @@ def transpose_pixels(network: Network, samples: int) -> None:
 def forward(network: Network, number: int, panels: int) -> None:
     """One layer: results = weights @ activations + bias, and ReLU unless it is the last.
 
-    A dense first layer's pixels are collected before.
+    A dense first layer's products are there before.
     """
     layer = network.layers[number]
     inputs, outputs = padded(layer.inputs), padded(layer.outputs)
     x, y = network.activations[layer.activations :], network.activations[layer.results :]
     weights = network.weights[layer.weights :]
-    rows, columns = network.indices[layer.rows :], network.indices[layer.columns :]
-    tiles = -(-layer.inputs // layer.tile)
     if layer.dense and number == 0:
-        values, yt = network.nonzero[layer.values :], network.scratch  # (sample, output)
-        samples, step, far = panels * LANES, layer.inputs * LANES, panels * LANES * LANES
-        multiply(rows, tiles, columns, values, weights, step, yt, far, samples, outputs // LANES)
-        transpose(yt, outputs // LANES, samples, y)
+        transpose(network.scratch, outputs // LANES, panels * LANES, y)
     elif layer.dense:
-        for panel in range(0, panels, BLOCK_PANELS):
-            single = panel + 1 == panels  # then it is both panels of a block
-            step, far = (0, 0) if single else (inputs * LANES, outputs * LANES)
-            for i in range(0, outputs, BLOCK_ROWS):
-                at = i // LANES * layer.inputs * LANES + i % LANES
-                to = panel * inputs * LANES
-                block = add_products(weights, at, 1, LANES, layer.inputs, x, to, step, no_products())
-                store_block(y, (panel * outputs + i) * LANES, far, block)
+        for first in range(0, panels, STRIP):
+            width = min(STRIP, panels - first)
+            for panel in range(0, width, BLOCK_PANELS):
+                step = 0 if panel + 1 == width else LANES  # a single panel is both of a block
+                to, goals = (first * inputs + panel) * LANES, outputs // LANES
+                for goal in range(0, goals, STRIP):
+                    goal_width = min(STRIP, goals - goal)
+                    across, along = goal_width * LANES, width * LANES
+                    for i in range(0, goal_width * LANES, BLOCK_ROWS):
+                        at = (goal * layer.inputs + i // LANES) * LANES + i % LANES
+                        block = no_products()
+                        block = add_products(weights, at, 1, across, layer.inputs, x, to, along, step, block)
+                        here = (first * outputs + (goal * LANES + i) * width + panel) * LANES
+                        store_block(y, here, along, step, block)
     else:
-        multiply(rows, tiles, columns, weights, x, inputs * LANES, y, outputs * LANES, layer.outputs, panels)
+        rows, columns = network.indices[layer.rows :], network.indices[layer.columns :]
+        tiles = -(-layer.inputs // layer.tile)
+        multiply(rows, tiles, columns, weights, x, inputs, y, outputs, layer.outputs, panels)
     hidden = number + 1 < len(network.layers)
-    for panel in range(panels):
+    for first in range(0, panels, STRIP):
+        width = min(STRIP, panels - first) * LANES
         for i in range(layer.outputs):
-            at = (panel * outputs + i) * LANES
-            z = add(load(y, at), spread(get(network.weights, layer.bias + i)))
-            store(y, at, where_positive(z, z) if hidden else z)
+            bias = spread(get(network.weights, layer.bias + i))
+            at = first * outputs * LANES + i * width
+            for k in range(at, at + width, LANES):
+                z = add(load(y, k), bias)
+                store(y, k, where_positive(z, z) if hidden else z)
 
 
 @_inlined
@@ -884,16 +991,18 @@ def losses(network: Network, labels: NDArray[np.int64], order: NDArray[np.int64]
     """Summed cross-entropy and correct answers of a batch; learning, also the mean's gradient."""
     layer = network.layers[-1]
     classes, batch = layer.outputs, len(order)
-    step = padded(classes) * LANES
+    panels = padded(batch) // LANES
     total, correct = 0.0, 0
     share = np.float32(1 / batch)
-    for first in range(0, batch, LANES):
-        at = layer.results + first // LANES * step
+    for panel in range(panels):
+        first, start = panel * LANES, panel // STRIP * STRIP
+        step = min(STRIP, panels - start) * LANES
+        at = layer.results + (start * padded(classes) + panel - start) * LANES
         logits, gradient = network.activations[at:], network.gradients[at:]
         top, norm = load(logits, 0), spread(np.float32(0))
-        for k in range(LANES, classes * LANES, LANES):
+        for k in range(step, classes * step, step):
             top = highest(top, load(logits, k))
-        for k in range(0, classes * LANES, LANES):
+        for k in range(0, classes * step, step):
             power = exponential(subtract(load(logits, k), top))
             norm = add(norm, power)
             if learning:
@@ -903,21 +1012,21 @@ def losses(network: Network, labels: NDArray[np.int64], order: NDArray[np.int64]
         store(norms, 0, norm)
         if learning:
             scale = divide(spread(share), norm)
-            for k in range(0, classes * LANES, LANES):
+            for k in range(0, classes * step, step):
                 store(gradient, k, times(load(gradient, k), scale))
         for lane in range(min(LANES, batch - first)):
             label = labels[order[first + lane]]
-            logit = logits[label * LANES + lane]
+            logit = logits[label * step + lane]
             total += math.log(norms[lane]) + (tops[lane] - logit)
             if learning:
-                gradient[label * LANES + lane] -= share
+                gradient[label * step + lane] -= share
             elif logit == tops[lane]:
                 tied = 0
                 for i in range(label):
-                    tied += logits[i * LANES + lane] == logit
+                    tied += logits[i * step + lane] == logit
                 correct += tied == 0
         if learning:
-            for k in range(0, classes * LANES, LANES):
+            for k in range(0, classes * step, step):
                 for lane in range(batch - first, LANES):
                     gradient[k + lane] = 0
     return total, correct
@@ -963,25 +1072,64 @@ def adjust(
 
 
 @_compiled
-def backward_pixels(network: Network, panels: int, rule: Rule) -> None:
-    """The weights' step of a dense first layer."""
+def descend_strip(
+    zeros: Any,
+    starts: Indices,
+    columns: Indices,
+    values: Floats,
+    gyt: Floats,
+    rule: Rule,
+    masked: bool,
+    kept: NDArray[np.uint16],
+    weights: Floats,
+    moment1: Floats,
+    moment2: Floats,
+    inputs: int,
+    products: Floats,
+) -> None:
+    """The weights' step of one strip of a dense first layer, whose arrays begin with it."""
+    for i in range(inputs):
+        store_all(products, 0, add_row(starts, i, columns, values, gyt, zeros))
+        for panel in range(len(zeros)):
+            k = (i * len(zeros) + panel) * LANES
+            ahead = k + AHEAD * len(zeros) * LANES
+            fetch(weights, ahead)
+            fetch(moment1, ahead)
+            fetch(moment2, ahead)
+            adjust(rule, masked, kept, weights, moment1, moment2, k, load(products, panel * LANES))
+
+
+@_compiled
+def backward_pixels(
+    network: Network,
+    images: NDArray[Any],
+    upcoming: NDArray[np.int64],
+    scale: np.float32,
+    panels: int,
+    rule: Rule,
+) -> None:
+    """The weights' step of a dense first layer; and its products with the next batch, while the weights are near.
+
+    `upcoming` is the next batch's row of the order, or none.
+    """
     layer = network.layers[0]
     outputs, samples = padded(layer.outputs), panels * LANES
-    step, far = layer.inputs * LANES, samples * LANES  # between panels of weights, of gradients
     rows, columns = network.indices[layer.transposed_rows :], network.indices[layer.transposed_columns :]
     values, gyt = network.nonzero[layer.transposed_values :], network.scratch  # (sample, output)
-    products = network.products
-    weights, kept, masked = network.weights[layer.weights :], network.kept[layer.weights // LANES :], layer.masked
-    moment1, moment2 = network.moment1[layer.weights :], network.moment2[layer.weights :]
     transpose_pixels(network, samples)
     transpose(network.gradients[layer.results :], panels, outputs, gyt)
-    for panel in range(0, outputs // LANES, 4):
-        width = min(4, outputs // LANES - panel)
-        for i in range(layer.inputs):
-            combine(rows, i, columns, values, gyt, panel * far, far, products, 0, LANES, width, False)
-            for p in range(width):
-                k = (panel + p) * step + i * LANES
-                adjust(rule, masked, kept, weights, moment1, moment2, k, load(products, p * LANES))
+    for order in upcoming:
+        collect_pixels(network, images, order, scale, samples)
+    goals = outputs // LANES
+    for first in range(0, goals, STRIP):
+        at = layer.weights + first * layer.inputs * LANES
+        gradients, kept = gyt[first * samples * LANES :], network.kept[at // LANES :]
+        weights, moment1, moment2 = network.weights[at:], network.moment1[at:], network.moment2[at:]
+        state = rule, layer.masked, kept, weights, moment1, moment2, layer.inputs, network.products
+        width = min(STRIP, goals - first)
+        for_width(descend_strip, width, (rows, columns, values, gradients, *state))
+        if len(upcoming) > 0:  # in the gradients' place
+            multiply_pixels(network, first, width, samples)
 
 
 @_compiled
@@ -994,32 +1142,43 @@ def backward_dense(network: Network, number: int, panels: int, rule: Rule) -> No
     weights, products = network.weights[layer.weights :], network.products
     kept, masked = network.kept[layer.weights // LANES :], layer.masked
     moment1, moment2 = network.moment1[layer.weights :], network.moment2[layer.weights :]
-    for panel in range(0, panels, BLOCK_PANELS):
-        single = panel + 1 == panels  # then it is both panels of a block
-        step, far = (0, 0) if single else (outputs * LANES, inputs * LANES)
-        for i in range(0, layer.inputs, BLOCK_ROWS):
-            block = no_products()
-            for j in range(0, outputs, LANES):
-                at, to = j * layer.inputs + i * LANES, (panel * outputs + j) * LANES
-                block = add_products(weights, at, LANES, 1, LANES, gy, to, step, block)
-            store_block(gx, (panel * inputs + i) * LANES, far, block)
+    goals = outputs // LANES
+    for first in range(0, panels, STRIP):
+        width = min(STRIP, panels - first)
+        for panel in range(0, width, BLOCK_PANELS):
+            step = 0 if panel + 1 == width else LANES  # a single panel is both of a block
+            for i in range(0, layer.inputs, BLOCK_ROWS):
+                block = no_products()
+                for goal in range(0, goals, STRIP):
+                    goal_width = min(STRIP, goals - goal)
+                    for j in range(goal_width):
+                        at = (goal * layer.inputs + i * goal_width + j) * LANES
+                        to = (first * outputs + (goal + j) * LANES * width + panel) * LANES
+                        down, along = goal_width * LANES, width * LANES
+                        block = add_products(weights, at, down, 1, LANES, gy, to, along, step, block)
+                store_block(gx, (first * inputs + i * width + panel) * LANES, width * LANES, step, block)
     for k in range(0, panels * LANES * inputs, LANES):
         store(gx, k, where_positive(load(x, k), load(gx, k)))
     transpose(gy, panels, outputs, gyt)
-    for j in range(0, outputs, BLOCK_PANELS * LANES):
-        far = 0 if j + LANES == outputs else panels * LANES * LANES
-        for i in range(0, layer.inputs, BLOCK_ROWS):
-            block = no_products()
-            for panel in range(panels):
-                at, to = (panel * inputs + i) * LANES, (j * panels + panel * LANES) * LANES
-                block = add_products(x, at, LANES, 1, LANES, gyt, to, far, block)
-            store_all(products, 0, LANES, block)
-            for row in range(min(BLOCK_ROWS, layer.inputs - i)):
-                k = j * layer.inputs + (i + row) * LANES
-                adjust(rule, masked, kept, weights, moment1, moment2, k, load(products, 2 * row * LANES))
-                if far > 0:
-                    k += layer.inputs * LANES
-                    adjust(rule, masked, kept, weights, moment1, moment2, k, load(products, (2 * row + 1) * LANES))
+    for goal in range(0, goals, STRIP):
+        goal_width = min(STRIP, goals - goal)
+        for j in range(0, goal_width, BLOCK_PANELS):
+            step = 0 if j + 1 == goal_width else LANES
+            for i in range(0, layer.inputs, BLOCK_ROWS):
+                block = no_products()
+                for first in range(0, panels, STRIP):
+                    width = min(STRIP, panels - first)
+                    for panel in range(width):
+                        at = (first * inputs + i * width + panel) * LANES
+                        to = (goal * panels * LANES + (first + panel) * LANES * goal_width + j) * LANES
+                        down, along = width * LANES, goal_width * LANES
+                        block = add_products(x, at, down, 1, LANES, gyt, to, along, step, block)
+                store_all(products, 0, block)
+                for row in range(min(BLOCK_ROWS, layer.inputs - i)):
+                    for panel in range(min(BLOCK_PANELS, goal_width - j)):
+                        k = (goal * layer.inputs + (i + row) * goal_width + j + panel) * LANES
+                        gradient = load(products, (BLOCK_PANELS * row + panel) * LANES)
+                        adjust(rule, masked, kept, weights, moment1, moment2, k, gradient)
 
 
 @_compiled
@@ -1038,13 +1197,12 @@ def backward_pruned(network: Network, number: int, panels: int, rule: Rule) -> N
         rows = network.indices[layer.transposed_rows :]
         columns = network.indices[layer.transposed_columns :]
         tiles = -(-layer.outputs // layer.transposed_tile)
-        steps = outputs * LANES, inputs * LANES
-        multiply(rows, tiles, columns, products, gy, steps[0], gx, steps[1], layer.inputs, panels)
+        multiply(rows, tiles, columns, products, gy, outputs, gx, inputs, layer.inputs, panels)
         for k in range(0, panels * LANES * inputs, LANES):
             store(gx, k, where_positive(load(x, k), load(gx, k)))
     rows, columns = network.indices[layer.rows :], network.indices[layer.columns :]
     tiles = -(-layer.inputs // layer.tile)
-    sample(rows, tiles, columns, gy, outputs * LANES, x, inputs * LANES, products, layer.outputs, panels)
+    sample(rows, tiles, columns, gy, outputs, x, inputs, products, layer.outputs, panels)
     for k in range(0, layer.count, LANES):
         descend(rule, weights, moment1, moment2, k, load(products, k))
 
@@ -1056,13 +1214,15 @@ def descend_biases(network: Network, number: int, panels: int, rule: Rule) -> No
     gy, products = network.gradients[layer.results :], network.products
     for i in range(0, outputs, 8):
         a = b = c = d = e = f = g = h = spread(np.float32(0))
-        for panel in range(panels):
-            at = (panel * outputs + i) * LANES
-            a, b = add(a, load(gy, at)), add(b, load(gy, at + LANES))
-            c, d = add(c, load(gy, at + 2 * LANES)), add(d, load(gy, at + 3 * LANES))
-            e, f = add(e, load(gy, at + 4 * LANES)), add(f, load(gy, at + 5 * LANES))
-            g, h = add(g, load(gy, at + 6 * LANES)), add(h, load(gy, at + 7 * LANES))
-        store_sums(products, i, a, b, c, d, e, f, g, h)
+        for first in range(0, panels, STRIP):
+            width = min(STRIP, panels - first) * LANES
+            start = first * outputs * LANES + i * width
+            for at in range(start, start + width, LANES):
+                a, b = add(a, load(gy, at)), add(b, load(gy, at + width))
+                c, d = add(c, load(gy, at + 2 * width)), add(d, load(gy, at + 3 * width))
+                e, f = add(e, load(gy, at + 4 * width)), add(f, load(gy, at + 5 * width))
+                g, h = add(g, load(gy, at + 6 * width)), add(h, load(gy, at + 7 * width))
+        store_sums(products, i, (a, b, c, d, e, f, g, h))
     for i in range(0, outputs, LANES):
         gradient = where_kept(network.kept, layer.bias + i, load(products, i))
         descend(rule, network.weights, network.moment1, network.moment2, layer.bias + i, gradient)
@@ -1070,14 +1230,31 @@ def descend_biases(network: Network, number: int, panels: int, rule: Rule) -> No
 
 @_compiled
 def backward(network: Network, number: int, panels: int, rule: Rule) -> None:
-    """One layer: the gradient by its input, if a layer is below it, and an optimizer step."""
-    if network.layers[number].dense and number == 0:
-        backward_pixels(network, panels, rule)
-    elif network.layers[number].dense:
+    """A layer that is not the first: the gradient by its input, and an optimizer step."""
+    if network.layers[number].dense:
         backward_dense(network, number, panels, rule)
     else:
         backward_pruned(network, number, panels, rule)
     descend_biases(network, number, panels, rule)
+
+
+@_compiled
+def backward_first(
+    network: Network,
+    images: NDArray[Any],
+    upcoming: NDArray[np.int64],
+    scale: np.float32,
+    panels: int,
+    rule: Rule,
+) -> None:
+    """The first layer: an optimizer step, and the next batch, if there is one."""
+    if network.layers[0].dense:
+        backward_pixels(network, images, upcoming, scale, panels, rule)
+    else:
+        backward_pruned(network, 0, panels, rule)
+        for order in upcoming:
+            read_batch(network, images, order, scale, panels)
+    descend_biases(network, 0, panels, rule)
 
 
 @cached
@@ -1097,6 +1274,7 @@ def train(
     """One step per row of `order`; steps count from 1."""
     batch = order.shape[1]
     panels = padded(batch) // LANES
+    read_batch(network, images, order[0], scale, panels)
     for i in range(len(order)):
         step = first_step + i
         rule = Rule(
@@ -1106,13 +1284,13 @@ def train(
             np.float32(momentum),
             np.float32(weight_decay),
         )
-        read_batch(network, images, order[i], scale, panels)
         for number in range(len(network.layers)):
             forward(network, number, panels)
         total, _ = losses(network, labels, order[i], True)
         batch_losses[i] = total / batch
-        for number in range(len(network.layers) - 1, -1, -1):
+        for number in range(len(network.layers) - 1, 0, -1):
             backward(network, number, panels, rule)
+        backward_first(network, images, order[i + 1 : i + 2], scale, panels, rule)
 
 
 @cached

@@ -23,6 +23,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numba
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
@@ -169,15 +170,25 @@ def engine_steps(training: Training) -> Contender:
     return lambda: seconds_for(lambda: run(training)) / training.params.steps
 
 
-def side_by_side(training: Training, num_jobs: int) -> Contender:
-    """Seconds a step of `num_jobs` equal trainings in as many threads, all their steps counted."""
+def side_by_side(job: Callable[[], object], num_jobs: int, num_steps: int) -> Contender:
+    """Seconds a step of `num_jobs` equal jobs in as many threads, all their steps counted."""
 
     def contend() -> float:
         with ThreadPoolExecutor(num_jobs) as pool:
-            work = lambda: list(pool.map(lambda _: run(training), range(num_jobs)))  # noqa: E731
-            return seconds_for(work) / training.params.steps / num_jobs
+            work = lambda: list(pool.map(lambda _: job(), range(num_jobs)))  # noqa: E731
+            return seconds_for(work) / num_steps / num_jobs
 
     return contend
+
+
+@numba.njit(nogil=True)
+def arithmetic(num_steps: int, x: float) -> float:
+    """A thousand times eight independent multiplications and additions a step, which touch no memory."""
+    a = b = c = d = e = f = g = h = x
+    for _ in range(1000 * num_steps):
+        a, b, c, d = a * x + 1.0, b * x + 2.0, c * x + 3.0, d * x + 4.0
+        e, f, g, h = e * x + 5.0, f * x + 6.0, g * x + 7.0, h * x + 8.0
+    return a + b + c + d + e + f + g + h
 
 
 # ---- validation passes ----
@@ -282,8 +293,12 @@ def main() -> None:
     pass_seconds = interleave(passes, arguments.rounds)
     os.sched_setaffinity(0, cores)
     training = training_of(tickets[0.9], dataset, "sparse", 5 * arguments.steps)
-    jobs = {f"{n} side by side, 90 % pruned": side_by_side(training, n) for n in (1, 2)}
-    job_seconds = interleave(jobs, arguments.rounds)
+    num_steps = training.params.steps
+    jobs = {f"{n} side by side, 90 % pruned": side_by_side(lambda: run(training), n, num_steps) for n in (1, 2)}
+    # What two cores can do at all: of a shared machine, often less than twice what one does.
+    loops = {f"{n} side by side": side_by_side(lambda: arithmetic(num_steps, 0.5), n, num_steps) for n in (1, 2)}
+    both = interleave(jobs | loops, arguments.rounds)
+    job_seconds, loop_seconds = ({name: both[name] for name in group} for group in (jobs, loops))
 
     machine = f"{platform.machine()}, {len(cores)} cores, load {load:.2f} before, torch {torch.__version__}"
     print(f"{machine}; {arguments.rounds} interleaved rounds of {arguments.steps} steps")
@@ -294,6 +309,7 @@ def main() -> None:
         figures["steps_jax"] = show("The same beside JAX", sparse, "JAX, jitted scan", 1e6, "µs")
     figures["passes"] = show("A validation pass, 10,000 images, one core", pass_seconds, PLAIN, 1e6, "µs")
     figures["jobs"] = show("A step, all steps counted", job_seconds, next(iter(jobs)), 1e6, "µs")
+    figures["loops"] = show("As much, of nothing but arithmetic", loop_seconds, next(iter(loops)), 1e6, "µs")
     step, one_pass = figures["steps"][LOADER]["seconds"], figures["passes"][LOADER]["seconds"]
     hours = figures["script_hours"] = (SCRIPT_STEPS * step + SCRIPT_PASSES * one_pass) / 3600
     print(f"\nexperiments/video as a script of that kind does it, on one core: {SCRIPT_STEPS:,} such steps and")

@@ -216,7 +216,8 @@ class _Grid:
                 self._advance(job, lambda job=job: (work := job.start(), next(work)), 0)  # type: ignore[misc]
             self.watcher.tick()
             if not self.running and self.elsewhere:
-                time.sleep(0.1)  # others are at work, and we have to ask how far they are
+                if self.cancel.wait(0.1):  # others are at work, and we have to ask how far they are
+                    raise KeyboardInterrupt
                 continue
             # A short wait, so that Ctrl-C is noticed even where a lock cannot be interrupted.
             finished, _ = wait(self.running, timeout=0.5, return_when=FIRST_COMPLETED)

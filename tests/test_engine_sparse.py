@@ -186,7 +186,7 @@ def test_odd_sizes(size: int, kernel: str) -> None:
     check(make((size, 5), (0.7,), steps=50))
 
 
-@pytest.mark.parametrize("batch_size", [1, 7, 60, 64, 100])
+@pytest.mark.parametrize("batch_size", [1, 7, 60, 64, 100, 140])
 def test_batch_sizes(batch_size: int, kernel: str) -> None:
     check(make(batch_size=batch_size, steps=60, lr=0.02))
 

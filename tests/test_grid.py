@@ -15,9 +15,9 @@ import pytest
 
 from lthctl import grid, plan
 from lthctl.errors import OutputError, TicketError, TrainingError
-from lthctl.grid import Interrupted, Job, existing, run_jobs
+from lthctl.grid import Interrupted, Job, Watcher, existing, run_jobs
 from lthctl.params import Params, load_params
-from lthctl.store import Store
+from lthctl.store import Claims, Store
 from lthctl.training import Result, Training
 
 DATA = Path("data/mnist")
@@ -263,6 +263,20 @@ def test_ctrl_c_is_noted_where_its_exception_is_lost(params: Params, monkeypatch
         run_jobs(jobs_for(params), store=Store(Path(".lthctl")), num_side_by_side=2)
     assert lost == [KeyboardInterrupt]
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_ctrl_c_is_noted_while_only_others_are_at_work(params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Losing(Watcher):
+        def tick(self) -> None:
+            assert lost == []  # it would go on for ever
+            ctypes.CFUNCTYPE(None)(lambda: signal.raise_signal(signal.SIGINT))()
+
+    lost: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: lost.append(unraisable.exc_type))
+    monkeypatch.setattr(Claims, "take", lambda self, digest: False)
+    with pytest.raises(Interrupted, match="4 of 6 are finished"):
+        run_jobs(jobs_for(params), store=Store(Path(".lthctl")), num_side_by_side=2, watcher=Losing())
+    assert lost == [KeyboardInterrupt]
 
 
 def test_a_real_kill_leaves_nothing_half_written(

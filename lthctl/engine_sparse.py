@@ -27,12 +27,12 @@ from lthctl.training import OnStep, Result, Row, Training
 CROSSOVER = 0.33
 """Density above which a layer's weights are kept in full, and not by what survived.
 
-Measured by benchmarks/crossover.py: a step in full takes 1.77, 1.20, 1.27, 1.09 and 0.76 times as long at densities of
-0.15, 0.2, 0.25, 0.3 and 0.4 (masks by magnitude, medians of 7), 1.60, 1.15, 1.26, 1.06 and 0.80 times (by chance). It
+Measured by benchmarks/crossover.py: a step in full takes 1.71, 1.43, 1.26, 1.10 and 0.80 times as long at densities of
+0.15, 0.2, 0.25, 0.3 and 0.4 (masks by magnitude, medians of 7), 1.76, 1.44, 1.18, 1.05 and 0.81 times (by chance). It
 decides the order of sums: a change of it is a change of `NUMERICS`.
 """
 
-TILE = 208  # columns of which four panels, 53 KB, fill a first-level cache; 100 to 784 were tried, the optimum is flat
+TILE = 208  # columns of which a strip, 53 KB, fills a first-level cache; 100 to 784 were tried, the optimum is flat
 SHORTEST_PART = 32  # weights of a row in a tile, on average: a part's end costs as much as some ten multiplications
 EVALUATION_BATCH = 64  # images at a time: four panels
 EVALUATION_WORK = 2_000_000_000  # weights times images in one compiled call, about 0.1 s

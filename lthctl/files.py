@@ -308,8 +308,9 @@ def _without_waiting(path: str, flags: int) -> int:
 
 def _put_in_place(hidden: Path, folder: Path) -> None:
     """Rename a finished folder to its place; what is there goes, unless it is no folder."""
-    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-        raise FileExistsError(errno.EEXIST, "is no folder")
+    with suppress(FileNotFoundError):  # one look: another process may put its own there between two
+        if not stat.S_ISDIR(folder.lstat().st_mode):
+            raise FileExistsError(errno.EEXIST, "is no folder")
     for attempt in reversed(range(REPLACEMENTS)):
         aside = _hidden_sibling(folder, "old")
         with suppress(FileNotFoundError):

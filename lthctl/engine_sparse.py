@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from lthctl import kernels
 from lthctl.data import Images, Labels, Split
 from lthctl.errors import DataError
-from lthctl.kernels import BLOCK_PANELS, BLOCK_ROWS, LANES, LAYER, STRIP, Floats, Network
+from lthctl.kernels import BLOCK_ROWS, CHUNK_ROWS, COLUMN, LANES, LAYER, STRIP, Floats, Network
 from lthctl.mask import Array, Bools, Mask, Weights
 from lthctl.model import MLP
 from lthctl.training import OnStep, Result, Row, Training
@@ -189,7 +189,7 @@ def lay_out(sizes: Sequence[int], weights: Weights, mask: Mask, batch: int, *, l
     samples = _padded(batch)
     layers = np.zeros(len(sizes) - 1, LAYER)
     flat, index, nonzero, activations = _Layout(), _Layout(), _Layout(), _Layout()
-    products, scratch = BLOCK_ROWS * BLOCK_PANELS * LANES, 0
+    products, scratch = CHUNK_ROWS * STRIP * LANES, 0
     for number, ((weight, _), (inputs, outputs)) in enumerate(zip(_names(len(layers)), pairwise(sizes), strict=True)):
         layer, kept = layers[number], mask.get(weight)
         alive = inputs * outputs if kept is None else int(np.count_nonzero(kept))
@@ -260,10 +260,10 @@ def _fill(network: Network, layer: Any, weight: Floats, kept: Bools | None) -> N
     output, column = np.divmod(alive, inputs)
     order, starts = _tiled(output, column, int(layer["outputs"]), inputs, int(layer["tile"]))
     output, column = output[order], column[order]
-    parts = {"rows": starts, "columns": column}
+    parts = {"rows": starts, "columns": column * COLUMN}
     if layer["transposed_tile"]:
         back, starts = _tiled(column, output, inputs, int(layer["outputs"]), int(layer["transposed_tile"]))
-        parts |= {"transposed_rows": starts, "transposed_columns": output[back], "transposed_weights": back}
+        parts |= {"transposed_rows": starts, "transposed_columns": output[back] * COLUMN, "transposed_weights": back}
     for name, values in parts.items():
         network.indices[layer[name] : layer[name] + len(values)] = values
     network.weights[part] = weight.reshape(-1)[alive[order]]
@@ -328,7 +328,7 @@ def _weights_of(network: Network) -> dict[str, Array]:
             columns = network.indices[layer["columns"] : layer["columns"] + layer["count"]]
             result[weight] = np.zeros((outputs, inputs), np.float32)
             rows = np.repeat(np.arange(parts) % outputs, np.diff(starts, append=len(values)))
-            result[weight][rows, columns] = values
+            result[weight][rows, columns // COLUMN] = values
         result[bias] = network.weights[layer["bias"] : layer["bias"] + outputs].copy()
     return result
 
@@ -339,7 +339,7 @@ def _names(num_layers: int) -> list[tuple[str, str]]:
 
 def _aligned(count: int, dtype: type[np.generic]) -> NDArray[Any]:
     """Zeros that begin with a cache line (a vector across two costs twice), some to spare."""
-    size = (count + 8 * LANES) * np.dtype(dtype).itemsize
+    size = (count + BLOCK_ROWS * STRIP * LANES) * np.dtype(dtype).itemsize
     memory = np.zeros(size + 64, np.uint8)
     start = -memory.ctypes.data % 64
     return memory[start : start + size].view(dtype)

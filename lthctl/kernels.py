@@ -43,9 +43,11 @@ Indices = NDArray[np.int32]
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 LANES = 16
+COLUMN = LANES * 4  # bytes of a panel's column; sparse matrices number their columns in these
 STRIP = 4  # panels side by side, at most; eight are a percent faster and take twice as long to compile
 AHEAD = 5  # rows of a strip that are asked for before they are needed
-BLOCK_ROWS, BLOCK_PANELS = 8, 2  # sums of a dense product that are kept in registers
+BLOCK_ROWS, BLOCK_SUMS = 12, 24  # at most so many rows, and sums, of a dense product are kept in registers
+CHUNK_ROWS = 24  # of a dense layer's weight gradient at a time
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 ROUNDING = 1.5 * 2**23  # a float32 this large has no fraction: adding it rounds to a whole number
 
@@ -88,6 +90,13 @@ def _in_register(builder: Any, address: Any) -> Any:
     return builder.call(ir.InlineAsm(kind, "", "=r,0"), [address])
 
 
+def _column(builder: Any, strip: Any, column: Any, panels: Any) -> Any:
+    """Where a column of a strip of so many panels begins."""
+    bytes_ = builder.bitcast(strip, ir.IntType(8).as_pointer())
+    address = builder.gep(bytes_, [builder.mul(column, panels)])
+    return _in_register(builder, builder.bitcast(address, strip.type))
+
+
 def _load_vector(builder: Any, address: Any, kind: Any) -> Any:
     vector = builder.load(builder.bitcast(address, kind.as_pointer()))
     vector.align = 4 if kind is _VECTOR else 1
@@ -105,6 +114,22 @@ def _shuffle(builder: Any, first: Any, second: Any, lanes: Sequence[int]) -> Any
 def _call(builder: Any, name: str, result: Any, arguments: Sequence[Any]) -> Any:
     kind = ir.FunctionType(result, [argument.type for argument in arguments])
     return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), arguments)
+
+
+def _vectors(builder: Any, kind: Any, value: Any) -> list[Any]:
+    """A tuple of vectors as a list, or a single one."""
+    if isinstance(kind, _VectorType):
+        return [value]
+    return [builder.extract_value(value, i) for i in range(kind.count)]
+
+
+def _like(builder: Any, kind: Any, value: Any, vectors: Sequence[Any]) -> Any:
+    """A list of vectors in the form of a value: a tuple of them, or a single one."""
+    if isinstance(kind, _VectorType):
+        return vectors[0]
+    for i, vector in enumerate(vectors):
+        value = builder.insert_value(value, vector, i)
+    return value
 
 
 def _spread(builder: Any, scalar: Any) -> Any:
@@ -177,16 +202,6 @@ def load(_: Any, array: Any, index: Any) -> Any:
 
 
 @_instruction
-def store(_: Any, array: Any, index: Any, vector: Any) -> Any:
-    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        array, index, vector = arguments
-        _store_vector(builder, vector, _address(context, builder, signature.args[0], array, index))
-        return context.get_dummy_value()
-
-    return types.void(array, types.intp, vector), build
-
-
-@_instruction
 def spread(_: Any, scalar: Any) -> Any:
     """The scalar in every lane."""
 
@@ -196,25 +211,58 @@ def spread(_: Any, scalar: Any) -> Any:
     return _vector(types.float32), build
 
 
-def _arithmetic(name: str, operands: int) -> Any:
-    """A vector operation that is one LLVM instruction or intrinsic."""
-    kinds = [_vector] * operands
+def _lanewise(operands: int, one: Callable[..., Any]) -> Any:
+    """An operation on vectors, from what builds it for one; tuples of vectors are taken vector by vector."""
 
-    def build(_: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        if name.startswith("llvm."):
-            return _call(builder, f"{name}.v{LANES}f32", _VECTOR, arguments)
-        return getattr(builder, name)(*arguments)
+    def typing(*kinds: Any) -> Any:
+        n = next((n for n, kind in enumerate(kinds) if isinstance(kind, types.UniTuple)), 0)
+
+        def build(_: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            lists = [_vectors(builder, *pair) for pair in zip(kinds, arguments, strict=True)]
+            count = len(lists[n])
+            columns = zip(*(vectors * (count // len(vectors)) for vectors in lists), strict=True)
+            return _like(builder, kinds[n], arguments[n], [one(builder, *column) for column in columns])
+
+        return kinds[n](*kinds), build
 
     def unary(_: Any, x: Any) -> Any:
-        return _vector(*kinds), build
+        return typing(x)
 
     def binary(_: Any, x: Any, y: Any) -> Any:
-        return _vector(*kinds), build
+        return typing(x, y)
 
     def ternary(_: Any, x: Any, y: Any, z: Any) -> Any:
-        return _vector(*kinds), build
+        return typing(x, y, z)
 
     return intrinsic((unary, binary, ternary)[operands - 1])
+
+
+def _arithmetic(name: str, operands: int) -> Any:
+    """One LLVM instruction or intrinsic."""
+
+    def one(builder: Any, *vectors: Any) -> Any:
+        if name.startswith("llvm."):
+            return _call(builder, f"{name}.v{LANES}f32", _VECTOR, vectors)
+        return getattr(builder, name)(*vectors)
+
+    return _lanewise(operands, one)
+
+
+def _where_positive(builder: Any, condition: Any, value: Any) -> Any:
+    zero = ir.Constant(_VECTOR, None)
+    return builder.select(builder.fcmp_ordered("<=", condition, zero), zero, value)
+
+
+def _power_of_two(builder: Any, shifted: Any) -> Any:
+    whole = ir.VectorType(_LANE, LANES)
+    exponent = builder.add(builder.bitcast(shifted, whole), ir.Constant(whole, [127] * LANES))
+    return builder.bitcast(builder.shl(exponent, ir.Constant(whole, [23] * LANES)), _VECTOR)
+
+
+def _without_dust(builder: Any, vector: Any) -> Any:
+    size = _call(builder, f"llvm.fabs.v{LANES}f32", _VECTOR, [vector])
+    dust = builder.fcmp_ordered("<", size, ir.Constant(_VECTOR, [1e-30] * LANES))
+    return builder.select(dust, ir.Constant(_VECTOR, None), vector)
 
 
 add = _arithmetic("fadd", 2)
@@ -223,54 +271,14 @@ times = _arithmetic("fmul", 2)
 divide = _arithmetic("fdiv", 2)
 root = _arithmetic("llvm.sqrt", 1)
 multiply_add = _arithmetic("llvm.fmuladd", 3)  # rounded once where the processor can
-
-
-@_instruction
-def where_positive(_: Any, condition: Any, value: Any) -> Any:
-    """The value where the condition is > 0 or NaN, else 0: ReLU and its gradient keep NaN."""
-
-    def build(_: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        zero = ir.Constant(_VECTOR, None)
-        off = builder.fcmp_ordered("<=", arguments[0], zero)
-        return builder.select(off, zero, arguments[1])
-
-    return _vector(_vector, _vector), build
-
-
-@_instruction
-def highest(_: Any, x: Any, y: Any) -> Any:
-    """The larger lanes; x where it is NaN."""
-
-    def build(_: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        x, y = arguments
-        return builder.select(builder.fcmp_ordered("<", x, y), y, x)
-
-    return _vector(_vector, _vector), build
-
-
-@_instruction
-def power_of_two(_: Any, shifted: Any) -> Any:
-    """2**n, given n + ROUNDING, from n's bits."""
-
-    def build(_: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        whole = ir.VectorType(_LANE, LANES)
-        bits = builder.bitcast(arguments[0], whole)
-        exponent = builder.add(bits, ir.Constant(whole, [127] * LANES))
-        return builder.bitcast(builder.shl(exponent, ir.Constant(whole, [23] * LANES)), _VECTOR)
-
-    return _vector(_vector), build
-
-
-@_instruction
-def without_dust(_: Any, vector: Any) -> Any:
-    """0 in place of what is smaller than 1e-30, long before processors slow down a hundredfold."""
-
-    def build(_: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        size = _call(builder, f"llvm.fabs.v{LANES}f32", _VECTOR, arguments)
-        dust = builder.fcmp_ordered("<", size, ir.Constant(_VECTOR, [1e-30] * LANES))
-        return builder.select(dust, ir.Constant(_VECTOR, None), arguments[0])
-
-    return _vector(_vector), build
+# The value where the condition is > 0 or NaN, else 0: ReLU and its gradient keep NaN.
+where_positive = _lanewise(2, _where_positive)
+# The larger lanes; x where it is NaN.
+highest = _lanewise(2, lambda builder, x, y: builder.select(builder.fcmp_ordered("<", x, y), y, x))
+# 2**n, given n + ROUNDING, from n's bits.
+power_of_two = _lanewise(1, _power_of_two)
+# 0 in place of what is smaller than 1e-30, long before processors slow down a hundredfold.
+without_dust = _lanewise(1, _without_dust)
 
 
 @_instruction
@@ -299,15 +307,17 @@ def store_sums(_: Any, array: Any, index: Any, sums: Any) -> Any:
 
 
 @_instruction
-def add_scaled(_: Any, sums: Any, scalar: Any, array: Any, at: Any) -> Any:
-    """A tuple of sums, with scalar * array[at + i * 16:] added to the i-th."""
+def add_scaled(_: Any, sums: Any, scalar: Any, array: Any, column: Any) -> Any:
+    """A tuple of sums, with scalar * a column of the strip, as broad, that begins with the array, added."""
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        sums, scalar, array, at = arguments
-        factor = _spread(builder, scalar)
-        base = _in_register(builder, _address(context, builder, signature.args[2], array, at))
-        for i in range(signature.args[0].count):
-            vector = _load_vector(builder, builder.gep(base, [at.type(i * LANES)]), _VECTOR)
+        sums, scalar, array, column = arguments
+        panels = signature.args[0].count
+        factor, start = _spread(builder, scalar), context.get_constant(types.intp, 0)
+        strip = _address(context, builder, signature.args[2], array, start)
+        base = _column(builder, strip, column, column.type(panels))
+        for i in range(panels):
+            vector = _load_vector(builder, builder.gep(base, [column.type(i * LANES)]), _VECTOR)
             sums = _add_product(builder, sums, i, factor, vector)
         return sums
 
@@ -315,35 +325,55 @@ def add_scaled(_: Any, sums: Any, scalar: Any, array: Any, at: Any) -> Any:
 
 
 @_instruction
-def add_outer(_: Any, sums: Any, left: Any, at: Any, down: Any, right: Any, to: Any, step: Any) -> Any:
-    """A tuple of sums by row and panel, with left[at + row * down] * right[to + panel * step:] added."""
+def no_sums(_: Any, like: Any) -> Any:
+    """The sums of a block, by row and panel of a strip as broad as `like`, all 0."""
+    kind = types.UniTuple(_vector, min(BLOCK_ROWS, BLOCK_SUMS // like.count) * like.count)
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        sums, left, at, down, right, to, step = arguments
-        kinds = signature.args
-        vectors = []
-        for panel in range(BLOCK_PANELS):
-            index = builder.add(to, builder.mul(step, step.type(panel)))
-            vectors.append(_load_vector(builder, _address(context, builder, kinds[4], right, index), _VECTOR))
-        for row in range(BLOCK_ROWS):
-            index = builder.add(at, builder.mul(down, down.type(row)))
-            factor = _spread(builder, builder.load(_address(context, builder, kinds[1], left, index)))
-            for panel, vector in enumerate(vectors):
-                sums = _add_product(builder, sums, row * BLOCK_PANELS + panel, factor, vector)
-        return sums
+        return ir.Constant(context.get_value_type(kind), None)
 
-    return sums(sums, left, types.intp, types.intp, right, types.intp, types.intp), build
+    return kind(like), build
 
 
 @_instruction
-def add_dots(_: Any, sums: Any, like: Any, left: Any, at: Any, right: Any, to: Any) -> Any:
-    """A tuple of sums, with left[at + i * 16:] * right[to[n] + i * 16:] added to the n-th, for every i of `like`."""
+def add_outer(_: Any, sums: Any, like: Any, left: Any, at: Any, down: Any, right: Any, to: Any) -> Any:
+    """A block's sums, with left[at + row * down] * right[to + panel * 16:] added."""
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        sums, _, left, at, right, to = arguments
+        sums, _, left, at, down, right, to = arguments
         kinds = signature.args
-        starts = [builder.extract_value(to, n) for n in range(kinds[0].count)]
-        bases = [_in_register(builder, _address(context, builder, kinds[4], right, start)) for start in starts]
+        panels = kinds[1].count
+        vectors = []
+        for panel in range(panels):
+            index = builder.add(to, to.type(panel * LANES))
+            vectors.append(_load_vector(builder, _address(context, builder, kinds[5], right, index), _VECTOR))
+        for row in range(kinds[0].count // panels):
+            index = builder.add(at, builder.mul(down, down.type(row)))
+            factor = _spread(builder, builder.load(_address(context, builder, kinds[2], left, index)))
+            for panel, vector in enumerate(vectors):
+                sums = _add_product(builder, sums, row * panels + panel, factor, vector)
+        return sums
+
+    return sums(sums, like, left, types.intp, types.intp, right, types.intp), build
+
+
+@_instruction
+def add_dots(
+    _: Any, sums: Any, like: Any, left: Any, at: Any, right: Any, to: Any, width: Any, columns: Any, k: Any
+) -> Any:
+    """A tuple of sums, with left[at + i * 16:] * column[i * 16:] added to the n-th for every i of `like`.
+
+    The column is columns[k + n] of a strip of `width` panels, which begins at right[to].
+    """
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        sums, _, left, at, right, to, width, columns, k = arguments
+        kinds = signature.args
+        strip = _address(context, builder, kinds[4], right, to)
+        bases = []
+        for n in range(kinds[0].count):
+            column = builder.load(_address(context, builder, kinds[7], columns, builder.add(k, k.type(n))))
+            bases.append(_column(builder, strip, builder.sext(column, k.type), width))
         for i in range(kinds[1].count):
             address = _address(context, builder, kinds[2], left, builder.add(at, at.type(i * LANES)))
             factor = _load_vector(builder, address, _VECTOR)
@@ -352,70 +382,61 @@ def add_dots(_: Any, sums: Any, like: Any, left: Any, at: Any, right: Any, to: A
                 sums = _add_product(builder, sums, n, factor, vector)
         return sums
 
-    return sums(sums, like, left, types.intp, right, to), build
+    whole = types.intp
+    return sums(sums, like, left, whole, right, whole, whole, columns, whole), build
 
 
 @_instruction
 def load_all(_: Any, like: Any, array: Any, at: Any) -> Any:
-    """A tuple of as many vectors as another, the i-th of them array[at + i * 16:]."""
+    """As many vectors as another value has, the i-th of them array[at + i * 16:]."""
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        vectors, array, at = arguments
-        for i in range(signature.args[0].count):
-            address = _address(context, builder, signature.args[1], array, builder.add(at, at.type(i * LANES)))
-            vectors = builder.insert_value(vectors, _load_vector(builder, address, _VECTOR), i)
-        return vectors
+        like, array, at = arguments
+        kinds, vectors = signature.args, []
+        for i in range(getattr(kinds[0], "count", 1)):
+            address = _address(context, builder, kinds[1], array, builder.add(at, at.type(i * LANES)))
+            vectors.append(_load_vector(builder, address, _VECTOR))
+        return _like(builder, kinds[0], like, vectors)
 
     return like(like, array, types.intp), build
 
 
 @_instruction
-def store_all(_: Any, array: Any, at: Any, vectors: Any) -> Any:
-    """array[at + i * 16:] = the i-th vector of a tuple."""
+def store(_: Any, array: Any, at: Any, vectors: Any) -> Any:
+    """array[at + i * 16:] = the i-th vector."""
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         array, at, vectors = arguments
-        for i in range(signature.args[2].count):
-            address = _address(context, builder, signature.args[0], array, builder.add(at, at.type(i * LANES)))
-            _store_vector(builder, builder.extract_value(vectors, i), address)
+        kinds = signature.args
+        for i, vector in enumerate(_vectors(builder, kinds[2], vectors)):
+            address = _address(context, builder, kinds[0], array, builder.add(at, at.type(i * LANES)))
+            _store_vector(builder, vector, address)
         return context.get_dummy_value()
 
     return types.void(array, types.intp, vectors), build
 
 
 @_instruction
-def store_block(_: Any, array: Any, at: Any, down: Any, step: Any, sums: Any) -> Any:
-    """array[at + row * down + panel * step:] = the sums of `add_outer`."""
+def where_kept(_: Any, kept: Any, at: Any, vectors: Any) -> Any:
+    """The lanes whose bit of kept[at // 16:] is set; 0 in the others."""
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        array, at, down, step, sums = arguments
-        for i in range(BLOCK_ROWS * BLOCK_PANELS):
-            row, panel = divmod(i, BLOCK_PANELS)
-            index = builder.add(builder.mul(down, at.type(row)), builder.mul(step, step.type(panel)))
-            address = _address(context, builder, signature.args[0], array, builder.add(at, index))
-            _store_vector(builder, builder.extract_value(sums, i), address)
-        return context.get_dummy_value()
+        kept, at, vectors = arguments
+        kinds, result = signature.args, []
+        first = builder.lshr(at, at.type(LANES.bit_length() - 1))
+        for i, vector in enumerate(_vectors(builder, kinds[2], vectors)):
+            index = builder.add(first, first.type(i))
+            bits = builder.load(_address(context, builder, kinds[0], kept, index))
+            lanes = builder.bitcast(bits, ir.VectorType(ir.IntType(1), LANES))
+            result.append(builder.select(lanes, vector, ir.Constant(_VECTOR, None)))
+        return _like(builder, kinds[2], vectors, result)
 
-    return types.void(array, types.intp, types.intp, types.intp, sums), build
-
-
-@_instruction
-def where_kept(_: Any, kept: Any, at: Any, vector: Any) -> Any:
-    """The lanes whose bit of kept[at // 16] is set; 0 in the others."""
-
-    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        kept, at, vector = arguments
-        index = builder.lshr(at, at.type(LANES.bit_length() - 1))
-        bits = builder.load(_address(context, builder, signature.args[0], kept, index))
-        lanes = builder.bitcast(bits, ir.VectorType(ir.IntType(1), LANES))
-        return builder.select(lanes, vector, ir.Constant(_VECTOR, None))
-
-    return _vector(kept, types.intp, _vector), build
+    return vectors(kept, types.intp, vectors), build
 
 
 @_instruction
 def append_nonzero(_: Any, vector: Any, first: Any, values: Any, columns: Any, at: Any) -> Any:
-    """Append the lanes that are not 0 and their columns, first + lane; how many they are.
+    """Append the lanes that are not 0 and their columns, `first` being the first lane's; how many they are.
 
     Sixteen of each are written, whatever the answer.
     """
@@ -437,7 +458,9 @@ def append_nonzero(_: Any, vector: Any, first: Any, values: Any, columns: Any, a
         whole = ir.VectorType(_LANE, LANES)
         undefined = ir.Constant(whole, ir.Undefined)
         start = builder.insert_element(undefined, builder.trunc(first, _LANE), _LANE(0))
-        numbers = builder.add(_shuffle(builder, start, undefined, [0] * LANES), ir.Constant(whole, list(range(LANES))))
+        numbers = builder.add(
+            _shuffle(builder, start, undefined, [0] * LANES), ir.Constant(whole, list(range(0, LANES * COLUMN, COLUMN)))
+        )
         _store_vector(
             builder,
             _call(
@@ -646,7 +669,14 @@ def _padded(count: int) -> int:
 padded = _inlined(_padded)
 
 
-# ---- sums that stay in registers --------------------------------------------------------------
+# ---- strips, and sums that stay in registers --------------------------------------------------
+
+
+@_inlined
+def find(panel: int, panels: int, columns: int) -> tuple[int, int]:
+    """Where a panel of a dense operand begins, and how many floats its columns are apart."""
+    first = panel // STRIP * STRIP
+    return (first * columns + panel - first) * LANES, min(STRIP, panels - first) * LANES
 
 
 @_inlined
@@ -674,10 +704,11 @@ def for_width(kernel: Any, width: int, arguments: Any) -> None:
 
 
 @_inlined
-def add_row(starts: Indices, row: int, columns: Indices, values: Floats, right: Floats, sums: Any) -> Any:
-    """A tuple of sums, one per panel of a strip, with a row of sparse @ right added."""
-    for k in range(get(starts, row), get(starts, row + 1)):
-        sums = add_scaled(sums, get(values, k), right, get(columns, k) * (len(sums) * LANES))
+def add_row(k: int, end: int, columns: Indices, values: Floats, right: Floats, sums: Any) -> Any:
+    """A tuple of sums, one per panel of a strip, with a row of sparse @ right, from the k-th entry, added."""
+    while k < end:
+        sums = add_scaled(sums, get(values, k), right, get(columns, k))
+        k += 1
     return sums
 
 
@@ -697,7 +728,9 @@ def multiply_strip(
         for row in range(count):
             to = row * (len(zeros) * LANES)
             sums = load_all(zeros, result, to) if tile > 0 else zeros
-            store_all(result, to, add_row(starts, tile * count + row, columns, values, right, sums))
+            part = tile * count + row
+            sums = add_row(get(starts, part), get(starts, part + 1), columns, values, right, sums)
+            store(result, to, sums)
 
 
 @_compiled
@@ -723,51 +756,9 @@ def multiply(
         for_width(multiply_strip, min(STRIP, panels - first), (starts, tiles, columns, values, there, here, count))
 
 
-@_inlined
-def starts_of(columns: Indices, k: int, at: int, width: int) -> Any:
-    """Where the eight columns from the k-th begin in an operand of so many floats a column."""
-    a, b = at + get(columns, k + 0) * width, at + get(columns, k + 1) * width
-    c, d = at + get(columns, k + 2) * width, at + get(columns, k + 3) * width
-    e, f = at + get(columns, k + 4) * width, at + get(columns, k + 5) * width
-    g, h = at + get(columns, k + 6) * width, at + get(columns, k + 7) * width
-    return a, b, c, d, e, f, g, h
-
-
-@_compiled
-def sample_strips(
-    like: Any,
-    starts: Indices,
-    tiles: int,
-    columns: Indices,
-    left: Floats,
-    left_columns: int,
-    right: Floats,
-    right_columns: int,
-    result: Floats,
-    count: int,
-    panels: int,
-) -> None:
-    """`sample` with strips as broad as `like`, and what is left of the panels in a narrower one."""
-    size = len(like)
-    rest = panels % size
-    whole = panels - rest
-    row = -1
-    for part in range(tiles * count):
-        row = row + 1 if row + 1 < count else 0
-        for k in range(get(starts, part), get(starts, part + 1), 8):
-            sums = no_products()[:8]
-            for first in range(0, whole, size):
-                at, to = (first * left_columns + row * size) * LANES, first * right_columns * LANES
-                sums = add_dots(sums, like, left, at, right, starts_of(columns, k, to, size * LANES))
-            for panel in range(rest):
-                at, to = whole * left_columns + row * rest + panel, whole * right_columns + panel
-                there = starts_of(columns, k, to * LANES, rest * LANES)
-                sums = add_dots(sums, like[:1], left, at * LANES, right, there)
-            store_sums(result, k, sums)
-
-
 @_compiled
 def sample(
+    like: Any,
     starts: Indices,
     tiles: int,
     columns: Indices,
@@ -781,32 +772,75 @@ def sample(
 ) -> None:
     """result[k] = left[row] . right[column] for the k-th position of a sparse matrix, stored as for `multiply`.
 
-    Eight positions at a time: up to seven floats past the last one are overwritten.
+    Strips are as broad as `like`; what is left of the panels is a narrower one. Eight positions at a time: up to seven
+    floats past the last one are overwritten.
     """
-    operands = columns, left, left_columns, right, right_columns, result
-    for_width(sample_strips, min(STRIP, panels), (starts, tiles, *operands, count, panels))
+    size = len(like)
+    rest = panels % size
+    whole = panels - rest
+    row = -1
+    for part in range(tiles * count):
+        row = row + 1 if row + 1 < count else 0
+        for k in range(get(starts, part), get(starts, part + 1), 8):
+            sums = no_products()[:8]
+            for first in range(0, whole, size):
+                at, to = (first * left_columns + row * size) * LANES, first * right_columns * LANES
+                sums = add_dots(sums, like, left, at, right, to, size, columns, k)
+            for panel in range(rest):
+                at, to = whole * left_columns + row * rest + panel, whole * right_columns + panel
+                sums = add_dots(sums, like[:1], left, at * LANES, right, to * LANES, rest, columns, k)
+            store_sums(result, k, sums)
 
 
 @_inlined
 def add_products(
-    left: Floats,
-    at: int,
-    down: int,
-    across: int,
-    count: int,
-    right: Floats,
-    to: int,
-    along: int,
-    step: int,
-    sums: Any,
+    like: Any, left: Floats, at: int, down: int, across: int, count: int, right: Floats, to: int, sums: Any
 ) -> Any:
-    """A block of sums, left (8, count) @ right (count, 2 panels) added.
+    """A block's sums, with left (rows, count) @ right (count, strip) added.
 
-    left[i, k] is at + i * down + k * across, right[k] at to + k * along, its second panel `step` floats further.
+    left[row, k] is at + row * down + k * across; right begins at `to`.
     """
     for k in range(count):
-        sums = add_outer(sums, left, at + k * across, down, right, to + k * along, step)
+        sums = add_outer(sums, like, left, at + k * across, down, right, to + k * (len(like) * LANES))
     return sums
+
+
+@_compiled
+def multiply_dense(like: Any, left: Floats, left_panels: int, columns: int, right: Floats, result: Floats) -> None:
+    """result = left (16 * left_panels, columns) @ right (columns, strip), for one strip as broad as `like`."""
+    height = len(no_sums(like)) // len(like)
+    for first in range(0, left_panels, STRIP):
+        width = min(STRIP, left_panels - first) * LANES
+        for row in range(0, width, height):
+            i = min(row, width - height)  # the last block may overlap with the one before
+            at, to = first * LANES * columns + i, (first * LANES + i) * (len(like) * LANES)
+            store(result, to, add_products(like, left, at, 1, width, columns, right, 0, no_sums(like)))
+
+
+@_compiled
+def multiply_transposed(
+    like: Any,
+    left: Floats,
+    left_panels: int,
+    left_columns: int,
+    begin: int,
+    end: int,
+    right: Floats,
+    result: Floats,
+) -> None:
+    """result = left[:, begin:end].T @ right, for left (16 * left_panels, left_columns) and one strip of the others.
+
+    If end - begin is less than a block's rows, the result is as long as a block.
+    """
+    height = len(no_sums(like)) // len(like)
+    for column in range(begin, end, height):
+        i = max(begin, min(column, end - height))  # the last block may overlap with the one before
+        sums = no_sums(like)
+        for first in range(0, left_panels, STRIP):
+            width = min(STRIP, left_panels - first) * LANES
+            at, to = first * LANES * left_columns + i * width, first * LANES * (len(like) * LANES)
+            sums = add_products(like, left, at, width, 1, width, right, to, sums)
+        store(result, (i - begin) * (len(like) * LANES), sums)
 
 
 # ---- a step -----------------------------------------------------------------------------------
@@ -816,35 +850,29 @@ def add_products(
 def transpose(source: Floats, panels: int, columns: int, target: Floats) -> None:
     """(panels * 16, columns) in strips to (columns, panels * 16) in strips; columns in sixteens."""
     goals = columns // LANES
-    for first in range(0, panels, STRIP):
-        width = min(STRIP, panels - first)
-        for goal in range(0, goals, STRIP):
-            goal_width = min(STRIP, goals - goal)
-            for panel in range(width):
-                for column in range(goal_width):
-                    at = (first * columns + (goal + column) * LANES * width + panel) * LANES
-                    to = (goal * panels * LANES + (first + panel) * LANES * goal_width + column) * LANES
-                    transpose_tile(source, at, width * LANES, target, to, goal_width * LANES)
+    for panel in range(panels):
+        at, along = find(panel, panels, columns)
+        for goal in range(goals):
+            to, across = find(goal, goals, panels * LANES)
+            tile, there = at + goal * LANES * along, to + panel * LANES * across
+            transpose_tile(source, tile, along, target, there, across)
 
 
 @_compiled
 def gather(images: NDArray[Any], order: NDArray[np.int64], batch: int, scale: np.float32, target: Floats) -> None:
     """Images of one batch, scaled, as strips of samples; 0 past the batch's end."""
     inputs, panels = images.shape[1], padded(batch) // LANES
-    for start in range(0, panels, STRIP):
-        width = min(STRIP, panels - start)
-        for panel in range(width):
-            first = (start + panel) * LANES
-            count = min(LANES, batch - first)
-            at = (start * padded(inputs) + panel) * LANES
-            for feature in range(0, inputs - LANES + 1, LANES):
-                to = at + feature * width * LANES
-                gather_tile(images, order, first, count, feature, scale, target, to, width * LANES)
-            for feature in range(inputs - inputs % LANES, inputs):
-                to = at + feature * width * LANES
-                for i in range(count):
-                    target[to + i] = np.float32(images[order[first + i], feature]) * scale
-                target[to + count : to + LANES] = 0
+    for panel in range(panels):
+        at, along = find(panel, panels, padded(inputs))
+        first = panel * LANES
+        count = min(LANES, batch - first)
+        for feature in range(0, inputs - LANES + 1, LANES):
+            gather_tile(images, order, first, count, feature, scale, target, at + feature * along, along)
+        for feature in range(inputs - inputs % LANES, inputs):
+            to = at + feature * along
+            for i in range(count):
+                target[to + i] = np.float32(images[order[first + i], feature]) * scale
+            target[to + count : to + LANES] = 0
 
 
 @_compiled
@@ -865,11 +893,11 @@ def collect_pixels(
             if i < len(order):
                 for feature in range(first, whole, LANES):
                     vector = load_pixels(images, order[i], feature, scale)
-                    k += append_nonzero(vector, feature, values, columns, k)
+                    k += append_nonzero(vector, feature * COLUMN, values, columns, k)
                 for feature in range(whole, end):
                     value = np.float32(images[order[i], feature]) * scale
                     if value != 0:
-                        values[k], columns[k] = value, feature
+                        values[k], columns[k] = value, feature * COLUMN
                         k += 1
     rows[part] = k
 
@@ -907,18 +935,13 @@ def transpose_pixels(network: Network, samples: int) -> None:
     values = network.nonzero[layer.values :]
     by_input, numbers = network.indices[layer.transposed_rows :], network.indices[layer.transposed_columns :]
     shades = network.nonzero[layer.transposed_values :]
-    parts = -(-layer.inputs // layer.tile) * samples
-    by_input[: layer.inputs + 2] = 0
-    for k in range(get(rows, parts)):
-        i = get(columns, k) + 2
-        put(by_input, i, get(by_input, i) + 1)
     for i in range(layer.inputs):
-        by_input[i + 2] += by_input[i + 1]
-    sample = -1
-    for part in range(parts):  # by_input[i + 1] goes from the start of input i to its end
-        sample = sample + 1 if sample + 1 < samples else 0
+        put(by_input, i, i * samples)
+    tiles = -(-layer.inputs // layer.tile)
+    for part in range(tiles * samples):
+        sample = part % samples * COLUMN
         for k in range(get(rows, part), get(rows, part + 1)):
-            i = get(columns, k) + 1
+            i = get(columns, k) // COLUMN
             to = get(by_input, i)
             put(by_input, i, to + 1)
             put(numbers, to, sample)
@@ -939,32 +962,21 @@ def forward(network: Network, number: int, panels: int) -> None:
         transpose(network.scratch, outputs // LANES, panels * LANES, y)
     elif layer.dense:
         for first in range(0, panels, STRIP):
-            width = min(STRIP, panels - first)
-            for panel in range(0, width, BLOCK_PANELS):
-                step = 0 if panel + 1 == width else LANES  # a single panel is both of a block
-                to, goals = (first * inputs + panel) * LANES, outputs // LANES
-                for goal in range(0, goals, STRIP):
-                    goal_width = min(STRIP, goals - goal)
-                    across, along = goal_width * LANES, width * LANES
-                    for i in range(0, goal_width * LANES, BLOCK_ROWS):
-                        at = (goal * layer.inputs + i // LANES) * LANES + i % LANES
-                        block = no_products()
-                        block = add_products(weights, at, 1, across, layer.inputs, x, to, along, step, block)
-                        here = (first * outputs + (goal * LANES + i) * width + panel) * LANES
-                        store_block(y, here, along, step, block)
+            there, here = x[first * inputs * LANES :], y[first * outputs * LANES :]
+            for_width(
+                multiply_dense, min(STRIP, panels - first), (weights, outputs // LANES, layer.inputs, there, here)
+            )
     else:
         rows, columns = network.indices[layer.rows :], network.indices[layer.columns :]
         tiles = -(-layer.inputs // layer.tile)
         multiply(rows, tiles, columns, weights, x, inputs, y, outputs, layer.outputs, panels)
     hidden = number + 1 < len(network.layers)
-    for first in range(0, panels, STRIP):
-        width = min(STRIP, panels - first) * LANES
+    for panel in range(panels):
+        at, along = find(panel, panels, outputs)
         for i in range(layer.outputs):
-            bias = spread(get(network.weights, layer.bias + i))
-            at = first * outputs * LANES + i * width
-            for k in range(at, at + width, LANES):
-                z = add(load(y, k), bias)
-                store(y, k, where_positive(z, z) if hidden else z)
+            k = at + i * along
+            z = add(load(y, k), spread(get(network.weights, layer.bias + i)))
+            store(y, k, where_positive(z, z) if hidden else z)
 
 
 @_inlined
@@ -995,10 +1007,9 @@ def losses(network: Network, labels: NDArray[np.int64], order: NDArray[np.int64]
     total, correct = 0.0, 0
     share = np.float32(1 / batch)
     for panel in range(panels):
-        first, start = panel * LANES, panel // STRIP * STRIP
-        step = min(STRIP, panels - start) * LANES
-        at = layer.results + (start * padded(classes) + panel - start) * LANES
-        logits, gradient = network.activations[at:], network.gradients[at:]
+        first = panel * LANES
+        at, step = find(panel, panels, padded(classes))
+        logits, gradient = network.activations[layer.results + at :], network.gradients[layer.results + at :]
         top, norm = load(logits, 0), spread(np.float32(0))
         for k in range(step, classes * step, step):
             top = highest(top, load(logits, k))
@@ -1040,20 +1051,24 @@ class Rule(NamedTuple):
     correction: np.float32  # Adam: 1 / the square root of its second bias correction
     momentum: np.float32
     weight_decay: np.float32
+    # Adam's constants: compiled code keeps in registers what it is given, and loads what it knows.
+    share1: np.float32  # of the gradient in its mean
+    decay2: np.float32  # of the mean square
+    share2: np.float32  # of the gradient's square in it
+    epsilon: np.float32
 
 
 @_inlined
 def descend(rule: Rule, weights: Floats, moment1: Floats, moment2: Floats, at: int, gradient: Any) -> None:
-    """Let the optimizer move the 16 weights from `at`."""
-    w, m = load(weights, at), load(moment1, at)
+    """Let the optimizer move the weights from `at`, as many as the gradient's."""
+    w, m = load_all(gradient, weights, at), load_all(gradient, moment1, at)
     g = multiply_add(spread(rule.weight_decay), w, gradient)
     if rule.adam:
-        # The complements of the betas are rounded only here: in float32 1 - 0.999 is off by 1e-5.
-        m = without_dust(multiply_add(subtract(g, m), spread(np.float32(1 - BETA1)), m))
-        v = without_dust(times(load(moment2, at), spread(np.float32(BETA2))))
-        v = multiply_add(times(g, g), spread(np.float32(1 - BETA2)), v)
+        m = without_dust(multiply_add(subtract(g, m), spread(rule.share1), m))
+        v = without_dust(times(load_all(gradient, moment2, at), spread(rule.decay2)))
+        v = multiply_add(times(g, g), spread(rule.share2), v)
         store(moment2, at, v)
-        scale = multiply_add(root(v), spread(rule.correction), spread(np.float32(EPSILON)))
+        scale = multiply_add(root(v), spread(rule.correction), spread(rule.epsilon))
         change = divide(m, scale)
     else:
         m = change = without_dust(multiply_add(spread(rule.momentum), m, g))
@@ -1065,16 +1080,42 @@ def descend(rule: Rule, weights: Floats, moment1: Floats, moment2: Floats, at: i
 def adjust(
     rule: Rule, masked: bool, kept: Any, weights: Floats, moment1: Floats, moment2: Floats, k: int, gradient: Any
 ) -> None:
-    """Let the optimizer move 16 of a dense layer's weights, but no pruned ones."""
+    """Let the optimizer move a dense layer's weights, but no pruned ones."""
     if masked:
         gradient = where_kept(kept, k, gradient)
     descend(rule, weights, moment1, moment2, k, gradient)
 
 
 @_compiled
+def descend_dense(
+    like: Any,
+    x: Floats,
+    panels: int,
+    columns: int,
+    gyt: Floats,
+    products: Floats,
+    rule: Rule,
+    masked: bool,
+    kept: NDArray[np.uint16],
+    weights: Floats,
+    moment1: Floats,
+    moment2: Floats,
+    inputs: int,
+) -> None:
+    """The weights' step of one strip of a dense layer that is not the first, whose arrays begin with it."""
+    for begin in range(0, inputs, CHUNK_ROWS):
+        end = min(begin + CHUNK_ROWS, inputs)
+        multiply_transposed(like, x, panels, columns, begin, end, gyt, products)
+        for i in range(begin, end):
+            gradient = load_all(like, products, (i - begin) * (len(like) * LANES))
+            adjust(rule, masked, kept, weights, moment1, moment2, i * (len(like) * LANES), gradient)
+
+
+@_compiled
 def descend_strip(
     zeros: Any,
-    starts: Indices,
+    ends: Indices,
+    samples: int,
     columns: Indices,
     values: Floats,
     gyt: Floats,
@@ -1085,18 +1126,17 @@ def descend_strip(
     moment1: Floats,
     moment2: Floats,
     inputs: int,
-    products: Floats,
 ) -> None:
     """The weights' step of one strip of a dense first layer, whose arrays begin with it."""
     for i in range(inputs):
-        store_all(products, 0, add_row(starts, i, columns, values, gyt, zeros))
+        gradient = add_row(i * samples, get(ends, i), columns, values, gyt, zeros)
+        k = i * (len(zeros) * LANES)
         for panel in range(len(zeros)):
-            k = (i * len(zeros) + panel) * LANES
-            ahead = k + AHEAD * len(zeros) * LANES
+            ahead = k + (AHEAD * len(zeros) + panel) * LANES
             fetch(weights, ahead)
             fetch(moment1, ahead)
             fetch(moment2, ahead)
-            adjust(rule, masked, kept, weights, moment1, moment2, k, load(products, panel * LANES))
+        adjust(rule, masked, kept, weights, moment1, moment2, k, gradient)
 
 
 @_compiled
@@ -1125,9 +1165,9 @@ def backward_pixels(
         at = layer.weights + first * layer.inputs * LANES
         gradients, kept = gyt[first * samples * LANES :], network.kept[at // LANES :]
         weights, moment1, moment2 = network.weights[at:], network.moment1[at:], network.moment2[at:]
-        state = rule, layer.masked, kept, weights, moment1, moment2, layer.inputs, network.products
+        state = rule, layer.masked, kept, weights, moment1, moment2, layer.inputs
         width = min(STRIP, goals - first)
-        for_width(descend_strip, width, (rows, columns, values, gradients, *state))
+        for_width(descend_strip, width, (rows, samples, columns, values, gradients, *state))
         if len(upcoming) > 0:  # in the gradients' place
             multiply_pixels(network, first, width, samples)
 
@@ -1140,45 +1180,19 @@ def backward_dense(network: Network, number: int, panels: int, rule: Rule) -> No
     x, gx = network.activations[layer.activations :], network.gradients[layer.activations :]
     gy, gyt = network.gradients[layer.results :], network.scratch  # (output, sample), (sample, output)
     weights, products = network.weights[layer.weights :], network.products
-    kept, masked = network.kept[layer.weights // LANES :], layer.masked
-    moment1, moment2 = network.moment1[layer.weights :], network.moment2[layer.weights :]
     goals = outputs // LANES
     for first in range(0, panels, STRIP):
-        width = min(STRIP, panels - first)
-        for panel in range(0, width, BLOCK_PANELS):
-            step = 0 if panel + 1 == width else LANES  # a single panel is both of a block
-            for i in range(0, layer.inputs, BLOCK_ROWS):
-                block = no_products()
-                for goal in range(0, goals, STRIP):
-                    goal_width = min(STRIP, goals - goal)
-                    for j in range(goal_width):
-                        at = (goal * layer.inputs + i * goal_width + j) * LANES
-                        to = (first * outputs + (goal + j) * LANES * width + panel) * LANES
-                        down, along = goal_width * LANES, width * LANES
-                        block = add_products(weights, at, down, 1, LANES, gy, to, along, step, block)
-                store_block(gx, (first * inputs + i * width + panel) * LANES, width * LANES, step, block)
+        there, here = gy[first * outputs * LANES :], gx[first * inputs * LANES :]
+        operands = weights, goals, layer.inputs, 0, layer.inputs, there, here
+        for_width(multiply_transposed, min(STRIP, panels - first), operands)
     for k in range(0, panels * LANES * inputs, LANES):
         store(gx, k, where_positive(load(x, k), load(gx, k)))
     transpose(gy, panels, outputs, gyt)
-    for goal in range(0, goals, STRIP):
-        goal_width = min(STRIP, goals - goal)
-        for j in range(0, goal_width, BLOCK_PANELS):
-            step = 0 if j + 1 == goal_width else LANES
-            for i in range(0, layer.inputs, BLOCK_ROWS):
-                block = no_products()
-                for first in range(0, panels, STRIP):
-                    width = min(STRIP, panels - first)
-                    for panel in range(width):
-                        at = (first * inputs + i * width + panel) * LANES
-                        to = (goal * panels * LANES + (first + panel) * LANES * goal_width + j) * LANES
-                        down, along = width * LANES, goal_width * LANES
-                        block = add_products(x, at, down, 1, LANES, gyt, to, along, step, block)
-                store_all(products, 0, block)
-                for row in range(min(BLOCK_ROWS, layer.inputs - i)):
-                    for panel in range(min(BLOCK_PANELS, goal_width - j)):
-                        k = (goal * layer.inputs + (i + row) * goal_width + j + panel) * LANES
-                        gradient = load(products, (BLOCK_PANELS * row + panel) * LANES)
-                        adjust(rule, masked, kept, weights, moment1, moment2, k, gradient)
+    for first in range(0, goals, STRIP):
+        at = layer.weights + first * layer.inputs * LANES
+        kept, there = network.kept[at // LANES :], gyt[first * panels * LANES * LANES :]
+        state = rule, layer.masked, kept, network.weights[at:], network.moment1[at:], network.moment2[at:]
+        for_width(descend_dense, min(STRIP, goals - first), (x, panels, inputs, there, products, *state, layer.inputs))
 
 
 @_compiled
@@ -1202,7 +1216,8 @@ def backward_pruned(network: Network, number: int, panels: int, rule: Rule) -> N
             store(gx, k, where_positive(load(x, k), load(gx, k)))
     rows, columns = network.indices[layer.rows :], network.indices[layer.columns :]
     tiles = -(-layer.inputs // layer.tile)
-    sample(rows, tiles, columns, gy, outputs, x, inputs, products, layer.outputs, panels)
+    operands = columns, gy, outputs, x, inputs, products
+    for_width(sample, min(STRIP, panels), (rows, tiles, *operands, layer.outputs, panels))
     for k in range(0, layer.count, LANES):
         descend(rule, weights, moment1, moment2, k, load(products, k))
 
@@ -1214,14 +1229,13 @@ def descend_biases(network: Network, number: int, panels: int, rule: Rule) -> No
     gy, products = network.gradients[layer.results :], network.products
     for i in range(0, outputs, 8):
         a = b = c = d = e = f = g = h = spread(np.float32(0))
-        for first in range(0, panels, STRIP):
-            width = min(STRIP, panels - first) * LANES
-            start = first * outputs * LANES + i * width
-            for at in range(start, start + width, LANES):
-                a, b = add(a, load(gy, at)), add(b, load(gy, at + width))
-                c, d = add(c, load(gy, at + 2 * width)), add(d, load(gy, at + 3 * width))
-                e, f = add(e, load(gy, at + 4 * width)), add(f, load(gy, at + 5 * width))
-                g, h = add(g, load(gy, at + 6 * width)), add(h, load(gy, at + 7 * width))
+        for panel in range(panels):
+            at, along = find(panel, panels, outputs)
+            at += i * along
+            a, b = add(a, load(gy, at)), add(b, load(gy, at + along))
+            c, d = add(c, load(gy, at + 2 * along)), add(d, load(gy, at + 3 * along))
+            e, f = add(e, load(gy, at + 4 * along)), add(f, load(gy, at + 5 * along))
+            g, h = add(g, load(gy, at + 6 * along)), add(h, load(gy, at + 7 * along))
         store_sums(products, i, (a, b, c, d, e, f, g, h))
     for i in range(0, outputs, LANES):
         gradient = where_kept(network.kept, layer.bias + i, load(products, i))
@@ -1283,6 +1297,10 @@ def train(
             np.float32(1 / math.sqrt(1 - BETA2**step)),
             np.float32(momentum),
             np.float32(weight_decay),
+            np.float32(1 - BETA1),  # rounded only here: in float32 1 - 0.999 is off by 1e-5
+            np.float32(BETA2),
+            np.float32(1 - BETA2),
+            np.float32(EPSILON),
         )
         for number in range(len(network.layers)):
             forward(network, number, panels)

@@ -44,7 +44,7 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 LANES = 16
 COLUMN = LANES * 4  # bytes of a panel's column; sparse matrices number their columns in these
-STRIP = 4  # panels side by side, at most; eight are a percent faster and take twice as long to compile
+STRIP = 4  # panels side by side, at most
 AHEAD = 5  # rows of a strip that are asked for before they are needed
 BLOCK_ROWS, BLOCK_SUMS = 12, 24  # at most so many rows, and sums, of a dense product are kept in registers
 CHUNK_ROWS = 24  # of a dense layer's weight gradient at a time
@@ -211,8 +211,8 @@ def spread(_: Any, scalar: Any) -> Any:
     return _vector(types.float32), build
 
 
-def _lanewise(operands: int, one: Callable[..., Any]) -> Any:
-    """An operation on vectors, from what builds it for one; tuples of vectors are taken vector by vector."""
+def _lanewise(one: Callable[..., Any]) -> Any:
+    """An operation on vectors, from what builds it for one; of tuples of vectors, it takes one vector after another."""
 
     def typing(*kinds: Any) -> Any:
         n = next((n for n, kind in enumerate(kinds) if isinstance(kind, types.UniTuple)), 0)
@@ -220,8 +220,8 @@ def _lanewise(operands: int, one: Callable[..., Any]) -> Any:
         def build(_: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             lists = [_vectors(builder, *pair) for pair in zip(kinds, arguments, strict=True)]
             count = len(lists[n])
-            columns = zip(*(vectors * (count // len(vectors)) for vectors in lists), strict=True)
-            return _like(builder, kinds[n], arguments[n], [one(builder, *column) for column in columns])
+            each = zip(*(vectors * (count // len(vectors)) for vectors in lists), strict=True)
+            return _like(builder, kinds[n], arguments[n], [one(builder, *vectors) for vectors in each])
 
         return kinds[n](*kinds), build
 
@@ -234,51 +234,49 @@ def _lanewise(operands: int, one: Callable[..., Any]) -> Any:
     def ternary(_: Any, x: Any, y: Any, z: Any) -> Any:
         return typing(x, y, z)
 
-    return intrinsic((unary, binary, ternary)[operands - 1])
+    return intrinsic((unary, binary, ternary)[one.__code__.co_argcount - 2])
 
 
-def _arithmetic(name: str, operands: int) -> Any:
-    """One LLVM instruction or intrinsic."""
-
-    def one(builder: Any, *vectors: Any) -> Any:
-        if name.startswith("llvm."):
-            return _call(builder, f"{name}.v{LANES}f32", _VECTOR, vectors)
-        return getattr(builder, name)(*vectors)
-
-    return _lanewise(operands, one)
+add = _lanewise(lambda builder, x, y: builder.fadd(x, y))
+subtract = _lanewise(lambda builder, x, y: builder.fsub(x, y))
+times = _lanewise(lambda builder, x, y: builder.fmul(x, y))
+divide = _lanewise(lambda builder, x, y: builder.fdiv(x, y))
+root = _lanewise(lambda builder, x: _call(builder, f"llvm.sqrt.v{LANES}f32", _VECTOR, [x]))
 
 
-def _where_positive(builder: Any, condition: Any, value: Any) -> Any:
+@_lanewise
+def multiply_add(builder: Any, x: Any, y: Any, z: Any) -> Any:
+    """x * y + z, rounded once where the processor can."""
+    return _call(builder, f"llvm.fmuladd.v{LANES}f32", _VECTOR, [x, y, z])
+
+
+@_lanewise
+def where_positive(builder: Any, condition: Any, value: Any) -> Any:
+    """The value where the condition is > 0 or NaN, else 0: ReLU and its gradient keep NaN."""
     zero = ir.Constant(_VECTOR, None)
     return builder.select(builder.fcmp_ordered("<=", condition, zero), zero, value)
 
 
-def _power_of_two(builder: Any, shifted: Any) -> Any:
+@_lanewise
+def highest(builder: Any, x: Any, y: Any) -> Any:
+    """The larger lanes; x where it is NaN."""
+    return builder.select(builder.fcmp_ordered("<", x, y), y, x)
+
+
+@_lanewise
+def power_of_two(builder: Any, shifted: Any) -> Any:
+    """2**n, given n + ROUNDING, from n's bits."""
     whole = ir.VectorType(_LANE, LANES)
     exponent = builder.add(builder.bitcast(shifted, whole), ir.Constant(whole, [127] * LANES))
     return builder.bitcast(builder.shl(exponent, ir.Constant(whole, [23] * LANES)), _VECTOR)
 
 
-def _without_dust(builder: Any, vector: Any) -> Any:
+@_lanewise
+def without_dust(builder: Any, vector: Any) -> Any:
+    """0 in place of what is smaller than 1e-30, long before processors slow down a hundredfold."""
     size = _call(builder, f"llvm.fabs.v{LANES}f32", _VECTOR, [vector])
     dust = builder.fcmp_ordered("<", size, ir.Constant(_VECTOR, [1e-30] * LANES))
     return builder.select(dust, ir.Constant(_VECTOR, None), vector)
-
-
-add = _arithmetic("fadd", 2)
-subtract = _arithmetic("fsub", 2)
-times = _arithmetic("fmul", 2)
-divide = _arithmetic("fdiv", 2)
-root = _arithmetic("llvm.sqrt", 1)
-multiply_add = _arithmetic("llvm.fmuladd", 3)  # rounded once where the processor can
-# The value where the condition is > 0 or NaN, else 0: ReLU and its gradient keep NaN.
-where_positive = _lanewise(2, _where_positive)
-# The larger lanes; x where it is NaN.
-highest = _lanewise(2, lambda builder, x, y: builder.select(builder.fcmp_ordered("<", x, y), y, x))
-# 2**n, given n + ROUNDING, from n's bits.
-power_of_two = _lanewise(1, _power_of_two)
-# 0 in place of what is smaller than 1e-30, long before processors slow down a hundredfold.
-without_dust = _lanewise(1, _without_dust)
 
 
 @_instruction
@@ -572,11 +570,11 @@ LAYER = np.dtype(
             "bias",  # the same for its biases
             "masked",  # whether a dense layer has pruned weights, which `kept` holds at 0
             "rows",  # the sparse operand: a pruned layer's weights by output, or for a dense first layer the batch's
-            "columns",  # nonzero pixels by sample
+            "columns",  # nonzero pixels by sample; columns are numbered in bytes, COLUMN apart
             "values",
             "tile",  # how many of its columns are walked at a time
-            "transposed_rows",  # the same by input, for gradients; not for a pruned first layer
-            "transposed_columns",
+            "transposed_rows",  # the same by input, for gradients (of pixels: where each input's end); not for a pruned
+            "transposed_columns",  # first layer
             "transposed_values",  # of the pixels
             "transposed_weights",  # where a pruned layer's weights stand in the order by output
             "transposed_tile",
@@ -680,16 +678,16 @@ def find(panel: int, panels: int, columns: int) -> tuple[int, int]:
 
 
 @_inlined
-def no_products() -> Any:
-    """Sixteen sums, all 0."""
+def eight_sums() -> Any:
+    """All 0."""
     zero = spread(np.float32(0))
-    return zero, zero, zero, zero, zero, zero, zero, zero, zero, zero, zero, zero, zero, zero, zero, zero
+    return zero, zero, zero, zero, zero, zero, zero, zero
 
 
 @_inlined
 def for_width(kernel: Any, width: int, arguments: Any) -> None:
     """Call a kernel of one strip, which is compiled for each number of panels, by its tuple of zeros."""
-    zeros = no_products()
+    zeros = eight_sums()
     if width == 4:
         kernel(zeros[:4], *arguments)
     elif width == 3:
@@ -782,7 +780,7 @@ def sample(
     for part in range(tiles * count):
         row = row + 1 if row + 1 < count else 0
         for k in range(get(starts, part), get(starts, part + 1), 8):
-            sums = no_products()[:8]
+            sums = eight_sums()
             for first in range(0, whole, size):
                 at, to = (first * left_columns + row * size) * LANES, first * right_columns * LANES
                 sums = add_dots(sums, like, left, at, right, to, size, columns, k)
@@ -929,7 +927,7 @@ def read_batch(
 
 @_compiled
 def transpose_pixels(network: Network, samples: int) -> None:
-    """The same pixels by input and then by sample."""
+    """The same pixels by input and then by sample; an input has room for one of every sample."""
     layer = network.layers[0]
     rows, columns = network.indices[layer.rows :], network.indices[layer.columns :]
     values = network.nonzero[layer.values :]

@@ -629,6 +629,30 @@ def test_old_folder_is_put_back_when_the_new_one_cannot_take_its_place(
     assert tree(tmp_path) == {"t/a": b"old"}
 
 
+@pytest.mark.parametrize("last", [1, 2, 3])
+def test_replace_while_another_process_takes_the_old_folder_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last: int
+) -> None:
+    folder = tmp_path / "t"
+    write_folder(folder, {"a": b"old"})
+    look, looks = os.stat, 0
+
+    def look_and_take(path: Path, *, follow_symlinks: bool = True) -> os.stat_result:
+        nonlocal looks
+        status = look(path, follow_symlinks=follow_symlinks)
+        if path == folder:
+            looks += 1
+            if looks == last:
+                folder.rename(tmp_path / "taken")
+        return status
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "stat", look_and_take)
+        write_folder(folder, {"a": b"new"}, replace=True)
+    assert looks > 0
+    assert tree(folder) == {"a": b"new"}
+
+
 def test_replace_does_not_put_a_folder_in_the_place_of_a_file(tmp_path: Path) -> None:
     (tmp_path / "t").write_bytes(b"a person's")
     with pytest.raises(OutputError, match="something else is in the way"):

@@ -309,7 +309,7 @@ def main() -> None:
         figures["steps_jax"] = show("The same beside JAX", sparse, "JAX, jitted scan", 1e6, "µs")
     figures["passes"] = show("A validation pass, 10,000 images, one core", pass_seconds, PLAIN, 1e6, "µs")
     figures["jobs"] = show("A step, all steps counted", job_seconds, next(iter(jobs)), 1e6, "µs")
-    figures["loops"] = show("As much, of nothing but arithmetic", loop_seconds, next(iter(loops)), 1e6, "µs")
+    figures["loops"] = show("As much, of nothing but arithmetic", loop_seconds, next(iter(loops)), 1e9, "ns")
     step, one_pass = figures["steps"][LOADER]["seconds"], figures["passes"][LOADER]["seconds"]
     hours = figures["script_hours"] = (SCRIPT_STEPS * step + SCRIPT_PASSES * one_pass) / 3600
     print(f"\nexperiments/video as a script of that kind does it, on one core: {SCRIPT_STEPS:,} such steps and")

@@ -246,14 +246,14 @@ def interleave(contenders: dict[str, Contender], num_rounds: int) -> dict[str, l
 
 def show(title: str, seconds: dict[str, list[float]], base: str, unit: float, unit_name: str) -> dict[str, Any]:
     print(f"\n{title}")
-    print(f"  {'':30}{unit_name:>12}{f'times {base}, median (min to max)':>50}")
+    print(f"  {'':30}{unit_name:>12}{f'times {base}, median (min to max)':>60}")
     rows = {}
     for name, values in seconds.items():
         ratios = sorted(b / v for b, v in zip(seconds[base], values, strict=True))
         median = statistics.median(values)
         rows[name] = {"seconds": median, "ratio": statistics.median(ratios), "min": ratios[0], "max": ratios[-1]}
         spread = f"{rows[name]['ratio']:.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
-        print(f"  {name:30}{unit * median:>12,.0f}{spread:>50}")
+        print(f"  {name:30}{unit * median:>12,.0f}{spread:>60}")
     return rows
 
 

@@ -182,6 +182,7 @@ def test_one_weight_left_and_dead_rows_and_columns(kernel: str) -> None:
 @pytest.mark.parametrize("size", [1, 7, 8, 9, 63, 64, 65])
 def test_odd_sizes(size: int, kernel: str) -> None:
     check(make((size, size, 3), (0.7, 0.7), batch_size=9, steps=50))
+    check(make((size, size, 3), (0.7, 0.7), batch_size=64, steps=50))  # no room is left beside a batch's
     check(make((20, 11, size), (0.7, 1.0), steps=50))
     check(make((size, 5), (0.7,), steps=50))
 

@@ -6,20 +6,33 @@ dense and 0.8 MB at 97 % sparsity for 784-300-100-10 and batches of 60; the imag
 """
 
 import math
+import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from lthctl import kernels
-from lthctl.data import Images, Labels, Split
+from lthctl.data import Split
 from lthctl.errors import DataError
-from lthctl.kernels import BLOCK_ROWS, CHUNK_ROWS, COLUMN, LANES, LAYER, STRIP, Floats, Network
+from lthctl.kernels import (
+    BLOCK_ROWS,
+    CHUNK_ROWS,
+    COLUMN,
+    LANES,
+    LAYER,
+    STRIP,
+    WIDE,
+    Examples,
+    Floats,
+    Network,
+)
 from lthctl.mask import Array, Bools, Mask, Weights
 from lthctl.model import MLP
 from lthctl.training import OnStep, Result, Row, Training
@@ -32,8 +45,11 @@ Measured by benchmarks/crossover.py: a step in full takes 1.71, 1.43, 1.26, 1.10
 decides the order of sums: a change of it is a change of `NUMERICS`.
 """
 
-TILE = 208  # columns of which a strip, 53 KB, fills a first-level cache; 100 to 784 were tried, the optimum is flat
-SHORTEST_PART = 32  # weights of a row in a tile, on average: a part's end costs as much as some ten multiplications
+# Columns of a sparse operand that are walked at a time, so that what belongs to them stays in the first-level cache: a
+# pruned layer's weights, and the pixels of a dense one, at most 256. And weights of a row in a tile, on average at the
+# least, as a part's end costs as much as some multiplications. They change no sum.
+TILE, PIXEL_TILE, SHORTEST_PART = (208, 208, 32) if WIDE else (112, 160, 8)
+IMAGES_AT_A_TIME = 4096  # whose nonzero pixels are found
 EVALUATION_BATCH = 64  # images at a time: four panels
 EVALUATION_WORK = 2_000_000_000  # weights times images in one compiled call, about 0.1 s
 CALL_SECONDS = 0.1  # of training in one compiled call, so that it can be cancelled
@@ -46,9 +62,8 @@ def train(training: Training, on_step: OnStep) -> Result:
     batch = max(params.batch_size, EVALUATION_BATCH)
     sizes = _sizes(training)
     network = lay_out(sizes, training.start, training.mask, batch, learning=True)
-    samples = Samples(training.dataset.train, sizes)
-    others = (training.dataset.validation, training.dataset.test)
-    evaluated = [Samples(split, sizes) for split in others if split is not None]
+    splits = (training.dataset.train, training.dataset.validation, training.dataset.test)
+    samples, *evaluated = [Samples(split, network) for split in splits if split is not None]
     order = training.batch_order()
     history: list[Row] = []
     step, count, loss_sum, last_row = 0, 1, 0.0, 0
@@ -58,7 +73,7 @@ def train(training: Training, on_step: OnStep) -> Result:
         began = time.perf_counter()
         kernels.train(
             network,
-            *samples.arrays,
+            samples.examples,
             order.batches(step, count),
             step + 1,
             params.optimizer == "adam",
@@ -94,7 +109,7 @@ def evaluate(sizes: Sequence[int], weights: Weights, mask: Mask, split: Split) -
       split: images and labels.
     """
     network = lay_out(sizes, weights, mask, EVALUATION_BATCH, learning=False)
-    return Samples(split, sizes).evaluate(network, lambda: None)
+    return Samples(split, network).evaluate(network, lambda: None)
 
 
 def is_compiled(training: Training) -> bool:
@@ -119,9 +134,9 @@ def _smallest_calls(training: Training) -> list[tuple[Any, tuple[Any, ...]]]:
     start = {"layers.0.weight": np.zeros((1, 1), np.float32), "layers.0.bias": np.zeros(1, np.float32)}
     network = lay_out((1, 1), start, Mask({}), 1, learning=True)
     images = np.zeros((1, 1), training.dataset.train.images.dtype)
-    arrays = Samples(Split(images, np.zeros(1, np.int64)), (1, 1)).arrays
+    examples = Samples(Split(images, np.zeros(1, np.int64)), network).examples
     step = np.zeros((1, 1), np.int64), 1, True, 0.1, 0.1, 0.1, np.zeros(1)
-    return [(kernels.train, (network, *arrays, *step)), (kernels.evaluate, (network, *arrays, step[0][0], 1))]
+    return [(kernels.train, (network, examples, *step)), (kernels.evaluate, (network, examples, step[0][0], 1))]
 
 
 def _sizes(training: Training) -> tuple[int, ...]:
@@ -130,29 +145,74 @@ def _sizes(training: Training) -> tuple[int, ...]:
 
 
 class Samples:
-    """A split as compiled code takes it, which checks no bounds, so that they are checked here."""
+    """A split as the compiled code of a network takes it, which checks no bounds, so that they are checked here."""
 
-    def __init__(self, split: Split, sizes: Sequence[int]) -> None:
-        images, labels = split.images.reshape(len(split), -1), split.labels
-        if images.shape[1] != sizes[0]:
-            raise DataError(f"dataset: an image has {images.shape[1]} values, expected {sizes[0]}, the model's inputs")
-        if labels.min() < 0 or labels.max() >= sizes[-1]:
+    def __init__(self, split: Split, network: Network) -> None:
+        images, labels = _flat_images(split), split.labels
+        first, last = network.layers[0], network.layers[-1]
+        if images.shape[1] != first["inputs"]:
+            raise DataError(
+                f"dataset: an image has {images.shape[1]} values, expected {first['inputs']}, the model's inputs"
+            )
+        if labels.min() < 0 or labels.max() >= last["outputs"]:
             found = f"{labels.min()} to {labels.max()}"
-            raise DataError(f"dataset: labels are {found}, expected 0 to {sizes[-1] - 1}, the model's classes")
+            raise DataError(f"dataset: labels are {found}, expected 0 to {last['outputs'] - 1}, the model's classes")
+        pixels = _pixels_of(split) if first["dense"] else _no_pixels(images)
         scale = np.float32(1 / 255 if images.dtype == np.uint8 else 1)
-        self.arrays: tuple[Images, Labels, np.float32] = _shared(images), _shared(labels), scale
+        self.examples = Examples(_shared(images), _shared(labels), scale, *pixels)
 
     def evaluate(self, network: Network, between_calls: Callable[[], None]) -> tuple[float, float]:
         """Mean cross-entropy and accuracy."""
-        num_images = len(self.arrays[1])
+        num_images = len(self.examples.labels)
         piece = max(1, EVALUATION_WORK // len(network.weights) // EVALUATION_BATCH) * EVALUATION_BATCH
         loss_sum, num_correct = 0.0, 0
         for first in range(0, num_images, piece):
             indices = np.arange(first, min(first + piece, num_images))
-            loss, correct = kernels.evaluate(network, *self.arrays, indices, EVALUATION_BATCH)
+            loss, correct = kernels.evaluate(network, self.examples, indices, EVALUATION_BATCH)
             loss_sum, num_correct = loss_sum + loss, num_correct + correct
             between_calls()
         return loss_sum / num_images, num_correct / num_images
+
+
+_Pixels = tuple[NDArray[np.int64], NDArray[np.uint8], NDArray[Any]]  # starts, places and shades of `Examples`
+_pixels: WeakKeyDictionary[Split, _Pixels] = WeakKeyDictionary()
+_finding_pixels = threading.Lock()
+
+
+def _pixels_of(split: Split) -> _Pixels:
+    """The pixels of a split that are not 0, found once and kept while the split is in use."""
+    with _finding_pixels:
+        if split not in _pixels:
+            _pixels[split] = _find_pixels(_flat_images(split))
+        return _pixels[split]
+
+
+def _find_pixels(images: NDArray[Any]) -> _Pixels:
+    inputs = images.shape[1]
+    tile = _pixel_tile(inputs)
+    tiles = np.arange(0, inputs, tile)
+    starts = np.zeros(len(images) * len(tiles) + 1, np.int64)
+    np.cumsum(np.add.reduceat(images != 0, tiles, axis=1, dtype=np.int64), out=starts[1:])
+    places, shades = np.empty(starts[-1] + LANES, np.uint8), np.zeros(starts[-1] + LANES, images.dtype)
+    for first in range(0, len(images), IMAGES_AT_A_TIME):
+        some = images[first : first + IMAGES_AT_A_TIME]
+        found = np.nonzero(some)
+        part = slice(starts[first * len(tiles)], starts[(first + len(some)) * len(tiles)])
+        places[part], shades[part] = found[1] % tile, some[found]
+    return starts, places, shades
+
+
+def _no_pixels(images: NDArray[Any]) -> _Pixels:
+    return np.empty(0, np.int64), np.empty(0, np.uint8), np.empty(0, images.dtype)
+
+
+def _pixel_tile(inputs: int) -> int:
+    """The inputs of a dense first layer that are walked at a time."""
+    return min(PIXEL_TILE, inputs)
+
+
+def _flat_images(split: Split) -> NDArray[Any]:
+    return split.images.reshape(len(split), -1)
 
 
 def _shared(array: NDArray[Any]) -> NDArray[Any]:
@@ -203,7 +263,7 @@ def lay_out(sizes: Sequence[int], weights: Weights, mask: Mask, batch: int, *, l
             scratch = max(scratch, samples * _padded(outputs))
         if dense and number == 0:
             pixels = samples * inputs
-            layer["tile"] = min(TILE, inputs)
+            layer["tile"] = _pixel_tile(inputs)
             layer["rows"] = index.place(_parts(inputs, layer["tile"]) * samples + 1)
             layer["columns"], layer["values"] = index.place(pixels + LANES), nonzero.place(pixels + LANES)
             if learning:

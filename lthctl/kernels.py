@@ -35,6 +35,7 @@ import numba
 import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba.core import caching, cgutils, serialize, types
+from numba.core.registry import cpu_target
 from numba.extending import intrinsic, models, register_model
 from numpy.typing import NDArray
 
@@ -46,7 +47,9 @@ LANES = 16
 COLUMN = LANES * 4  # bytes of a panel's column; sparse matrices number their columns in these
 STRIP = 4  # panels side by side, at most
 AHEAD = 5  # rows of a strip that are asked for before they are needed
-BLOCK_ROWS, BLOCK_SUMS = 12, 24  # at most so many rows, and sums, of a dense product are kept in registers
+WIDE = "+avx512f" in cpu_target.target_context.codegen().magic_tuple()[2].split(",")  # 32 registers of a vector each
+BLOCK_ROWS, BLOCK_SUMS = 12, 24 if WIDE else 6  # at most so many rows, and sums, of a dense product are kept there
+POSITIONS = 8 if WIDE else 4  # of a sparse matrix, sampled at a time
 CHUNK_ROWS = 24  # of a dense layer's weight gradient at a time
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 ROUNDING = 1.5 * 2**23  # a float32 this large has no fraction: adding it rounds to a whole number
@@ -280,24 +283,24 @@ def without_dust(builder: Any, vector: Any) -> Any:
 
 
 @_instruction
-def store_sums(_: Any, array: Any, index: Any, sums: Any) -> Any:
-    """Store eight vectors' lane sums at array[index:index + 8], halving all of them at once."""
+def store_sums(_: Any, array: Any, at: Any, sums: Any) -> Any:
+    """Store the lane sums of four or eight vectors at array[at:], halving all of them at once."""
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        array, index, sums = arguments
-        rest = [builder.extract_value(sums, i) for i in range(8)]
+        array, at, sums = arguments
+        rest = _vectors(builder, signature.args[2], sums)
+        lanes = [8 * (i & 1) + 2 * (i & 2) + i // 4 * 2 for i in range(len(rest))]
         for half in (8, 4, 2):
             # of two vectors, the one's sums go to lanes without this bit, the other's to those with it
-            stay = [lane + LANES * bool(lane & half) for lane in range(LANES)]
+            stay = [lane + LANES * bool(lane & half and len(rest) > 1) for lane in range(LANES)]
             move = [lane ^ half for lane in stay]
             rest = [
                 builder.fadd(_shuffle(builder, *pair, stay), _shuffle(builder, *pair, move))
-                for pair in zip(rest[::2], rest[1::2], strict=True)
+                for pair in zip(rest[::2], rest[1::2] or rest, strict=True)
             ]
-        lanes = [8 * (i & 1) + 2 * (i & 2) + i // 4 * 2 for i in range(8)]
         even = _shuffle(builder, rest[0], rest[0], lanes)
         odd = _shuffle(builder, rest[0], rest[0], [lane + 1 for lane in lanes])
-        address = _address(context, builder, signature.args[0], array, index)
+        address = _address(context, builder, signature.args[0], array, at)
         _store_vector(builder, builder.fadd(even, odd), address)
         return context.get_dummy_value()
 
@@ -323,8 +326,19 @@ def add_scaled(_: Any, sums: Any, scalar: Any, array: Any, column: Any) -> Any:
 
 
 @_instruction
+def block_panels(_: Any, like: Any) -> Any:
+    """As many zeros as a block has of the panels of a strip as broad as `like`: all, or where registers are few one."""
+    kind = types.UniTuple(_vector, like.count if WIDE else 1)
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return ir.Constant(context.get_value_type(kind), None)
+
+    return kind(like), build
+
+
+@_instruction
 def no_sums(_: Any, like: Any) -> Any:
-    """The sums of a block, by row and panel of a strip as broad as `like`, all 0."""
+    """The sums of a block, by row and panel of `like`, all 0."""
     kind = types.UniTuple(_vector, min(BLOCK_ROWS, BLOCK_SUMS // like.count) * like.count)
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -353,6 +367,23 @@ def add_outer(_: Any, sums: Any, like: Any, left: Any, at: Any, down: Any, right
         return sums
 
     return sums(sums, like, left, types.intp, types.intp, right, types.intp), build
+
+
+@_instruction
+def store_block(_: Any, array: Any, at: Any, down: Any, like: Any, sums: Any) -> Any:
+    """array[at + row * down + panel * 16:] = a block's sums, which has the panels of `like`."""
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array, at, down, _, sums = arguments
+        kinds = signature.args
+        for i in range(kinds[4].count):
+            row, panel = divmod(i, kinds[3].count)
+            index = builder.add(at, builder.add(builder.mul(down, down.type(row)), at.type(panel * LANES)))
+            address = _address(context, builder, kinds[0], array, index)
+            _store_vector(builder, builder.extract_value(sums, i), address)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, types.intp, like, sums), build
 
 
 @_instruction
@@ -433,49 +464,6 @@ def where_kept(_: Any, kept: Any, at: Any, vectors: Any) -> Any:
 
 
 @_instruction
-def append_nonzero(_: Any, vector: Any, first: Any, values: Any, columns: Any, at: Any) -> Any:
-    """Append the lanes that are not 0 and their columns, `first` being the first lane's; how many they are.
-
-    Sixteen of each are written, whatever the answer.
-    """
-
-    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        vector, first, values, columns, at = arguments
-        kinds = signature.args
-        nonzero = builder.fcmp_unordered("!=", vector, ir.Constant(_VECTOR, [0.0] * LANES))
-        _store_vector(
-            builder,
-            _call(
-                builder,
-                "llvm.experimental.vector.compress.v16f32",
-                _VECTOR,
-                [vector, nonzero, _UNDEFINED],
-            ),
-            _address(context, builder, kinds[2], values, at),
-        )
-        whole = ir.VectorType(_LANE, LANES)
-        undefined = ir.Constant(whole, ir.Undefined)
-        start = builder.insert_element(undefined, builder.trunc(first, _LANE), _LANE(0))
-        numbers = builder.add(
-            _shuffle(builder, start, undefined, [0] * LANES), ir.Constant(whole, list(range(0, LANES * COLUMN, COLUMN)))
-        )
-        _store_vector(
-            builder,
-            _call(
-                builder,
-                "llvm.experimental.vector.compress.v16i32",
-                whole,
-                [numbers, nonzero, undefined],
-            ),
-            _address(context, builder, kinds[3], columns, at),
-        )
-        bits = builder.bitcast(nonzero, ir.IntType(LANES))
-        return builder.zext(_call(builder, "llvm.ctpop.i16", bits.type, [bits]), ir.IntType(64))
-
-    return types.intp(_vector, types.intp, values, columns, types.intp), build
-
-
-@_instruction
 def transpose_tile(_: Any, source: Any, at: Any, step: Any, target: Any, to: Any, stride: Any) -> Any:
     """target[to + i * stride + j] = source[at + j * step + i] for a tile of 16 by 16."""
 
@@ -494,20 +482,31 @@ def transpose_tile(_: Any, source: Any, at: Any, step: Any, target: Any, to: Any
 
 
 @_instruction
-def load_pixels(_: Any, images: Any, image: Any, feature: Any, scale: Any) -> Any:
-    """16 pixels of an image, times the scale."""
+def copy_pixels(
+    _: Any, places: Any, shades: Any, k: Any, first: Any, scale: Any, columns: Any, values: Any, to: Any
+) -> Any:
+    """Copy 16 pixels of a tile that begins at input `first`, from k on, as columns and values, to `to`."""
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        images, image, feature, scale = arguments
-        view = context.make_array(signature.args[0])(context, builder, images)
-        width = builder.extract_value(view.shape, 1)
-        address = builder.gep(view.data, [builder.add(builder.mul(image, width), feature)])
-        kind = ir.VectorType(context.get_value_type(signature.args[0].dtype), LANES)
-        pixels = _load_vector(builder, address, kind)
+        places, shades, k, first, scale, columns, values, to = arguments
+        kinds = signature.args
+        whole, undefined = ir.VectorType(_LANE, LANES), ir.Constant(ir.VectorType(_LANE, LANES), ir.Undefined)
+        found = _load_vector(
+            builder, _address(context, builder, kinds[0], places, k), ir.VectorType(ir.IntType(8), LANES)
+        )
+        offset = builder.insert_element(undefined, builder.trunc(first, _LANE), _LANE(0))
+        inputs = builder.add(builder.zext(found, whole), _shuffle(builder, offset, undefined, [0] * LANES))
+        numbers = builder.mul(inputs, ir.Constant(whole, [COLUMN] * LANES))
+        _store_vector(builder, numbers, _address(context, builder, kinds[5], columns, to))
+        kind = ir.VectorType(context.get_value_type(kinds[1].dtype), LANES)
+        pixels = _load_vector(builder, _address(context, builder, kinds[1], shades, k), kind)
         floats = pixels if kind.element == _FLOAT else builder.uitofp(pixels, _VECTOR)
-        return builder.fmul(floats, _spread(builder, scale))
+        floats = builder.fmul(floats, _spread(builder, scale))
+        _store_vector(builder, floats, _address(context, builder, kinds[6], values, to))
+        return context.get_dummy_value()
 
-    return _vector(images, types.intp, types.intp, types.float32), build
+    whole = types.intp
+    return types.void(places, shades, whole, whole, types.float32, columns, values, whole), build
 
 
 @_instruction
@@ -583,6 +582,18 @@ LAYER = np.dtype(
         )
     ]
 )
+
+
+class Examples(NamedTuple):
+    """A split as compiled code takes it, which checks no bounds."""
+
+    images: NDArray[Any]  # (n, inputs), uint8 or float32
+    labels: NDArray[np.int64]
+    scale: np.float32  # what pixels are multiplied with
+    # Where the first layer is dense: the pixels that are not 0, image by image, and 16 to spare.
+    starts: NDArray[np.int64]  # (n * tiles + 1,), of each image's tiles
+    places: NDArray[np.uint8]  # in their tile
+    shades: NDArray[Any]  # as in the images
 
 
 class Network(NamedTuple):
@@ -677,17 +688,21 @@ def find(panel: int, panels: int, columns: int) -> tuple[int, int]:
     return (first * columns + panel - first) * LANES, min(STRIP, panels - first) * LANES
 
 
-@_inlined
-def eight_sums() -> Any:
-    """All 0."""
-    zero = spread(np.float32(0))
-    return zero, zero, zero, zero, zero, zero, zero, zero
+@_instruction
+def position_sums(_: Any) -> Any:
+    """As many as positions are sampled at a time, all 0."""
+    kind = types.UniTuple(_vector, POSITIONS)
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return ir.Constant(context.get_value_type(kind), None)
+
+    return kind(), build
 
 
 @_inlined
 def for_width(kernel: Any, width: int, arguments: Any) -> None:
     """Call a kernel of one strip, which is compiled for each number of panels, by its tuple of zeros."""
-    zeros = eight_sums()
+    zeros = position_sums()
     if width == 4:
         kernel(zeros[:4], *arguments)
     elif width == 3:
@@ -770,8 +785,8 @@ def sample(
 ) -> None:
     """result[k] = left[row] . right[column] for the k-th position of a sparse matrix, stored as for `multiply`.
 
-    Strips are as broad as `like`; what is left of the panels is a narrower one. Eight positions at a time: up to seven
-    floats past the last one are overwritten.
+    Strips are as broad as `like`; what is left of the panels is a narrower one. POSITIONS at a time: as many floats past
+    the last one may be overwritten.
     """
     size = len(like)
     rest = panels % size
@@ -779,8 +794,8 @@ def sample(
     row = -1
     for part in range(tiles * count):
         row = row + 1 if row + 1 < count else 0
-        for k in range(get(starts, part), get(starts, part + 1), 8):
-            sums = eight_sums()
+        for k in range(get(starts, part), get(starts, part + 1), POSITIONS):
+            sums = position_sums()
             for first in range(0, whole, size):
                 at, to = (first * left_columns + row * size) * LANES, first * right_columns * LANES
                 sums = add_dots(sums, like, left, at, right, to, size, columns, k)
@@ -792,27 +807,30 @@ def sample(
 
 @_inlined
 def add_products(
-    like: Any, left: Floats, at: int, down: int, across: int, count: int, right: Floats, to: int, sums: Any
+    like: Any, left: Floats, at: int, down: int, across: int, count: int, right: Floats, to: int, along: int, sums: Any
 ) -> Any:
-    """A block's sums, with left (rows, count) @ right (count, strip) added.
+    """A block's sums, with left (rows, count) @ right (count, panels) added.
 
-    left[row, k] is at + row * down + k * across; right begins at `to`.
+    left[row, k] is at + row * down + k * across, right[k] is to + k * along.
     """
     for k in range(count):
-        sums = add_outer(sums, like, left, at + k * across, down, right, to + k * (len(like) * LANES))
+        sums = add_outer(sums, like, left, at + k * across, down, right, to + k * along)
     return sums
 
 
 @_compiled
 def multiply_dense(like: Any, left: Floats, left_panels: int, columns: int, right: Floats, result: Floats) -> None:
     """result = left (16 * left_panels, columns) @ right (columns, strip), for one strip as broad as `like`."""
-    height = len(no_sums(like)) // len(like)
+    block, along = block_panels(like), len(like) * LANES
+    height = len(no_sums(block)) // len(block)
     for first in range(0, left_panels, STRIP):
         width = min(STRIP, left_panels - first) * LANES
         for row in range(0, width, height):
             i = min(row, width - height)  # the last block may overlap with the one before
-            at, to = first * LANES * columns + i, (first * LANES + i) * (len(like) * LANES)
-            store(result, to, add_products(like, left, at, 1, width, columns, right, 0, no_sums(like)))
+            at, to = first * LANES * columns + i, (first * LANES + i) * along
+            for panel in range(0, along, len(block) * LANES):
+                sums = add_products(block, left, at, 1, width, columns, right, panel, along, no_sums(block))
+                store_block(result, to + panel, along, block, sums)
 
 
 @_compiled
@@ -830,15 +848,17 @@ def multiply_transposed(
 
     If end - begin is less than a block's rows, the result is as long as a block.
     """
-    height = len(no_sums(like)) // len(like)
+    block, along = block_panels(like), len(like) * LANES
+    height = len(no_sums(block)) // len(block)
     for column in range(begin, end, height):
         i = max(begin, min(column, end - height))  # the last block may overlap with the one before
-        sums = no_sums(like)
-        for first in range(0, left_panels, STRIP):
-            width = min(STRIP, left_panels - first) * LANES
-            at, to = first * LANES * left_columns + i * width, first * LANES * (len(like) * LANES)
-            sums = add_products(like, left, at, width, 1, width, right, to, sums)
-        store(result, (i - begin) * (len(like) * LANES), sums)
+        for panel in range(0, along, len(block) * LANES):
+            sums = no_sums(block)
+            for first in range(0, left_panels, STRIP):
+                width = min(STRIP, left_panels - first) * LANES
+                at, to = first * LANES * left_columns + i * width, first * LANES * along + panel
+                sums = add_products(block, left, at, width, 1, width, right, to, along, sums)
+            store_block(result, (i - begin) * along + panel, along, block, sums)
 
 
 # ---- a step -----------------------------------------------------------------------------------
@@ -874,30 +894,27 @@ def gather(images: NDArray[Any], order: NDArray[np.int64], batch: int, scale: np
 
 
 @_compiled
-def collect_pixels(
-    network: Network, images: NDArray[Any], order: NDArray[np.int64], scale: np.float32, samples: int
-) -> None:
+def collect_pixels(network: Network, examples: Examples, order: NDArray[np.int64], samples: int) -> None:
     """The nonzero pixels of a batch, tile by tile and sample by sample, for a dense first layer."""
     layer = network.layers[0]
     rows, columns = network.indices[layer.rows :], network.indices[layer.columns :]
     values = network.nonzero[layer.values :]
+    tiles = -(-layer.inputs // layer.tile)
     part = k = 0
-    for first in range(0, layer.inputs, layer.tile):
-        end = min(first + layer.tile, layer.inputs)
-        whole = end - (end - first) % LANES
+    for tile in range(tiles):
         for i in range(samples):
-            rows[part] = k
+            put(rows, part, k)
             part += 1
             if i < len(order):
-                for feature in range(first, whole, LANES):
-                    vector = load_pixels(images, order[i], feature, scale)
-                    k += append_nonzero(vector, feature * COLUMN, values, columns, k)
-                for feature in range(whole, end):
-                    value = np.float32(images[order[i], feature]) * scale
-                    if value != 0:
-                        values[k], columns[k] = value, feature * COLUMN
-                        k += 1
-    rows[part] = k
+                here = get(order, i) * tiles + tile
+                begin, end = get(examples.starts, here), get(examples.starts, here + 1)
+                for pixel in range(begin, end, LANES):
+                    to = k + pixel - begin
+                    copy_pixels(
+                        examples.places, examples.shades, pixel, tile * layer.tile, examples.scale, columns, values, to
+                    )
+                k += end - begin
+    put(rows, part, k)
 
 
 @_compiled
@@ -911,18 +928,16 @@ def multiply_pixels(network: Network, first: int, width: int, samples: int) -> N
 
 
 @_compiled
-def read_batch(
-    network: Network, images: NDArray[Any], order: NDArray[np.int64], scale: np.float32, panels: int
-) -> None:
+def read_batch(network: Network, examples: Examples, order: NDArray[np.int64], panels: int) -> None:
     """Images as the first layer takes them; for a dense one, its products with them."""
     layer = network.layers[0]
     if layer.dense:
-        collect_pixels(network, images, order, scale, panels * LANES)
+        collect_pixels(network, examples, order, panels * LANES)
         goals = padded(layer.outputs) // LANES
         for first in range(0, goals, STRIP):
             multiply_pixels(network, first, min(STRIP, goals - first), panels * LANES)
     else:
-        gather(images, order, len(order), scale, network.activations)
+        gather(examples.images, order, len(order), examples.scale, network.activations)
 
 
 @_compiled
@@ -1105,8 +1120,23 @@ def descend_dense(
         end = min(begin + CHUNK_ROWS, inputs)
         multiply_transposed(like, x, panels, columns, begin, end, gyt, products)
         for i in range(begin, end):
-            gradient = load_all(like, products, (i - begin) * (len(like) * LANES))
-            adjust(rule, masked, kept, weights, moment1, moment2, i * (len(like) * LANES), gradient)
+            at = (i - begin) * (len(like) * LANES)
+            k = i * (len(like) * LANES)
+            if WIDE:
+                gradient = load_all(like, products, at)
+                adjust(rule, masked, kept, weights, moment1, moment2, k, gradient)
+            else:
+                for panel in range(len(like)):
+                    adjust(
+                        rule,
+                        masked,
+                        kept,
+                        weights,
+                        moment1,
+                        moment2,
+                        k + panel * LANES,
+                        load(products, at + panel * LANES),
+                    )
 
 
 @_compiled
@@ -1129,7 +1159,7 @@ def descend_strip(
     for i in range(inputs):
         gradient = add_row(i * samples, get(ends, i), columns, values, gyt, zeros)
         k = i * (len(zeros) * LANES)
-        for panel in range(len(zeros)):
+        for panel in range(len(zeros) if WIDE else 0):  # narrower processors lost 5 % by it
             ahead = k + (AHEAD * len(zeros) + panel) * LANES
             fetch(weights, ahead)
             fetch(moment1, ahead)
@@ -1138,14 +1168,7 @@ def descend_strip(
 
 
 @_compiled
-def backward_pixels(
-    network: Network,
-    images: NDArray[Any],
-    upcoming: NDArray[np.int64],
-    scale: np.float32,
-    panels: int,
-    rule: Rule,
-) -> None:
+def backward_pixels(network: Network, examples: Examples, upcoming: NDArray[np.int64], panels: int, rule: Rule) -> None:
     """The weights' step of a dense first layer; and its products with the next batch, while the weights are near.
 
     `upcoming` is the next batch's row of the order, or none.
@@ -1157,7 +1180,7 @@ def backward_pixels(
     transpose_pixels(network, samples)
     transpose(network.gradients[layer.results :], panels, outputs, gyt)
     for order in upcoming:
-        collect_pixels(network, images, order, scale, samples)
+        collect_pixels(network, examples, order, samples)
     goals = outputs // LANES
     for first in range(0, goals, STRIP):
         at = layer.weights + first * layer.inputs * LANES
@@ -1251,30 +1274,21 @@ def backward(network: Network, number: int, panels: int, rule: Rule) -> None:
 
 
 @_compiled
-def backward_first(
-    network: Network,
-    images: NDArray[Any],
-    upcoming: NDArray[np.int64],
-    scale: np.float32,
-    panels: int,
-    rule: Rule,
-) -> None:
+def backward_first(network: Network, examples: Examples, upcoming: NDArray[np.int64], panels: int, rule: Rule) -> None:
     """The first layer: an optimizer step, and the next batch, if there is one."""
     if network.layers[0].dense:
-        backward_pixels(network, images, upcoming, scale, panels, rule)
+        backward_pixels(network, examples, upcoming, panels, rule)
     else:
         backward_pruned(network, 0, panels, rule)
         for order in upcoming:
-            read_batch(network, images, order, scale, panels)
+            read_batch(network, examples, order, panels)
     descend_biases(network, 0, panels, rule)
 
 
 @cached
 def train(
     network: Network,
-    images: NDArray[Any],
-    labels: NDArray[np.int64],
-    scale: np.float32,
+    examples: Examples,
     order: NDArray[np.int64],
     first_step: int,
     adam: bool,
@@ -1286,7 +1300,7 @@ def train(
     """One step per row of `order`; steps count from 1."""
     batch = order.shape[1]
     panels = padded(batch) // LANES
-    read_batch(network, images, order[0], scale, panels)
+    read_batch(network, examples, order[0], panels)
     for i in range(len(order)):
         step = first_step + i
         rule = Rule(
@@ -1302,19 +1316,17 @@ def train(
         )
         for number in range(len(network.layers)):
             forward(network, number, panels)
-        total, _ = losses(network, labels, order[i], True)
+        total, _ = losses(network, examples.labels, order[i], True)
         batch_losses[i] = total / batch
         for number in range(len(network.layers) - 1, 0, -1):
             backward(network, number, panels, rule)
-        backward_first(network, images, order[i + 1 : i + 2], scale, panels, rule)
+        backward_first(network, examples, order[i + 1 : i + 2], panels, rule)
 
 
 @cached
 def evaluate(
     network: Network,
-    images: NDArray[Any],
-    labels: NDArray[np.int64],
-    scale: np.float32,
+    examples: Examples,
     all_images: NDArray[np.int64],
     batch: int,
 ) -> tuple[float, int]:
@@ -1323,10 +1335,10 @@ def evaluate(
     for begin in range(0, len(all_images), batch):
         order = all_images[begin : begin + batch]
         panels = padded(len(order)) // LANES
-        read_batch(network, images, order, scale, panels)
+        read_batch(network, examples, order, panels)
         for number in range(len(network.layers)):
             forward(network, number, panels)
-        loss, right = losses(network, labels, order, False)
+        loss, right = losses(network, examples.labels, order, False)
         total += loss
         correct += right
     return total, correct

@@ -268,7 +268,7 @@ def lay_out(sizes: Sequence[int], weights: Weights, mask: Mask, batch: int, *, l
             layer["columns"], layer["values"] = index.place(pixels + LANES), nonzero.place(pixels + LANES)
             if learning:
                 layer["transposed_rows"], layer["transposed_columns"] = index.place(inputs + 2), index.place(pixels)
-                layer["transposed_values"] = nonzero.place(pixels)
+                layer["transposed_values"], layer["lit"] = nonzero.place(pixels), index.place(inputs)
         elif dense:
             layer["tile"] = inputs
         else:

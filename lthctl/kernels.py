@@ -51,6 +51,7 @@ WIDE = "+avx512f" in cpu_target.target_context.codegen().magic_tuple()[2].split(
 BLOCK_ROWS, BLOCK_SUMS = 12, 24 if WIDE else 6  # at most so many rows, and sums, of a dense product are kept there
 POSITIONS = 8 if WIDE else 4  # of a sparse matrix, sampled at a time
 CHUNK_ROWS = 24  # of a dense layer's weight gradient at a time
+DUSTING = 64  # steps, in which a moment shrinks by a factor of 1000 at most
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 ROUNDING = 1.5 * 2**23  # a float32 this large has no fraction: adding it rounds to a whole number
 
@@ -276,7 +277,7 @@ def power_of_two(builder: Any, shifted: Any) -> Any:
 
 @_lanewise
 def without_dust(builder: Any, vector: Any) -> Any:
-    """0 in place of what is smaller than 1e-30, long before processors slow down a hundredfold."""
+    """0 in place of what is smaller than 1e-30: below 1e-38 processors slow down a hundredfold."""
     size = _call(builder, f"llvm.fabs.v{LANES}f32", _VECTOR, [vector])
     dust = builder.fcmp_ordered("<", size, ir.Constant(_VECTOR, [1e-30] * LANES))
     return builder.select(dust, ir.Constant(_VECTOR, None), vector)
@@ -575,6 +576,7 @@ LAYER = np.dtype(
             "transposed_rows",  # the same by input, for gradients (of pixels: where each input's end); not for a pruned
             "transposed_columns",  # first layer
             "transposed_values",  # of the pixels
+            "lit",  # of a dense first layer: whether an input was ever anything but 0
             "transposed_weights",  # where a pruned layer's weights stand in the order by output
             "transposed_tile",
             "activations",  # where its input, and the gradient by its input, begin
@@ -948,6 +950,7 @@ def transpose_pixels(network: Network, samples: int) -> None:
     values = network.nonzero[layer.values :]
     by_input, numbers = network.indices[layer.transposed_rows :], network.indices[layer.transposed_columns :]
     shades = network.nonzero[layer.transposed_values :]
+    lit = network.indices[layer.lit :]
     for i in range(layer.inputs):
         put(by_input, i, i * samples)
     tiles = -(-layer.inputs // layer.tile)
@@ -959,6 +962,9 @@ def transpose_pixels(network: Network, samples: int) -> None:
             put(by_input, i, to + 1)
             put(numbers, to, sample)
             put(shades, to, get(values, k))
+    for i in range(layer.inputs):
+        if get(by_input, i) > i * samples:
+            put(lit, i, 1)
 
 
 @_compiled
@@ -1077,16 +1083,23 @@ def descend(rule: Rule, weights: Floats, moment1: Floats, moment2: Floats, at: i
     w, m = load_all(gradient, weights, at), load_all(gradient, moment1, at)
     g = multiply_add(spread(rule.weight_decay), w, gradient)
     if rule.adam:
-        m = without_dust(multiply_add(subtract(g, m), spread(rule.share1), m))
-        v = without_dust(times(load_all(gradient, moment2, at), spread(rule.decay2)))
+        m = multiply_add(subtract(g, m), spread(rule.share1), m)
+        v = times(load_all(gradient, moment2, at), spread(rule.decay2))
         v = multiply_add(times(g, g), spread(rule.share2), v)
         store(moment2, at, v)
         scale = multiply_add(root(v), spread(rule.correction), spread(rule.epsilon))
         change = divide(m, scale)
     else:
-        m = change = without_dust(multiply_add(spread(rule.momentum), m, g))
+        m = change = multiply_add(spread(rule.momentum), m, g)
     store(moment1, at, m)
     store(weights, at, multiply_add(spread(rule.rate), change, w))
+
+
+@_compiled
+def dust(moments: Floats) -> None:
+    """Set to 0 what is smaller than 1e-30."""
+    for k in range(0, len(moments), LANES):
+        store(moments, k, without_dust(load(moments, k)))
 
 
 @_inlined
@@ -1142,6 +1155,7 @@ def descend_dense(
 @_compiled
 def descend_strip(
     zeros: Any,
+    lit: Indices,
     ends: Indices,
     samples: int,
     columns: Indices,
@@ -1157,6 +1171,8 @@ def descend_strip(
 ) -> None:
     """The weights' step of one strip of a dense first layer, whose arrays begin with it."""
     for i in range(inputs):
+        if get(lit, i) == 0 and rule.weight_decay == 0:
+            continue  # gradients and moments are 0, and the weights stay where they are
         gradient = add_row(i * samples, get(ends, i), columns, values, gyt, zeros)
         k = i * (len(zeros) * LANES)
         for panel in range(len(zeros) if WIDE else 0):  # narrower processors lost 5 % by it
@@ -1176,6 +1192,7 @@ def backward_pixels(network: Network, examples: Examples, upcoming: NDArray[np.i
     layer = network.layers[0]
     outputs, samples = padded(layer.outputs), panels * LANES
     rows, columns = network.indices[layer.transposed_rows :], network.indices[layer.transposed_columns :]
+    lit = network.indices[layer.lit :]
     values, gyt = network.nonzero[layer.transposed_values :], network.scratch  # (sample, output)
     transpose_pixels(network, samples)
     transpose(network.gradients[layer.results :], panels, outputs, gyt)
@@ -1188,7 +1205,7 @@ def backward_pixels(network: Network, examples: Examples, upcoming: NDArray[np.i
         weights, moment1, moment2 = network.weights[at:], network.moment1[at:], network.moment2[at:]
         state = rule, layer.masked, kept, weights, moment1, moment2, layer.inputs
         width = min(STRIP, goals - first)
-        for_width(descend_strip, width, (rows, samples, columns, values, gradients, *state))
+        for_width(descend_strip, width, (lit, rows, samples, columns, values, gradients, *state))
         if len(upcoming) > 0:  # in the gradients' place
             multiply_pixels(network, first, width, samples)
 
@@ -1321,6 +1338,9 @@ def train(
         for number in range(len(network.layers) - 1, 0, -1):
             backward(network, number, panels, rule)
         backward_first(network, examples, order[i + 1 : i + 2], panels, rule)
+        if step % DUSTING == 0:
+            dust(network.moment1)
+            dust(network.moment2)
 
 
 @cached

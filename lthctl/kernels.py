@@ -29,6 +29,7 @@ import hashlib
 import math
 import pickle
 from collections.abc import Callable, Sequence
+from itertools import product
 from typing import Any, NamedTuple, TypeVar, cast
 
 import numba
@@ -103,7 +104,7 @@ def _column(builder: Any, strip: Any, column: Any, panels: Any) -> Any:
 
 def _load_vector(builder: Any, address: Any, kind: Any) -> Any:
     vector = builder.load(builder.bitcast(address, kind.as_pointer()))
-    vector.align = 4 if kind is _VECTOR else 1
+    vector.align = 4 if kind.element == _FLOAT else 1
     return vector
 
 
@@ -145,6 +146,16 @@ def _add_product(builder: Any, sums: Any, i: int, x: Any, y: Any) -> Any:
     """A tuple of vectors with x * y added to its i-th."""
     arguments = [x, y, builder.extract_value(sums, i)]
     return builder.insert_value(sums, _call(builder, f"llvm.fmuladd.v{LANES}f32", _VECTOR, arguments), i)
+
+
+def _transposed_eight(builder: Any, rows: list[Any]) -> list[Any]:
+    """8 vectors of 8 lanes, transposed: by ones, by twos and by fours, each in one instruction of AVX2."""
+    low, high = [0, 8, 1, 9, 4, 12, 5, 13], [2, 10, 3, 11, 6, 14, 7, 15]
+    ones = [_shuffle(builder, *rows[i : i + 2], lanes) for i in range(0, 8, 2) for lanes in (low, high)]
+    low, high = [0, 1, 8, 9, 4, 5, 12, 13], [2, 3, 10, 11, 6, 7, 14, 15]
+    twos = [_shuffle(builder, ones[i], ones[i + 2], lanes) for i in (0, 1, 4, 5) for lanes in (low, high)]
+    low, high = [0, 1, 2, 3, 8, 9, 10, 11], [4, 5, 6, 7, 12, 13, 14, 15]
+    return [_shuffle(builder, twos[i], twos[i + 4], lanes) for lanes in (low, high) for i in range(4)]
 
 
 def _transposed(builder: Any, rows: list[Any]) -> list[Any]:
@@ -469,14 +480,19 @@ def transpose_tile(_: Any, source: Any, at: Any, step: Any, target: Any, to: Any
     """target[to + i * stride + j] = source[at + j * step + i] for a tile of 16 by 16."""
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        source, at, step, target, to, stride = arguments
-        rows = []
-        for i in range(LANES):
-            index = builder.add(at, builder.mul(step, step.type(i)))
-            rows.append(_load_vector(builder, _address(context, builder, signature.args[0], source, index), _VECTOR))
-        for i, row in enumerate(_transposed(builder, rows)):
-            index = builder.add(to, builder.mul(stride, stride.type(i)))
-            _store_vector(builder, row, _address(context, builder, signature.args[3], target, index))
+        _, at, step, _, to, stride = arguments
+        size = LANES if WIDE else LANES // 2  # a vector that fits a register
+        kind = ir.VectorType(_FLOAT, size)
+
+        def place(array: int, base: Any, apart: Any, row: int, lane: int) -> Any:
+            index = builder.add(base, builder.add(builder.mul(apart, apart.type(row)), apart.type(lane)))
+            return _address(context, builder, signature.args[array], arguments[array], index)
+
+        for down, right in product(range(0, LANES, size), repeat=2):
+            rows = [_load_vector(builder, place(0, at, step, down + i, right), kind) for i in range(size)]
+            columns = _transposed(builder, rows) if WIDE else _transposed_eight(builder, rows)
+            for i, column in enumerate(columns):
+                _store_vector(builder, column, place(3, to, stride, right + i, down))
         return context.get_dummy_value()
 
     return types.void(source, types.intp, types.intp, target, types.intp, types.intp), build
@@ -787,8 +803,8 @@ def sample(
 ) -> None:
     """result[k] = left[row] . right[column] for the k-th position of a sparse matrix, stored as for `multiply`.
 
-    Strips are as broad as `like`; what is left of the panels is a narrower one. POSITIONS at a time: as many floats past
-    the last one may be overwritten.
+    Strips are as broad as `like`; what is left of the panels is a narrower one. POSITIONS at a time: that many floats
+    past the last one may be overwritten.
     """
     size = len(like)
     rest = panels % size
@@ -821,15 +837,15 @@ def add_products(
 
 
 @_compiled
-def multiply_dense(like: Any, left: Floats, left_panels: int, columns: int, right: Floats, result: Floats) -> None:
-    """result = left (16 * left_panels, columns) @ right (columns, strip), for one strip as broad as `like`."""
+def multiply_dense(like: Any, left: Floats, rows: int, columns: int, right: Floats, result: Floats) -> None:
+    """result = left (rows, columns) @ right (columns, strip), for one strip as broad as `like`."""
     block, along = block_panels(like), len(like) * LANES
     height = len(no_sums(block)) // len(block)
-    for first in range(0, left_panels, STRIP):
-        width = min(STRIP, left_panels - first) * LANES
-        for row in range(0, width, height):
+    for first in range(0, rows, STRIP * LANES):
+        width = min(STRIP * LANES, padded(rows) - first)
+        for row in range(0, min(width, rows - first), height):
             i = min(row, width - height)  # the last block may overlap with the one before
-            at, to = first * LANES * columns + i, (first * LANES + i) * along
+            at, to = first * columns + i, (first + i) * along
             for panel in range(0, along, len(block) * LANES):
                 sums = add_products(block, left, at, 1, width, columns, right, panel, along, no_sums(block))
                 store_block(result, to + panel, along, block, sums)
@@ -839,14 +855,14 @@ def multiply_dense(like: Any, left: Floats, left_panels: int, columns: int, righ
 def multiply_transposed(
     like: Any,
     left: Floats,
-    left_panels: int,
-    left_columns: int,
+    rows: int,
+    columns: int,
     begin: int,
     end: int,
     right: Floats,
     result: Floats,
 ) -> None:
-    """result = left[:, begin:end].T @ right, for left (16 * left_panels, left_columns) and one strip of the others.
+    """result = left[:, begin:end].T @ right, for left (rows, columns) and one strip of the others.
 
     If end - begin is less than a block's rows, the result is as long as a block.
     """
@@ -856,10 +872,10 @@ def multiply_transposed(
         i = max(begin, min(column, end - height))  # the last block may overlap with the one before
         for panel in range(0, along, len(block) * LANES):
             sums = no_sums(block)
-            for first in range(0, left_panels, STRIP):
-                width = min(STRIP, left_panels - first) * LANES
-                at, to = first * LANES * left_columns + i * width, first * LANES * along + panel
-                sums = add_products(block, left, at, width, 1, width, right, to, along, sums)
+            for first in range(0, rows, STRIP * LANES):
+                width = min(STRIP * LANES, padded(rows) - first)
+                at, count = first * columns + i * width, min(width, rows - first)
+                sums = add_products(block, left, at, width, 1, count, right, first * along + panel, along, sums)
             store_block(result, (i - begin) * along + panel, along, block, sums)
 
 
@@ -982,9 +998,7 @@ def forward(network: Network, number: int, panels: int) -> None:
     elif layer.dense:
         for first in range(0, panels, STRIP):
             there, here = x[first * inputs * LANES :], y[first * outputs * LANES :]
-            for_width(
-                multiply_dense, min(STRIP, panels - first), (weights, outputs // LANES, layer.inputs, there, here)
-            )
+            for_width(multiply_dense, min(STRIP, panels - first), (weights, layer.outputs, layer.inputs, there, here))
     else:
         rows, columns = network.indices[layer.rows :], network.indices[layer.columns :]
         tiles = -(-layer.inputs // layer.tile)
@@ -1116,7 +1130,7 @@ def adjust(
 def descend_dense(
     like: Any,
     x: Floats,
-    panels: int,
+    batch: int,
     columns: int,
     gyt: Floats,
     products: Floats,
@@ -1129,27 +1143,13 @@ def descend_dense(
     inputs: int,
 ) -> None:
     """The weights' step of one strip of a dense layer that is not the first, whose arrays begin with it."""
+    block, along = block_panels(like), len(like) * LANES
     for begin in range(0, inputs, CHUNK_ROWS):
         end = min(begin + CHUNK_ROWS, inputs)
-        multiply_transposed(like, x, panels, columns, begin, end, gyt, products)
-        for i in range(begin, end):
-            at = (i - begin) * (len(like) * LANES)
-            k = i * (len(like) * LANES)
-            if WIDE:
-                gradient = load_all(like, products, at)
-                adjust(rule, masked, kept, weights, moment1, moment2, k, gradient)
-            else:
-                for panel in range(len(like)):
-                    adjust(
-                        rule,
-                        masked,
-                        kept,
-                        weights,
-                        moment1,
-                        moment2,
-                        k + panel * LANES,
-                        load(products, at + panel * LANES),
-                    )
+        multiply_transposed(like, x, batch, columns, begin, end, gyt, products)
+        for k in range(begin * along, end * along, len(block) * LANES):
+            gradient = load_all(block, products, k - begin * along)
+            adjust(rule, masked, kept, weights, moment1, moment2, k, gradient)
 
 
 @_compiled
@@ -1211,17 +1211,17 @@ def backward_pixels(network: Network, examples: Examples, upcoming: NDArray[np.i
 
 
 @_compiled
-def backward_dense(network: Network, number: int, panels: int, rule: Rule) -> None:
+def backward_dense(network: Network, number: int, batch: int, rule: Rule) -> None:
     """The input gradient and the weights' step of a dense layer that is not the first."""
     layer = network.layers[number]
-    inputs, outputs = padded(layer.inputs), padded(layer.outputs)
+    inputs, outputs, panels = padded(layer.inputs), padded(layer.outputs), padded(batch) // LANES
     x, gx = network.activations[layer.activations :], network.gradients[layer.activations :]
     gy, gyt = network.gradients[layer.results :], network.scratch  # (output, sample), (sample, output)
     weights, products = network.weights[layer.weights :], network.products
     goals = outputs // LANES
     for first in range(0, panels, STRIP):
         there, here = gy[first * outputs * LANES :], gx[first * inputs * LANES :]
-        operands = weights, goals, layer.inputs, 0, layer.inputs, there, here
+        operands = weights, layer.outputs, layer.inputs, 0, layer.inputs, there, here
         for_width(multiply_transposed, min(STRIP, panels - first), operands)
     for k in range(0, panels * LANES * inputs, LANES):
         store(gx, k, where_positive(load(x, k), load(gx, k)))
@@ -1230,7 +1230,7 @@ def backward_dense(network: Network, number: int, panels: int, rule: Rule) -> No
         at = layer.weights + first * layer.inputs * LANES
         kept, there = network.kept[at // LANES :], gyt[first * panels * LANES * LANES :]
         state = rule, layer.masked, kept, network.weights[at:], network.moment1[at:], network.moment2[at:]
-        for_width(descend_dense, min(STRIP, goals - first), (x, panels, inputs, there, products, *state, layer.inputs))
+        for_width(descend_dense, min(STRIP, goals - first), (x, batch, inputs, there, products, *state, layer.inputs))
 
 
 @_compiled
@@ -1281,13 +1281,13 @@ def descend_biases(network: Network, number: int, panels: int, rule: Rule) -> No
 
 
 @_compiled
-def backward(network: Network, number: int, panels: int, rule: Rule) -> None:
+def backward(network: Network, number: int, batch: int, rule: Rule) -> None:
     """A layer that is not the first: the gradient by its input, and an optimizer step."""
     if network.layers[number].dense:
-        backward_dense(network, number, panels, rule)
+        backward_dense(network, number, batch, rule)
     else:
-        backward_pruned(network, number, panels, rule)
-    descend_biases(network, number, panels, rule)
+        backward_pruned(network, number, padded(batch) // LANES, rule)
+    descend_biases(network, number, padded(batch) // LANES, rule)
 
 
 @_compiled
@@ -1336,7 +1336,7 @@ def train(
         total, _ = losses(network, examples.labels, order[i], True)
         batch_losses[i] = total / batch
         for number in range(len(network.layers) - 1, 0, -1):
-            backward(network, number, panels, rule)
+            backward(network, number, batch, rule)
         backward_first(network, examples, order[i + 1 : i + 2], panels, rule)
         if step % DUSTING == 0:
             dust(network.moment1)

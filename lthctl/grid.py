@@ -19,6 +19,7 @@ from typing import Any
 from lthctl.engine import compile_for, needs_compiling, run
 from lthctl.errors import LthctlError, OutputError
 from lthctl.files import Json, check_writable, read_file, sha256, write_folder
+from lthctl.params import TrainParams
 from lthctl.store import Claims, Store
 from lthctl.ticket import TENSORS_LIMIT, Run, Ticket
 from lthctl.training import Result, Training
@@ -32,13 +33,17 @@ class Expected:
 
     Attributes:
       key: equal for trainings that are known to be equal beforehand; others may turn out to be.
-      steps: how many.
+      params: how it is done.
       density: about how much of the model it trains, in (0, 1].
     """
 
     key: tuple[object, ...]
-    steps: int
+    params: TrainParams
     density: float
+
+    @property
+    def steps(self) -> int:
+        return self.params.steps
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ WIDE = "+avx512f" in cpu_target.target_context.codegen().magic_tuple()[2].split(
 BLOCK_ROWS, BLOCK_SUMS = 12, 24 if WIDE else 6  # at most so many rows, and sums, of a dense product are kept there
 POSITIONS = 8 if WIDE else 4  # of a sparse matrix, sampled at a time
 CHUNK_ROWS = 24  # of a dense layer's weight gradient at a time
-DUSTING = 64  # steps, in which a moment shrinks by a factor of 1000 at most
+DUSTING = 64  # steps, in which Adam shrinks a moment by a factor of 1000 at most
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 ROUNDING = 1.5 * 2**23  # a float32 this large has no fraction: adding it rounds to a whole number
 
@@ -151,7 +151,7 @@ def _add_product(builder: Any, sums: Any, i: int, x: Any, y: Any) -> Any:
 def _transposed_eight(builder: Any, rows: list[Any]) -> list[Any]:
     """8 vectors of 8 lanes, transposed: by ones, by twos and by fours, each in one instruction of AVX2."""
     low, high = [0, 8, 1, 9, 4, 12, 5, 13], [2, 10, 3, 11, 6, 14, 7, 15]
-    ones = [_shuffle(builder, *rows[i : i + 2], lanes) for i in range(0, 8, 2) for lanes in (low, high)]
+    ones = [_shuffle(builder, rows[i], rows[i + 1], lanes) for i in range(0, 8, 2) for lanes in (low, high)]
     low, high = [0, 1, 8, 9, 4, 5, 12, 13], [2, 3, 10, 11, 6, 7, 14, 15]
     twos = [_shuffle(builder, ones[i], ones[i + 2], lanes) for i in (0, 1, 4, 5) for lanes in (low, high)]
     low, high = [0, 1, 2, 3, 8, 9, 10, 11], [4, 5, 6, 7, 12, 13, 14, 15]

@@ -160,14 +160,21 @@ def prune_rounds(model: Model, dataset: Dataset, request: Json, train: TrainPara
         weights: Weights = init
         steps = 0
         if method.needs_training:
-            steps = train.steps // rounds
-            params = train.model_copy(update={"steps": steps})
+            params = params_of_round(train, rounds)
+            steps = params.steps
             weights = (yield Training(model, mask.apply(init), mask, dataset, seed, params)).weights
         scores = method.score({name: weights[name] for name in mask}, Stream(seed, "prune", number))
         mask = select(scores, mask, rate=rate)
         trained = digest_of_arrays(weights) if method.needs_training else None
         sparsity.append(sparsity_after(number, steps, trained, mask, rate))
     return Ticket(**request, rate=rate, sparsity=tuple(sparsity), mask=mask, init=init)
+
+
+def params_of_round(train: TrainParams, rounds: int) -> TrainParams:
+    """How the training before a pruning is done: its share of the steps, evaluated at the end alone, as nothing but
+    its weights is used. A single round's is also what retrains the dense ticket, and is evaluated as often."""
+    steps = train.steps // rounds
+    return train if rounds == 1 else train.model_copy(update={"steps": steps, "evaluate_every": steps})
 
 
 def retraining(

@@ -13,9 +13,9 @@ from lthctl.engine import resolve
 from lthctl.errors import OutputError, ParamsError
 from lthctl.files import Json
 from lthctl.grid import Expected, Job, Work, existing
-from lthctl.lottery import check_ticket, prune_rounds, retraining, run_request, ticket_request
+from lthctl.lottery import check_ticket, params_of_round, prune_rounds, retraining, run_request, ticket_request
 from lthctl.model import MLP
-from lthctl.params import Method, Params
+from lthctl.params import Method, Params, TrainParams
 from lthctl.schema import Start, ticket_name
 from lthctl.speed import Speeds, measure
 from lthctl.store import Store
@@ -60,9 +60,7 @@ class Plan:
 
     def seconds(self, speeds: Speeds, num_side_by_side: int) -> float:
         """Until all is trained: as the work divides, but never less than the longest job, a training after another."""
-        assert self.first is not None
-        params = self.first.params
-        cost = {training.key: speeds.seconds(params, training.steps, training.density) for training in self.distinct}
+        cost = {training.key: speeds.seconds(training.params, training.density) for training in self.distinct}
         longest = max(sum(cost[training.key] for training in chain) for chain in self.missing)
         return max(longest, sum(cost.values()) / num_side_by_side)
 
@@ -118,7 +116,7 @@ def ticket_jobs(params: Params, data: Path, out: Path) -> list[Job]:
             return prune_rounds(model, folder.dataset(params.data, seed), request, train)
 
         place = out / name
-        trainings = _trainings_of_rounds(name, request, train.steps) if request["train"] else ()
+        trainings = _trainings_of_rounds(name, request, train) if request["train"] else ()
         jobs[name] = Job(name, place, start, trainings, existing(place, read_ticket_json, request))
     return [jobs[name] for name in asked]
 
@@ -159,7 +157,7 @@ def run_jobs(params: Params, data: Path, paths: Sequence[Path], start: Start, ou
 
         place = out / start / ticket.name
         request = run_request(ticket, dataset, start, train)
-        trainings = (Expected((start, ticket.digest), train.steps, ticket.mask.density),)
+        trainings = (Expected((start, ticket.digest), train, ticket.mask.density),)
         jobs[ticket.name] = Job(ticket.name, place, begin, trainings, existing(place, read_run_json, request))
     places = {path: position for position, path in enumerate(folders)}
     return sorted(jobs.values(), key=lambda job: places[origin[job.name][1]])
@@ -193,12 +191,12 @@ def describe_plan(
     }
 
 
-def _trainings_of_rounds(name: str, request: Json, total_steps: int) -> tuple[Expected, ...]:
+def _trainings_of_rounds(name: str, request: Json, train: TrainParams) -> tuple[Expected, ...]:
     """A training before each pruning. The first is the same for all tickets of a seed with as many rounds."""
     ratio, rounds = request["ratio"], request["rounds"]
-    steps = total_steps // rounds
+    params = params_of_round(train, rounds)
     return tuple(
-        Expected((name, number) if number else (request["seed"], steps), steps, (1 - ratio) ** (number / rounds))
+        Expected((name, number) if number else (request["seed"], params), params, (1 - ratio) ** (number / rounds))
         for number in range(rounds)
     )
 

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from lthctl.display import plain
 from lthctl.grid import Expected, Job, Watcher
+from lthctl.params import TrainParams
 from lthctl.speed import Speed, equivalent_steps, relative_cost
 from lthctl.training import Result, Training
 
@@ -36,7 +37,16 @@ class _Line:
 
     @property
     def steps(self) -> int:
-        return self.training.params.steps
+        return self.params.steps
+
+    @property
+    def params(self) -> TrainParams:
+        return self.training.params
+
+    @property
+    def done(self) -> float:
+        """The fraction of its steps."""
+        return self.step / self.steps
 
     @property
     def later(self) -> tuple[Expected, ...]:
@@ -73,7 +83,7 @@ class TrainingProgress(Watcher):
         self._enabled, self._verbose = enabled, verbose
         self._verb, self._num_jobs, self._num_side_by_side = verb, len(jobs), num_side_by_side
         self._waiting = {training.key: training for job in jobs for training in job.trainings}
-        self._alike = Counter((training.density, training.steps) for training in self._waiting.values())
+        self._alike = Counter((training.density, training.params) for training in self._waiting.values())
         self._running: dict[str, _Line] = {}
         self._example: Training | None = None
         self._speed = Speed("torch")
@@ -120,9 +130,9 @@ class TrainingProgress(Watcher):
         if result is None:
             self._steps_trained += line.step
             return
-        self._speed.learn(line.density, self._equivalent(line.steps), seconds)
+        self._speed.learn(line.density, self._equivalent(line.params), seconds)
         self._steps_trained += line.steps
-        self._work_done += self._work(line.density, line.steps)
+        self._work_done += self._work(line.density, line.params)
         if self._verbose:
             best = max(row.validation_accuracy for row in result.history)
             told = (
@@ -133,7 +143,7 @@ class TrainingProgress(Watcher):
     def training_spared(self, job: Job, number: int, training: Training, *, from_store: bool) -> None:
         self._meet(training)
         if self._forget(job.trainings[number]):
-            self._work_done += self._work(training.mask.density, training.params.steps)
+            self._work_done += self._work(training.mask.density, training.params)
         if from_store:
             self._from_store += 1
         if self._verbose:
@@ -163,26 +173,28 @@ class TrainingProgress(Watcher):
         speed = self._speed.copy()
         for line in running:
             if line.step and now - line.began >= FIRST_SECONDS:
-                speed.learn(line.density, self._equivalent(line.step), now - line.began)
+                speed.learn(line.density, line.done * self._equivalent(line.params), now - line.began)
         if not speed:
             return None
 
-        def seconds(density: float, steps: int) -> float:
-            return speed.seconds(density) * self._equivalent(steps)
+        def seconds(density: float, params: TrainParams) -> float:
+            return speed.seconds(density) * self._equivalent(params)
 
         total = sum(count * seconds(*alike) for alike, count in list(self._alike.items()))
         longest = 0.0
         for line in running:
-            rest = seconds(line.density, line.steps - line.step)
+            rest = (1 - line.done) * seconds(line.density, line.params)
             total += rest
-            longest = max(longest, rest + sum(seconds(later.density, later.steps) for later in line.later))
+            longest = max(longest, rest + sum(seconds(later.density, later.params) for later in line.later))
         return max(longest, total / self._num_side_by_side)
 
     def fraction_done(self) -> float:
         """Of the work, in [0, 1]."""
         running = list(self._running.values())
-        done = self._work_done + sum(self._work(line.density, line.step) for line in running)
-        left = sum(self._work(line.density, line.steps - line.step) for line in running)
+        done, left = self._work_done, 0.0
+        for line in running:
+            work = self._work(line.density, line.params)
+            done, left = done + line.done * work, left + (1 - line.done) * work
         left += sum(count * self._work(*alike) for alike, count in self._alike.items())
         return done / (done + left) if done else 0.0
 
@@ -196,7 +208,7 @@ class TrainingProgress(Watcher):
         return ", ".join(map(str, list(self._running.values())))
 
     def _meet(self, training: Training) -> None:
-        """All trainings of a grid have the engine, and are evaluated as often and on as many images, as any of them."""
+        """All trainings of a grid have the engine, and are evaluated on as many images, as any of them."""
         if self._example is None:
             self._example, self._speed = training, Speed(training.params.engine)
 
@@ -204,20 +216,20 @@ class TrainingProgress(Watcher):
         """Wait for a training no more; whether it was waited for."""
         if self._waiting.pop(expected.key, None) is None:
             return False
-        self._alike[expected.density, expected.steps] -= 1
+        self._alike[expected.density, expected.params] -= 1
         return True
 
-    def _equivalent(self, steps: int) -> float:
+    def _equivalent(self, params: TrainParams) -> float:
         assert self._example is not None
         dataset = self._example.dataset
         num_images = len(dataset.validation) + (len(dataset.test) if dataset.test else 0)
-        return equivalent_steps(self._example.params, steps, num_images)
+        return equivalent_steps(params, num_images)
 
-    def _work(self, density: float, steps: int) -> float:
+    def _work(self, density: float, params: TrainParams) -> float:
         """In dense steps, as far as it is known before anything is measured."""
         if self._example is None:
             return 0.0
-        return relative_cost(self._example.params.engine, density) * self._equivalent(steps)
+        return relative_cost(params.engine, density) * self._equivalent(params)
 
     def _steps(self) -> int:
         return self._steps_trained + sum(line.step for line in list(self._running.values()))

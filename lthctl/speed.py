@@ -70,14 +70,14 @@ def relative_cost(engine: str, density: float) -> float:
     return min(1.0, 0.1 + 2.5 * density) if engine == "sparse" else 1.0
 
 
-def equivalent_steps(params: TrainParams, steps: int, num_images: int) -> float:
+def equivalent_steps(params: TrainParams, num_images: int) -> float:
     """The work of a training, its evaluations included, in steps: an image evaluated costs half of one trained on."""
-    return steps + num_evaluations(params, steps) * num_images / params.batch_size / 2
+    return params.steps + num_evaluations(params) * num_images / params.batch_size / 2
 
 
-def num_evaluations(params: TrainParams, steps: int) -> int:
+def num_evaluations(params: TrainParams) -> int:
     """The last step is always evaluated."""
-    return -(-steps // params.evaluate_every)
+    return -(-params.steps // params.evaluate_every)
 
 
 @dataclass(frozen=True)
@@ -93,10 +93,10 @@ class Speeds:
     step: Speed
     evaluation: Speed
 
-    def seconds(self, params: TrainParams, steps: int, density: float) -> float:
-        """Of a training of so many steps."""
-        evaluations = num_evaluations(params, steps) * self.evaluation.seconds(density)
-        return steps * self.step.seconds(density) + evaluations
+    def seconds(self, params: TrainParams, density: float) -> float:
+        """Of a training."""
+        evaluations = num_evaluations(params) * self.evaluation.seconds(density)
+        return params.steps * self.step.seconds(density) + evaluations
 
 
 def measure(like: Training, densities: Sequence[float], num_side_by_side: int) -> Speeds:

@@ -11,6 +11,7 @@ from rich.console import Console
 from lthctl import progress as module
 from lthctl.grid import Expected, Job
 from lthctl.mask import Mask
+from lthctl.params import TrainParams
 from lthctl.progress import TrainingProgress
 from lthctl.training import Result, Row, Training
 
@@ -39,7 +40,10 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def job_of(name: str, *steps: int, density: float = 1.0, shared: bool = False) -> Job:
     """A job with a training of so many steps each; the first one may be every other job's first one, too."""
     keys = [("shared",) if shared and not number else (name, number) for number in range(len(steps))]
-    expected = tuple(Expected(key, count, density) for key, count in zip(keys, steps, strict=True))
+    params = [
+        TrainParams(steps=count, evaluate_every=10, batch_size=60, engine="sparse", device="cpu") for count in steps
+    ]
+    expected = tuple(Expected(*both, density) for both in zip(keys, params, strict=True))
     return Job(name, Path(name), lambda: (_ for _ in ()), expected)
 
 

@@ -44,6 +44,6 @@ def test_relative_cost_is_what_was_measured(density: float, measured: float) -> 
 
 
 def test_evaluations_are_counted_as_they_are_made() -> None:
-    params = TrainParams(steps=1000, evaluate_every=250, batch_size=50)
-    assert [num_evaluations(params, steps) for steps in (1, 250, 251, 1000)] == [1, 1, 2, 4]
-    assert equivalent_steps(params, 1000, 10_000) == 1000 + 4 * 100
+    params = [TrainParams(steps=steps, evaluate_every=250, batch_size=50) for steps in (1, 250, 251, 1000)]
+    assert [num_evaluations(of) for of in params] == [1, 1, 2, 4]
+    assert equivalent_steps(params[-1], 10_000) == 1000 + 4 * 100

@@ -225,7 +225,7 @@ def engine_pass(ticket: Ticket, validation: Split) -> Contender:
     """As a training does it: its network is laid out already, as torch's is built."""
     sizes, weights = MLP().layers, ticket.mask.apply(ticket.init)
     network = engine_sparse.lay_out(sizes, weights, ticket.mask, engine_sparse.EVALUATION_BATCH, learning=False)
-    samples = engine_sparse.Samples(validation, sizes)
+    samples = engine_sparse.Samples(validation, network)
     return lambda: seconds_for(lambda: samples.evaluate(network, lambda: None))
 
 

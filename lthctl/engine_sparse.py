@@ -2,7 +2,8 @@
 
 Lays a network out in flat arrays for `kernels`, which holds the arithmetic and says how it works: weights of a pruned
 layer by what survived, those of a denser one in full. A training needs memory for its weights and one batch: 4.4 MB
-dense and 0.8 MB at 97 % sparsity for 784-300-100-10 and batches of 60; the images are shared.
+dense and 0.8 MB at 97 % sparsity for 784-300-100-10 and batches of 60; the images are shared, and with them, where a
+first layer is dense, the pixels that are not 0, once more (20 MB for MNIST's 60,000).
 """
 
 import math
@@ -113,7 +114,7 @@ def evaluate(sizes: Sequence[int], weights: Weights, mask: Mask, split: Split) -
 
 
 def is_compiled(training: Training) -> bool:
-    """Whether a training starts at once, and not after some ten seconds of compiling."""
+    """Whether a training starts at once, and not after some twenty seconds of compiling."""
     for dispatcher, arguments in _smallest_calls(training):
         signature = tuple(numba.typeof(value) for value in arguments)
         if signature not in dispatcher.overloads:
@@ -188,18 +189,18 @@ def _pixels_of(split: Split) -> _Pixels:
 
 
 def _find_pixels(images: NDArray[Any]) -> _Pixels:
-    inputs = images.shape[1]
-    tile = _pixel_tile(inputs)
-    tiles = np.arange(0, inputs, tile)
-    starts = np.zeros(len(images) * len(tiles) + 1, np.int64)
-    np.cumsum(np.add.reduceat(images != 0, tiles, axis=1, dtype=np.int64), out=starts[1:])
-    places, shades = np.empty(starts[-1] + LANES, np.uint8), np.zeros(starts[-1] + LANES, images.dtype)
+    tile = _pixel_tile(images.shape[1])
+    tiles = np.arange(0, images.shape[1], tile)
+    spare = np.zeros(LANES, np.uint8)
+    counts, places, shades = [np.zeros(1, np.int64)], [], []
     for first in range(0, len(images), IMAGES_AT_A_TIME):
         some = images[first : first + IMAGES_AT_A_TIME]
-        found = np.nonzero(some)
-        part = slice(starts[first * len(tiles)], starts[(first + len(some)) * len(tiles)])
-        places[part], shades[part] = found[1] % tile, some[found]
-    return starts, places, shades
+        lit = some != 0
+        counts.append(np.add.reduceat(lit, tiles, axis=1, dtype=np.int64).reshape(-1))
+        places.append((np.nonzero(lit)[1] % tile).astype(np.uint8))
+        shades.append(some[lit])
+    starts = np.cumsum(np.concatenate(counts))
+    return starts, np.concatenate([*places, spare]), np.concatenate([*shades, spare.astype(images.dtype)])
 
 
 def _no_pixels(images: NDArray[Any]) -> _Pixels:

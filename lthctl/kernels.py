@@ -20,8 +20,8 @@ register, two of AVX2, four of NEON), and stored in *strips* of up to four panel
 % 64]`, the last strip as broad as what is left. So one address leads to all that a weight or a pixel is multiplied
 with. Rows are samples in activations and gradients, outputs in a dense layer's weights. All the steps between two calls
 of `on_step` are one compiled call, without the interpreter lock and without allocation: trainings run side by side in
-threads and share the images. Sums have one fixed order, so results are the same bits from run to run; between kinds of
-processor they differ by rounding.
+threads and share the images. Sums have one fixed order, so results are the same bits from run to run, and with AVX-512
+as with AVX2 alone (`WIDE`), which differ in what is kept in registers; on others they may differ by rounding.
 """
 
 import contextlib
@@ -636,7 +636,7 @@ class Network(NamedTuple):
 # Compiled code allocates nothing, so it need not count references to arrays (`_nrt=False`): a count
 # per vector operation would cost more than the operation. Divisions by 0 give inf, as in NumPy.
 _njit: Any = numba.njit
-_OPTIONS = {"nogil": True, "error_model": "numpy", "_nrt": False}
+_OPTIONS = {"nogil": True, "error_model": "numpy", "_nrt": False, "no_cfunc_wrapper": True}
 
 
 class _Checked(caching.CompileResultCacheImpl):
@@ -674,16 +674,17 @@ class _Cache(caching.FunctionCache):
 
 
 def _compiled(function: _Function) -> _Function:
-    return cast(_Function, _njit(function, **_OPTIONS))
+    """For compiled code to call: Python has no way in, which took a fifth of the time to compile."""
+    return cast(_Function, _njit(function, no_cpython_wrapper=True, **_OPTIONS))
 
 
 def _inlined(function: _Function) -> _Function:
-    return cast(_Function, _njit(function, forceinline=True, **_OPTIONS))
+    return cast(_Function, _njit(function, no_cpython_wrapper=True, forceinline=True, **_OPTIONS))
 
 
 def cached(function: _Function) -> _Function:
-    """Compiled once and kept between runs, with everything that it calls."""
-    dispatcher: Any = _compiled(function)
+    """For Python to call: compiled once and kept between runs, with everything that it calls."""
+    dispatcher: Any = _njit(function, **_OPTIONS)
     with contextlib.suppress(RuntimeError):  # no folder for it: compile in every run
         dispatcher._cache = _Cache(function)
     return cast(_Function, dispatcher)

@@ -113,7 +113,7 @@ class TrainingProgress(Watcher):
         self._progress.stop()
 
     def compiling(self) -> None:
-        self._say("compiling the sparse engine's kernels, once: some ten seconds")
+        self._say("compiling the sparse engine's kernels, once: some twenty seconds")
 
     def training_started(self, job: Job, number: int, training: Training) -> None:
         self._meet(training)

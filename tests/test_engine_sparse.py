@@ -1,5 +1,7 @@
 """The sparse engine against dense float64 NumPy and against torch, and what must never change its results."""
 
+import gc
+import hashlib
 import importlib
 import os
 import shutil
@@ -21,6 +23,7 @@ from lthctl import engine_sparse, engine_torch
 from lthctl.data import Dataset, Split
 from lthctl.engine import resolve, run
 from lthctl.errors import DataError, ParamsError, TrainingError
+from lthctl.kernels import WIDE, Network
 from lthctl.mask import Mask
 from lthctl.model import MLP, ModuleModel
 from lthctl.params import TrainParams
@@ -217,16 +220,22 @@ def test_one_step_is_the_dense_gradient(
         check(make(shape, given=start, train=train, batch_size=batch_size, steps=1, lr=1.0))
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_moments_of_pruned_weights_are_zero(optimizer: str, kernel: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    laid_out = []
+@pytest.fixture
+def laid_out(monkeypatch: pytest.MonkeyPatch) -> list[Network]:
+    """The networks that trainings lay out, as they leave them."""
+    networks: list[Network] = []
     lay_out = engine_sparse.lay_out
 
-    def watched(*args: Any, **kwargs: Any) -> Any:
-        laid_out.append(lay_out(*args, **kwargs))
-        return laid_out[-1]
+    def watched(*args: Any, **kwargs: Any) -> Network:
+        networks.append(lay_out(*args, **kwargs))
+        return networks[-1]
 
     monkeypatch.setattr(engine_sparse, "lay_out", watched)
+    return networks
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_moments_of_pruned_weights_are_zero(optimizer: str, kernel: str, laid_out: list[Network]) -> None:
     engine_sparse.train(make(densities=(0.2, 0.3, 0.9), steps=20, **OPTIMIZERS[optimizer]), lambda _: None)
     (network,) = laid_out
     assert network.moment1.any()
@@ -272,6 +281,7 @@ def test_evaluation_in_tiles_and_partial_batches(
 ) -> None:
     monkeypatch.setattr(engine_sparse, "EVALUATION_BATCH", batch)
     monkeypatch.setattr(engine_sparse, "TILE", tile)
+    monkeypatch.setattr(engine_sparse, "PIXEL_TILE", tile)
     monkeypatch.setattr(engine_sparse, "SHORTEST_PART", 1)
     sizes = (189, 33, 7)
     weights, mask = ticket(sizes, (0.3, 0.6), seed=count)
@@ -291,6 +301,44 @@ def test_tiled_layers_train_and_come_back(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(engine_sparse, "SHORTEST_PART", 1)
     monkeypatch.setattr(engine_sparse, "CROSSOVER", KERNELS["sparse"])
     check(make(densities=(0.3, 0.3, 0.5)))
+
+
+@pytest.mark.parametrize("tile", [7, 35, 255])
+def test_pixels_are_found_where_they_are(tile: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_sparse, "PIXEL_TILE", tile)
+    monkeypatch.setattr(engine_sparse, "IMAGES_AT_A_TIME", 8)
+    images = digits(50, 300, 10).images.astype(np.float32)
+    images[3], images[4, 10], images[49, 299] = 0, np.nan, -1e-30
+    images[5, 11] = -0.0
+    starts, places, shades = engine_sparse._find_pixels(images)
+    tiles = -(-300 // tile)
+    number = np.repeat(np.arange(50 * tiles), np.diff(starts))
+    back = np.zeros_like(images)
+    back[number // tiles, number % tiles * tile + places[: len(number)]] = shades[: len(number)]
+    np.testing.assert_array_equal(back, images)
+    assert (
+        len(places) == len(shades) == np.count_nonzero(images) + engine_sparse.LANES
+    )  # compiled code takes 16 at a time
+    check(make(densities=(0.9, 0.3, 1.0), steps=50))
+
+
+def test_pixels_are_kept_while_their_split_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    find = engine_sparse._find_pixels
+    monkeypatch.setattr(engine_sparse, "_find_pixels", lambda images: found.append(len(images)) or find(images))
+    train, validation, others = digits(600, 70, 10), digits(40, 70, 10, seed=1), digits(30, 70, 10, seed=2)
+    before = len(engine_sparse._pixels)
+    with ThreadPoolExecutor(2) as pool:
+        for split in (validation, others):
+            trainings = [make(densities=(1.0, 1.0, 1.0), train=train, validation=split, steps=5)] * 3
+            list(pool.map(lambda training: engine_sparse.train(training, lambda _: None), trainings))
+    assert sorted(found) == [30, 40, 600]
+    assert len(engine_sparse._pixels) == before + 3
+    engine_sparse.train(make(densities=(0.1, 0.3, 1.0), train=digits(20, 70, 10), steps=5), lambda _: None)
+    assert len(found) == 3  # a pruned first layer takes whole images
+    del train, validation, others, split, trainings
+    gc.collect()
+    assert len(engine_sparse._pixels) == before
 
 
 def test_of_equal_logits_the_first_class_is_the_answer() -> None:
@@ -327,13 +375,17 @@ def test_divergence_is_an_error(kernel: str) -> None:
         run(make(lr=1e30))
 
 
-def test_vanishing_moments_stay_finite(kernel: str) -> None:
-    """Pixels lit once leave moments that decay for thousands of steps."""
+def test_vanishing_moments_become_0(kernel: str, laid_out: list[Network]) -> None:
+    """Pixels lit once leave moments that decay for thousands of steps; below 1e-38 a step would take far longer."""
     images = digits(600, 70, 10).images.copy()
     images[1:, :35] = 0
     train = Split(images, digits(600, 70, 10).labels)
     result = engine_sparse.train(make(train=train, steps=3000, batch_size=4, optimizer="adam", lr=1e-4), lambda _: None)
     assert all(np.isfinite(array).all() for array in result.weights.values())
+    (network,) = laid_out
+    for moments in (network.moment1, network.moment2):
+        assert not np.any((moments != 0) & (np.abs(moments) < 1e-34))
+    assert np.any((network.moment1 == 0) & (network.moment2 != 0))  # some did vanish
 
 
 def test_what_compiled_code_would_not_check_is_refused() -> None:
@@ -378,6 +430,39 @@ def test_auto_takes_the_sparse_engine_where_it_can() -> None:
 
 def test_engines_have_digests_of_their_own() -> None:
     assert make().digest != make(engine="torch").digest
+
+
+# ---- other processors ----
+
+
+def digest_of_trainings() -> str:
+    """Of the weights and histories of networks whose layers are kept in both ways, in full blocks and in parts."""
+    digest = hashlib.sha256()
+    for sizes, densities, batch_size in (
+        ((300, 130, 70, 10), (1.0, 0.6, 0.9), 60),
+        ((300, 130, 70, 10), (0.2, 0.1, 0.5), 60),
+        ((37, 20, 33, 7), (0.9, 0.2, 1.0), 33),
+        ((209, 17, 5), (0.4, 0.05), 130),
+    ):
+        for optimizer in ("adam", "momentum and decay"):
+            training = make(sizes, densities, batch_size=batch_size, steps=140, **OPTIMIZERS[optimizer])
+            result = engine_sparse.train(training, lambda _: None)
+            digest.update(repr(result.history).encode())
+            for name in sorted(result.weights):
+                digest.update(result.weights[name].tobytes())
+    return digest.hexdigest()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not WIDE, reason="this processor has no AVX-512 to do without")
+def test_processors_without_avx512_give_the_same_bits(tmp_path: Path) -> None:
+    """What is computed at a time differs between them, but no sum's order."""
+    program = "import tests.test_engine_sparse as t; assert not t.WIDE; print(t.digest_of_trainings())"
+    environment = {**os.environ, "NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx2,+fma,+bmi,+bmi2,+f16c"}
+    environment["NUMBA_CACHE_DIR"] = str(tmp_path)
+    root = Path(__file__).parent.parent
+    done = subprocess.run([sys.executable, "-c", program], cwd=root, env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stdout.strip()) == (0, digest_of_trainings()), done.stderr
 
 
 # ---- the cache of compiled code ----

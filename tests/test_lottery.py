@@ -78,6 +78,28 @@ def test_impossible_tickets_are_refused_before_training(
     assert str(refusal.value) == message
 
 
+def test_rounds_are_evaluated_at_their_end_alone(small_model: MLP, dataset: Dataset, train_params: TrainParams) -> None:
+    evaluated: list[tuple[int, ...]] = []
+
+    def train(training: Training) -> Result:
+        result = run(training)
+        evaluated.append(tuple(row.step for row in result.history))
+        return result
+
+    find_ticket(small_model, dataset, rounds=3, train=train_params, train_with=train)
+    assert evaluated == [(10,), (10,), (10,)]
+    dense = find_ticket(small_model, dataset, ratio=0, train=train_params)
+    once: list[str] = []
+
+    def note(training: Training) -> Result:
+        once.append(training.digest)
+        return run(training)
+
+    find_ticket(small_model, dataset, rounds=1, train=train_params, train_with=note)
+    retrain(dense, dataset, train=train_params, train_with=note)
+    assert once[0] == once[1]  # evaluated as often, so that it need not be run again
+
+
 def test_tickets_of_other_models_and_data_are_refused(
     small_model: MLP, dataset: Dataset, train_params: TrainParams
 ) -> None:

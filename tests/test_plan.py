@@ -79,6 +79,14 @@ def test_time_is_work_divided_but_never_less_than_the_longest_job(params: Params
     assert made.seconds(speeds, 2) == made.seconds(speeds, 8) == pytest.approx(3 * 15)
 
 
+def test_trainings_between_rounds_are_evaluated_once_and_cost_that(params: Params, store: Store) -> None:
+    made = plan.make_plan(tickets(params, rounds=(1, 3), ratio=(0.5,), method=("l1",), seed=(1,)), store)
+    speeds = Speeds((1.0,), Speed("torch"), Speed("torch"))
+    speeds.step.learn(1.0, 1, 1.0)
+    speeds.evaluation.learn(1.0, 1, 5.0)
+    assert made.seconds(speeds, 1) == pytest.approx(30 + 3 * 5 + 3 * (10 + 5))
+
+
 def test_measuring_measures_the_densities_asked_for(params: Params, store: Store) -> None:
     made = plan.make_plan(tickets(params, rounds=(2,), ratio=(0.5, 0.96), method=("l1",), seed=(1,)), store)
     speeds = made.measure(2)

@@ -37,11 +37,11 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-def job_of(name: str, *steps: int, density: float = 1.0, shared: bool = False) -> Job:
+def job_of(name: str, *steps: int, density: float = 1.0, shared: bool = False, every: int = 10) -> Job:
     """A job with a training of so many steps each; the first one may be every other job's first one, too."""
     keys = [("shared",) if shared and not number else (name, number) for number in range(len(steps))]
     params = [
-        TrainParams(steps=count, evaluate_every=10, batch_size=60, engine="sparse", device="cpu") for count in steps
+        TrainParams(steps=count, evaluate_every=every, batch_size=60, engine="sparse", device="cpu") for count in steps
     ]
     expected = tuple(Expected(*both, density) for both in zip(keys, params, strict=True))
     return Job(name, Path(name), lambda: (_ for _ in ()), expected)
@@ -97,6 +97,25 @@ def test_time_left_is_the_work_left_at_the_rate_so_far(clock: Clock, make_traini
     clock.seconds += 15
     progress.training_ended(b.digest, A_RESULT)
     assert progress.seconds_left() == pytest.approx(10)
+
+
+def test_evaluations_are_work(clock: Clock, make_training: MakeTraining) -> None:
+    """A training between rounds is evaluated at its end alone."""
+    often, once = job_of("often", 100), job_of("once", 100, 100, every=100)
+    progress = progress_of([often, once])
+    training = make_training(steps=100)
+    num_images = len(training.dataset.validation)
+    progress.training_started(often, 0, training)
+    clock.seconds += 100 + 10 * num_images / 60 / 2
+    progress.training_ended(training.digest, A_RESULT)
+    progress.job_ended(often)
+    assert progress.seconds_left() == pytest.approx(2 * (100 + num_images / 60 / 2))
+    rarely = make_training(steps=100, evaluate_every=100)
+    progress.training_started(once, 0, rarely)
+    progress.stepped(rarely.digest, 50)
+    assert progress.fraction_done() == pytest.approx(
+        (100 + 10 * num_images / 120 + 50 + num_images / 240) / (300 + 12 * num_images / 120)
+    )
 
 
 def test_side_by_side_they_take_as_long_as_the_longest(clock: Clock, make_training: MakeTraining) -> None:

@@ -36,10 +36,10 @@ def test_a_copy_learns_for_itself() -> None:
     assert speed.seconds(0.5) == 1 and copy.seconds(0.5) > 1
 
 
-@pytest.mark.parametrize(("density", "measured"), [(1.0, 1042), (0.2, 625), (0.1, 371), (0.03, 191), (0.01, 130)])
+@pytest.mark.parametrize(("density", "measured"), [(1.0, 381), (0.2, 234), (0.1, 140), (0.03, 68), (0.01, 44)])
 def test_relative_cost_is_what_was_measured(density: float, measured: float) -> None:
-    """Against the table of docs/ARCHITECTURE.md."""
-    assert relative_cost("sparse", density) == pytest.approx(measured / 1042, rel=0.05)
+    """Against the table of a step inside the compiled loop in docs/ARCHITECTURE.md."""
+    assert relative_cost("sparse", density) == pytest.approx(measured / 381, rel=0.1)
     assert relative_cost("torch", density) == 1
 
 

@@ -41,9 +41,9 @@ from lthctl.training import OnStep, Result, Row, Training
 CROSSOVER = 0.33
 """Density above which a layer's weights are kept in full, and not by what survived.
 
-Measured by benchmarks/crossover.py: a step in full takes 1.71, 1.43, 1.26, 1.10 and 0.80 times as long at densities of
-0.15, 0.2, 0.25, 0.3 and 0.4 (masks by magnitude, medians of 7), 1.76, 1.44, 1.18, 1.05 and 0.81 times (by chance). It
-decides the order of sums: a change of it is a change of `NUMERICS`.
+Measured by benchmarks/crossover.py: a step in full takes 1.82, 1.38, 1.22, 0.99 and 0.77 times as long at densities of
+0.15, 0.2, 0.25, 0.3 and 0.4 (masks by magnitude, medians of 7), 1.62, 1.43, 1.15, 1.01 and 0.77 times (by chance). It
+was 0.33 with the kernels before, and stays, as it decides the order of sums: a change of it is a change of `NUMERICS`.
 """
 
 # Columns of a sparse operand that are walked at a time, so that what belongs to them stays in the first-level cache: a

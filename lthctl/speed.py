@@ -17,7 +17,8 @@ from lthctl.mask import Mask
 from lthctl.params import TrainParams
 from lthctl.training import Training
 
-MEASURED_SECONDS = 0.15  # of steps at one density
+MEASURED_SECONDS = 0.15  # of steps at one density,
+MEASURED_STEPS = 10_000  # or so many of them
 MEASURED_DENSITIES = 6
 LATEST = 0.5  # weight of all measurements before the latest at a density
 
@@ -109,7 +110,7 @@ def measure(like: Training, densities: Sequence[float], num_side_by_side: int) -
     """
     if needs_compiling(like):
         compile_for(like)
-    run(_of_steps(like, 1))  # whatever is done but once in a process
+    run(_of_steps(like, 1, 1))  # whatever is done but once in a process
     distinct = sorted({float(f"{density:.2g}") for density in densities})
     ranks = np.linspace(0, len(distinct) - 1, min(len(distinct), MEASURED_DENSITIES)).round().astype(int)
     chosen = tuple(distinct[rank] for rank in dict.fromkeys(ranks.tolist()))
@@ -137,17 +138,21 @@ def _time(training: Training) -> tuple[float, float]:
             raise _Enough
 
     with suppress(_Enough):
-        run(_of_steps(training, 10**6), on_step)
+        run(_of_steps(training, MEASURED_STEPS, MEASURED_STEPS), on_step)
     (first, began), (last, ended) = marks[0], marks[-1]
     step = (ended - began) / max(1, last - first)
-    began = time.perf_counter()
-    run(_of_steps(training, 1))
-    return step, max(1e-9, time.perf_counter() - began - step)
+
+    def seconds(steps: int) -> float:
+        began = time.perf_counter()
+        run(_of_steps(training, steps, 1))
+        return time.perf_counter() - began
+
+    once = seconds(1)  # and what is done but once in a training
+    return step, max(1e-9, (seconds(3) - once) / 2 - step)
 
 
-def _of_steps(like: Training, steps: int) -> Training:
-    """A training of so many steps and one evaluation."""
-    params = like.params.model_copy(update={"steps": steps, "evaluate_every": steps})
+def _of_steps(like: Training, steps: int, evaluate_every: int) -> Training:
+    params = like.params.model_copy(update={"steps": steps, "evaluate_every": evaluate_every})
     return Training(like.model, like.start, like.mask, like.dataset, like.seed, params)
 
 

@@ -1,5 +1,6 @@
 """Synthetic digits instead of MNIST, and folders that hold them as MNIST's four files."""
 
+import signal
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -19,6 +20,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--write-golden", action="store_true", help="write golden files anew instead of comparing with them"
     )
+
+
+def pytest_configure() -> None:
+    """Ctrl-C is tested, and whoever runs the tests in the background has them begin with that ignored."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 SPARSE = {"test_cli", "test_engine_sparse", "test_grid", "test_interruptions", "test_invariants", "test_plan"}

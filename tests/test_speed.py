@@ -1,9 +1,13 @@
 """What trainings cost, from what was measured."""
 
+from collections.abc import Callable
+
 import pytest
 
+from lthctl import speed as module
 from lthctl.params import TrainParams
 from lthctl.speed import Speed, equivalent_steps, num_evaluations, relative_cost
+from lthctl.training import OnStep, Training
 
 
 def test_one_measurement_is_enough_for_everywhere() -> None:
@@ -47,3 +51,23 @@ def test_evaluations_are_counted_as_they_are_made() -> None:
     params = [TrainParams(steps=steps, evaluate_every=250, batch_size=50) for steps in (1, 250, 251, 1000)]
     assert [num_evaluations(of) for of in params] == [1, 1, 2, 4]
     assert equivalent_steps(params[-1], 10_000) == 1000 + 4 * 100
+
+
+def test_what_is_done_once_in_a_training_is_no_evaluation(
+    make_training: Callable[..., Training], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+
+    def run(training: Training, on_step: OnStep = lambda _: None) -> None:
+        nonlocal now
+        now += 10.0
+        for step in range(1, training.params.steps + 1):
+            now += 0.01
+            if step % training.params.evaluate_every == 0:
+                now += 5.0
+            on_step(step)
+
+    monkeypatch.setattr(module, "run", run)
+    monkeypatch.setattr(module.time, "perf_counter", lambda: now)
+    step, evaluation = module._time(make_training())
+    assert (step, evaluation) == pytest.approx((0.01, 5.0))

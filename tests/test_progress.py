@@ -146,8 +146,8 @@ def test_a_sparse_step_counts_less_before_any_was_done(
     progress.training_started(dense, 0, training)
     progress.stepped(training.digest, 500)
     clock.seconds += 10
-    assert progress.seconds_left() == pytest.approx(10 + 9 * 20 * 0.15)
-    assert progress.fraction_done() == pytest.approx(0.5 / (1 + 9 * 0.15))
+    assert progress.seconds_left() == pytest.approx(10 + 9 * 20 * 0.147)
+    assert progress.fraction_done() == pytest.approx(0.5 / (1 + 9 * 0.147))
 
 
 def test_what_a_density_costs_is_learned(clock: Clock, sparse_training: Callable[[float, int], Training]) -> None:

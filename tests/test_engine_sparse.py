@@ -316,9 +316,8 @@ def test_pixels_are_found_where_they_are(tile: int, monkeypatch: pytest.MonkeyPa
     back = np.zeros_like(images)
     back[number // tiles, number % tiles * tile + places[: len(number)]] = shades[: len(number)]
     np.testing.assert_array_equal(back, images)
-    assert (
-        len(places) == len(shades) == np.count_nonzero(images) + engine_sparse.LANES
-    )  # compiled code takes 16 at a time
+    # compiled code takes 16 at a time
+    assert len(places) == len(shades) == np.count_nonzero(images) + engine_sparse.LANES
     check(make(densities=(0.9, 0.3, 1.0), steps=50))
 
 

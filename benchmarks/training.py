@@ -1,12 +1,14 @@
-"""Training steps a second and validation passes of lthctl's engines beside those of other ways to do the same.
+"""Training steps a second and validation passes of lthctl's engines beside those of other ways to
+do the same.
 
     make bench            # or: python benchmarks/training.py --data data/mnist
 
-All train LeNet-300-100 on real MNIST with batches of 60 and Adam, on one core. Masks are of tickets found after 1,000
-steps. The yardstick is the fastest plain PyTorch loop that we know how to write: the dataset is one tensor, batches are
-gathered by index, the optimizer is fused, and there are no masks, which would only cost it time. What is compared runs
-interleaved, a round of each after the other, and figures are medians of the rounds' ratios: machines drift, ratios
-hold.
+All train LeNet-300-100 on real MNIST with batches of 60 and Adam, on one core. Masks are of tickets
+found after 1,000
+steps. The yardstick is the fastest plain PyTorch loop that we know how to write: the dataset is one
+tensor, batches are gathered by index, the optimizer is fused, and there are no masks, which would
+only cost it time. What is compared runs interleaved, a round of each after the other, and figures
+are medians of the rounds' ratios: machines drift, ratios hold.
 """
 
 import argparse
@@ -29,16 +31,18 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.nn.utils import prune as torch_prune
 
-from lthctl import MLP, Dataset, Split, Ticket, TrainParams, engine_sparse, find_ticket, load_mnist
-from lthctl.engine import run
-from lthctl.training import Training
+from lthctl import MLP, Dataset, Split, Ticket, TrainParams, find_ticket, load_mnist
+from lthctl.training.engines import run
+from lthctl.training.sparse import engine
+from lthctl.training.spec import Training
 
 BATCH_SIZE, LR = 60, 1.2e-3
 SPARSITIES = (0.0, 0.8, 0.9, 0.97, 0.99)
 PLAIN = "plain PyTorch loop"
 LOADER = "DataLoader and prune hooks"
-# What the script of the walk-through does for experiments/video: each of 320 experiments by itself, 15,000 steps before
-# its pruning (but for the 40 of ratio 0) and 15,000 after, with a validation pass every 250.
+# What the script of the walk-through does for experiments/video: each of 320 experiments by itself,
+# 15,000 steps before its pruning (but for the 40 of ratio 0) and 15,000 after, with a validation
+# pass every 250.
 SCRIPT_STEPS = (320 + 280) * 15_000
 SCRIPT_PASSES = SCRIPT_STEPS // 250
 
@@ -46,7 +50,9 @@ Contender = Callable[[], float]  # seconds a step, or a pass
 
 
 def network() -> nn.Sequential:
-    return nn.Sequential(nn.Linear(784, 300), nn.ReLU(), nn.Linear(300, 100), nn.ReLU(), nn.Linear(100, 10))
+    return nn.Sequential(
+        nn.Linear(784, 300), nn.ReLU(), nn.Linear(300, 100), nn.ReLU(), nn.Linear(100, 10)
+    )
 
 
 def seconds_for(work: Callable[[], object]) -> float:
@@ -87,7 +93,9 @@ def loader_of(folder: Path, *, train: bool) -> Any:
     root = Path(tempfile.mkdtemp())
     (root / "MNIST").mkdir()
     (root / "MNIST" / "raw").symlink_to(folder.resolve())
-    return DataLoader(MNIST(str(root), train=train, transform=ToTensor()), batch_size=BATCH_SIZE, shuffle=train)
+    return DataLoader(
+        MNIST(str(root), train=train, transform=ToTensor()), batch_size=BATCH_SIZE, shuffle=train
+    )
 
 
 def hooked_network() -> nn.Sequential:
@@ -99,7 +107,8 @@ def hooked_network() -> nn.Sequential:
 
 
 def loader_steps(folder: Path, num_steps: int) -> Contender:
-    """What people write first: images through a DataLoader, masks by torch.nn.utils.prune (80 %)."""
+    """What people write first: images through a DataLoader, masks by torch.nn.utils.prune (80
+    %)."""
     loader = loader_of(folder, train=True)
 
     def contend() -> float:
@@ -119,7 +128,8 @@ def loader_steps(folder: Path, num_steps: int) -> Contender:
 
 
 def jax_steps(train: Split, num_steps: int) -> Contender | None:
-    """The steps as one jitted lax.scan with optax' Adam; None where jax is not installed (the extra `bench`)."""
+    """The steps as one jitted lax.scan with optax' Adam; None where jax is not installed (the extra
+    `bench`)."""
     try:
         import jax
         import jax.numpy as jnp
@@ -150,10 +160,17 @@ def jax_steps(train: Split, num_steps: int) -> Contender | None:
     def contend() -> float:
         key = jax.random.PRNGKey(0)
         shapes = [(784, 300), (300, 100), (100, 10)]
-        weights = [(jax.random.uniform(key, s, minval=-1, maxval=1) / s[0] ** 0.5, jnp.zeros(s[1])) for s in shapes]
-        order = jax.random.permutation(key, len(labels))[: num_steps * BATCH_SIZE].reshape(num_steps, BATCH_SIZE)
+        weights = [
+            (jax.random.uniform(key, s, minval=-1, maxval=1) / s[0] ** 0.5, jnp.zeros(s[1]))
+            for s in shapes
+        ]
+        order = jax.random.permutation(key, len(labels))[: num_steps * BATCH_SIZE].reshape(
+            num_steps, BATCH_SIZE
+        )
         state = optimizer.init(weights)
-        return seconds_for(lambda: jax.block_until_ready(train_all(weights, state, order))) / num_steps
+        return (
+            seconds_for(lambda: jax.block_until_ready(train_all(weights, state, order))) / num_steps
+        )
 
     return contend
 
@@ -183,7 +200,8 @@ def side_by_side(job: Callable[[], object], num_jobs: int, num_steps: int) -> Co
 
 @numba.njit(nogil=True)
 def arithmetic(num_steps: int, x: float) -> float:
-    """A thousand times eight independent multiplications and additions a step, which touch no memory."""
+    """A thousand times eight independent multiplications and additions a step, which touch no
+    memory."""
     a = b = c = d = e = f = g = h = x
     for _ in range(1000 * num_steps):
         a, b, c, d = a * x + 1.0, b * x + 2.0, c * x + 3.0, d * x + 4.0
@@ -224,8 +242,8 @@ def loader_pass(folder: Path) -> Contender:
 def engine_pass(ticket: Ticket, validation: Split) -> Contender:
     """As a training does it: its network is laid out already, as torch's is built."""
     sizes, weights = MLP().layers, ticket.mask.apply(ticket.init)
-    network = engine_sparse.lay_out(sizes, weights, ticket.mask, engine_sparse.EVALUATION_BATCH, learning=False)
-    samples = engine_sparse.Samples(validation, network)
+    network = engine.lay_out(sizes, weights, ticket.mask, engine.EVALUATION_BATCH, learning=False)
+    samples = engine.Samples(validation, network)
     return lambda: seconds_for(lambda: samples.evaluate(network, lambda: None))
 
 
@@ -244,14 +262,21 @@ def interleave(contenders: dict[str, Contender], num_rounds: int) -> dict[str, l
     return seconds
 
 
-def show(title: str, seconds: dict[str, list[float]], base: str, unit: float, unit_name: str) -> dict[str, Any]:
+def show(
+    title: str, seconds: dict[str, list[float]], base: str, unit: float, unit_name: str
+) -> dict[str, Any]:
     print(f"\n{title}")
     print(f"  {'':30}{unit_name:>12}{f'times {base}, median (min to max)':>60}")
     rows = {}
     for name, values in seconds.items():
         ratios = sorted(b / v for b, v in zip(seconds[base], values, strict=True))
         median = statistics.median(values)
-        rows[name] = {"seconds": median, "ratio": statistics.median(ratios), "min": ratios[0], "max": ratios[-1]}
+        rows[name] = {
+            "seconds": median,
+            "ratio": statistics.median(ratios),
+            "min": ratios[0],
+            "max": ratios[-1],
+        }
         spread = f"{rows[name]['ratio']:.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
         print(f"  {name:30}{unit * median:>12,.0f}{spread:>60}")
     return rows
@@ -259,9 +284,18 @@ def show(title: str, seconds: dict[str, list[float]], base: str, unit: float, un
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--data", type=Path, default=Path("data/mnist"), help="folder of MNIST (default: %(default)s)")
-    parser.add_argument("--steps", type=int, default=400, help="steps per round (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=9, help="rounds, of each contender one (default: %(default)s)")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=Path("data/mnist"),
+        help="folder of MNIST (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--steps", type=int, default=400, help="steps per round (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=9, help="rounds, of each contender one (default: %(default)s)"
+    )
     parser.add_argument("--json", type=Path, help="write the figures to this file too")
     arguments = parser.parse_args()
     cores = sorted(os.sched_getaffinity(0))
@@ -287,33 +321,58 @@ def main() -> None:
     steps[LOADER] = loader_steps(arguments.data, max(1, arguments.steps // 10))
     passes: dict[str, Contender] = {PLAIN: plain_pass(dataset.validation)}
     for sparsity in SPARSITIES:
-        passes[f"engine_sparse, {label(sparsity)}"] = engine_pass(tickets[sparsity], dataset.validation)
+        passes[f"engine_sparse, {label(sparsity)}"] = engine_pass(
+            tickets[sparsity], dataset.validation
+        )
     passes[LOADER] = loader_pass(arguments.data)
     step_seconds = interleave(steps, arguments.rounds)
     pass_seconds = interleave(passes, arguments.rounds)
     os.sched_setaffinity(0, cores)
     training = training_of(tickets[0.9], dataset, "sparse", 5 * arguments.steps)
     num_steps = training.params.steps
-    jobs = {f"{n} side by side, 90 % pruned": side_by_side(lambda: run(training), n, num_steps) for n in (1, 2)}
+    jobs = {
+        f"{n} side by side, 90 % pruned": side_by_side(lambda: run(training), n, num_steps)
+        for n in (1, 2)
+    }
     # What two cores can do at all: of a shared machine, often less than twice what one does.
-    loops = {f"{n} side by side": side_by_side(lambda: arithmetic(num_steps, 0.5), n, num_steps) for n in (1, 2)}
+    loops = {
+        f"{n} side by side": side_by_side(lambda: arithmetic(num_steps, 0.5), n, num_steps)
+        for n in (1, 2)
+    }
     both = interleave(jobs | loops, arguments.rounds)
     job_seconds, loop_seconds = ({name: both[name] for name in group} for group in (jobs, loops))
 
-    machine = f"{platform.machine()}, {len(cores)} cores, load {load:.2f} before, torch {torch.__version__}"
+    machine = (
+        f"{platform.machine()}, {len(cores)} cores, load {load:.2f} before, "
+        f"torch {torch.__version__}"
+    )
     print(f"{machine}; {arguments.rounds} interleaved rounds of {arguments.steps} steps")
     figures: dict[str, Any] = {"machine": machine, "rounds": arguments.rounds}
     figures["steps"] = show("A step, one core", step_seconds, PLAIN, 1e6, "µs")
     if "JAX, jitted scan" in step_seconds:
-        sparse = {name: values for name, values in step_seconds.items() if name.startswith(("JAX", "engine_sparse"))}
+        sparse = {
+            name: values
+            for name, values in step_seconds.items()
+            if name.startswith(("JAX", "engine_sparse"))
+        }
         figures["steps_jax"] = show("The same beside JAX", sparse, "JAX, jitted scan", 1e6, "µs")
-    figures["passes"] = show("A validation pass, 10,000 images, one core", pass_seconds, PLAIN, 1e6, "µs")
+    figures["passes"] = show(
+        "A validation pass, 10,000 images, one core", pass_seconds, PLAIN, 1e6, "µs"
+    )
     figures["jobs"] = show("A step, all steps counted", job_seconds, next(iter(jobs)), 1e6, "µs")
-    figures["loops"] = show("As much, of nothing but arithmetic", loop_seconds, next(iter(loops)), 1e9, "ns")
+    figures["loops"] = show(
+        "As much, of nothing but arithmetic", loop_seconds, next(iter(loops)), 1e9, "ns"
+    )
     step, one_pass = figures["steps"][LOADER]["seconds"], figures["passes"][LOADER]["seconds"]
     hours = figures["script_hours"] = (SCRIPT_STEPS * step + SCRIPT_PASSES * one_pass) / 3600
-    print(f"\nexperiments/video as a script of that kind does it, on one core: {SCRIPT_STEPS:,} such steps and")
-    print(f"{SCRIPT_PASSES:,} such passes, {hours:.1f} hours, {SCRIPT_STEPS * step / 3600:.1f} of them training")
+    print(
+        f"\nexperiments/video as a script of that kind does it, on one core: {SCRIPT_STEPS:,} such "
+        "steps and"
+    )
+    print(
+        f"{SCRIPT_PASSES:,} such passes, {hours:.1f} hours, {SCRIPT_STEPS * step / 3600:.1f} of "
+        "them training"
+    )
     if arguments.json:
         arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
 

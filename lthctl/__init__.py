@@ -8,50 +8,55 @@
     save_ticket(ticket, "masks/mine")
     print(retrain(ticket, dataset, train=train).metrics["best_accuracy"])
 
-Everything public is listed in `__all__` and imported when it is first used, so that `import lthctl` costs nothing.
+Everything public is listed in `__all__` and imported when it is first used, so that `import lthctl`
+costs nothing.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lthctl.apply import apply_ticket_, keep_pruned_
-    from lthctl.claims import Check
-    from lthctl.data import Dataset, Split, load_mnist
+    from lthctl.artifacts.run import Run, load_run, save_run
+    from lthctl.artifacts.ticket import Ticket, find_tickets, load_ticket, save_ticket
+    from lthctl.datasets.base import Dataset, Split
+    from lthctl.datasets.mnist import load_mnist
     from lthctl.errors import LthctlError
-    from lthctl.export import export_to
-    from lthctl.importing import import_ticket
-    from lthctl.lottery import find_ticket, retrain
+    from lthctl.interop.apply import apply_ticket_, keep_pruned_
+    from lthctl.interop.export import export_to
+    from lthctl.interop.importing import import_ticket
+    from lthctl.lottery.find import find_ticket
+    from lthctl.lottery.retrain import retrain
     from lthctl.mask import Mask
-    from lthctl.model import MLP, ModuleModel
+    from lthctl.models.mlp import MLP
+    from lthctl.models.module import ModuleModel
     from lthctl.params import TrainParams
-    from lthctl.ticket import Run, Ticket, find_tickets, load_run, load_ticket, save_run, save_ticket
-    from lthctl.verify import verify_paths
+    from lthctl.verify.evidence import Check
+    from lthctl.verify.paths import verify_paths
 
 _HOME = {
-    "Check": "claims",
-    "Dataset": "data",
+    "Check": "verify.evidence",
+    "Dataset": "datasets.base",
     "LthctlError": "errors",
-    "MLP": "model",
+    "MLP": "models.mlp",
     "Mask": "mask",
-    "ModuleModel": "model",
-    "Run": "ticket",
-    "Split": "data",
-    "Ticket": "ticket",
+    "ModuleModel": "models.module",
+    "Run": "artifacts.run",
+    "Split": "datasets.base",
+    "Ticket": "artifacts.ticket",
     "TrainParams": "params",
-    "apply_ticket_": "apply",
-    "export_to": "export",
-    "find_ticket": "lottery",
-    "find_tickets": "ticket",
-    "import_ticket": "importing",
-    "keep_pruned_": "apply",
-    "load_mnist": "data",
-    "load_run": "ticket",
-    "load_ticket": "ticket",
-    "retrain": "lottery",
-    "save_run": "ticket",
-    "save_ticket": "ticket",
-    "verify_paths": "verify",
+    "apply_ticket_": "interop.apply",
+    "export_to": "interop.export",
+    "find_ticket": "lottery.find",
+    "find_tickets": "artifacts.ticket",
+    "import_ticket": "interop.importing",
+    "keep_pruned_": "interop.apply",
+    "load_mnist": "datasets.mnist",
+    "load_run": "artifacts.run",
+    "load_ticket": "artifacts.ticket",
+    "retrain": "lottery.retrain",
+    "save_run": "artifacts.run",
+    "save_ticket": "artifacts.ticket",
+    "verify_paths": "verify.paths",
 }
 
 __all__ = [

@@ -1,5 +1,5 @@
 """`python -m lthctl`."""
 
-from lthctl.cli import main
+from lthctl.cli.app import main
 
 main()

@@ -7,13 +7,13 @@
     ├── CheckpointError    a file of tensors made elsewhere is damaged, foreign, or does not fit
     ├── TicketError        a ticket folder is missing, damaged, foreign or newer
     ├── RunError           a run folder is missing, damaged, foreign or newer
-    ├── PathError          a path, perhaps of a revision, that is not there or holds no ticket or run
-    ├── ReportError        runs that no report can be made of
+    ├── PathError          a path, perhaps of a revision, that is not there or holds no ticket or
+    run ├── ReportError        runs that no report can be made of
     ├── OutputError        a place cannot be written: read-only, full, or owned by DVC
     └── TrainingError      exit code 4: a training failed; what others gave is saved
 
-A message says where, what was found, what was expected and the way out. `assert` is for our own mistakes; these are for
-everybody's.
+A message says where, what was found, what was expected and the way out. `assert` is for our own
+mistakes; these are for everybody's.
 """
 
 

@@ -1,10 +1,13 @@
 """Masks: which weights are kept.
 
-Knows no files, no torch and no datasets. Weights are a mapping of parameter name to NumPy array throughout lthctl; a
-mask covers the prunable ones among them.
+Knows no files, no torch and no datasets. Weights are a mapping of parameter name to NumPy array
+throughout lthctl; a mask covers the prunable ones among them.
 """
 
+import json
+import math
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
@@ -13,8 +16,14 @@ from numpy.typing import NDArray
 from lthctl.errors import MaskError
 
 Array = NDArray[np.generic]
+
+
 Bools = NDArray[np.bool_]
+
+
 Weights = Mapping[str, Array]
+
+
 Shapes = Mapping[str, tuple[int, ...]]
 
 
@@ -22,7 +31,8 @@ class Mask(Mapping[str, Bools]):
     """One bool per prunable parameter: True is kept, False is pruned. Immutable.
 
     Args:
-      arrays: parameter name -> bool array of the parameter's shape. Copied; kept in the order of the names.
+      arrays: parameter name -> bool array of the parameter's shape. Copied; kept in the order of
+        the names.
 
     Raises:
       MaskError: an array holds anything but bools.
@@ -37,7 +47,9 @@ class Mask(Mapping[str, Bools]):
         kept: dict[str, Bools] = {}
         for name, array in sorted(arrays.items()):
             if array.dtype != np.bool_:
-                raise MaskError(f"mask: {name!r} has dtype {array.dtype}, expected bool; compare with 0 first")
+                raise MaskError(
+                    f"mask: {name!r} has dtype {array.dtype}, expected bool; compare with 0 first"
+                )
             kept[name] = np.array(array, order="C")
             kept[name].flags.writeable = False
         self._arrays = MappingProxyType(kept)
@@ -59,7 +71,9 @@ class Mask(Mapping[str, Bools]):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Mask):
             return NotImplemented
-        return self.keys() == other.keys() and all(np.array_equal(self[name], other[name]) for name in self)
+        return self.keys() == other.keys() and all(
+            np.array_equal(self[name], other[name]) for name in self
+        )
 
     __hash__ = None  # type: ignore[assignment]  # compared by content, too large to hash on every lookup
 
@@ -90,8 +104,8 @@ class Mask(Mapping[str, Bools]):
         """A copy of the weights with the pruned ones exactly 0.
 
         Args:
-          weights: name -> array; must hold every parameter of the mask. What the mask does not cover is copied as it
-            is. Not modified.
+          weights: name -> array; must hold every parameter of the mask. What the mask does not
+            cover is copied as it is. Not modified.
 
         Raises:
           MaskError: a parameter of the mask is missing in the weights or has another shape.
@@ -122,7 +136,8 @@ class Mask(Mapping[str, Bools]):
         """The same number of weights in every parameter, at positions given by chance.
 
         Args:
-          words: parameter name -> one random word per weight, flat; each array is permuted into the order of its words.
+          words: parameter name -> one random word per weight, flat; each array is permuted into the
+            order of its words.
         """
         return Mask(
             {
@@ -133,7 +148,8 @@ class Mask(Mapping[str, Bools]):
 
 
 def check_shapes(found: Shapes, expected: Shapes, *, where: str) -> None:
-    """Refuse a mask's shapes unless they are exactly those of the prunable parameters; see `Mask.check_fits`."""
+    """Refuse a mask's shapes unless they are exactly those of the prunable parameters; see
+    `Mask.check_fits`."""
     faults = [
         f"{name!r} is missing, the model has it with shape {tuple(expected[name])}"
         for name in sorted(expected.keys() - found.keys())
@@ -149,3 +165,44 @@ def check_shapes(found: Shapes, expected: Shapes, *, where: str) -> None:
     ]
     if faults:
         raise MaskError(f"{where}: {'; '.join(faults)}")
+
+
+def unpack_mask(
+    path: Path, packed: Mapping[str, Array], note: str | None, expected: Shapes
+) -> Mask:
+    """The mask over some parameters from the packed bits of its file.
+
+    Args:
+      path: the file, for messages.
+      packed: parameter name -> bytes, uint8, flat.
+      note: JSON: parameter name -> shape.
+      expected: the shapes that there must be.
+
+    Raises:
+      MaskError: names, shapes or sizes do not agree.
+    """
+    try:
+        shapes = {name: tuple(shape) for name, shape in json.loads(note or "{}").items()}
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise MaskError(
+            f"{path}: says no shapes ({error}); it is damaged or not ours: make the ticket again"
+        ) from None
+    if shapes.keys() != packed.keys():
+        raise MaskError(f"{path}: has bits for {sorted(packed)}, but shapes for {sorted(shapes)}")
+    check_shapes(shapes, expected, where=str(path))
+    arrays: dict[str, Bools] = {}
+    for name, shape in expected.items():
+        bits, size = packed[name], math.prod(shape)
+        if bits.dtype != np.uint8 or bits.shape != ((size + 7) // 8,):
+            raise MaskError(
+                f"{path}: {name!r} has {bits.size} bytes, expected {(size + 7) // 8} for shape "
+                f"{shape}"
+            )
+        arrays[name] = (
+            np.unpackbits(np.asarray(bits, np.uint8), count=size).astype(np.bool_).reshape(shape)
+        )
+        if not np.array_equal(np.packbits(arrays[name]), bits):
+            raise MaskError(
+                f"{path}: {name!r} is padded with bits other than 0; make the ticket again"
+            )
+    return Mask(arrays)

@@ -1,11 +1,12 @@
 """Named random streams, all from one seed.
 
-Every random choice of an experiment has a stream of its own, named after its purpose, so that drawing more from one
-never shifts another: reinitializing a ticket does not change its batch order, and another method does not change the
-initial weights. Nothing here reads or sets a global generator.
+Every random choice of an experiment has a stream of its own, named after its purpose, so that
+drawing more from one
+never shifts another: reinitializing a ticket does not change its batch order, and another method
+does not change the initial weights. Nothing here reads or sets a global generator.
 
-The numbers are made from the raw 64-bit output of PCG64, which NumPy promises never to change, and not from NumPy's
-distributions, which may change between versions (NEP 19).
+The numbers are made from the raw 64-bit output of PCG64, which NumPy promises never to change, and
+not from NumPy's distributions, which may change between versions (NEP 19).
 """
 
 import hashlib

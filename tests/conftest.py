@@ -8,50 +8,70 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lthctl import data
-from lthctl.data import Dataset, Split, idx_bytes
-from lthctl.files import sha256
-from lthctl.model import MLP
+from lthctl.canonical import sha256
+from lthctl.datasets import mnist
+from lthctl.datasets.base import Dataset, Split
+from lthctl.datasets.idx import idx_bytes
+from lthctl.models.mlp import MLP
 from lthctl.params import TrainParams
-from lthctl.training import Training
+from lthctl.training.spec import Training
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--write-golden", action="store_true", help="write golden files anew instead of comparing with them"
+        "--write-golden",
+        action="store_true",
+        help="write golden files anew instead of comparing with them",
     )
 
 
 def pytest_configure() -> None:
-    """Ctrl-C is tested, and whoever runs the tests in the background has them begin with that ignored."""
+    """Ctrl-C is tested, and whoever runs the tests in the background has them begin with that
+    ignored."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-SPARSE = {"test_cli", "test_engine_sparse", "test_grid", "test_interruptions", "test_invariants", "test_plan"}
+SPARSE = {
+    "test_cli",
+    "test_engine_sparse",
+    "test_grid",
+    "test_interruptions",
+    "test_invariants",
+    "test_plan",
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest first, so that nobody waits for it at the end. Then what needs the sparse engine: where its kernels are
-    yet to be compiled, one of two workers does that, and the other meanwhile the rest."""
-    items.sort(key=lambda item: (item.name != "test_the_whole_pipeline", item.path.stem not in SPARSE))
+    """The longest first, so that nobody waits for it at the end. Then what needs the sparse engine:
+    where its kernels are yet to be compiled, one of two workers does that, and the other meanwhile
+    the rest."""
+    items.sort(
+        key=lambda item: (item.name != "test_the_whole_pipeline", item.path.stem not in SPARSE)
+    )
 
 
 NUM_TRAIN, NUM_TEST = 600, 203  # 203: the last batch of an evaluation is a partial one
 
 
 def synthetic_digits(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Images (count, 784) of ten blurred patterns with noise, mostly black like MNIST's, and labels (count,)."""
+    """Images (count, 784) of ten blurred patterns with noise, mostly black like MNIST's, and labels
+    (count,)."""
     patterns = np.random.default_rng(0).random((10, 784)) > 0.85
     random = np.random.default_rng(seed)
     labels = random.integers(0, 10, count)
-    images = patterns[labels] * random.integers(60, 255, (count, 784)) + (random.random((count, 784)) > 0.97) * 200
+    images = (
+        patterns[labels] * random.integers(60, 255, (count, 784))
+        + (random.random((count, 784)) > 0.97) * 200
+    )
     images[:, :28] = 0  # pixels that are always black
     return np.minimum(images, 255).astype(np.uint8), labels.astype(np.int64)
 
 
 def synthetic_dataset() -> Dataset:
-    return Dataset("digits", Split(*synthetic_digits(NUM_TRAIN, 1)), Split(*synthetic_digits(NUM_TEST, 2)))
+    return Dataset(
+        "digits", Split(*synthetic_digits(NUM_TRAIN, 1)), Split(*synthetic_digits(NUM_TEST, 2))
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -78,8 +98,11 @@ def train_params() -> TrainParams:
 
 
 @pytest.fixture
-def make_training(dataset: Dataset, small_model: MLP, train_params: TrainParams) -> Callable[..., Training]:
-    """A training of the small model; keyword arguments replace what it starts from or its parameters."""
+def make_training(
+    dataset: Dataset, small_model: MLP, train_params: TrainParams
+) -> Callable[..., Training]:
+    """A training of the small model; keyword arguments replace what it starts from or its
+    parameters."""
     from lthctl.mask import Mask
     from lthctl.seeding import Stream
 
@@ -88,7 +111,9 @@ def make_training(dataset: Dataset, small_model: MLP, train_params: TrainParams)
         seed = changes.pop("seed", 1)
         start = changes.pop("start", None) or mask.apply(small_model.draw(Stream(seed, "init")))
         given = changes.pop("dataset", dataset)
-        return Training(small_model, start, mask, given, seed, train_params.model_copy(update=changes))
+        return Training(
+            small_model, start, mask, given, seed, train_params.model_copy(update=changes)
+        )
 
     return make
 
@@ -98,8 +123,8 @@ def digits_files() -> dict[str, bytes]:
     """Synthetic digits as the four IDX files."""
     contents = {}
     for images_name, labels_name, count, seed in (
-        (data.TRAIN_IMAGES, data.TRAIN_LABELS, NUM_TRAIN, 1),
-        (data.TEST_IMAGES, data.TEST_LABELS, NUM_TEST, 2),
+        (mnist.TRAIN_IMAGES, mnist.TRAIN_LABELS, NUM_TRAIN, 1),
+        (mnist.TEST_IMAGES, mnist.TEST_LABELS, NUM_TEST, 2),
     ):
         images, labels = synthetic_digits(count, seed)
         contents[images_name] = idx_bytes(images.reshape(-1, 28, 28))
@@ -108,7 +133,8 @@ def digits_files() -> dict[str, bytes]:
 
 
 def write_digits(folder: Path) -> dict[str, str]:
-    """Write synthetic digits as the four IDX files; returns file name -> SHA-256, to put in the place of MNIST's."""
+    """Write synthetic digits as the four IDX files; returns file name -> SHA-256, to put in the
+    place of MNIST's."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in digits_files().items():
         (folder / name).write_bytes(content)
@@ -119,13 +145,14 @@ def write_digits(folder: Path) -> dict[str, str]:
 def digits_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with synthetic digits that passes for MNIST."""
     folder = tmp_path / "data" / "mnist"
-    monkeypatch.setattr(data, "MNIST", write_digits(folder))
+    monkeypatch.setattr(mnist, "MNIST", write_digits(folder))
     return folder
 
 
 def make_workspace(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Work in this folder, with synthetic digits in data/mnist and a params.yaml of a small experiment."""
-    monkeypatch.setattr(data, "MNIST", write_digits(folder / "data" / "mnist"))
+    """Work in this folder, with synthetic digits in data/mnist and a params.yaml of a small
+    experiment."""
+    monkeypatch.setattr(mnist, "MNIST", write_digits(folder / "data" / "mnist"))
     (folder / "params.yaml").write_text(
         "model:\n  layers: [784, 20, 12, 10]\n"
         "train:\n  steps: 30\n  evaluate_every: 10\n  device: cpu\n"

@@ -1,17 +1,21 @@
-"""Fuzzing of every reader: mutated files are read correctly or refused with a proper error, in bounded time and memory.
+"""Fuzzing of every reader: mutated files are read correctly or refused with a proper error, in
+bounded time and memory.
 
     python -m tests.fuzz 100000                            # as `make fuzz` does
-    python -m tests.fuzz --reader ticket --index 4711      # one mutant again; its files are kept in ./fuzz-mutant
-    python -m tests.fuzz --json FILE --write DOCUMENT      # the figures of a run into a document
+    python -m tests.fuzz --reader ticket --index 4711      # one mutant again; its files are kept in
+    ./fuzz-mutant python -m tests.fuzz --json FILE --write DOCUMENT      # the figures of a run into
+    a document
 
-Mutant number i of a reader depends on the seed, the reader and i alone. Mutations know what they mutate: JSON documents
-are changed as values and sealed again, and digests of changed files entered, because everything else dies at the first
-digest; headers of safetensors, IDX files, archives and pickles get sizes and offsets that cannot be.
+Mutant number i of a reader depends on the seed, the reader and i alone. Mutations know what they
+mutate: JSON documents are changed as values and sealed again, and digests of changed files entered,
+because everything else dies at the first digest; headers of safetensors, IDX files, archives and
+pickles get sizes and offsets that cannot be.
 
-Every reader runs in a process of its own with little more address space than it starts with, so that a header that
-claims 100 GB cannot be believed, under an alarm, and under an audit hook that reports anything executed and anything
-written outside the mutant's folder. A mutant that is read must hold all that its type promises, and what computes with
-it next (tables, a report) must not stumble.
+Every reader runs in a process of its own with little more address space than it starts with, so
+that a header that claims 100 GB cannot be believed, under an alarm, and under an audit hook that
+reports anything executed and anything written outside the mutant's folder. A mutant that is read
+must hold all that its type promises, and what computes with it next (tables, a report) must not
+stumble.
 """
 
 import argparse
@@ -44,22 +48,35 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from lthctl import data, display, report
-from lthctl.data import Dataset, MnistFolder, Split, download, idx_bytes, unpack_wheel
+from lthctl.artifacts.names import HISTORY_FILE, WEIGHTS_FILE
+from lthctl.artifacts.run import Run, load_run
+from lthctl.artifacts.sealed import seal
+from lthctl.artifacts.store import TRAINING_JSON, Store
+from lthctl.artifacts.ticket import Ticket, load_ticket, save_ticket
+from lthctl.canonical import canonical_json, sha256
+from lthctl.cli import report_view, ticket_table
+from lthctl.datasets import mnist
+from lthctl.datasets import wheel as wheel_module
+from lthctl.datasets.base import Dataset, Split
+from lthctl.datasets.download import download
+from lthctl.datasets.idx import idx_bytes
+from lthctl.datasets.mnist import MnistFolder
+from lthctl.datasets.wheel import unpack_wheel
 from lthctl.errors import LthctlError
-from lthctl.files import canonical_json, seal, sha256
-from lthctl.importing import import_ticket
-from lthctl.lottery import summary_of
+from lthctl.interop.importing import import_ticket
+from lthctl.lottery.retrain import summary_of
 from lthctl.mask import Mask
-from lthctl.model import MLP
-from lthctl.params import Params, ReportParams, TrainParams, load_params
-from lthctl.store import TRAINING_JSON, Store
-from lthctl.ticket import HISTORY_FILE, WEIGHTS_FILE, Run, Ticket, load_run, load_ticket, save_ticket
-from lthctl.training import Result, Row, Training
+from lthctl.models.mlp import MLP
+from lthctl.params import Params, ReportParams, TrainParams
+from lthctl.params_file import load_params
+from lthctl.report import reading, tables
+from lthctl.training.history import Result, Row
+from lthctl.training.spec import Training
 
 SCHEMA_1 = Path(__file__).parent / "fixtures" / "schema-1"
 SECONDS, MEGABYTES, LONGEST_MESSAGE = 10, 512, 20_000
-"""What a mutant may take at the most: time to read it, memory beyond what the process has, characters of its refusal."""
+"""What a mutant may take at the most: time to read it, memory beyond what the process has,
+characters of its refusal."""
 
 MARK = "<!-- figures of make fuzz -->"
 Files = dict[str, bytes]
@@ -103,15 +120,25 @@ def mutate_bytes(content: bytes, rng: Rng, others: Sequence[bytes] = ()) -> byte
         case 6:
             other = rng.choice(others) if others else content[::-1]
             cut = rng.randrange(len(other) + 1)
-            return content[:start] + other[cut : cut + rng.choice([1, 16, 256, len(other)])] + content[stop:]
+            return (
+                content[:start]
+                + other[cut : cut + rng.choice([1, 16, 256, len(other)])]
+                + content[stop:]
+            )
         case 7:
             numbers = list(re.finditer(rb"-?[0-9]+(\.[0-9]+)?", content[: 1 << 16]))
             if numbers:
                 found = rng.choice(numbers)
-                return content[: found.start()] + rng.choice(EXTREMES).encode() + content[found.end() :]
+                return (
+                    content[: found.start()]
+                    + rng.choice(EXTREMES).encode()
+                    + content[found.end() :]
+                )
             return content + rng.choice(PIECES)
         case _:
-            return rng.choice(PIECES) + content if rng.random() < 0.5 else content + rng.choice(PIECES)
+            return (
+                rng.choice(PIECES) + content if rng.random() < 0.5 else content + rng.choice(PIECES)
+            )
 
 
 # ---- mutations of values ----
@@ -129,13 +156,20 @@ HOSTILE: list[Any] = [
 
 def places_in(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     yield path
-    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    children = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
     for key, child in children:
         yield from places_in(child, (*path, key))
 
 
 def mutate_value(document: dict[str, Any], rng: Rng) -> dict[str, Any]:
-    """A copy with one thing changed: replaced, deleted, added, doubled, exchanged or moved a little."""
+    """A copy with one thing changed: replaced, deleted, added, doubled, exchanged or moved a
+    little."""
     document = json.loads(json.dumps(document))
     path = rng.choice([place for place in places_in(document) if place])
     parent: Any = document
@@ -146,7 +180,9 @@ def mutate_value(document: dict[str, Any], rng: Rng) -> dict[str, Any]:
         case 0:
             del parent[key]
         case 1 if isinstance(parent, dict):
-            parent[rng.choice(["more", "", "__class__", "../x", "digest", "kind", "files"])] = rng.choice(HOSTILE)
+            parent[rng.choice(["more", "", "__class__", "../x", "digest", "kind", "files"])] = (
+                rng.choice(HOSTILE)
+            )
         case 2 if isinstance(parent, list):
             parent.append(value)
         case 3:
@@ -155,7 +191,9 @@ def mutate_value(document: dict[str, Any], rng: Rng) -> dict[str, Any]:
                 other = other[step]
             parent[key] = json.loads(json.dumps(other))
         case 4 if isinstance(value, int | float) and not isinstance(value, bool):
-            parent[key] = rng.choice([-value, value + 1, value - 1, value * 2, float(value), value / 3])
+            parent[key] = rng.choice(
+                [-value, value + 1, value - 1, value * 2, float(value), value / 3]
+            )
         case 5 if isinstance(value, list):
             rng.shuffle(value)
         case 6 if isinstance(parent, dict) and isinstance(key, str):
@@ -184,7 +222,8 @@ def resealed(document: dict[str, Any], rng: Rng) -> bytes:
 
 
 def mutate_safetensors(content: bytes, rng: Rng) -> bytes:
-    """Another header over the same bytes, or another length of it; any bytes where the header is none any more."""
+    """Another header over the same bytes, or another length of it; any bytes where the header is
+    none any more."""
     try:
         return mutate_header(content, rng)
     except (ValueError, TypeError, KeyError, AttributeError, IndexError):
@@ -198,20 +237,71 @@ def mutate_header(content: bytes, rng: Rng) -> bytes:
     names = [name for name in header if name != "__metadata__"]
     match rng.randrange(10):
         case 0:
-            lengths = [0, 1, 7, length - 1, length + 1, len(content), 100 * 10**9, 2**31, 2**63, 2**64 - 1]
+            lengths = [
+                0,
+                1,
+                7,
+                length - 1,
+                length + 1,
+                len(content),
+                100 * 10**9,
+                2**31,
+                2**63,
+                2**64 - 1,
+            ]
             return rng.choice(lengths).to_bytes(8, "little") + content[8:]
         case 1 if names:
-            sizes = [0, -1, 1, 2**31, 2**32, 2**62, 2**63, 2**64 - 1, 2**64, 25 * 10**9, 1.5, "4", None]
+            sizes = [
+                0,
+                -1,
+                1,
+                2**31,
+                2**32,
+                2**62,
+                2**63,
+                2**64 - 1,
+                2**64,
+                25 * 10**9,
+                1.5,
+                "4",
+                None,
+            ]
             header[rng.choice(names)]["shape"] = rng.choices(sizes, k=rng.randrange(5))
         case 2 if names:
             header[rng.choice(names)]["dtype"] = rng.choice(
-                ["F64", "F16", "BF16", "I64", "U8", "BOOL", "C64", "F8_E4M3", "F4", "I8", "O", "", None, 3]
+                [
+                    "F64",
+                    "F16",
+                    "BF16",
+                    "I64",
+                    "U8",
+                    "BOOL",
+                    "C64",
+                    "F8_E4M3",
+                    "F4",
+                    "I8",
+                    "O",
+                    "",
+                    None,
+                    3,
+                ]
             )
         case 3 if names:
-            spans = [[0, 0], [0, 100 * 10**9], [4, 0], [-4, 4], [2**64 - 4, 2**64], [0], [0, len(payload)], None]
+            spans = [
+                [0, 0],
+                [0, 100 * 10**9],
+                [4, 0],
+                [-4, 4],
+                [2**64 - 4, 2**64],
+                [0],
+                [0, len(payload)],
+                None,
+            ]
             header[rng.choice(names)]["data_offsets"] = rng.choice(spans)
         case 4 if names:
-            header[rng.choice(["x", "", "../x", "\x1b[2J", "__metadata__"])] = header.pop(rng.choice(names))
+            header[rng.choice(["x", "", "../x", "\x1b[2J", "__metadata__"])] = header.pop(
+                rng.choice(names)
+            )
         case 5:
             notes = [
                 "{}",
@@ -230,7 +320,9 @@ def mutate_header(content: bytes, rng: Rng) -> bytes:
             name = rng.choice(names)
             begin, end = header[name]["data_offsets"]
             odd = [0.0, -0.0, float("nan"), float("inf"), 3.4e38, 1e-45]
-            values = np.frombuffer(payload[begin:end], dtypes.get(header[name]["dtype"], np.uint8)).copy()
+            values = np.frombuffer(
+                payload[begin:end], dtypes.get(header[name]["dtype"], np.uint8)
+            ).copy()
             if values.size:
                 values[rng.randrange(values.size)] = (
                     rng.choice(odd) if values.dtype == np.float32 else rng.randrange(256)
@@ -243,7 +335,10 @@ def mutate_header(content: bytes, rng: Rng) -> bytes:
             text = text[:-1] + b", " + text[1:]  # every name twice
             return len(text).to_bytes(8, "little") + text + payload
         case _:
-            many = {f"e{i}": {"dtype": "F32", "shape": [0, 2**40], "data_offsets": [0, 0]} for i in range(200)}
+            many = {
+                f"e{i}": {"dtype": "F32", "shape": [0, 2**40], "data_offsets": [0, 0]}
+                for i in range(200)
+            }
             header = {**many, **header}
     text = json.dumps(header).encode()
     return len(text).to_bytes(8, "little") + text + payload
@@ -269,7 +364,9 @@ def mutate_folder(files: Files, document_name: str, rng: Rng) -> Files:
                 name = rng.choice([name for name in sorted(files) if name != document_name])
                 structured = name.endswith(".safetensors") and rng.random() < 0.75
                 files[name] = (
-                    mutate_safetensors(files[name], rng) if structured else mutate_bytes(files[name], rng, others)
+                    mutate_safetensors(files[name], rng)
+                    if structured
+                    else mutate_bytes(files[name], rng, others)
                 )
     if rng.random() < 0.9 and isinstance(document.get("files"), dict):
         found = {name: sha256(files[name]) for name in document["files"] if name in files}
@@ -299,7 +396,9 @@ def mutate_yaml(content: bytes, rng: Rng) -> bytes:
     if rng.random() < 0.03:
         levels = "\n".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 12))
         merges = levels.replace("[", "{<<: [").replace("]", "]}")
-        content = b"a0: &a0 {k: 1}\n" + rng.choice([levels, merges]).encode() + b"\nprune: {seed: *a11}\n"
+        content = (
+            b"a0: &a0 {k: 1}\n" + rng.choice([levels, merges]).encode() + b"\nprune: {seed: *a11}\n"
+        )
     return content
 
 
@@ -315,7 +414,8 @@ class Reader:
       originals: sets of files that it reads without complaint.
       mutate: makes another set of one.
       read: reads a folder that holds such a set.
-      check: raises where what was read does not hold what its type promises, or what comes next stumbles.
+      check: raises where what was read does not hold what its type promises, or what comes next
+        stumbles.
     """
 
     share: float
@@ -339,7 +439,10 @@ def shown(renderable: Any) -> None:
     """What is shown of it holds nothing that a terminal would obey."""
     text = io.StringIO()
     Console(file=text, width=100).print(renderable)
-    require(all(char.isprintable() or char == "\n" for char in text.getvalue()), "control characters in a table")
+    require(
+        all(char.isprintable() or char == "\n" for char in text.getvalue()),
+        "control characters in a table",
+    )
 
 
 def check_ticket(ticket: Ticket, folder: Path) -> None:
@@ -347,35 +450,55 @@ def check_ticket(ticket: Ticket, folder: Path) -> None:
     require(isinstance(ticket, Ticket) and ticket.digest == document["digest"], "digest")
     require(re.fullmatch(r"[a-z0-9][a-z0-9_.e+-]*", ticket.name), f"name {ticket.name!r}")
     require(set(ticket.mask) <= set(ticket.init), "names")
-    require(all(ticket.mask[name].shape == ticket.init[name].shape for name in ticket.mask), "shapes")
-    require(all(np.isfinite(array).all() for array in ticket.init.values()), "weights that are not finite")
+    require(
+        all(ticket.mask[name].shape == ticket.init[name].shape for name in ticket.mask), "shapes"
+    )
+    require(
+        all(np.isfinite(array).all() for array in ticket.init.values()),
+        "weights that are not finite",
+    )
     require(len(ticket.sparsity) == ticket.rounds, "rounds")
     again = json.loads(ticket.files()["ticket.json"])
-    require(again.keys() == document.keys() and again["name"] == document["name"], "it would be written otherwise")
+    require(
+        again.keys() == document.keys() and again["name"] == document["name"],
+        "it would be written otherwise",
+    )
     ticket.mask.apply(ticket.init)
     canonical_json(summary_of(ticket))
-    shown(display.ticket_tables([document]))
+    shown(ticket_table.ticket_tables([document]))
 
 
 def check_run(run: Run, folder: Path) -> None:
     require(isinstance(run, Run) and run.history, "history")
     document = json.loads((folder / "run.json").read_bytes())
-    require(json.loads(run.files()["run.json"]).keys() == document.keys(), "it would be written otherwise")
-    shown(display.run_table([document]))
-    made = report.make_report([folder, SCHEMA_1 / "tickets"], ReportParams())
+    require(
+        json.loads(run.files()["run.json"]).keys() == document.keys(),
+        "it would be written otherwise",
+    )
+    shown(ticket_table.run_table([document]))
+    made = reading.make_report([folder, SCHEMA_1 / "tickets"], ReportParams())
     require(all(path != folder for path, _ in made.left_out), "left out of the report")
-    shown(display.report_tables(made))
-    report.report_files(made)
+    shown(report_view.report_tables(made))
+    tables.report_files(made)
 
 
 def tiny_training() -> Training:
     random = np.random.default_rng(1)
     images, labels = random.integers(0, 255, (40, 6)).astype(np.uint8), random.integers(0, 3, 40)
     split = Split(images, labels.astype(np.int64))
-    mask = Mask({"layers.0.weight": np.arange(24).reshape(4, 6) % 3 > 0, "layers.1.weight": np.ones((3, 4), bool)})
-    weights = {name: np.full(shape, 0.5, np.float32) for name, shape in MLP((6, 4, 3)).shapes().items()}
+    mask = Mask(
+        {
+            "layers.0.weight": np.arange(24).reshape(4, 6) % 3 > 0,
+            "layers.1.weight": np.ones((3, 4), bool),
+        }
+    )
+    weights = {
+        name: np.full(shape, 0.5, np.float32) for name, shape in MLP((6, 4, 3)).shapes().items()
+    }
     params = TrainParams(steps=20, evaluate_every=8, batch_size=10, engine="torch", device="cpu")
-    return Training(MLP((6, 4, 3)), mask.apply(weights), mask, Dataset("dots", split, split), 1, params)
+    return Training(
+        MLP((6, 4, 3)), mask.apply(weights), mask, Dataset("dots", split, split), 1, params
+    )
 
 
 TRAINING = tiny_training()
@@ -405,7 +528,10 @@ def check_result(result: Result, folder: Path) -> None:
     shapes = {name: array.shape for name, array in result.weights.items()}
     require(shapes == {name: array.shape for name, array in TRAINING.start.items()}, "shapes")
     require(all(array.dtype == np.float32 for array in result.weights.values()), "dtypes")
-    require(not any(result.weights[name][~kept].any() for name, kept in TRAINING.mask.items()), "pruned weights")
+    require(
+        not any(result.weights[name][~kept].any() for name, kept in TRAINING.mask.items()),
+        "pruned weights",
+    )
     require([row.step for row in result.history] == [8, 16, 20], "steps")
 
 
@@ -425,24 +551,37 @@ report: {margin: 0.002}
 
 
 def check_params(params: Params, folder: Path) -> None:
-    require(isinstance(params, Params) and Params.model_validate(params.model_dump()) == params, "params")
-    require(all(0 <= ratio < 1 for ratio in params.prune.ratio) and params.train.steps >= 1, "ranges")
+    require(
+        isinstance(params, Params) and Params.model_validate(params.model_dump()) == params,
+        "params",
+    )
+    require(
+        all(0 <= ratio < 1 for ratio in params.prune.ratio) and params.train.steps >= 1, "ranges"
+    )
 
 
 def digits() -> list[Files]:
-    images, labels = np.arange(3 * 28 * 28, dtype=np.uint8).reshape(3, 28, 28), np.array([1, 0, 9], np.uint8)
+    images, labels = (
+        np.arange(3 * 28 * 28, dtype=np.uint8).reshape(3, 28, 28),
+        np.array([1, 0, 9], np.uint8),
+    )
     contents = idx_bytes(images), idx_bytes(labels), idx_bytes(images[:2]), idx_bytes(labels[:2])
-    return [dict(zip(data.MNIST, contents, strict=True))]
+    return [dict(zip(mnist.MNIST, contents, strict=True))]
 
 
 def mutate_digits(files: Files, rng: Rng) -> Files:
-    """The digests that are trusted are most often those of the mutant, or nothing beyond them would be reached."""
+    """The digests that are trusted are most often those of the mutant, or nothing beyond them would
+    be reached."""
     files = dict(files)
     name = rng.choice(sorted(files))
     if rng.random() < 0.5:
         field_at = 4 * rng.randrange(len(files[name][:16]) // 4)
         sizes = [0, 1, 2, 28, 2**16, 2**31 - 1, 2**31, 2**32 - 1, 0x803, 0x801, 0xD03, 0x8FF]
-        files[name] = files[name][:field_at] + struct.pack(">I", rng.choice(sizes)) + files[name][field_at + 4 :]
+        files[name] = (
+            files[name][:field_at]
+            + struct.pack(">I", rng.choice(sizes))
+            + files[name][field_at + 4 :]
+        )
     else:
         files[name] = mutate_bytes(files[name], rng, list(files.values()))
     if rng.random() < 0.05:
@@ -453,35 +592,44 @@ def mutate_digits(files: Files, rng: Rng) -> Files:
 
 @contextlib.contextmanager
 def trusting(**digests: Any) -> Iterator[None]:
-    """Let `lthctl.data` take other contents for MNIST."""
-    before = {name: getattr(data, name) for name in digests}
+    """Let lthctl take other contents for MNIST."""
+    before = {
+        name: getattr(wheel_module if not name.startswith("MNIST") else mnist, name)
+        for name in digests
+    }
     for name, value in digests.items():
-        setattr(data, name, value)
+        setattr(wheel_module if not name.startswith("MNIST") else mnist, name, value)
     try:
         yield
     finally:
         for name, value in before.items():
-            setattr(data, name, value)
+            setattr(wheel_module if not name.startswith("MNIST") else mnist, name, value)
 
 
 def read_digits(folder: Path) -> MnistFolder:
-    with trusting(MNIST={name: sha256((folder / name).read_bytes()) for name in data.MNIST}):
+    with trusting(MNIST={name: sha256((folder / name).read_bytes()) for name in mnist.MNIST}):
         return MnistFolder(folder)
 
 
 def check_digits(mnist: MnistFolder, folder: Path) -> None:
     for split in mnist.train, mnist.test:
-        require(split.images.shape[0] == len(split.labels) > 0 and split.images.dtype == np.uint8, "images")
+        require(
+            split.images.shape[0] == len(split.labels) > 0 and split.images.dtype == np.uint8,
+            "images",
+        )
         require(split.images.flags.writeable and split.labels.dtype == np.int64, "labels")
 
 
 def zipped() -> list[Files]:
-    return [{f"{name}.gz": gzip.compress(content, mtime=0) for name, content in digits()[0].items()}]
+    return [
+        {f"{name}.gz": gzip.compress(content, mtime=0) for name, content in digits()[0].items()}
+    ]
 
 
 @cache
 def bomb() -> bytes:
-    """200 KB that unpack to 200 MB; made where it is wanted, which takes a second, and without holding the 200 MB."""
+    """200 KB that unpack to 200 MB; made where it is wanted, which takes a second, and without
+    holding the 200 MB."""
     content = io.BytesIO()
     with gzip.GzipFile(fileobj=content, mode="wb", mtime=0) as file:
         for _ in range(200):
@@ -492,18 +640,24 @@ def bomb() -> bytes:
 def mutate_zipped(files: Files, rng: Rng) -> Files:
     files = dict(files)
     name = rng.choice(sorted(files))
-    files[name] = bomb() if rng.random() < 0.002 else mutate_bytes(files[name], rng, list(files.values()))
+    files[name] = (
+        bomb() if rng.random() < 0.002 else mutate_bytes(files[name], rng, list(files.values()))
+    )
     return files
 
 
 def read_zipped(folder: Path) -> Path:
-    with trusting(MNIST={name: sha256(content) for name, content in digits()[0].items()}, MNIST_LIMIT=2**20):
+    with trusting(
+        MNIST={name: sha256(content) for name, content in digits()[0].items()}, MNIST_LIMIT=2**20
+    ):
         download(folder / "out", source=folder)
     return folder / "out"
 
 
 def check_zipped(out: Path, folder: Path) -> None:
-    require({path.name: path.read_bytes() for path in out.iterdir()} == digits()[0], "other content")
+    require(
+        {path.name: path.read_bytes() for path in out.iterdir()} == digits()[0], "other content"
+    )
 
 
 WHEEL_PART = "mnist/data/mnist.pkl.gz"
@@ -547,7 +701,7 @@ def read_wheel(folder: Path) -> Files:
 
 
 def check_wheel(contents: Files, folder: Path) -> None:
-    require(list(contents) == list(data.MNIST), "names")
+    require(list(contents) == list(mnist.MNIST), "names")
     require(all(isinstance(content, bytes) for content in contents.values()), "contents")
 
 
@@ -607,7 +761,11 @@ READERS: dict[str, Reader] = {
         check_run,
     ),
     "store": Reader(
-        0.10, store_entry, lambda files, rng: mutate_folder(files, TRAINING_JSON, rng), read_store, check_result
+        0.10,
+        store_entry,
+        lambda files, rng: mutate_folder(files, TRAINING_JSON, rng),
+        read_store,
+        check_result,
     ),
     "params.yaml": Reader(
         0.12,
@@ -653,7 +811,16 @@ class Watch:
         "socket.connect",
         "ctypes.dlopen",
     )
-    WRITES = ("os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.chmod", "os.symlink", "os.link", "os.truncate")
+    WRITES = (
+        "os.remove",
+        "os.rename",
+        "os.mkdir",
+        "os.rmdir",
+        "os.chmod",
+        "os.symlink",
+        "os.link",
+        "os.truncate",
+    )
 
     def __init__(self) -> None:
         self.folder: str | None = None
@@ -665,8 +832,12 @@ class Watch:
             return
         if event in self.EXECUTES:
             self.seen.append(f"{event} {arguments!r:.200}")
-        elif event in self.WRITES or (event == "open" and isinstance(arguments[2], int) and arguments[2] & 0b11):
-            paths = [str(a) for a in arguments[: 1 + (event == "os.rename")] if isinstance(a, str | Path)]
+        elif event in self.WRITES or (
+            event == "open" and isinstance(arguments[2], int) and arguments[2] & 0b11
+        ):
+            paths = [
+                str(a) for a in arguments[: 1 + (event == "os.rename")] if isinstance(a, str | Path)
+            ]
             self.seen += [f"{event} {path}" for path in paths if not path.startswith(self.folder)]
 
 
@@ -688,9 +859,15 @@ def verdict(name: str, folder: Path, watch: Watch) -> tuple[bool, str | None]:
         READERS[name].check(value, folder)
         was_read, fault = True, None
     except LthctlError as error:
-        was_read, fault = False, None if 0 < len(str(error)) <= LONGEST_MESSAGE else f"{len(str(error))} characters"
+        was_read, fault = (
+            False,
+            None if 0 < len(str(error)) <= LONGEST_MESSAGE else f"{len(str(error))} characters",
+        )
     except BaseException as error:
-        was_read, fault = True, f"{type(error).__name__}: {error!s:.300} {traceback.format_exc(limit=-3)[-900:]}"
+        was_read, fault = (
+            True,
+            f"{type(error).__name__}: {error!s:.300} {traceback.format_exc(limit=-3)[-900:]}",
+        )
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         watch.folder = None
@@ -739,7 +916,9 @@ def memory_limit() -> Iterator[None]:
     """No more address space than there is and a little."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     before = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (pages * os.sysconf("SC_PAGE_SIZE") + MEGABYTES * 2**20, before[1]))
+    resource.setrlimit(
+        resource.RLIMIT_AS, (pages * os.sysconf("SC_PAGE_SIZE") + MEGABYTES * 2**20, before[1])
+    )
     try:
         yield
     finally:
@@ -768,13 +947,19 @@ def fuzz_apart(name: str, count: int, seed: int) -> Tally:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("count", type=int, nargs="?", default=1000, help="mutants, all readers together")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "count", type=int, nargs="?", default=1000, help="mutants, all readers together"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--reader", choices=READERS, help="this reader alone")
     parser.add_argument("--index", type=int, help="this mutant alone, and keep its files")
     parser.add_argument("--json", type=Path, help="write the figures there")
-    parser.add_argument("--write", type=Path, help="put the table of such a file of figures into this document")
+    parser.add_argument(
+        "--write", type=Path, help="put the table of such a file of figures into this document"
+    )
     given = parser.parse_args()
     if given.write:
         tallies = [Tally(**figures) for figures in json.loads(given.json.read_bytes())["readers"]]
@@ -784,19 +969,26 @@ def main() -> int:
     if given.index is not None:
         kept = Path("fuzz-mutant")
         shutil.rmtree(kept, ignore_errors=True)
-        write(kept, mutant(given.reader, given.index, given.seed, READERS[given.reader].originals()))
+        write(
+            kept, mutant(given.reader, given.index, given.seed, READERS[given.reader].originals())
+        )
         tally = fuzz(given.reader, range(given.index, given.index + 1), given.seed)
         print(tally, *tally.failures, f"kept in {kept}", sep="\n")
         return bool(tally.failures)
     names = [given.reader] if given.reader else list(READERS)
     total = sum(READERS[name].share for name in names)
-    tallies = [fuzz_apart(name, round(given.count * READERS[name].share / total), given.seed) for name in names]
+    tallies = [
+        fuzz_apart(name, round(given.count * READERS[name].share / total), given.seed)
+        for name in names
+    ]
     print(table(tallies), end="")
     for tally in tallies:
         for failure in tally.failures[:20]:
             print(f"{tally.reader}, {failure}", file=sys.stderr)
     if given.json:
-        given.json.write_bytes(canonical_json({"seed": given.seed, "readers": [vars(tally) for tally in tallies]}))
+        given.json.write_bytes(
+            canonical_json({"seed": given.seed, "readers": [vars(tally) for tally in tallies]})
+        )
     return int(any(tally.failures for tally in tallies))
 
 
@@ -810,7 +1002,9 @@ def table(tallies: Sequence[Tally]) -> str:
             f"| {tally.reader} | {tally.mutants:,} | {tally.refused:,} | {tally.read:,} | {len(tally.failures)} "
             f"| {mean:.1f} ({1000 * tally.slowest:,.0f}) | {tally.megabytes:.0f} |"
         )
-    mutants, refused, read = (sum(getattr(tally, key) for tally in tallies) for key in ("mutants", "refused", "read"))
+    mutants, refused, read = (
+        sum(getattr(tally, key) for tally in tallies) for key in ("mutants", "refused", "read")
+    )
     failures = sum(len(tally.failures) for tally in tallies)
     lines.append(f"| all | {mutants:,} | {refused:,} | {read:,} | {failures} | | |")
     return "\n".join(lines) + "\n"

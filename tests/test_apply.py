@@ -5,12 +5,12 @@ import pytest
 import torch
 from torch import nn
 
-from lthctl.apply import apply_ticket_, keep_pruned_
-from lthctl.data import Dataset
+from lthctl.artifacts.ticket import Ticket
+from lthctl.datasets.base import Dataset
 from lthctl.errors import TicketError
-from lthctl.lottery import find_ticket
-from lthctl.model import MLP
-from lthctl.ticket import Ticket
+from lthctl.interop.apply import apply_ticket_, keep_pruned_
+from lthctl.lottery.find import find_ticket
+from lthctl.models.mlp import MLP
 
 
 @pytest.fixture
@@ -21,7 +21,9 @@ def ticket(small_model: MLP, dataset: Dataset) -> Ticket:
 class Own(nn.Module):
     def __init__(self, hidden: int = 20) -> None:
         super().__init__()
-        self.layers = nn.ModuleList([nn.Linear(784, hidden), nn.Linear(hidden, 12), nn.Linear(12, 10)])
+        self.layers = nn.ModuleList(
+            [nn.Linear(784, hidden), nn.Linear(hidden, 12), nn.Linear(12, 10)]
+        )
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return self.layers[2](self.layers[1](self.layers[0](images).relu()).relu())
@@ -56,7 +58,12 @@ def test_handles_set_the_pruned_weights_free(ticket: Ticket) -> None:
     for handle in apply_ticket_(network, ticket):
         handle.remove()
     network(torch.rand(8, 784)).sum().backward()
-    assert torch.count_nonzero(network.layers[2].weight.grad[~torch.tensor(ticket.mask["layers.2.weight"])]) > 0
+    assert (
+        torch.count_nonzero(
+            network.layers[2].weight.grad[~torch.tensor(ticket.mask["layers.2.weight"])]
+        )
+        > 0
+    )
 
 
 def test_a_module_that_does_not_fit_is_refused_and_left_alone(ticket: Ticket) -> None:
@@ -77,12 +84,16 @@ def test_a_module_that_does_not_fit_is_refused_and_left_alone(ticket: Ticket) ->
 OPTIMIZERS = sorted(
     name
     for name, kind in vars(torch.optim).items()
-    if isinstance(kind, type) and issubclass(kind, torch.optim.Optimizer) and name not in ("Optimizer", "SparseAdam")
+    if isinstance(kind, type)
+    and issubclass(kind, torch.optim.Optimizer)
+    and name not in ("Optimizer", "SparseAdam")
 )
 
 
 def make(name: str, network: nn.Module, **options: object) -> torch.optim.Optimizer:
-    parameters = [p for p in network.parameters() if p.ndim == 2 or name != "Muon"]  # which takes matrices only
+    parameters = [
+        p for p in network.parameters() if p.ndim == 2 or name != "Muon"
+    ]  # which takes matrices only
     return getattr(torch.optim, name)(parameters, **options)
 
 
@@ -114,7 +125,9 @@ def test_one_call_is_enough_for_all_but_muon(name: str, ticket: Ticket) -> None:
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_two_calls_keep_pruned_weights_at_0_under_any_optimizer_also_one_from_before(name: str, ticket: Ticket) -> None:
+def test_two_calls_keep_pruned_weights_at_0_under_any_optimizer_also_one_from_before(
+    name: str, ticket: Ticket
+) -> None:
     network = Own()
     optimizer = make(name, network)
     train(network, optimizer)
@@ -124,7 +137,10 @@ def test_two_calls_keep_pruned_weights_at_0_under_any_optimizer_also_one_from_be
     train(network, optimizer)
     assert nonzero_pruned(network, ticket) == 0
     assert torch.count_nonzero(network.layers[2].weight.detach() - before) > 0
-    for parameter_name, parameter in network.named_parameters():  # and no momentum is remembered of them
+    for (
+        parameter_name,
+        parameter,
+    ) in network.named_parameters():  # and no momentum is remembered of them
         for key in optimizer.state[parameter].keys() & {"exp_avg", "momentum_buffer"}:
             remembered = optimizer.state[parameter][key]
             assert torch.count_nonzero(remembered[~torch.tensor(ticket.mask[parameter_name])]) == 0
@@ -179,7 +195,9 @@ def test_infinite_gradients_do_not_reach_pruned_weights(ticket: Ticket) -> None:
 
 def test_an_optimizer_of_another_module_is_refused(ticket: Ticket) -> None:
     network = Own()
-    with pytest.raises(TicketError, match="the optimizer has none of the module's pruned parameters"):
+    with pytest.raises(
+        TicketError, match="the optimizer has none of the module's pruned parameters"
+    ):
         keep_pruned_(torch.optim.SGD(Own().parameters()), network, ticket)
     with pytest.raises(TicketError, match="does not fit the module"):
         keep_pruned_(torch.optim.SGD(network.parameters()), nn.Linear(2, 2), ticket)

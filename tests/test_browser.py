@@ -14,10 +14,20 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
-from lthctl.ticket import Run, save_ticket
+from lthctl.artifacts.run import Run
+from lthctl.artifacts.ticket import save_ticket
 
 from .test_page import page_of
-from .test_report import DENSE_TICKET, L1_TICKET, TRAIN, make_run, replicates, report_of, tiny_report, unread_report
+from .test_report import (
+    DENSE_TICKET,
+    L1_TICKET,
+    TRAIN,
+    make_run,
+    replicates,
+    report_of,
+    tiny_report,
+    unread_report,
+)
 from .test_survivors import FIRST, make_ticket, run_of
 
 pytestmark = pytest.mark.browser
@@ -37,7 +47,11 @@ def playwright() -> Iterator[Playwright]:
 @pytest.fixture(scope="module")
 def launch(playwright: Playwright) -> Iterator[Callable[..., Browser]]:
     """Starts a browser, with more flags if need be; all are closed in the end."""
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    chromium = (
+        shutil.which("chromium")
+        or shutil.which("chromium-browser")
+        or shutil.which("google-chrome")
+    )
     if chromium is None and not os.environ.get("CI"):
         pytest.skip("needs Chromium: apt-get install chromium")
     assert chromium is not None, "CI needs Chromium: apt-get install chromium"
@@ -58,10 +72,22 @@ def browser(launch: Callable[..., Browser]) -> Browser:
 
 
 def grid() -> list[Run]:
-    """Three seeds of 41 experiments; the accuracy falls with ratio, chance and fresh weights, so all are different."""
-    runs = [make_run(DENSE_TICKET, seed, 0.97 + 0.001 * seed, start=start) for seed in (1, 2, 3) for start in STARTS]
-    for rounds, ratio, method, start, seed in product((1, 5), RATIOS, ("l1", "random"), STARTS, (1, 2, 3)):
-        best = 0.97 + 0.001 * seed - 0.1 * ratio * ((method == "random") + 0.5 * (start == "reinit")) + 0.0001 * rounds
+    """Three seeds of 41 experiments; the accuracy falls with ratio, chance and fresh weights, so
+    all are different."""
+    runs = [
+        make_run(DENSE_TICKET, seed, 0.97 + 0.001 * seed, start=start)
+        for seed in (1, 2, 3)
+        for start in STARTS
+    ]
+    for rounds, ratio, method, start, seed in product(
+        (1, 5), RATIOS, ("l1", "random"), STARTS, (1, 2, 3)
+    ):
+        best = (
+            0.97
+            + 0.001 * seed
+            - 0.1 * ratio * ((method == "random") + 0.5 * (start == "reinit"))
+            + 0.0001 * rounds
+        )
         runs.append(make_run((method, ratio, rounds), seed, best, start=start))
     return runs
 
@@ -79,14 +105,23 @@ def grid_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @contextmanager
 def opening(browser: Browser, path: Path, **options: object) -> Iterator[Page]:
-    """Opens a page and holds it to its promises: no request but the file's, and nothing on the console."""
+    """Opens a page and holds it to its promises: no request but the file's, and nothing on the
+    console."""
     # Reduced motion: what is measured must not be on its way through a smooth scroll.
-    settings = {"viewport": {"width": 1280, "height": 900}, "offline": True, "reduced_motion": "reduce", **options}
+    settings = {
+        "viewport": {"width": 1280, "height": 900},
+        "offline": True,
+        "reduced_motion": "reduce",
+        **options,
+    }
     page = browser.new_context(**settings).new_page()
     seen: list[str] = []
     page.on("console", lambda message: seen.append(message.text))
     page.on("pageerror", lambda error: seen.append(str(error)))
-    page.on("request", lambda request: None if request.url.startswith("data:") else seen.append(request.url))
+    page.on(
+        "request",
+        lambda request: None if request.url.startswith("data:") else seen.append(request.url),
+    )
     page.goto(path.as_uri())
     page.wait_for_selector("html[data-ready]")
     yield page
@@ -115,7 +150,8 @@ def view(opened: Page) -> Page:
 
 
 def drag(page: Page, axis: str, start: float, end: float) -> None:
-    """Drag along an axis with the mouse, from one fraction of its height to another; 0 is the top."""
+    """Drag along an axis with the mouse, from one fraction of its height to another; 0 is the
+    top."""
     overlay = page.locator(f'[data-key="{axis}"] .overlay')
     overlay.scroll_into_view_if_needed()
     box = overlay.bounding_box()
@@ -136,7 +172,9 @@ def count_and_mean(page: Page) -> tuple[int, float]:
 
 
 def expected(runs: list[Run]) -> tuple[int, float]:
-    return len(runs), pytest.approx(100 * sum(run.metrics["best_accuracy"] for run in runs) / len(runs), abs=0.0051)
+    return len(runs), pytest.approx(
+        100 * sum(run.metrics["best_accuracy"] for run in runs) / len(runs), abs=0.0051
+    )
 
 
 def rows(page: Page) -> list[list[str]]:
@@ -146,12 +184,17 @@ def rows(page: Page) -> list[list[str]]:
 
 
 def test_it_opens_from_disk_with_everything_drawn(view: Page) -> None:
-    assert view.locator("h1").inner_text().splitlines()[1] == "None of 10 random tickets won: 10 failed."
+    assert (
+        view.locator("h1").inner_text().splitlines()[1]
+        == "None of 10 random tickets won: 10 failed."
+    )
     assert view.locator("#claims tbody tr").count() == 20
     assert view.locator("#sizes-figures svg").count() == 4
     assert view.locator("#curves-figure .curve").count() == 6  # five ratios and dense
     assert count_and_mean(view) == expected(GRID)
-    assert view.evaluate("[...document.querySelectorAll('.standin')].every(picture => !picture.checkVisibility())")
+    assert view.evaluate(
+        "[...document.querySelectorAll('.standin')].every(picture => !picture.checkVisibility())"
+    )
     assert view.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
@@ -191,7 +234,9 @@ def test_brushing_what_was_reached(view: Page) -> None:
         ("l1, rewind", lambda run: run.ticket["method"] == "l1" and run.start == "rewind"),
         (
             "l1, rewind, ratio below 0.9",
-            lambda run: run.ticket["method"] == "l1" and run.start == "rewind" and run.ticket["ratio"] < 0.9,
+            lambda run: (
+                run.ticket["method"] == "l1" and run.start == "rewind" and run.ticket["ratio"] < 0.9
+            ),
         ),
     ],
 )
@@ -272,11 +317,15 @@ def test_without_webgl_all_of_it_works(launch: Callable[..., Browser], grid_page
     with opening(launch("--disable-3d-apis"), grid_page) as page:
         assert page.evaluate("document.createElement('canvas').getContext('webgl')") is None
         drag(page, "method", 0.7, 0.99)
-        assert count_and_mean(page) == expected([run for run in GRID if run.ticket["method"] == "random"])
+        assert count_and_mean(page) == expected(
+            [run for run in GRID if run.ticket["method"] == "random"]
+        )
 
 
 @pytest.mark.parametrize("scripts", [False, True], ids=["no scripts", "no canvas"])
-def test_where_it_cannot_draw_pictures_stand_in(browser: Browser, grid_page: Path, scripts: bool) -> None:
+def test_where_it_cannot_draw_pictures_stand_in(
+    browser: Browser, grid_page: Path, scripts: bool
+) -> None:
     page = browser.new_context(java_script_enabled=scripts, offline=True).new_page()
     if scripts:
         page.add_init_script("HTMLCanvasElement.prototype.getContext = () => null")
@@ -287,13 +336,19 @@ def test_where_it_cannot_draw_pictures_stand_in(browser: Browser, grid_page: Pat
         pictures.nth(i).scroll_into_view_if_needed()
         assert pictures.nth(i).is_visible()
     box = page.get_by_alt_text("Parallel coordinates of all runs").bounding_box()
-    assert box is not None and box["width"] >= 300 and box["height"] >= 200  # the picture's size, not a broken one's
+    assert (
+        box is not None and box["width"] >= 300 and box["height"] >= 200
+    )  # the picture's size, not a broken one's
     assert not page.locator("#parallel").is_visible()
     assert page.locator("h1").inner_text().endswith("None of 10 random tickets won: 10 failed.")
     page.context.close()
 
 
-HOSTILE = ["<script>window.hacked = 1</script>", "</script><img src=x onerror='window.hacked = 1'>", "<b>bold</b>&amp;"]
+HOSTILE = [
+    "<script>window.hacked = 1</script>",
+    "</script><img src=x onerror='window.hacked = 1'>",
+    "<b>bold</b>&amp;",
+]
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -304,21 +359,30 @@ def test_a_hostile_name_stays_text(show: Callable[..., Page], tmp_path: Path, na
         make_run((name, 0.5, 1)),
         make_run((name, 0.5, 1), start="reinit"),
     ]
-    (tmp_path / "index.html").write_text(page_of(unread_report(*runs), left_out=((Path(name), f"{name}: odd"),)))
+    (tmp_path / "index.html").write_text(
+        page_of(unread_report(*runs), left_out=((Path(name), f"{name}: odd"),))
+    )
     page = show(tmp_path / "index.html")
     assert name in page.locator("#claims").inner_text()
     assert f"{name}-r0.50-n1-s1" in [row[0] for row in rows(page)]
     assert name in page.locator("#lines").inner_text()
     assert f"{name}: odd" in page.locator("#left-out").inner_text()
     assert page.evaluate("window.hacked") is None
-    assert page.locator("body img:not(.standin), body b:not(#selection b), body script:not(#data)").count() == 2  # ours
+    assert (
+        page.locator(
+            "body img:not(.standin), body b:not(#selection b), body script:not(#data)"
+        ).count()
+        == 2
+    )  # ours
     page.locator("#sizes-figures svg").first.press("ArrowLeft")
     assert name in page.locator("#tip").inner_text()
 
 
 def test_groups_are_shown_one_at_a_time(show: Callable[..., Page], tmp_path: Path) -> None:
     other = replicates(DENSE_TICKET, [0.25, 0.5], train={**TRAIN, "steps": 60})
-    (tmp_path / "index.html").write_text(page_of(report_of(tmp_path, *replicates(DENSE_TICKET, [0.9] * 3), *other)))
+    (tmp_path / "index.html").write_text(
+        page_of(report_of(tmp_path, *replicates(DENSE_TICKET, [0.9] * 3), *other))
+    )
     page = show(tmp_path / "index.html")
     assert count_and_mean(page) == (3, 90.0)
     page.get_by_role("button", name="Group 2").click()
@@ -371,7 +435,10 @@ def test_masks_are_pictures_with_numbers(show: Callable[..., Page], tmp_path: Pa
     assert box is not None
     pictures.first.scroll_into_view_if_needed()
     pictures.first.hover(position={"x": 10, "y": 10})
-    assert page.locator("#tip").inner_text() == "l1, pixel in row 1, column 1\n3.0 weights survive (n 2)"
+    assert (
+        page.locator("#tip").inner_text()
+        == "l1, pixel in row 1, column 1\n3.0 weights survive (n 2)"
+    )
     assert page.locator("#kept tbody tr").count() == 2
     assert "1.07 × n 1" in page.locator("#common").inner_text()
     assert page.locator("#masks-note").inner_text() == ""

@@ -12,9 +12,12 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from lthctl import figures, files
-from lthctl.cli import app
-from lthctl.ticket import save_run, save_ticket
+from lthctl import canonical, disk
+from lthctl.artifacts import sealed, tensors
+from lthctl.artifacts.run import save_run
+from lthctl.artifacts.ticket import save_ticket
+from lthctl.cli.app import app
+from lthctl.report import figures
 
 from .conftest import make_workspace
 from .test_compare import make_ticket
@@ -93,15 +96,20 @@ def test_the_commands_people_type(workspace: Path) -> None:
 
 def test_prune_prints_desired_and_actual_sparsity(workspace: Path) -> None:
     result = lthctl("prune", "--method", "l1", "--ratio", "0.5", "--seed", "1")
-    # 15680 weights, rate 1 - 0.5 ** 0.5 = 0.292893: 4593 removed, then round(0.292893 * 11087) = 3247
+    # 15680 weights, rate 1 - 0.5 ** 0.5 = 0.292893: 4593 removed, then round(0.292893 * 11087) =
+    # 3247
     assert re.search(r"layers\.0\.weight +15,680 +7,840 +29\.29 +50\.00", result.stdout)
     assert re.search(r"asked for +29\.29 +50\.00", result.stdout)
-    assert re.search(r"asked for +14\.64 +27\.14", result.stdout)  # the output layer at half the rate
+    assert re.search(
+        r"asked for +14\.64 +27\.14", result.stdout
+    )  # the output layer at half the rate
 
 
 def test_flag_over_file_over_default(workspace: Path) -> None:
     assert "[default: 0.0, 0.5]" in flat(lthctl("prune", "--help").stdout)
-    Path("params.yaml").write_text(Path("params.yaml").read_text().replace("ratio: [0, 0.5]", "ratio: 0.25"))
+    Path("params.yaml").write_text(
+        Path("params.yaml").read_text().replace("ratio: [0, 0.5]", "ratio: 0.25")
+    )
     assert "[default: 0.25]" in flat(lthctl("prune", "--help").stdout)
     assert lthctl("prune", "--seed", "7", "--method", "random", "--quiet").exit_code == 0
     assert [path.name for path in Path("masks").iterdir()] == ["random-r0.25-n2-s7"]
@@ -133,8 +141,14 @@ def test_the_parameters_file_is_told_off_with_line_and_column_all_at_once(worksp
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--ratio", "1.2"], "--ratio: is 1.2, expected in [0, 1): the fraction of weights to prune"),
-        (["--ratio", "-0.1"], "--ratio: is -0.1, expected in [0, 1): the fraction of weights to prune"),
+        (
+            ["--ratio", "1.2"],
+            "--ratio: is 1.2, expected in [0, 1): the fraction of weights to prune",
+        ),
+        (
+            ["--ratio", "-0.1"],
+            "--ratio: is -0.1, expected in [0, 1): the fraction of weights to prune",
+        ),
         (["--rounds", "0"], "--rounds: is 0, expected greater than or equal to 1"),
         (["--steps", "0"], "--steps: is 0, expected greater than or equal to 1"),
         (["--method", "l2"], "--method: is 'l2', expected 'l1' or 'random'"),
@@ -170,7 +184,9 @@ def test_two_starts_at_once_are_refused(workspace: Path) -> None:
 def test_a_missing_dataset_says_how_to_get_it(workspace: Path) -> None:
     message = refusal(3, "prune", "--data", "nowhere")
     assert message.startswith("nowhere/train-images-idx3-ubyte is missing; nowhere/train-labels")
-    assert message.endswith("run `lthctl download --out nowhere`, which fetches what is missing or altered")
+    assert message.endswith(
+        "run `lthctl download --out nowhere`, which fetches what is missing or altered"
+    )
 
 
 @pytest.mark.parametrize("there", [True, False])
@@ -193,7 +209,9 @@ def test_a_ticket_of_another_model(tickets: Path) -> None:
 
 def test_a_model_that_does_not_fit_the_images(workspace: Path) -> None:
     Path("params.yaml").write_text("model:\n  layers: [700, 30, 9]\ntrain:\n  device: cpu\n")
-    assert refusal(2, "prune") == "model.layers: starts with 700, expected 784, the pixels of an image"
+    assert (
+        refusal(2, "prune") == "model.layers: starts with 700, expected 784, the pixels of an image"
+    )
 
 
 @pytest.mark.parametrize("name", ["ticket.json", "mask.safetensors", "init.safetensors"])
@@ -212,20 +230,24 @@ def test_an_altered_and_a_newer_ticket(tickets: Path) -> None:
     assert refusal(3, "retrain", "masks").endswith(
         "does not match its own digest, it was altered; restore it or make it again"
     )
-    file.write_bytes(files.seal({**document, "schema": 2}))
-    assert refusal(3, "retrain", "masks").endswith("has schema 2, this lthctl reads up to 1; upgrade lthctl")
+    file.write_bytes(sealed.seal({**document, "schema": 2}))
+    assert refusal(3, "retrain", "masks").endswith(
+        "has schema 2, this lthctl reads up to 1; upgrade lthctl"
+    )
 
 
 def test_a_mask_with_missing_extra_and_misshapen_layers(tickets: Path) -> None:
     folder = tickets / "l1-r0.50-n2-s1"
     shapes = {"layers.0.weight": [20, 700], "layers.7.weight": [3]}
-    packed = {name: np.zeros((int(np.prod(shape)) + 7) // 8, np.uint8) for name, shape in shapes.items()}
-    content = files.tensors_bytes(packed, note=json.dumps(shapes))
+    packed = {
+        name: np.zeros((int(np.prod(shape)) + 7) // 8, np.uint8) for name, shape in shapes.items()
+    }
+    content = tensors.tensors_bytes(packed, note=json.dumps(shapes))
     (folder / "mask.safetensors").write_bytes(content)
     document = json.loads((folder / "ticket.json").read_text())
     del document["digest"]
-    document["files"]["mask.safetensors"] = files.sha256(content)
-    (folder / "ticket.json").write_bytes(files.seal(document))
+    document["files"]["mask.safetensors"] = canonical.sha256(content)
+    (folder / "ticket.json").write_bytes(sealed.seal(document))
     assert refusal(3, "retrain", "masks") == (
         "masks/l1-r0.50-n2-s1/mask.safetensors: 'layers.0.bias' is missing, the model has it with shape (20,); "
         "'layers.1.bias' is missing, the model has it with shape (12,); "
@@ -245,14 +267,19 @@ def test_out_that_cannot_be_written(workspace: Path) -> None:
 
 
 @pytest.mark.parametrize("code", ["EACCES", "EROFS"])
-def test_out_that_is_not_writable(code: str, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_out_that_is_not_writable(
+    code: str, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import errno
 
     def refuse(self: Path, *args: object, **kwargs: object) -> None:
         raise OSError(getattr(errno, code), "no")
 
     monkeypatch.setattr(Path, "mkdir", refuse)
-    assert refusal(3, "prune") == "masks: it cannot be written; change its permissions or choose another --out"
+    assert (
+        refusal(3, "prune")
+        == "masks: it cannot be written; change its permissions or choose another --out"
+    )
 
 
 def test_a_full_disk(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -262,7 +289,7 @@ def test_a_full_disk(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(files, "_write_flushed", full)
+        patch.setattr(disk, "_write_flushed", full)
         assert refusal(3, "prune").endswith(
             "the disk is full; make room and run the same command again: what is finished is kept"
         )
@@ -270,7 +297,9 @@ def test_a_full_disk(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert lthctl("prune", "--quiet").exit_code == 0
 
 
-def test_out_inside_a_folder_that_dvc_owns(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_out_inside_a_folder_that_dvc_owns(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     Path("dvc.yaml").write_text(
         "stages:\n  prune:\n    cmd: x\n    outs:\n      - masks/pipeline\n"
         "  retrain:\n    matrix:\n      start: [rewind, reinit]\n    cmd: x\n    outs:\n      - tickets/pipeline/${item.start}:\n"
@@ -279,7 +308,10 @@ def test_out_inside_a_folder_that_dvc_owns(workspace: Path, monkeypatch: pytest.
     owned = "belongs to DVC (dvc.yaml), which deletes what others put there; choose another --out, or run the stage with `dvc repro`"
     assert refusal(3, "prune", "--out", "masks/pipeline/mine") == f"masks/pipeline/mine: {owned}"
     assert lthctl("prune", "--quiet").exit_code == 0
-    assert refusal(3, "retrain", "masks", "--out", "tickets/pipeline") == f"tickets/pipeline/rewind: {owned}"
+    assert (
+        refusal(3, "retrain", "masks", "--out", "tickets/pipeline")
+        == f"tickets/pipeline/rewind: {owned}"
+    )
     assert lthctl("retrain", "masks", "--quiet").exit_code == 0
     monkeypatch.setenv("DVC_STAGE", "prune")
     assert lthctl("prune", "--out", "masks/pipeline", "--quiet").exit_code == 0
@@ -301,7 +333,9 @@ def test_dry_run_does_nothing(workspace: Path) -> None:
         "steps      30",
         "time       about 0 s, 2 side by side, as measured now:",
     ]
-    assert re.fullmatch(r" +[0-9,]+ steps/s each at density 0.71, [0-9]+ ms an evaluation *", lines[5])
+    assert re.fullmatch(
+        r" +[0-9,]+ steps/s each at density 0.71, [0-9]+ ms an evaluation *", lines[5]
+    )
     assert re.fullmatch(r" +[0-9,]+ steps/s each at density 1, [0-9]+ ms an evaluation *", lines[6])
     assert len(lines) == 7
     assert not Path("masks").exists() and not Path(".lthctl").exists()
@@ -333,14 +367,21 @@ def test_dry_run_with_nothing_to_do(tickets: Path) -> None:
 
 def test_dry_run_of_retraining_tickets_that_are_not_there(workspace: Path) -> None:
     message = refusal(3, "retrain", "masks", "--dry-run")
-    assert message.startswith("masks: does not exist; ") and message.endswith("there is no plan before that")
+    assert message.startswith("masks: does not exist; ") and message.endswith(
+        "there is no plan before that"
+    )
 
 
 def test_verbose_tells_every_training(workspace: Path) -> None:
     lines = lthctl("prune", "--method", "l1", "--seed", "1", "--verbose").stderr.splitlines()
-    assert re.fullmatch(r"l1-r0.50-n2-s1 1/2: density 1.000, 15 steps, best accuracy \d+\.\d\d %, \d+\.\d s", lines[-3])
+    assert re.fullmatch(
+        r"l1-r0.50-n2-s1 1/2: density 1.000, 15 steps, best accuracy \d+\.\d\d %, \d+\.\d s",
+        lines[-3],
+    )
     assert lines[-2].startswith("l1-r0.50-n2-s1 2/2: density 0.70")
-    again = lthctl("prune", "--method", "l1", "--seed", "1", "--verbose", "--out", "again").stderr.splitlines()
+    again = lthctl(
+        "prune", "--method", "l1", "--seed", "1", "--verbose", "--out", "again"
+    ).stderr.splitlines()
     assert again[0] == "l1-r0.50-n2-s1 1/2: density 1.000, from the store"
 
 
@@ -359,7 +400,9 @@ def test_json_is_json_and_quiet_is_quiet(workspace: Path) -> None:
 
 def test_failed_trainings_end_with_4_and_the_others_are_saved(workspace: Path) -> None:
     Path("params.yaml").write_text(
-        Path("params.yaml").read_text().replace("device: cpu", "device: cpu\n  optimizer: sgd\n  lr: 1e20")
+        Path("params.yaml")
+        .read_text()
+        .replace("device: cpu", "device: cpu\n  optimizer: sgd\n  lr: 1e20")
     )
     result = lthctl("prune", "--seed", "1")
     assert result.exit_code == 4
@@ -367,7 +410,10 @@ def test_failed_trainings_end_with_4_and_the_others_are_saved(workspace: Path) -
         "1 failed, the others are saved; the same command tries these again:\n  l1-r0.50-n2-s1: the training loss is"
         in result.stderr
     )
-    assert sorted(path.name for path in Path("masks").iterdir()) == ["dense-s1", "random-r0.50-n2-s1"]
+    assert sorted(path.name for path in Path("masks").iterdir()) == [
+        "dense-s1",
+        "random-r0.50-n2-s1",
+    ]
 
 
 def test_shuffle_is_a_control_of_its_own(tickets: Path) -> None:
@@ -377,9 +423,14 @@ def test_shuffle_is_a_control_of_its_own(tickets: Path) -> None:
 
 
 def test_runs_may_leave_their_weights_out(tickets: Path) -> None:
-    Path("params.yaml").write_text(Path("params.yaml").read_text() + "retrain:\n  keep_weights: false\n")
+    Path("params.yaml").write_text(
+        Path("params.yaml").read_text() + "retrain:\n  keep_weights: false\n"
+    )
     assert lthctl("retrain", "masks/dense-s1", "--quiet").exit_code == 0
-    assert sorted(path.name for path in Path("tickets/rewind/dense-s1").iterdir()) == ["history.csv", "run.json"]
+    assert sorted(path.name for path in Path("tickets/rewind/dense-s1").iterdir()) == [
+        "history.csv",
+        "run.json",
+    ]
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -387,7 +438,8 @@ def test_report_lists_damaged_runs_and_is_strict_on_request(runs: Path) -> None:
     (runs / "rewind" / "l1-r0.50-n2-s1" / "history.csv").write_text("step\n")
     result = lthctl("report")
     assert (
-        result.exit_code == 0 and "left out: tickets/rewind/l1-r0.50-n2-s1/history.csv: does not match" in result.stderr
+        result.exit_code == 0
+        and "left out: tickets/rewind/l1-r0.50-n2-s1/history.csv: does not match" in result.stderr
     )
     assert lthctl("report", "--strict").exit_code == 3
 
@@ -397,7 +449,10 @@ def test_report_finds_masks_by_their_digests_and_says_what_it_lacks(runs: Path) 
     assert "lacks" not in lthctl("report").stderr
     result = lthctl("report", "--masks", "elsewhere", "--quiet")
     assert result.exit_code == 0 and result.stdout == ""
-    assert "elsewhere: lacks 6 tickets of these runs, so the page is without their masks; see --masks" in result.stderr
+    assert (
+        "elsewhere: lacks 6 tickets of these runs, so the page is without their masks; see --masks"
+        in result.stderr
+    )
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -423,11 +478,16 @@ def test_report_opens_its_page(runs: Path, monkeypatch: pytest.MonkeyPatch, work
     result = lthctl("report", "--open")
     assert result.exit_code == 0
     assert opened == [Path("report/index.html").absolute().as_uri()]
-    assert ("no browser can be opened from here: open report/index.html by hand" in result.stderr) is not works
+    assert (
+        "no browser can be opened from here: open report/index.html by hand" in result.stderr
+    ) is not works
 
 
 def test_report_without_runs(workspace: Path) -> None:
-    assert refusal(3, "report") == "tickets: does not exist; retrain some tickets first: lthctl retrain masks/"
+    assert (
+        refusal(3, "report")
+        == "tickets: does not exist; retrain some tickets first: lthctl retrain masks/"
+    )
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -451,10 +511,17 @@ def test_download_from_a_folder(workspace: Path) -> None:
 
 
 def test_as_a_process(tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-m", "lthctl", "report"], cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "lthctl", "report"], cwd=tmp_path, capture_output=True, text=True
+    )
     assert (done.returncode, done.stdout) == (3, "")
-    assert done.stderr == "Error: tickets: does not exist; retrain some tickets first: lthctl retrain masks/\n"
-    done = subprocess.run([sys.executable, "-m", "lthctl", "--version"], capture_output=True, text=True, check=True)
+    assert (
+        done.stderr
+        == "Error: tickets: does not exist; retrain some tickets first: lthctl retrain masks/\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "lthctl", "--version"], capture_output=True, text=True, check=True
+    )
     assert done.stdout.startswith("lthctl 0.")
 
 
@@ -478,19 +545,30 @@ def test_store_check_throws_out_what_is_damaged(tickets: Path) -> None:
     ]
     found = json.loads(lthctl("store", "check", "--json").stdout)
     assert found == {"whole": 3, "damaged": []}
-    assert "1 trainings run in" in lthctl("prune", "--out", "again").stderr  # that one, and no other
+    assert (
+        "1 trainings run in" in lthctl("prune", "--out", "again").stderr
+    )  # that one, and no other
 
 
 def test_store_prune_keeps_what_tickets_and_runs_came_from(runs: Path) -> None:
-    assert lthctl("prune", "--method", "l1", "--ratio", "0.8", "--out", "other", "--quiet").exit_code == 0
+    assert (
+        lthctl("prune", "--method", "l1", "--ratio", "0.8", "--out", "other", "--quiet").exit_code
+        == 0
+    )
     num_all = json.loads(lthctl("store", "--json").stdout)["trainings"]
     planned = json.loads(lthctl("store", "prune", "masks", "tickets", "--dry-run", "--json").stdout)
-    assert len(planned["unreferenced"]) == 2 and planned["thrown_out"] == []  # second rounds of `other`
+    assert (
+        len(planned["unreferenced"]) == 2 and planned["thrown_out"] == []
+    )  # second rounds of `other`
     assert json.loads(lthctl("store", "--json").stdout)["trainings"] == num_all
     result = lthctl("store", "prune", "masks", "tickets")
-    assert re.fullmatch(rf"\.lthctl: 2 trainings thrown out, 0\.\d MB; {num_all - 2} stay\n", result.stdout)
+    assert re.fullmatch(
+        rf"\.lthctl: 2 trainings thrown out, 0\.\d MB; {num_all - 2} stay\n", result.stdout
+    )
     assert "0 trainings run in" in lthctl("prune", "--out", "again").stderr
-    assert lthctl("store", "prune", "masks", "tickets", "other").stdout.startswith(".lthctl: 0 trainings thrown out")
+    assert lthctl("store", "prune", "masks", "tickets", "other").stdout.startswith(
+        ".lthctl: 0 trainings thrown out"
+    )
 
 
 def test_store_prune_refuses_to_guess(runs: Path) -> None:
@@ -505,9 +583,12 @@ def test_store_prune_refuses_to_guess(runs: Path) -> None:
 def test_verify_counts_claims_and_ends_with_3_if_one_fails(runs: Path) -> None:
     result = lthctl("verify", "masks", "tickets")
     assert result.exit_code == 0, result.output
-    assert re.search(r"the start is mask \* init, or the control's draw, bit for bit +12 +0 +0", result.stdout)
-    assert "masks/l1-r0.50-n2-s1 and 1 more: the mask is what its scores select: its scores come from" in flat(
-        result.stdout
+    assert re.search(
+        r"the start is mask \* init, or the control's draw, bit for bit +12 +0 +0", result.stdout
+    )
+    assert (
+        "masks/l1-r0.50-n2-s1 and 1 more: the mask is what its scores select: its scores come from"
+        in flat(result.stdout)
     )
     file = Path("tickets/rewind/dense-s1/weights.safetensors")
     file.write_bytes(file.read_bytes()[:-9])
@@ -524,7 +605,9 @@ def test_verify_counts_claims_and_ends_with_3_if_one_fails(runs: Path) -> None:
     }
     result = lthctl("verify", "masks", "--quiet")
     assert (result.exit_code, result.stdout, result.stderr) == (0, "", "")
-    assert refusal(3, "verify", "data").startswith("data: holds no ticket and no run, nor does anything below it")
+    assert refusal(3, "verify", "data").startswith(
+        "data: holds no ticket and no run, nor does anything below it"
+    )
 
 
 def test_verify_replay_trains_without_the_store(runs: Path) -> None:
@@ -543,21 +626,36 @@ def test_export_and_import_go_round(tickets: Path) -> None:
     ticket = "masks/l1-r0.50-n2-s1"
     for to in ("state_dict", "prune", "csr", "onnx"):
         result = lthctl("export", ticket, "--to", to, "--out", f"out/{to}")
-        assert (result.exit_code, result.stdout) == (0, f"out/{to}: {to} of {ticket}\n"), result.output
+        assert (result.exit_code, result.stdout) == (0, f"out/{to}: {to} of {ticket}\n"), (
+            result.output
+        )
     assert refusal(3, "export", ticket, "--out", "out/prune") == (
         "out/prune: exists already; choose another --out, or replace it with --force"
     )
-    assert refusal(2, "export", ticket, "--to", "keras", "--out", "x").startswith("to: is 'keras', expected one of")
+    assert refusal(2, "export", ticket, "--to", "keras", "--out", "x").startswith(
+        "to: is 'keras', expected one of"
+    )
     assert "ticket.json: is missing" in refusal(3, "export", "masks", "--out", "x")
     result = lthctl("import", "out/prune", "--seed", "1")
-    assert result.exit_code == 0 and "1 ticket written to masks/imported-r0.4981-n1-s1" in result.stderr
+    assert (
+        result.exit_code == 0
+        and "1 ticket written to masks/imported-r0.4981-n1-s1" in result.stderr
+    )
     assert "weights to rewind to: those in out/prune" in result.stderr
     assert re.search(r"data +not known *\n", lthctl("show", "masks/imported-r0.4981-n1-s1").stdout)
     assert "something else is in the way" in refusal(3, "import", "out/prune", "-q")
-    assert lthctl("import", "out/state_dict", "--label", "again", "--ratio", "0.5", "-q", "--seed", "2").exit_code == 0
+    assert (
+        lthctl(
+            "import", "out/state_dict", "--label", "again", "--ratio", "0.5", "-q", "--seed", "2"
+        ).exit_code
+        == 0
+    )
     document = json.loads(lthctl("import", "out/prune", "--json", "--force", "-q").stdout)
     assert (document["method"], document["data"], document["train"]) == ("imported", {}, {})
-    assert refusal(3, "import", "params.yaml") == "params.yaml: is neither safetensors nor what torch.save writes"
+    assert (
+        refusal(3, "import", "params.yaml")
+        == "params.yaml: is neither safetensors nor what torch.save writes"
+    )
     assert refusal(2, "import", "out/prune", "--ratio", "1") == (
         "ratio: is 1.0, expected in [0, 1): the fraction of weights that was to be pruned"
     )
@@ -572,9 +670,13 @@ def test_imported_tickets_are_retrained_reported_and_verified(tickets: Path) -> 
         assert lthctl(*words).exit_code == 0
     for start in ("--rewind", "--reinit"):
         assert lthctl("retrain", "masks", start, "-q").exit_code == 0
-    rows = {(row["method"], row["start"]): row for row in json.loads(lthctl("report", "--json").stdout)}
+    rows = {
+        (row["method"], row["start"]): row for row in json.loads(lthctl("report", "--json").stdout)
+    }
     own, imported = rows["l1", "rewind"], rows["imported-torch", "rewind"]
-    assert imported["n"] == 2 and imported["accuracy"] == own["accuracy"]  # the same masks and weights
+    assert (
+        imported["n"] == 2 and imported["accuracy"] == own["accuracy"]
+    )  # the same masks and weights
     assert imported["verdict"] is not None
     assert lthctl("report").exit_code == lthctl("verify", "masks", "tickets").exit_code == 0
 
@@ -584,44 +686,73 @@ def test_imported_tickets_are_retrained_reported_and_verified(tickets: Path) -> 
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """masks/ with two tickets and runs/a, runs/b with the runs of three seeds each, in the working folder."""
+    """masks/ with two tickets and runs/a, runs/b with the runs of three seeds each, in the working
+    folder."""
     for name, ticket in {"x": make_ticket(), "y": make_ticket(first=3)}.items():
         save_ticket(ticket, tmp_path / "masks" / name)
     for folder, best in (("a", 0.7), ("b", 0.8)):
         for seed in (1, 2, 3):
-            save_run(make_run(seed=seed, best=best + seed / 100), tmp_path / "runs" / folder / f"s{seed}")
+            save_run(
+                make_run(seed=seed, best=best + seed / 100), tmp_path / "runs" / folder / f"s{seed}"
+            )
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 def test_show_a_ticket_a_run_and_a_list(place: Path) -> None:
     assert "masks/x: a ticket, l1-r0.50-n1-s1\n" in lthctl("show", "masks/x").stdout
-    assert "runs/a/s1: a run, l1-r0.50-n1-s1 from its own weights" in lthctl("show", "runs/a/s1").stdout
-    assert lthctl("show", "masks").stdout.endswith("2 below masks; to see one: lthctl show masks/x\n")
+    assert (
+        "runs/a/s1: a run, l1-r0.50-n1-s1 from its own weights"
+        in lthctl("show", "runs/a/s1").stdout
+    )
+    assert lthctl("show", "masks").stdout.endswith(
+        "2 below masks; to see one: lthctl show masks/x\n"
+    )
     one = json.loads(lthctl("show", "masks/x", "--json").stdout)
     assert (one["path"], one["kept"], one["units"]["dead_inputs"]) == ("masks/x", 12, 0)
-    assert [of["path"] for of in json.loads(lthctl("show", "masks", "--json").stdout)] == ["masks/x", "masks/y"]
+    assert [of["path"] for of in json.loads(lthctl("show", "masks", "--json").stdout)] == [
+        "masks/x",
+        "masks/y",
+    ]
 
 
 def test_show_and_compare_refuse_what_is_not_there_or_damaged(place: Path) -> None:
     (place / "empty").mkdir()
-    assert refusal(3, "show", "empty").startswith("empty: holds no ticket and no run, nor does anything below it")
-    assert refusal(3, "show", "nowhere").startswith("nowhere: does not exist; expected a ticket, a run")
-    assert refusal(2, "compare", "masks/x").startswith("masks/x: is one alone; name what to compare it with")
-    assert refusal(2, "compare", "masks/x", "runs").startswith("masks/x, runs: 1 ticket and 6 runs;")
+    assert refusal(3, "show", "empty").startswith(
+        "empty: holds no ticket and no run, nor does anything below it"
+    )
+    assert refusal(3, "show", "nowhere").startswith(
+        "nowhere: does not exist; expected a ticket, a run"
+    )
+    assert refusal(2, "compare", "masks/x").startswith(
+        "masks/x: is one alone; name what to compare it with"
+    )
+    assert refusal(2, "compare", "masks/x", "runs").startswith(
+        "masks/x, runs: 1 ticket and 6 runs;"
+    )
     (place / "masks/x/mask.safetensors").write_bytes(b"")
     (place / "masks/y/ticket.json").write_bytes(b"")
     refused = refusal(3, "compare", "masks/x", "masks/y")
     assert refused.startswith("masks/x/mask.safetensors: ")
     both = refusal(3, "show", "masks").splitlines()
-    assert [line.split(":")[0] for line in both] == ["masks/x/mask.safetensors", "masks/y/ticket.json"]
+    assert [line.split(":")[0] for line in both] == [
+        "masks/x/mask.safetensors",
+        "masks/y/ticket.json",
+    ]
 
 
 def test_compare_tickets_and_runs(place: Path) -> None:
-    assert "layers.0.weight    6    6    3    3.0  1.00 1.00" in lthctl("compare", "masks/x", "masks/y").stdout
+    assert (
+        "layers.0.weight    6    6    3    3.0  1.00 1.00"
+        in lthctl("compare", "masks/x", "masks/y").stdout
+    )
     assert "l1-r0.50-n1 rewind  3  +10.00 ± 0.00" in lthctl("compare", "runs/a", "runs/b").stdout
     told = json.loads(lthctl("compare", "runs/a", "runs/b", "--json").stdout)
-    assert (told["matched_by_name"], told["cells"][0]["verdict"], len(told["runs"])) == (True, "better", 3)
+    assert (told["matched_by_name"], told["cells"][0]["verdict"], len(told["runs"])) == (
+        True,
+        "better",
+        3,
+    )
     assert len(json.loads(lthctl("compare", "runs", "--json").stdout)["runs"]) == 15
 
 
@@ -631,7 +762,9 @@ def test_compare_takes_margin_and_confidence_from_the_report_section(place: Path
     assert "90 % t intervals" in text and "50 points" in text and "as good" in text
 
 
-def test_what_did_this_commit_do_to_my_tickets(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_did_this_commit_do_to_my_tickets(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for key in ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL"):
         monkeypatch.setenv(key, "a@b")
     monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(place / "site"))
@@ -651,13 +784,17 @@ def test_what_did_this_commit_do_to_my_tickets(place: Path, monkeypatch: pytest.
     assert "Only in masks: z\n" in text
     assert "mask  differs" in lthctl("compare", "masks/x@HEAD~1", "masks/x").stdout
     monkeypatch.chdir(place / "runs")  # of another folder's repository, and a screen of a revision
-    assert lthctl("show", "../masks@HEAD~1").stdout.endswith("to see one: lthctl show ../masks/x@HEAD~1\n")
-    assert refusal(3, "compare", "../masks@v9", "../masks").startswith("../masks@v9: the repository ")
+    assert lthctl("show", "../masks@HEAD~1").stdout.endswith(
+        "to see one: lthctl show ../masks/x@HEAD~1\n"
+    )
+    assert refusal(3, "compare", "../masks@v9", "../masks").startswith(
+        "../masks@v9: the repository "
+    )
 
 
 STRICTLY = """
 import sys
-from lthctl.cli import app
+from lthctl.cli.app import app
 for words in {commands}:
     sys.stdout.reconfigure(errors="strict")
     app(words, standalone_mode=False)

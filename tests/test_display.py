@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console, RenderableType
 
-from lthctl.display import report_tables, run_table, ticket_tables
-from lthctl.files import Json
-from lthctl.report import Report
-from lthctl.ticket import Run
-from lthctl.training import Row
+from lthctl.artifacts.run import Run
+from lthctl.canonical import Json
+from lthctl.cli.report_view import report_tables
+from lthctl.cli.ticket_table import run_table, ticket_tables
+from lthctl.report.reading import Report
+from lthctl.training.history import Row
 
 from .test_report import (
     DATA,
@@ -18,7 +19,7 @@ from .test_report import (
     L1_TICKET,
     MODEL,
     TRAIN,
-    Experiment,
+    Asked,
     make_run,
     replicates,
     report_of,
@@ -29,14 +30,18 @@ from .test_report import (
 
 def text_of(renderable: RenderableType, width: int) -> str:
     """What a console of this width shows, without the spaces at the ends of its lines."""
-    console = Console(file=io.StringIO(), width=width, color_system=None, force_terminal=False, highlight=False)
+    console = Console(
+        file=io.StringIO(), width=width, color_system=None, force_terminal=False, highlight=False
+    )
     console.print(renderable)
     return "".join(f"{line.rstrip()}\n" for line in console.file.getvalue().splitlines())
 
 
 # --- tickets
 
-Layers = dict[str, tuple[int, float, list[int]]]  # name -> size, rate per round, kept after every round
+Layers = dict[
+    str, tuple[int, float, list[int]]
+]  # name -> size, rate per round, kept after every round
 
 TWO_ROUNDS: Layers = {
     "layers.10.bias": (2, 0.25, [2, 2]),
@@ -95,14 +100,18 @@ dense-s1: dense, nothing pruned
 
 @pytest.mark.parametrize("width", [80, 120])
 def test_ticket_tables(width: int) -> None:
-    """Layers by their numbers, weights before biases, and what was asked for wherever it changes."""
+    """Layers by their numbers, weights before biases, and what was asked for wherever it
+    changes."""
     assert text_of(ticket_tables(TICKETS), width) == TICKET_TABLES
 
 
 def test_tickets_of_other_counts_have_tables_of_their_own() -> None:
     other = TWO_ROUNDS | {"layers.10.weight": (20, 0.25, [15, 12])}
     text = text_of(ticket_tables([ticket_json(TWO_ROUNDS, "a"), ticket_json(other, "b")]), 80)
-    assert [line for line in text.splitlines() if "sparsity" in line] == ["a: sparsity (%)", "b: sparsity (%)"]
+    assert [line for line in text.splitlines() if "sparsity" in line] == [
+        "a: sparsity (%)",
+        "b: sparsity (%)",
+    ]
 
 
 def test_no_ticket_no_table() -> None:
@@ -126,7 +135,10 @@ l1-r0.50-n1-s12  reinit  100.00       20       75.00       10
 
 @pytest.mark.parametrize("width", [80, 120])
 def test_run_table(width: int) -> None:
-    runs = [make_run(DENSE_TICKET, 1, 0.5, stop=30), make_run(L1_TICKET, 12, 1.0, stop=10, start="reinit")]
+    runs = [
+        make_run(DENSE_TICKET, 1, 0.5, stop=30),
+        make_run(L1_TICKET, 12, 1.0, stop=10, start="reinit"),
+    ]
     assert text_of(run_table([document_of(run) for run in runs]), width) == RUN_TABLE
 
 
@@ -250,8 +262,9 @@ def test_report_tables_at_80_columns(tmp_path: Path) -> None:
 LONG_STEPS: tuple[tuple[int, ...], ...] = ((12_250, 750, 15_000), (1_500, 14_750, 8_000))
 
 
-def wide_report(folder: Path, ticket: Experiment = ("random", 0.93, 5)) -> Report:
-    """Figures as long as those of the paper's and the video's experiments, whose trainings have 15,000 steps or more."""
+def wide_report(folder: Path, ticket: Asked = ("random", 0.93, 5)) -> Report:
+    """Figures as long as those of the paper's and the video's experiments, whose trainings have
+    15,000 steps or more."""
 
     def history(best: float, stop: int) -> tuple[Row, ...]:
         return tuple(
@@ -265,21 +278,33 @@ def wide_report(folder: Path, ticket: Experiment = ("random", 0.93, 5)) -> Repor
     runs = []
     for seed, (dense_stop, stop) in enumerate(zip(*LONG_STEPS, strict=True), start=1):
         runs.append(
-            make_run(DENSE_TICKET, seed, history=history(0.98, dense_stop), train=train, model=model, data=data)
+            make_run(
+                DENSE_TICKET,
+                seed,
+                history=history(0.98, dense_stop),
+                train=train,
+                model=model,
+                data=data,
+            )
         )
         for start in ("rewind", "reinit", "shuffle"):
             rows = history(0.93 + 0.02 * seed - 0.001 * len(start), stop)
-            runs.append(make_run(ticket, seed, start=start, history=rows, train=train, model=model, data=data))
+            runs.append(
+                make_run(
+                    ticket, seed, start=start, history=rows, train=train, model=model, data=data
+                )
+            )
     return report_of(folder, *runs)
 
 
 @pytest.mark.parametrize("ticket", [("random", 0.93, 5), ("random", 0.9375, 15)])
-def test_at_80_columns_lines_fit_and_names_are_whole(tmp_path: Path, ticket: Experiment) -> None:
+def test_at_80_columns_lines_fit_and_names_are_whole(tmp_path: Path, ticket: Asked) -> None:
     report = wide_report(tmp_path, ticket)
     lines = text_of(report_tables(report), 80).splitlines()
     assert max(map(len, lines)) <= 80
     name = report.groups[0].cells[-1].key.ticket
-    # Sparsity in tables of five rounds, three starts in each of the next two tables, claims and what is behind them.
+    # Sparsity in tables of five rounds, three starts in each of the next two tables, claims and
+    # what is behind them.
     assert sum(line.startswith(f"{name} ") for line in lines) == -(-ticket[2] // 5) + 3 + 3 + 2
 
 
@@ -295,12 +320,20 @@ def test_at_80_columns_accuracies_steps_and_verdicts_are_whole(tmp_path: Path) -
 
 def claims_rows(text: str, name: str) -> list[str]:
     """The lines of the table of claims that start with a name."""
-    return [line for line in text.partition("Winning tickets")[2].splitlines() if line.startswith(f"{name} ")]
+    return [
+        line
+        for line in text.partition("Winning tickets")[2].splitlines()
+        if line.startswith(f"{name} ")
+    ]
 
 
 def test_at_80_columns_whether_a_ticket_wins_is_whole(tmp_path: Path) -> None:
     text = text_of(report_tables(tiny_report(tmp_path)), 80)
-    assert [row.split()[1] for name in ("l1-r0.50-n1", "random-r0.50-n1") for row in claims_rows(text, name)[:1]] == [
+    assert [
+        row.split()[1]
+        for name in ("l1-r0.50-n1", "random-r0.50-n1")
+        for row in claims_rows(text, name)[:1]
+    ] == [
         "undecided",
         "unknown",
     ]
@@ -331,14 +364,21 @@ def test_a_difference_of_fewer_seeds_says_its_n(tmp_path: Path) -> None:
 
 
 def test_groups_are_numbered_where_there_are_several(tmp_path: Path) -> None:
-    report = report_of(tmp_path, make_run(DENSE_TICKET), make_run(DENSE_TICKET, train={**TRAIN, "steps": 60}))
+    report = report_of(
+        tmp_path, make_run(DENSE_TICKET), make_run(DENSE_TICKET, train={**TRAIN, "steps": 60})
+    )
     lines = text_of(report_tables(report), 120).splitlines()
-    assert [line[:14] for line in lines if line.startswith("Group")] == ["Group 1 of 2: ", "Group 2 of 2: "]
+    assert [line[:14] for line in lines if line.startswith("Group")] == [
+        "Group 1 of 2: ",
+        "Group 2 of 2: ",
+    ]
 
 
 def test_a_report_without_dense_says_what_to_do(tmp_path: Path) -> None:
     text = text_of(report_tables(report_of(tmp_path, *replicates(L1_TICKET, [0.5, 0.75]))), 120)
-    assert "No dense run here, so nothing to compare with: prune --ratio 0, and retrain that." in text
+    assert (
+        "No dense run here, so nothing to compare with: prune --ratio 0, and retrain that." in text
+    )
     assert "One seed has no interval" not in text
     assert [row.split()[1:] for row in claims_rows(text, "l1-r0.50-n1")[:1]] == [
         ["unknown", "unknown", "unknown", "50", "%", "unknown"],
@@ -348,7 +388,9 @@ def test_a_report_without_dense_says_what_to_do(tmp_path: Path) -> None:
 def test_a_report_of_dense_alone_has_no_claims(tmp_path: Path) -> None:
     text = text_of(report_tables(report_of(tmp_path, *replicates(DENSE_TICKET, [0.5, 0.75]))), 120)
     assert "Winning tickets" not in text
-    assert "dense   rewind  2  62.50 ± 158.83\n" in text  # t is 12.706, the standard error 12.5 points
+    assert (
+        "dense   rewind  2  62.50 ± 158.83\n" in text
+    )  # t is 12.706, the standard error 12.5 points
 
 
 def test_seeds_that_would_decide_are_told(tmp_path: Path) -> None:
@@ -390,4 +432,6 @@ def test_markup_in_a_start_stays_text() -> None:
 
 
 def test_escape_sequences_in_names_do_not_reach_the_terminal() -> None:
-    assert "\x1b" not in text_of(run_table([document_of(make_run(("\x1b]0;owned\x1b\\l1", 0.5, 1)))]), 120)
+    assert "\x1b" not in text_of(
+        run_table([document_of(make_run(("\x1b]0;owned\x1b\\l1", 0.5, 1)))]), 120
+    )

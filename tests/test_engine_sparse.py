@@ -1,4 +1,5 @@
-"""The sparse engine against dense float64 NumPy and against torch, and what must never change its results."""
+"""The sparse engine against dense float64 NumPy and against torch, and what must never change its
+results."""
 
 import gc
 import hashlib
@@ -19,29 +20,32 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from lthctl import engine_sparse, engine_torch
-from lthctl.data import Dataset, Split
-from lthctl.engine import resolve, run
+from lthctl.datasets.base import Dataset, Split
 from lthctl.errors import DataError, ParamsError, TrainingError
-from lthctl.kernels import DUSTING, WIDE, Network
 from lthctl.mask import Mask
-from lthctl.model import MLP, ModuleModel
+from lthctl.models.mlp import MLP
+from lthctl.models.module import ModuleModel
 from lthctl.params import TrainParams
-from lthctl.training import Training
+from lthctl.training import dense, history
+from lthctl.training.engines import resolve, run
+from lthctl.training.sparse import engine, kernels
+from lthctl.training.sparse import engine as sparse_engine
+from lthctl.training.sparse.kernels import DUSTING, WIDE, Network
+from lthctl.training.spec import Training
 
 Arrays = dict[str, NDArray[Any]]
 
 KERNELS = {
     "sparse": 2.0,
     "dense": -1.0,
-    "auto": engine_sparse.CROSSOVER,
+    "auto": engine.CROSSOVER,
 }  # density above which weights are kept in full
 
 
 @pytest.fixture(params=["sparse", "dense"])
 def kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Both ways of training a layer, whatever its density."""
-    monkeypatch.setattr(engine_sparse, "CROSSOVER", KERNELS[request.param])
+    monkeypatch.setattr(engine, "CROSSOVER", KERNELS[request.param])
     return str(request.param)
 
 
@@ -54,7 +58,9 @@ def digits(count: int, inputs: int, classes: int, seed: int = 0) -> Split:
     return Split(np.where(lit, random.integers(1, 256, lit.shape), 0).astype(np.uint8), labels)
 
 
-def ticket(sizes: tuple[int, ...], densities: tuple[float, ...], seed: int = 0) -> tuple[Arrays, Arrays]:
+def ticket(
+    sizes: tuple[int, ...], densities: tuple[float, ...], seed: int = 0
+) -> tuple[Arrays, Arrays]:
     """Starting weights and masks; a layer of density 1 is not prunable."""
     random = np.random.default_rng(seed)
     start: Arrays = {}
@@ -80,7 +86,13 @@ def make(
 ) -> Training:
     start, mask = given or ticket(sizes, densities)
     params = TrainParams(
-        steps=200, evaluate_every=50, batch_size=60, optimizer="sgd", lr=0.05, engine="sparse", device="cpu"
+        steps=200,
+        evaluate_every=50,
+        batch_size=60,
+        optimizer="sgd",
+        lr=0.05,
+        engine="sparse",
+        device="cpu",
     )
     split = train or digits(600, sizes[0], sizes[-1])
     data = Dataset("digits", split, validation or Split(split.images[:20], split.labels[:20]))
@@ -126,12 +138,12 @@ def reference(training: Training) -> tuple[Arrays, list[float]]:
 def check(training: Training, tolerance: float = 2e-5) -> None:
     """Agreement with float64.
 
-    Over many steps some unit's input comes so near 0 that rounding decides on which side: that moves the unit's weights
-    by the gradient of one sample, and the layers above a little. So after many steps a tenth of a layer's weights may be
-    further off; after one step, none.
+    Over many steps some unit's input comes so near 0 that rounding decides on which side: that
+    moves the unit's weights by the gradient of one sample, and the layers above a little. So after
+    many steps a tenth of a layer's weights may be further off; after one step, none.
     """
     before = {k: v.copy() for k, v in training.start.items()}
-    result = engine_sparse.train(training, lambda _: None)
+    result = engine.train(training, lambda _: None)
     expected, losses = reference(training)
     for name, value in result.weights.items():
         assert value.dtype == np.float32
@@ -158,8 +170,10 @@ OPTIMIZERS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("crossover", KERNELS.values(), ids=KERNELS)
-def test_weights_agree_with_float64(optimizer: str, crossover: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_sparse, "CROSSOVER", crossover)
+def test_weights_agree_with_float64(
+    optimizer: str, crossover: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "CROSSOVER", crossover)
     check(make(densities=(0.2, 0.6, 1.0), **OPTIMIZERS[optimizer]))
 
 
@@ -185,7 +199,9 @@ def test_one_weight_left_and_dead_rows_and_columns(kernel: str) -> None:
 @pytest.mark.parametrize("size", [1, 7, 8, 9, 63, 64, 65])
 def test_odd_sizes(size: int, kernel: str) -> None:
     check(make((size, size, 3), (0.7, 0.7), batch_size=9, steps=50))
-    check(make((size, size, 3), (0.7, 0.7), batch_size=64, steps=50))  # no room is left beside a batch's
+    check(
+        make((size, size, 3), (0.7, 0.7), batch_size=64, steps=50)
+    )  # no room is left beside a batch's
     check(make((20, 11, size), (0.7, 1.0), steps=50))
     check(make((size, 5), (0.7,), steps=50))
 
@@ -214,7 +230,7 @@ def test_one_step_is_the_dense_gradient(
 ) -> None:
     shape = tuple(sizes)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engine_sparse, "CROSSOVER", crossover)
+        patch.setattr(engine, "CROSSOVER", crossover)
         start = ticket(shape, (density,) * (len(sizes) - 1), seed)
         train = digits(50, sizes[0], sizes[-1], seed)
         check(make(shape, given=start, train=train, batch_size=batch_size, steps=1, lr=1.0))
@@ -224,19 +240,21 @@ def test_one_step_is_the_dense_gradient(
 def laid_out(monkeypatch: pytest.MonkeyPatch) -> list[Network]:
     """The networks that trainings lay out, as they leave them."""
     networks: list[Network] = []
-    lay_out = engine_sparse.lay_out
+    lay_out = engine.lay_out
 
     def watched(*args: Any, **kwargs: Any) -> Network:
         networks.append(lay_out(*args, **kwargs))
         return networks[-1]
 
-    monkeypatch.setattr(engine_sparse, "lay_out", watched)
+    monkeypatch.setattr(engine, "lay_out", watched)
     return networks
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_moments_of_pruned_weights_are_zero(optimizer: str, kernel: str, laid_out: list[Network]) -> None:
-    engine_sparse.train(make(densities=(0.2, 0.3, 0.9), steps=20, **OPTIMIZERS[optimizer]), lambda _: None)
+def test_moments_of_pruned_weights_are_zero(
+    optimizer: str, kernel: str, laid_out: list[Network]
+) -> None:
+    engine.train(make(densities=(0.2, 0.3, 0.9), steps=20, **OPTIMIZERS[optimizer]), lambda _: None)
     (network,) = laid_out
     assert network.moment1.any()
     kept = np.unpackbits(network.kept.view(np.uint8), bitorder="little")
@@ -245,7 +263,9 @@ def test_moments_of_pruned_weights_are_zero(optimizer: str, kernel: str, laid_ou
             part = slice(layer["weights"], layer["weights"] + layer["count"])
             pruned = kept[part] == 0
             assert pruned.any()
-            assert not network.moment1[part][pruned].any() and not network.moment2[part][pruned].any()
+            assert (
+                not network.moment1[part][pruned].any() and not network.moment2[part][pruned].any()
+            )
 
 
 def logits_of(weights: Any, x: NDArray[Any]) -> NDArray[Any]:
@@ -259,7 +279,7 @@ def logits_of(weights: Any, x: NDArray[Any]) -> NDArray[Any]:
 def test_evaluation(monkeypatch: pytest.MonkeyPatch) -> None:
     others = digits(333, 70, 10, seed=7)
     training = make(validation=others, steps=120)
-    result = engine_sparse.train(training, lambda _: None)
+    result = engine.train(training, lambda _: None)
     assert [row.step for row in result.history] == [50, 100, 120]
     expected = logits_of(result.weights, others.images / 255.0)
     shifted = expected - expected.max(1, keepdims=True)
@@ -267,8 +287,8 @@ def test_evaluation(monkeypatch: pytest.MonkeyPatch) -> None:
     assert result.history[-1].validation_loss == pytest.approx(losses.mean(), rel=1e-6)
     assert result.history[-1].validation_accuracy == (expected.argmax(1) == others.labels).mean()
     for crossover in KERNELS.values():
-        monkeypatch.setattr(engine_sparse, "CROSSOVER", crossover)
-        loss, accuracy = engine_sparse.evaluate((70, 33, 20, 10), result.weights, training.mask, others)
+        monkeypatch.setattr(engine, "CROSSOVER", crossover)
+        loss, accuracy = engine.evaluate((70, 33, 20, 10), result.weights, training.mask, others)
         assert loss == pytest.approx(losses.mean(), rel=1e-6)
         assert accuracy == result.history[-1].validation_accuracy
 
@@ -279,10 +299,10 @@ def test_evaluation(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_evaluation_in_tiles_and_partial_batches(
     count: int, tile: int, batch: int, floats: bool, kernel: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine_sparse, "EVALUATION_BATCH", batch)
-    monkeypatch.setattr(engine_sparse, "TILE", tile)
-    monkeypatch.setattr(engine_sparse, "PIXEL_TILE", tile)
-    monkeypatch.setattr(engine_sparse, "SHORTEST_PART", 1)
+    monkeypatch.setattr(engine, "EVALUATION_BATCH", batch)
+    monkeypatch.setattr(engine, "TILE", tile)
+    monkeypatch.setattr(engine, "PIXEL_TILE", tile)
+    monkeypatch.setattr(engine, "SHORTEST_PART", 1)
     sizes = (189, 33, 7)
     weights, mask = ticket(sizes, (0.3, 0.6), seed=count)
     others = digits(count, 189, 7, seed=tile)
@@ -291,64 +311,75 @@ def test_evaluation_in_tiles_and_partial_batches(
     expected = logits_of(weights, others.images.astype(np.float64) / (1 if floats else 255))
     shifted = expected - expected.max(1, keepdims=True)
     losses = np.log(np.exp(shifted).sum(1)) - shifted[np.arange(count), others.labels]
-    loss, accuracy = engine_sparse.evaluate(sizes, weights, Mask(mask), others)
+    loss, accuracy = engine.evaluate(sizes, weights, Mask(mask), others)
     assert loss == pytest.approx(losses.mean(), rel=1e-5)
     assert accuracy == (expected.argmax(1) == others.labels).mean()
 
 
 def test_tiled_layers_train_and_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_sparse, "TILE", 16)
-    monkeypatch.setattr(engine_sparse, "SHORTEST_PART", 1)
-    monkeypatch.setattr(engine_sparse, "CROSSOVER", KERNELS["sparse"])
+    monkeypatch.setattr(engine, "TILE", 16)
+    monkeypatch.setattr(engine, "SHORTEST_PART", 1)
+    monkeypatch.setattr(engine, "CROSSOVER", KERNELS["sparse"])
     check(make(densities=(0.3, 0.3, 0.5)))
 
 
 @pytest.mark.parametrize("tile", [7, 35, 255])
 def test_pixels_are_found_where_they_are(tile: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_sparse, "PIXEL_TILE", tile)
-    monkeypatch.setattr(engine_sparse, "IMAGES_AT_A_TIME", 8)
+    monkeypatch.setattr(engine, "PIXEL_TILE", tile)
+    monkeypatch.setattr(engine, "IMAGES_AT_A_TIME", 8)
     images = digits(50, 300, 10).images.astype(np.float32)
     images[3], images[4, 10], images[49, 299] = 0, np.nan, -1e-30
     images[5, 11] = -0.0
-    starts, places, shades = engine_sparse._find_pixels(images)
+    starts, places, shades = engine._find_pixels(images)
     tiles = -(-300 // tile)
     number = np.repeat(np.arange(50 * tiles), np.diff(starts))
     back = np.zeros_like(images)
     back[number // tiles, number % tiles * tile + places[: len(number)]] = shades[: len(number)]
     np.testing.assert_array_equal(back, images)
     # compiled code takes 16 at a time
-    assert len(places) == len(shades) == np.count_nonzero(images) + engine_sparse.LANES
+    assert len(places) == len(shades) == np.count_nonzero(images) + kernels.LANES
     check(make(densities=(0.9, 0.3, 1.0), steps=50))
 
 
 def test_pixels_are_kept_while_their_split_is(monkeypatch: pytest.MonkeyPatch) -> None:
     found = []
-    find = engine_sparse._find_pixels
-    monkeypatch.setattr(engine_sparse, "_find_pixels", lambda images: found.append(len(images)) or find(images))
-    train, validation, others = digits(600, 70, 10), digits(40, 70, 10, seed=1), digits(30, 70, 10, seed=2)
-    before = len(engine_sparse._pixels)
+    find = engine._find_pixels
+    monkeypatch.setattr(
+        engine, "_find_pixels", lambda images: found.append(len(images)) or find(images)
+    )
+    train, validation, others = (
+        digits(600, 70, 10),
+        digits(40, 70, 10, seed=1),
+        digits(30, 70, 10, seed=2),
+    )
+    before = len(engine._pixels)
     with ThreadPoolExecutor(2) as pool:
         for split in (validation, others):
-            trainings = [make(densities=(1.0, 1.0, 1.0), train=train, validation=split, steps=5)] * 3
-            list(pool.map(lambda training: engine_sparse.train(training, lambda _: None), trainings))
+            trainings = [
+                make(densities=(1.0, 1.0, 1.0), train=train, validation=split, steps=5)
+            ] * 3
+            list(pool.map(lambda training: engine.train(training, lambda _: None), trainings))
     assert sorted(found) == [30, 40, 600]
-    assert len(engine_sparse._pixels) == before + 3
-    engine_sparse.train(make(densities=(0.1, 0.3, 1.0), train=digits(20, 70, 10), steps=5), lambda _: None)
+    assert len(engine._pixels) == before + 3
+    engine.train(make(densities=(0.1, 0.3, 1.0), train=digits(20, 70, 10), steps=5), lambda _: None)
     assert len(found) == 3  # a pruned first layer takes whole images
     del train, validation, others, split, trainings
     gc.collect()
-    assert len(engine_sparse._pixels) == before
+    assert len(engine._pixels) == before
 
 
 def test_of_equal_logits_the_first_class_is_the_answer() -> None:
-    weights = {"layers.0.weight": np.zeros((4, 3), np.float32), "layers.0.bias": np.array([0, 1, 1, 0], np.float32)}
+    weights = {
+        "layers.0.weight": np.zeros((4, 3), np.float32),
+        "layers.0.bias": np.array([0, 1, 1, 0], np.float32),
+    }
     split = Split(np.zeros((4, 3), np.uint8), np.arange(4))
-    assert engine_sparse.evaluate((3, 4), weights, Mask({}), split)[1] == 0.25
+    assert engine.evaluate((3, 4), weights, Mask({}), split)[1] == 0.25
 
 
 def test_the_same_bits_again_and_in_threads_and_whatever_the_evaluations(kernel: str) -> None:
-    def train(**changes: Any) -> engine_sparse.Result:
-        return engine_sparse.train(make(optimizer="adam", lr=1e-3, steps=500, **changes), lambda _: None)
+    def train(**changes: Any) -> "history.Result":
+        return engine.train(make(optimizer="adam", lr=1e-3, steps=500, **changes), lambda _: None)
 
     once = train()
     with ThreadPoolExecutor(2) as pool:
@@ -356,7 +387,9 @@ def test_the_same_bits_again_and_in_threads_and_whatever_the_evaluations(kernel:
     for other in others:
         assert other.history == once.history
     for other in (*others, train(evaluate_every=7)):
-        assert all(other.weights[name].tobytes() == array.tobytes() for name, array in once.weights.items())
+        assert all(
+            other.weights[name].tobytes() == array.tobytes() for name, array in once.weights.items()
+        )
 
 
 def test_cancelling() -> None:
@@ -364,24 +397,29 @@ def test_cancelling() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        engine_sparse.train(make(), cancel)
+        engine.train(make(), cancel)
 
 
 def test_divergence_is_an_error(kernel: str) -> None:
     with pytest.raises(
-        TrainingError, match=r"the training loss is .* at step 50 with train.lr 1e\+30; try a smaller one"
+        TrainingError,
+        match=r"the training loss is .* at step 50 with train.lr 1e\+30; try a smaller one",
     ):
         run(make(lr=1e30))
 
 
 def test_vanishing_moments_become_0(kernel: str, laid_out: list[Network]) -> None:
-    """Pixels lit once leave moments that decay for thousands of steps; below 1e-38 a step would take far longer."""
+    """Pixels lit once leave moments that decay for thousands of steps; below 1e-38 a step would
+    take far longer."""
     images = (digits(600, 70, 10).images / 255).astype(np.float32)
     images[:, :35] = 0
-    images[0, :20], images[0, 20:35] = 1, 1e-14  # whose squared gradients are next to nothing from the first
+    images[0, :20], images[0, 20:35] = (
+        1,
+        1e-14,
+    )  # whose squared gradients are next to nothing from the first
     train = Split(images, digits(600, 70, 10).labels)
     training = make(train=train, steps=47 * DUSTING, batch_size=4, optimizer="adam", lr=1e-4)
-    result = engine_sparse.train(training, lambda _: None)
+    result = engine.train(training, lambda _: None)
     assert all(np.isfinite(array).all() for array in result.weights.values())
     (network,) = laid_out
     for moments in (network.moment1, network.moment2):
@@ -404,7 +442,7 @@ def test_what_compiled_code_would_not_check_is_refused() -> None:
 def test_both_engines_give_the_same_training(optimizer: str, densities: tuple[float, ...]) -> None:
     """Invariant 14: losses along the whole curve, and weights over the first hundreds of steps."""
     training = make(densities=densities, evaluate_every=20, **OPTIMIZERS[optimizer])
-    ours, theirs = (engine.train(training, lambda _: None) for engine in (engine_sparse, engine_torch))
+    ours, theirs = (engine.train(training, lambda _: None) for engine in (sparse_engine, dense))
     for a, b in zip(ours.history, theirs.history, strict=True):
         assert a.train_loss == pytest.approx(b.train_loss, rel=1e-3)
         assert a.validation_loss == pytest.approx(b.validation_loss, rel=5e-3)
@@ -437,7 +475,8 @@ def test_engines_have_digests_of_their_own() -> None:
 
 
 def digest_of_trainings() -> str:
-    """Of the weights and histories of networks whose layers are kept in both ways, in full blocks and in parts."""
+    """Of the weights and histories of networks whose layers are kept in both ways, in full blocks
+    and in parts."""
     digest = hashlib.sha256()
     for sizes, densities, batch_size in (
         ((300, 130, 70, 10), (1.0, 0.6, 0.9), 60),
@@ -446,8 +485,10 @@ def digest_of_trainings() -> str:
         ((209, 17, 5), (0.4, 0.05), 130),
     ):
         for optimizer in ("adam", "momentum and decay"):
-            training = make(sizes, densities, batch_size=batch_size, steps=140, **OPTIMIZERS[optimizer])
-            result = engine_sparse.train(training, lambda _: None)
+            training = make(
+                sizes, densities, batch_size=batch_size, steps=140, **OPTIMIZERS[optimizer]
+            )
+            result = engine.train(training, lambda _: None)
             digest.update(repr(result.history).encode())
             for name in sorted(result.weights):
                 digest.update(result.weights[name].tobytes())
@@ -458,18 +499,26 @@ def digest_of_trainings() -> str:
 @pytest.mark.skipif(not WIDE, reason="this processor has no AVX-512 to do without")
 def test_processors_without_avx512_give_the_same_bits(tmp_path: Path) -> None:
     """What is computed at a time differs between them, but no sum's order."""
-    program = "import tests.test_engine_sparse as t; assert not t.WIDE; print(t.digest_of_trainings())"
-    environment = {**os.environ, "NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx2,+fma,+bmi,+bmi2,+f16c"}
+    program = (
+        "import tests.test_engine_sparse as t; assert not t.WIDE; print(t.digest_of_trainings())"
+    )
+    environment = {
+        **os.environ,
+        "NUMBA_CPU_NAME": "haswell",
+        "NUMBA_CPU_FEATURES": "+avx2,+fma,+bmi,+bmi2,+f16c",
+    }
     environment["NUMBA_CACHE_DIR"] = str(tmp_path)
     root = Path(__file__).parent.parent
-    done = subprocess.run([sys.executable, "-c", program], cwd=root, env=environment, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=root, env=environment, capture_output=True, text=True
+    )
     assert (done.returncode, done.stdout.strip()) == (0, digest_of_trainings()), done.stderr
 
 
 # ---- the cache of compiled code ----
 
 TINY = """
-from lthctl.kernels import cached
+from lthctl.training.sparse.kernels import cached
 
 @cached
 def answer(x: int) -> int:
@@ -477,7 +526,9 @@ def answer(x: int) -> int:
 """
 
 
-def test_a_damaged_stale_or_unwritable_cache_is_harmless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_damaged_stale_or_unwritable_cache_is_harmless(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def call() -> tuple[int, int]:
         """The answer of the compiled function, and how often it came from the cache."""
         sys.modules.pop("tiny", None)
@@ -525,7 +576,11 @@ def test_the_kernels_themselves_survive_a_damaged_cache(tmp_path: Path) -> None:
         environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
         root = Path(__file__).parent.parent
         done = subprocess.run(
-            [sys.executable, "-c", program], cwd=root, env=environment, capture_output=True, text=True
+            [sys.executable, "-c", program],
+            cwd=root,
+            env=environment,
+            capture_output=True,
+            text=True,
         )
         return done.stdout.split()
 

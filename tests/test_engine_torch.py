@@ -1,4 +1,5 @@
-"""The reference engine: any module, the same result every time, and golden losses that hold `NUMERICS` to account."""
+"""The reference engine: any module, the same result every time, and golden losses that hold
+`NUMERICS` to account."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,20 +9,23 @@ import pytest
 import torch
 from torch import nn
 
-from lthctl.data import Dataset, Split
-from lthctl.engine import resolve, run
+from lthctl.datasets.base import Dataset, Split
 from lthctl.errors import ParamsError, TrainingError
-from lthctl.lottery import find_ticket, retrain
-from lthctl.model import MLP, ModuleModel
+from lthctl.lottery.find import find_ticket
+from lthctl.lottery.retrain import retrain
+from lthctl.models.mlp import MLP
+from lthctl.models.module import ModuleModel
 from lthctl.params import TrainParams
-from lthctl.training import Training
+from lthctl.training.engines import resolve, run
+from lthctl.training.spec import Training
 
 MakeTraining = Callable[..., Training]
 GOLDEN = Path(__file__).parent / "golden" / "losses.txt"
 
 
 class SmallConvolution(nn.Module):
-    """Convolution, batch normalization and dropout: buffers and random numbers, which an MLP has none of."""
+    """Convolution, batch normalization and dropout: buffers and random numbers, which an MLP has
+    none of."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -42,7 +46,10 @@ def convolution() -> ModuleModel:
 @pytest.fixture
 def pictures(dataset: Dataset) -> Dataset:
     """The digits as (n, 1, 28, 28)."""
-    train, validation = (Split(s.images.reshape(-1, 1, 28, 28), s.labels) for s in (dataset.train, dataset.validation))
+    train, validation = (
+        Split(s.images.reshape(-1, 1, 28, 28), s.labels)
+        for s in (dataset.train, dataset.validation)
+    )
     return Dataset("digits", train, validation)
 
 
@@ -54,7 +61,9 @@ def test_any_module_is_pruned_rewound_and_retrained(
     assert "norm.running_mean" in ticket.init
     result = retrain(ticket, pictures, train=train_params, model=convolution)
     assert result.weights is not None
-    assert all(np.count_nonzero(result.weights[name][~kept]) == 0 for name, kept in ticket.mask.items())
+    assert all(
+        np.count_nonzero(result.weights[name][~kept]) == 0 for name, kept in ticket.mask.items()
+    )
     assert np.any(result.weights["norm.running_mean"] != ticket.init["norm.running_mean"])
     assert result.history[-1].train_loss < result.history[0].train_loss
 
@@ -74,16 +83,24 @@ def test_torchs_global_generator_neither_matters_nor_moves(
 
 
 def test_output_layer_must_be_there() -> None:
-    with pytest.raises(ParamsError, match=r"model 'net': has no output layer 'fc'; it has conv\.weight, conv\.bias"):
+    with pytest.raises(
+        ParamsError, match=r"model 'net': has no output layer 'fc'; it has conv\.weight, conv\.bias"
+    ):
         ModuleModel("net", SmallConvolution, output="fc")
 
 
-def test_uint8_and_float32_images_are_the_same_training(make_training: MakeTraining, dataset: Dataset) -> None:
+def test_uint8_and_float32_images_are_the_same_training(
+    make_training: MakeTraining, dataset: Dataset
+) -> None:
     def as_float(split: Split) -> Split:
         return Split(split.images.astype(np.float32) * np.float32(1 / 255), split.labels)
 
     from_bytes = run(make_training())
-    from_floats = run(make_training(dataset=Dataset("digits", as_float(dataset.train), as_float(dataset.validation))))
+    from_floats = run(
+        make_training(
+            dataset=Dataset("digits", as_float(dataset.train), as_float(dataset.validation))
+        )
+    )
     assert from_bytes.history == from_floats.history
 
 
@@ -120,7 +137,8 @@ def test_last_evaluation_is_at_the_last_step(make_training: MakeTraining) -> Non
 
 def test_a_diverged_training_is_an_error(make_training: MakeTraining) -> None:
     with pytest.raises(
-        TrainingError, match=r"the training loss is nan at step \d+ with train.lr 1e\+20; try a smaller"
+        TrainingError,
+        match=r"the training loss is nan at step \d+ with train.lr 1e\+20; try a smaller",
     ):
         run(make_training(optimizer="sgd", lr=1e20))
 
@@ -144,9 +162,13 @@ def test_plain_optimizers_where_torch_has_no_fused_ones(
 
 def test_device_and_engine_are_resolved() -> None:
     resolved = resolve(TrainParams(engine="torch"), MLP())
-    assert (resolved.engine, resolved.device) == ("torch", "cuda" if torch.cuda.is_available() else "cpu")
+    assert (resolved.engine, resolved.device) == (
+        "torch",
+        "cuda" if torch.cuda.is_available() else "cpu",
+    )
     with pytest.raises(
-        ParamsError, match=r"train\.device: is 'abacus', which torch cannot use here .*; use auto or cpu"
+        ParamsError,
+        match=r"train\.device: is 'abacus', which torch cannot use here .*; use auto or cpu",
     ):
         resolve(TrainParams(device="abacus"), MLP())
 
@@ -164,15 +186,22 @@ CASES = {
     "sgd": {"optimizer": "sgd", "lr": 0.1},
     "sgd, momentum": {"optimizer": "sgd", "lr": 0.1, "momentum": 0.9},
     "sparse engine, adam": {"engine": "sparse"},
-    "sparse engine, sgd": {"engine": "sparse", "optimizer": "sgd", "lr": 0.1, "momentum": 0.9, "weight_decay": 0.01},
+    "sparse engine, sgd": {
+        "engine": "sparse",
+        "optimizer": "sgd",
+        "lr": 0.1,
+        "momentum": 0.9,
+        "weight_decay": 0.01,
+    },
 }
 
 
 def test_golden_losses(make_training: MakeTraining, request: pytest.FixtureRequest) -> None:
-    """A change of these figures is a change of results: count `NUMERICS` up, and put before and after in the changelog.
+    """A change of these figures is a change of results: count `NUMERICS` up, and put before and
+    after in the changelog.
 
-    `pytest tests/test_engine_torch.py --write-golden` writes them; compared to five digits, as machines differ in the
-    last ones.
+    `pytest tests/test_engine_torch.py --write-golden` writes them; compared to five digits, as
+    machines differ in the last ones.
     """
     if request.config.getoption("--write-golden"):
         GOLDEN.write_text("\n".join(losses(make_training)) + "\n")
@@ -180,7 +209,10 @@ def test_golden_losses(make_training: MakeTraining, request: pytest.FixtureReque
     found = [line.rsplit(" ", 3) for line in losses(make_training)]
     assert [(case, step) for case, step, *_ in found] == [(case, step) for case, step, *_ in golden]
     for (case, step, *now), (_, _, *then) in zip(found, golden, strict=True):
-        assert [float(x) for x in now] == pytest.approx([float(x) for x in then], rel=2e-5), (case, step)
+        assert [float(x) for x in now] == pytest.approx([float(x) for x in then], rel=2e-5), (
+            case,
+            step,
+        )
 
 
 def losses(make_training: MakeTraining) -> list[str]:

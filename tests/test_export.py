@@ -10,13 +10,16 @@ from scipy import sparse
 from torch import nn
 from torch.nn.utils import prune
 
-from lthctl.data import Dataset
+from lthctl.artifacts.run import Run
+from lthctl.artifacts.ticket import Ticket
+from lthctl.datasets.base import Dataset
 from lthctl.errors import OutputError, ParamsError, RunError, TicketError
-from lthctl.export import export_to, num_kept_zeros
-from lthctl.lottery import find_ticket, retrain
-from lthctl.model import MLP, ModuleModel
+from lthctl.interop.export import export_to, num_kept_zeros
+from lthctl.lottery.find import find_ticket
+from lthctl.lottery.retrain import retrain
+from lthctl.models.mlp import MLP
+from lthctl.models.module import ModuleModel
 from lthctl.params import TrainParams
-from lthctl.ticket import Run, Ticket
 
 TRAIN = TrainParams(steps=3, evaluate_every=3, engine="torch", device="cpu")
 
@@ -63,15 +66,25 @@ def test_prune_form_loads_into_a_pruned_module(source: Ticket | Run, tmp_path: P
     network.load_state_dict(torch.load(tmp_path / "x.pt", weights_only=True), strict=True)
     network(torch.zeros(1, 784))  # the forward pre-hook multiplies by the mask
     for index, layer in enumerate(network.layers):
-        np.testing.assert_array_equal(layer.weight.detach().numpy(), masked(source)[f"layers.{index}.weight"])
-        np.testing.assert_array_equal(layer.bias.detach().numpy(), masked(source)[f"layers.{index}.bias"])
+        np.testing.assert_array_equal(
+            layer.weight.detach().numpy(), masked(source)[f"layers.{index}.weight"]
+        )
+        np.testing.assert_array_equal(
+            layer.bias.detach().numpy(), masked(source)[f"layers.{index}.bias"]
+        )
 
 
-def test_prune_form_of_a_ticket_keeps_the_pruned_initial_weights(ticket: Ticket, tmp_path: Path) -> None:
+def test_prune_form_of_a_ticket_keeps_the_pruned_initial_weights(
+    ticket: Ticket, tmp_path: Path
+) -> None:
     export_to(ticket, tmp_path / "x.pt", to="prune")
     state = torch.load(tmp_path / "x.pt", weights_only=True)
-    np.testing.assert_array_equal(state["layers.0.weight_orig"].numpy(), ticket.init["layers.0.weight"])
-    np.testing.assert_array_equal(state["layers.0.weight_mask"].numpy() == 1, ticket.mask["layers.0.weight"])
+    np.testing.assert_array_equal(
+        state["layers.0.weight_orig"].numpy(), ticket.init["layers.0.weight"]
+    )
+    np.testing.assert_array_equal(
+        state["layers.0.weight_mask"].numpy() == 1, ticket.mask["layers.0.weight"]
+    )
 
 
 def test_csr_opens_in_scipy_layer_by_layer(source: Ticket | Run, tmp_path: Path) -> None:
@@ -102,15 +115,21 @@ def with_init(ticket: Ticket, init: dict[str, np.ndarray]) -> Ticket:
     return replace(ticket, init=init)
 
 
-def test_onnx_computes_what_torch_computes(source: Ticket | Run, dataset: Dataset, tmp_path: Path) -> None:
+def test_onnx_computes_what_torch_computes(
+    source: Ticket | Run, dataset: Dataset, tmp_path: Path
+) -> None:
     runtime = pytest.importorskip("onnxruntime")
     export_to(source, tmp_path / "x.onnx", to="onnx")
     network = MLP((784, 20, 12, 10)).build()
-    network.load_state_dict({name: torch.from_numpy(array) for name, array in masked(source).items()})
+    network.load_state_dict(
+        {name: torch.from_numpy(array) for name, array in masked(source).items()}
+    )
     images = dataset.validation.images[:7].astype(np.float32) / 255
     session = runtime.InferenceSession(tmp_path / "x.onnx", providers=["CPUExecutionProvider"])
     (logits,) = session.run(["logits"], {"images": images})
-    np.testing.assert_allclose(logits, network(torch.from_numpy(images)).detach().numpy(), atol=1e-5)
+    np.testing.assert_allclose(
+        logits, network(torch.from_numpy(images)).detach().numpy(), atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("to", ["state_dict", "prune", "onnx", "csr"])
@@ -121,7 +140,11 @@ def test_the_same_bytes_wherever_they_are_written(to: str, ticket: Ticket, tmp_p
     )
 
     def contents(place: Path) -> dict[str, bytes]:
-        return {file.name: file.read_bytes() for file in place.iterdir()} if to == "csr" else {"": place.read_bytes()}
+        return (
+            {file.name: file.read_bytes() for file in place.iterdir()}
+            if to == "csr"
+            else {"": place.read_bytes()}
+        )
 
     assert contents(first) == contents(second)
     assert not any(str(tmp_path).encode() in content for content in contents(second).values())
@@ -141,23 +164,36 @@ def test_what_is_there_stays_unless_it_may_go(ticket: Ticket, tmp_path: Path) ->
         export_to(ticket, tmp_path / "folder", replace=True)
 
 
-def test_what_cannot_be_exported_says_why(ticket: Ticket, run: Run, dataset: Dataset, tmp_path: Path) -> None:
+def test_what_cannot_be_exported_says_why(
+    ticket: Ticket, run: Run, dataset: Dataset, tmp_path: Path
+) -> None:
     from dataclasses import replace
 
-    with pytest.raises(ParamsError, match="to: is 'keras', expected one of state_dict, prune, csr, onnx"):
+    with pytest.raises(
+        ParamsError, match="to: is 'keras', expected one of state_dict, prune, csr, onnx"
+    ):
         export_to(ticket, tmp_path / "x", to="keras")
     with pytest.raises(RunError, match="its final weights were not kept"):
         export_to(replace(run, weights=None), tmp_path / "x")
     weights = {name: np.array(array) for name, array in run.weights.items()}
     weights["layers.2.weight"][:] = 0
-    with pytest.raises(RunError, match="of its kept weights are 0, so a run does not tell its mask"):
+    with pytest.raises(
+        RunError, match="of its kept weights are 0, so a run does not tell its mask"
+    ):
         export_to(replace(run, weights=weights), tmp_path / "x", to="prune")
-    model = ModuleModel("flat", lambda: nn.Sequential(nn.Linear(784, 8), nn.ReLU(), nn.Linear(8, 10)), output="2")
+    model = ModuleModel(
+        "flat", lambda: nn.Sequential(nn.Linear(784, 8), nn.ReLU(), nn.Linear(8, 10)), output="2"
+    )
     module = find_ticket(model, dataset, method="random", ratio=0.5, seed=1)
     with pytest.raises(TicketError, match="'flat' is a module that only you can build"):
         export_to(module, tmp_path / "x", to="onnx")
     export_to(retrain(module, dataset, train=TRAIN, model=model), tmp_path / "x", to="prune")
     state = torch.load(tmp_path / "x", weights_only=True)
     assert json.dumps(sorted(state)) == json.dumps(
-        sorted(f"{i}.{part}_{kind}" for i in (0, 2) for part in ("weight", "bias") for kind in ("orig", "mask"))
+        sorted(
+            f"{i}.{part}_{kind}"
+            for i in (0, 2)
+            for part in ("weight", "bias")
+            for kind in ("orig", "mask")
+        )
     )

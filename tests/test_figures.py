@@ -1,4 +1,5 @@
-"""Figures: the bytes depend on the runs alone, and nothing that was measured is missing from them."""
+"""Figures: the bytes depend on the runs alone, and nothing that was measured is missing from
+them."""
 
 import xml.etree.ElementTree as ElementTree
 from functools import cache
@@ -10,25 +11,42 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lthctl import figures
-from lthctl.figures import figure_files
-from lthctl.report import CellKey, Group
-from lthctl.statistics import Interval
-from lthctl.survivors import Pixels, Survivors
-from lthctl.ticket import Run
+from lthctl.artifacts.run import Run
+from lthctl.report import figures
+from lthctl.report.experiments import ExperimentKey
+from lthctl.report.figures import figure_files
+from lthctl.report.statistics import Interval
+from lthctl.report.survivors import Pixels, Survivors
+from lthctl.report.verdicts import Group
 
-from .test_report import DENSE_TICKET, L1_TICKET, RANDOM_TICKET, group_of, make_run, replicates, unread_report
+from .test_report import (
+    DENSE_TICKET,
+    L1_TICKET,
+    RANDOM_TICKET,
+    group_of,
+    make_run,
+    replicates,
+    unread_report,
+)
 
 NONE = Survivors((), (), (), ())
 ACCURACIES = {1: 0.90, 2: 0.92, 3: 0.97}  # by seed
 
 
-def grid(*, seeds: tuple[int, ...], rounds: tuple[int, ...] = (1,), ratios: tuple[float, ...] = (0.5,)) -> list[Run]:
+def grid(
+    *, seeds: tuple[int, ...], rounds: tuple[int, ...] = (1,), ratios: tuple[float, ...] = (0.5,)
+) -> list[Run]:
     """Dense runs, and rewound and reinitialized ones of both methods for all rounds and ratios."""
     runs = [make_run(DENSE_TICKET, seed, ACCURACIES[seed]) for seed in seeds]
-    for number, ratio, method, start, seed in product(rounds, ratios, ("l1", "random"), ("rewind", "reinit"), seeds):
+    for number, ratio, method, start, seed in product(
+        rounds, ratios, ("l1", "random"), ("rewind", "reinit"), seeds
+    ):
         best = (
-            ACCURACIES[seed] - 0.1 * ratio - 0.02 * (method == "random") - 0.01 * (start == "reinit") + 0.001 * number
+            ACCURACIES[seed]
+            - 0.1 * ratio
+            - 0.02 * (method == "random")
+            - 0.01 * (start == "reinit")
+            + 0.001 * number
         )
         runs.append(make_run((method, ratio, number), seed, best, start=start))
     return runs
@@ -39,13 +57,21 @@ GRIDS = {
     "some": grid(seeds=(1, 2), rounds=(1, 5)),
     "one seed": grid(seeds=(1,), ratios=(0.5, 0.8)),
     "one ratio": grid(seeds=(1, 2)),
-    "without dense": [run for run in grid(seeds=(1, 2), rounds=(1, 5)) if run.ticket["method"] != "dense"],
+    "without dense": [
+        run for run in grid(seeds=(1, 2), rounds=(1, 5)) if run.ticket["method"] != "dense"
+    ],
     "dense only": replicates(DENSE_TICKET, [0.90, 0.92]),
     "one dense run": [make_run(DENSE_TICKET)],
     "one run": [make_run(L1_TICKET)],
     "random only": replicates(RANDOM_TICKET, [0.5, 0.6]),
-    "shuffled": [*replicates(L1_TICKET, [0.9, 0.8]), *replicates(L1_TICKET, [0.7, 0.8], start="shuffle")],
-    "another method": [*replicates(DENSE_TICKET, [0.5, 0.6]), *replicates(("snip", 0.5, 1), [0.5, 0.6])],
+    "shuffled": [
+        *replicates(L1_TICKET, [0.9, 0.8]),
+        *replicates(L1_TICKET, [0.7, 0.8], start="shuffle"),
+    ],
+    "another method": [
+        *replicates(DENSE_TICKET, [0.5, 0.6]),
+        *replicates(("snip", 0.5, 1), [0.5, 0.6]),
+    ],
 }
 
 
@@ -90,7 +116,9 @@ def test_every_pruned_cell_has_its_point_and_its_interval(group: Group) -> None:
         if cell.key.method != "dense":
             found = cell.accuracy
             low, high = (found.mean if end is None else end for end in (found.low, found.high))
-            expected.append(tuple(100 * value for value in (1 - cell.sparsity, found.mean, low, high)))
+            expected.append(
+                tuple(100 * value for value in (1 - cell.sparsity, found.mean, low, high))
+            )
     assert sorted(drawn) == [pytest.approx(point) for point in sorted(expected)]
 
 
@@ -140,7 +168,9 @@ def test_curves_are_means_over_seeds_of_all_ratios_of_the_most_rounds(tmp_path: 
     ]
     dense = panel.lines[-1]
     assert list(dense.get_xdata()) == [10, 20, 30]
-    assert list(dense.get_ydata()) == pytest.approx([68, 93, 80.5])  # 90, 92 and 97, less 25, 0 and 12.5
+    assert list(dense.get_ydata()) == pytest.approx(
+        [68, 93, 80.5]
+    )  # 90, 92 and 97, less 25, 0 and 12.5
 
 
 def test_curves_without_l1_are_of_the_method_there_is(tmp_path: Path) -> None:
@@ -149,13 +179,19 @@ def test_curves_without_l1_are_of_the_method_there_is(tmp_path: Path) -> None:
 
 
 def test_no_run_ends_below_the_curves_panel(tmp_path: Path) -> None:
-    runs = [make_run(DENSE_TICKET, best=0.98), make_run(best=0.97), make_run(("l1", 0.99, 1), best=0.5)]
+    runs = [
+        make_run(DENSE_TICKET, best=0.98),
+        make_run(best=0.97),
+        make_run(("l1", 0.99, 1), best=0.5),
+    ]
     (panel,) = figures._curves(group_of(tmp_path, *runs)).axes
     assert panel.get_ylim()[0] < 37.5
 
 
 @pytest.mark.parametrize("experiment", [L1_TICKET, DENSE_TICKET])
-def test_reinitialized_runs_alone_can_be_drawn(tmp_path: Path, experiment: tuple[str, float, int]) -> None:
+def test_reinitialized_runs_alone_can_be_drawn(
+    tmp_path: Path, experiment: tuple[str, float, int]
+) -> None:
     """As in `lthctl report tickets/pipeline/reinit`."""
     figures._curves(group_of(tmp_path, make_run(experiment, start="reinit")))
 
@@ -167,7 +203,9 @@ def test_a_very_sparse_ticket_can_be_drawn(tmp_path: Path) -> None:
 
 
 def test_a_hostile_name_stays_text() -> None:
-    content = figures._svg(figures._accuracy(unread_report(make_run(("<script>[bold] -->", 0.5, 1))).groups[0]))
+    content = figures._svg(
+        figures._accuracy(unread_report(make_run(("<script>[bold] -->", 0.5, 1))).groups[0])
+    )
     root = ElementTree.fromstring(content)  # whole and well-formed
     assert not [element for element in root.iter() if "script" in str(element.tag).lower()]
 
@@ -189,7 +227,9 @@ def test_the_verdict_shows_every_paired_difference(tmp_path: Path) -> None:
 
     def expected(values: list[Interval | None], factor: float) -> list[Any]:
         found = [(i, value) for i, value in enumerate(values) if value]
-        return [pytest.approx((i, *(factor * x for x in (of.mean, of.low, of.high)))) for i, of in found]
+        return [
+            pytest.approx((i, *(factor * x for x in (of.mean, of.low, of.high)))) for i, of in found
+        ]
 
     claims = group.claims
     assert drawn(dense) == expected([group.cell(claim.key).difference for claim in claims], 100)
@@ -204,14 +244,16 @@ def test_parallel_coordinates_have_a_line_per_run(group: Group) -> None:
     (lines,) = panel.collections
     assert len(lines.get_segments()) == group.num_runs
     heights = [line[6][1] for line in lines.get_segments()]
-    accuracies = [run.metrics["best_accuracy"] for cell in group.cells for run in cell.runs.values()]
+    accuracies = [
+        run.metrics["best_accuracy"] for cell in group.cells for run in cell.runs.values()
+    ]
     assert sorted(range(len(heights)), key=heights.__getitem__) == sorted(
         range(len(heights)), key=accuracies.__getitem__
     )
 
 
 def test_pixels_share_a_scale_within_a_ratio() -> None:
-    rows = [Pixels(CellKey("rewind", method, 1, ratio), 2, np.full(9, kept, np.float64))
+    rows = [Pixels(ExperimentKey("rewind", method, 1, ratio), 2, np.full(9, kept, np.float64))
             for method, ratio, kept in (("l1", 0.5, 4), ("random", 0.5, 8), ("l1", 0.8, 2))]  # fmt: skip
     drawn = figures._pixels(Survivors((), tuple(rows), (), ()))
     images = {panel.get_title(): panel.images[0] for panel in drawn.axes if panel.images}
@@ -225,6 +267,8 @@ def test_pixels_share_a_scale_within_a_ratio() -> None:
 
 @pytest.mark.parametrize("method", ["$\\frac$", "_hidden"])
 def test_a_name_that_means_something_to_matplotlib_stays_text(method: str) -> None:
-    figure = figures._accuracy(unread_report(make_run(DENSE_TICKET), make_run((method, 0.5, 1))).groups[0])
+    figure = figures._accuracy(
+        unread_report(make_run(DENSE_TICKET), make_run((method, 0.5, 1))).groups[0]
+    )
     assert labels_of(figure.axes[0]) == ["dense (n = 1)", f"{method}, rewind (n = 1)"]
     figure.draw_without_rendering()

@@ -18,28 +18,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lthctl import files
-from lthctl.errors import OutputError, RunError, TicketError
-from lthctl.files import (
-    JSON_LIMIT,
-    Json,
-    canonical_json,
+from lthctl import disk
+from lthctl.artifacts.sealed import JSON_LIMIT, read_sealed, seal
+from lthctl.artifacts.tensors import read_tensors, tensors_bytes
+from lthctl.canonical import Json, canonical_json, digest_of, digest_of_arrays, finite, sha256
+from lthctl.disk import (
     check_writable,
-    csv_bytes,
-    digest_of,
-    digest_of_arrays,
     find_folders,
-    finite,
     read_file,
-    read_sealed,
-    read_tensors,
-    seal,
-    sha256,
-    tensors_bytes,
     write_errors,
     write_file,
     write_folder,
 )
+from lthctl.errors import OutputError, RunError, TicketError
+from lthctl.report.tables import csv_bytes
 
 DEAD = 2**31 - 1
 """Stands in a hidden name for a process that is gone: nobody holds its lock."""
@@ -57,7 +49,8 @@ def tree(folder: Path) -> Tree:
 
 
 def fail_on_flush(monkeypatch: pytest.MonkeyPatch, error: BaseException, *, after: int = 0) -> None:
-    """Let the write of a file fail once its bytes are with the system, the first `after` ones excepted."""
+    """Let the write of a file fail once its bytes are with the system, the first `after` ones
+    excepted."""
     flush, count = os.fsync, iter(range(10**6))
 
     def fsync(descriptor: int) -> None:
@@ -105,20 +98,30 @@ def test_canonical_json_has_no_word_for_nan(value: object) -> None:
 
 
 def plainly_written(value: object, **changes: object) -> bytes:
-    """What canonical_json must give, from the standard library; with changes, the same said in other bytes."""
+    """What canonical_json must give, from the standard library; with changes, the same said in
+    other bytes."""
     how = {"indent": 2, "sort_keys": True, "ensure_ascii": False, "allow_nan": False} | changes
     return (json.dumps(value, **how) + "\n").encode()
 
 
-TEXTS = st.text() | st.sampled_from(["digest", '"digest": "",', '\n  "digest": "",', "\u2028", '\x00\x7f"\\', "ü"])
-SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXTS
+TEXTS = st.text() | st.sampled_from(
+    ["digest", '"digest": "",', '\n  "digest": "",', "\u2028", '\x00\x7f"\\', "ü"]
+)
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | TEXTS
+)
 VALUES = st.recursive(
     SCALARS,
     lambda inner: st.lists(inner) | st.tuples(inner, inner) | st.dictionaries(TEXTS, inner),
     max_leaves=20,
 )
 DOCUMENTS = st.builds(
-    lambda document: {**document, "kind": "ticket", "schema": 1}, st.dictionaries(TEXTS, VALUES, max_size=5)
+    lambda document: {**document, "kind": "ticket", "schema": 1},
+    st.dictionaries(TEXTS, VALUES, max_size=5),
 )
 
 
@@ -128,7 +131,9 @@ def test_canonical_json_is_what_the_standard_library_writes(value: object) -> No
     assert canonical_json(value) == plainly_written(value)
 
 
-@pytest.mark.parametrize("value", [np.float64(0.1), [np.float64(2)], {"a": np.float64("1e22")}, 10**400, -0.0, {1}, 1j])
+@pytest.mark.parametrize(
+    "value", [np.float64(0.1), [np.float64(2)], {"a": np.float64("1e22")}, 10**400, -0.0, {1}, 1j]
+)
 def test_canonical_json_of_other_types(value: object) -> None:
     try:
         expected = plainly_written(value)
@@ -148,11 +153,18 @@ def test_seal_is_a_digest_over_the_document_without_it(document: Json) -> None:
 
 
 def test_finite() -> None:
-    assert [finite(value) for value in (1.5, float("nan"), float("inf"), -float("inf"))] == [1.5, None, None, None]
+    assert [finite(value) for value in (1.5, float("nan"), float("inf"), -float("inf"))] == [
+        1.5,
+        None,
+        None,
+        None,
+    ]
 
 
 def test_sha256() -> None:
-    assert sha256(b"abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # FIPS 180-2, B.1
+    assert (
+        sha256(b"abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    )  # FIPS 180-2, B.1
 
 
 def test_seal_is_the_document_with_its_digest() -> None:
@@ -224,21 +236,33 @@ ALTERED = "does not match its own digest, it was altered; restore it or make it 
         (sealed().replace(b": ", b":"), ALTERED),
         (sealed().replace(b'"kind"', b'"ratio": 0.5, "kind"'), ALTERED),
         (seal({"kind": "ticket"}), "has schema None, expected 1 to 1; it is not ours"),
-        (b"", "is not JSON (Expecting value: line 1 column 1 (char 0)); it is truncated or damaged: make it again"),
+        (
+            b"",
+            "is not JSON (Expecting value: line 1 column 1 (char 0)); it is truncated or damaged: make it again",
+        ),
     ],
 )
 def test_sealed_refusals(tmp_path: Path, content: bytes, said: str) -> None:
     assert refusal_of(tmp_path / "t.json", content) == f"{tmp_path / 't.json'}: {said}"
 
 
-@pytest.mark.parametrize("content", [b"\xff\xfe{}", b"1" * 5000, b"[" * 100_000, b'{"a":' * 100_000])
+@pytest.mark.parametrize(
+    "content", [b"\xff\xfe{}", b"1" * 5000, b"[" * 100_000, b'{"a":' * 100_000]
+)
 def test_sealed_that_is_no_json_at_all(tmp_path: Path, content: bytes) -> None:
-    assert refusal_of(tmp_path / "t.json", content).startswith(f"{tmp_path / 't.json'}: is not JSON (")
+    assert refusal_of(tmp_path / "t.json", content).startswith(
+        f"{tmp_path / 't.json'}: is not JSON ("
+    )
 
 
 def test_sealed_nested_as_deeply_as_can_be_read(tmp_path: Path) -> None:
     def nested(depth: int) -> bytes:
-        return b'{"kind": "ticket", "schema": 1, "digest": "", "a": ' + b"[" * depth + b"]" * depth + b"}"
+        return (
+            b'{"kind": "ticket", "schema": 1, "digest": "", "a": '
+            + b"[" * depth
+            + b"]" * depth
+            + b"}"
+        )
 
     def is_readable(depth: int) -> bool:
         try:
@@ -259,7 +283,8 @@ def test_sealed_nested_as_deeply_as_can_be_read(tmp_path: Path) -> None:
 
 
 def forged(body: bytes, document: Json) -> bytes:
-    """Bytes that say a document, with a digest that is right for just these bytes, where a digest would be."""
+    """Bytes that say a document, with a digest that is right for just these bytes, where a digest
+    would be."""
     after = min(key for key in document if key > "digest")
     before, key, rest = body.rpartition(b"\n  " + json.dumps(after, ensure_ascii=False).encode())
     return b'%b\n  "digest": "%b",%b' % (before, sha256(body).encode(), key + rest)
@@ -275,20 +300,43 @@ FORMATS = st.fixed_dictionaries(
     },
 )
 INSERTED = st.sampled_from(
-    [b"", b" ", b"\n", b"\r", b"\t", b"\n  ", b"0", b".0", b"e0", b"-", b"\\u0061", b",", b'"', b'"a": 1,', b"[]"]
+    [
+        b"",
+        b" ",
+        b"\n",
+        b"\r",
+        b"\t",
+        b"\n  ",
+        b"0",
+        b".0",
+        b"e0",
+        b"-",
+        b"\\u0061",
+        b",",
+        b'"',
+        b'"a": 1,',
+        b"[]",
+    ]
 )
 
 
 @settings(deadline=None)
 @given(st.data(), DOCUMENTS, FORMATS)
 def test_a_sealed_document_is_read_only_as_it_would_be_written(
-    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, document: Json, how: dict[str, object]
+    tmp_path_factory: pytest.TempPathFactory,
+    data: st.DataObject,
+    document: Json,
+    how: dict[str, object],
 ) -> None:
     """Also where other bytes come with the digest that is right for them."""
     unsealed = {key: value for key, value in document.items() if key != "digest"}
     body = plainly_written(unsealed, **how)
     place = data.draw(st.integers(0, len(body)))
-    body = body[:place] + data.draw(st.just(b"") | INSERTED) + body[place + data.draw(st.integers(0, 1)) :]
+    body = (
+        body[:place]
+        + data.draw(st.just(b"") | INSERTED)
+        + body[place + data.draw(st.integers(0, 1)) :]
+    )
     content = forged(body, unsealed)
     path = tmp_path_factory.getbasetemp() / "t.json"
     path.write_bytes(content)
@@ -319,7 +367,10 @@ def test_oversized_file_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("builtins.open", lambda path, mode, opener: NeverRead(path, mode))
     with pytest.raises(TicketError) as refusal:
         read_sealed(path, TicketError, kind="ticket", schema=1)
-    assert str(refusal.value) == f"{path}: is 4194305 bytes long, expected at most 4194304; it is damaged or not ours"
+    assert (
+        str(refusal.value)
+        == f"{path}: is 4194305 bytes long, expected at most 4194304; it is damaged or not ours"
+    )
 
 
 def test_read_file(tmp_path: Path) -> None:
@@ -417,7 +468,9 @@ def test_tensors_bytes() -> None:
     assert tensors_bytes(dict(reversed(arrays.items())), note="note") == expected
 
 
-def read_back(path: Path, arrays: dict[str, np.ndarray], note: str | None = None) -> dict[str, np.ndarray]:
+def read_back(
+    path: Path, arrays: dict[str, np.ndarray], note: str | None = None
+) -> dict[str, np.ndarray]:
     content = tensors_bytes(arrays, note=note)
     path.write_bytes(content)
     found, found_note = read_tensors(path, TicketError, digest=sha256(content), limit=len(content))
@@ -442,10 +495,18 @@ def test_tensors_read_back_exactly(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "view",
-    [lambda a: a.T, lambda a: a[::2], lambda a: a[:, ::-1], lambda a: np.asfortranarray(a), lambda a: a[1:, 1:]],
+    [
+        lambda a: a.T,
+        lambda a: a[::2],
+        lambda a: a[:, ::-1],
+        lambda a: np.asfortranarray(a),
+        lambda a: a[1:, 1:],
+    ],
     ids=["transposed", "strided", "reversed", "fortran", "cut"],
 )
-def test_non_contiguous_tensors_are_written_right(tmp_path: Path, view: Callable[[np.ndarray], np.ndarray]) -> None:
+def test_non_contiguous_tensors_are_written_right(
+    tmp_path: Path, view: Callable[[np.ndarray], np.ndarray]
+) -> None:
     array = view(np.arange(12, dtype=np.float32).reshape(3, 4))
     assert np.array_equal(read_back(tmp_path / "t", {"a": array})["a"], array)
     assert tensors_bytes({"a": array}) == tensors_bytes({"a": np.array(array, order="C")})
@@ -459,7 +520,9 @@ def test_tensor_without_dimensions_keeps_its_shape(tmp_path: Path) -> None:
 def test_tensors_flipped_or_truncated_anywhere(tmp_path: Path) -> None:
     path, content = tmp_path / "t.safetensors", tensors_bytes({"a": np.arange(3, dtype=np.float32)})
     damaged = [content[:length] for length in range(len(content))]
-    damaged += [content[:at] + bytes([content[at] ^ 128]) + content[at + 1 :] for at in range(len(content))]
+    damaged += [
+        content[:at] + bytes([content[at] ^ 128]) + content[at + 1 :] for at in range(len(content))
+    ]
     for bad in damaged:
         path.write_bytes(bad)
         with pytest.raises(TicketError) as refusal:
@@ -487,8 +550,14 @@ def test_oversized_tensors(tmp_path: Path) -> None:
 # ---- writing ----
 
 FAILURES = [
-    (errno.ENOSPC, "the disk is full; make room and run the same command again: what is finished is kept"),
-    (errno.EDQUOT, "the disk is full; make room and run the same command again: what is finished is kept"),
+    (
+        errno.ENOSPC,
+        "the disk is full; make room and run the same command again: what is finished is kept",
+    ),
+    (
+        errno.EDQUOT,
+        "the disk is full; make room and run the same command again: what is finished is kept",
+    ),
     (errno.EACCES, "it cannot be written; change its permissions or choose another --out"),
     (errno.EROFS, "it cannot be written; change its permissions or choose another --out"),
     (errno.ENOTDIR, "something else is in the way; move it or choose another --out"),
@@ -545,7 +614,10 @@ def test_folder_in_place_of_a_file(tmp_path: Path) -> None:
     (tmp_path / "f").mkdir()
     with pytest.raises(OutputError) as failure:
         write_file(tmp_path / "f", b"new")
-    assert str(failure.value) == f"{tmp_path / 'f'}: something else is in the way; move it or choose another --out"
+    assert (
+        str(failure.value)
+        == f"{tmp_path / 'f'}: something else is in the way; move it or choose another --out"
+    )
     assert tree(tmp_path) == {"f": b""}
 
 
@@ -558,13 +630,13 @@ def test_files_of_a_folder_are_flushed_in_order_before_it_appears(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, seen = tmp_path / "t", []
-    write = files._write_flushed
+    write = disk._write_flushed
 
     def watched(path: Path, content: bytes) -> None:
         write(path, content)
         seen.append((path.name, folder.exists(), path.parent.name.startswith(".")))
 
-    monkeypatch.setattr(files, "_write_flushed", watched)
+    monkeypatch.setattr(disk, "_write_flushed", watched)
     write_folder(folder, {"z": b"1", "a.json": b"2"})
     assert seen == [("z", False, True), ("a.json", False, True)]
 
@@ -573,7 +645,10 @@ def test_existing_folder_is_not_touched(tmp_path: Path) -> None:
     write_folder(tmp_path / "t", {"a": b"old"})
     with pytest.raises(OutputError) as failure:
         write_folder(tmp_path / "t", {"a": b"new", "b": b"new"})
-    assert str(failure.value) == f"{tmp_path / 't'}: something else is in the way; move it or choose another --out"
+    assert (
+        str(failure.value)
+        == f"{tmp_path / 't'}: something else is in the way; move it or choose another --out"
+    )
     assert tree(tmp_path) == {"t/a": b"old"}
 
 
@@ -582,7 +657,10 @@ def test_file_in_place_of_a_folder_is_not_touched(tmp_path: Path) -> None:
     for folder in tmp_path / "t", tmp_path / "t" / "below":
         with pytest.raises(OutputError) as failure:
             write_folder(folder, {"a": b"new"})
-        assert str(failure.value) == f"{folder}: something else is in the way; move it or choose another --out"
+        assert (
+            str(failure.value)
+            == f"{folder}: something else is in the way; move it or choose another --out"
+        )
     assert tree(tmp_path) == {"t": b"a person's"}
 
 
@@ -601,7 +679,12 @@ def test_replace_of_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("after", [0, 1])
 @pytest.mark.parametrize("before", [{}, {"t/a": b"old", "t/c": b"old"}])
 def test_write_folder_fails_half_way(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, said: str, after: int, before: Tree
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+    said: str,
+    after: int,
+    before: Tree,
 ) -> None:
     for name, content in before.items():
         write_file(tmp_path / name, content)
@@ -680,13 +763,20 @@ def test_leftovers_of_dead_processes_are_removed(tmp_path: Path) -> None:
 
 
 def test_what_is_not_ours_or_in_use_stays(tmp_path: Path) -> None:
-    others = {".t.1234abcd.new/a": b"1", ".t.notes.txt": b"2", f".u.{DEAD}.new": b"3", f"t.{DEAD}.new": b"4"}
+    others = {
+        ".t.1234abcd.new/a": b"1",
+        ".t.notes.txt": b"2",
+        f".u.{DEAD}.new": b"3",
+        f"t.{DEAD}.new": b"4",
+    }
     for name, content in others.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(content)
     descriptor = os.open(tmp_path / ".t.1234abcd.new", os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)  # belongs to the descriptor, so it is as good as another process's
+        fcntl.flock(
+            descriptor, fcntl.LOCK_EX
+        )  # belongs to the descriptor, so it is as good as another process's
         write_folder(tmp_path / "t", {"a": b"new"})
         assert tree(tmp_path) == others | {"t/a": b"new"}
     finally:
@@ -730,20 +820,22 @@ def test_what_another_process_puts_into_the_place_meanwhile_is_replaced_too(
 REPLACING = """
 import sys
 from pathlib import Path
-from lthctl.files import write_folder
+from lthctl.disk import write_folder
 for number in range(int(sys.argv[2])):
     write_folder(Path("t"), {"a": sys.argv[1].encode() * 1000, "b": sys.argv[1].encode()}, replace=True)
 """
 
 
 def test_processes_that_replace_one_folder_do_not_mix(tmp_path: Path) -> None:
-    environment = os.environ | {"PYTHONPATH": str(Path(files.__file__).parent.parent)}
+    environment = os.environ | {"PYTHONPATH": str(Path(disk.__file__).parent.parent)}
     commands = [[sys.executable, "-c", REPLACING, letter, "60"] for letter in "xyz"]
     processes = [
         subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
         for command in commands
     ]
-    assert [(process.communicate()[1], process.returncode) for process in processes] == [("", 0)] * 3
+    assert [(process.communicate()[1], process.returncode) for process in processes] == [
+        ("", 0)
+    ] * 3
     found = tree(tmp_path)
     assert found.keys() == {"t/a", "t/b"} and found["t/a"] == found["t/b"] * 1000
 
@@ -789,7 +881,10 @@ def test_check_writable_where_a_file_is(tmp_path: Path) -> None:
     for folder in tmp_path / "f", tmp_path / "f" / "below":
         with pytest.raises(OutputError) as failure:
             check_writable(folder)
-        assert str(failure.value) == f"{folder}: something else is in the way; move it or choose another --out"
+        assert (
+            str(failure.value)
+            == f"{folder}: something else is in the way; move it or choose another --out"
+        )
 
 
 READ_ONLY = "{}: it cannot be written; change its permissions or choose another --out"
@@ -811,7 +906,9 @@ def test_read_only_folder(tmp_path: Path) -> None:
     assert tree(locked) == {}
 
 
-def test_read_only_folder_as_root_would_not_see_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_read_only_folder_as_root_would_not_see_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(self: Path, *args: object, **kwargs: object) -> None:
         raise system_error(errno.EACCES)
 
@@ -820,7 +917,10 @@ def test_read_only_folder_as_root_would_not_see_it(tmp_path: Path, monkeypatch: 
         check_writable(tmp_path)
     assert str(failure.value) == READ_ONLY.format(tmp_path)
     monkeypatch.setattr(Path, "mkdir", refuse)
-    for write, place in (check_writable, tmp_path), (lambda place: write_folder(place, {}), tmp_path / "t"):
+    for write, place in (
+        (check_writable, tmp_path),
+        (lambda place: write_folder(place, {}), tmp_path / "t"),
+    ):
         with pytest.raises(OutputError) as failure:
             write(place)
         assert str(failure.value) == READ_ONLY.format(place)
@@ -832,7 +932,9 @@ def test_read_only_folder_as_root_would_not_see_it(tmp_path: Path, monkeypatch: 
 def test_find_folders(tmp_path: Path) -> None:
     for folder in "a", "b/c", "a/inside", ".hidden/d", "b/.tmp/e", "b/other":
         (tmp_path / folder).mkdir(parents=True)
-        (tmp_path / folder / ("ticket.json" if folder != "b/other" else "run.json")).write_bytes(b"")
+        (tmp_path / folder / ("ticket.json" if folder != "b/other" else "run.json")).write_bytes(
+            b""
+        )
     assert find_folders([tmp_path], "ticket.json") == [tmp_path / "a", tmp_path / "b" / "c"]
     assert find_folders([tmp_path / "b", tmp_path / "a", tmp_path], "ticket.json") == [
         tmp_path / "a",
@@ -844,6 +946,8 @@ def test_find_folders(tmp_path: Path) -> None:
 
 def test_half_written_folder_is_not_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = []
-    monkeypatch.setattr(files, "_flush_folder", lambda folder: found.append(find_folders([tmp_path], "t.json")))
+    monkeypatch.setattr(
+        disk, "_flush_folder", lambda folder: found.append(find_folders([tmp_path], "t.json"))
+    )
     write_folder(tmp_path / "t", {"t.json": b"{}"})
     assert found == [[], [tmp_path / "t"]]

@@ -1,4 +1,5 @@
-"""Files made by others: read as their own programs read them, or refused; nothing in them is run, nothing large is allocated."""
+"""Files made by others: read as their own programs read them, or refused; nothing in them is run,
+nothing large is allocated."""
 
 import io
 import pickle
@@ -16,7 +17,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from lthctl.errors import CheckpointError
-from lthctl.foreign import read_checkpoint
+from lthctl.interop.checkpoints import read_checkpoint
 
 LIMIT = 2**20
 
@@ -27,7 +28,9 @@ def saved(value: object, path: Path, **options: object) -> Path:
 
 
 def read(path: Path) -> dict[str, np.ndarray]:
-    return {name: entry.read() for name, entry in read_checkpoint(path, limit=LIMIT).entries.items()}
+    return {
+        name: entry.read() for name, entry in read_checkpoint(path, limit=LIMIT).entries.items()
+    }
 
 
 def refusal(path: Path, limit: int = LIMIT) -> str:
@@ -112,27 +115,38 @@ def test_a_pickle_that_needs_more_is_refused_with_the_way_out(
 
 
 def test_old_pickles_and_other_files_are_refused(tmp_path: Path) -> None:
-    newer = saved({"a": torch.zeros(1)}, tmp_path / "newer.pt", pickle_protocol=4)  # nor does torch read it so
-    assert refusal(newer).startswith("needs the pickle opcode FRAME, which no dict of tensors does; save")
+    newer = saved(
+        {"a": torch.zeros(1)}, tmp_path / "newer.pt", pickle_protocol=4
+    )  # nor does torch read it so
+    assert refusal(newer).startswith(
+        "needs the pickle opcode FRAME, which no dict of tensors does; save"
+    )
     old = saved({"a": torch.zeros(1)}, tmp_path / "old.pt", _use_new_zipfile_serialization=False)
     assert refusal(old).startswith("is a pickle, which is never run; save the state_dict alone")
     (tmp_path / "plain.pkl").write_bytes(pickle.dumps(Evil()))
     assert refusal(tmp_path / "plain.pkl").startswith("is a pickle")
     np.savez(tmp_path / "x.npz", a=np.zeros(2))
-    assert refusal(tmp_path / "x.npz").startswith("is an archive with 0 files data.pkl, expected one")
+    assert refusal(tmp_path / "x.npz").startswith(
+        "is an archive with 0 files data.pkl, expected one"
+    )
     (tmp_path / "text").write_text("weights")
     assert refusal(tmp_path / "text") == "is neither safetensors nor what torch.save writes"
     assert "is missing" in refusal(tmp_path / "none")
     assert "expected at most 10" in refusal(old, limit=10)
 
 
-def repacked(path: Path, change: dict[str, bytes], *, compression: int = zipfile.ZIP_STORED) -> Path:
+def repacked(
+    path: Path, change: dict[str, bytes], *, compression: int = zipfile.ZIP_STORED
+) -> Path:
     """A .pt file with some members replaced."""
     with zipfile.ZipFile(path) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
     root = next(name for name in members if name.endswith("data.pkl")).removesuffix("data.pkl")
     with zipfile.ZipFile(path, "w", compression) as archive:
-        for name, content in {**members, **{root + key: value for key, value in change.items()}}.items():
+        for name, content in {
+            **members,
+            **{root + key: value for key, value in change.items()},
+        }.items():
             archive.writestr(name, content)
     return path
 
@@ -151,7 +165,10 @@ def test_archives_that_unpack_to_more_than_their_size(matrix: Path, tmp_path: Pa
     bomb = repacked(matrix, {"data/1": b"\0" * 10**7}, compression=zipfile.ZIP_DEFLATED)
     assert bomb.stat().st_size < LIMIT
     assert peak(lambda: refusal(bomb)) < 2**22
-    assert refusal(bomb) == "is an archive that unpacks to more than its size, which torch.save never makes"
+    assert (
+        refusal(bomb)
+        == "is an archive that unpacks to more than its size, which torch.save never makes"
+    )
     # many members that are all the same bytes of the file
     whole = saved({"a": torch.ones(300, 500)}, tmp_path / "y.pt")
     content = bytearray(whole.read_bytes())
@@ -190,7 +207,9 @@ def test_tensors_that_claim_more_than_their_storage(matrix: Path) -> None:
     huge = b"J" + struct.pack("<i", 2**30) + b"K\x05\x86"
     strides = b"K\x05K\x01\x86"
     assert original.count(strides) == 1
-    repacked(matrix, {"data.pkl": original.replace(shape, huge).replace(strides, b"K\x00K\x00\x86")})
+    repacked(
+        matrix, {"data.pkl": original.replace(shape, huge).replace(strides, b"K\x00K\x00\x86")}
+    )
     assert peak(lambda: refusal(matrix)) < 2**22
     repacked(matrix, {"data.pkl": original, "data/0": b"\0" * 59})
     assert "its storage '0' has 59 bytes" in refusal(matrix)
@@ -228,7 +247,11 @@ def test_hostile_pickles(content: bytes, matrix: Path) -> None:
 
 def test_a_header_that_claims_100_gigabytes(tmp_path: Path) -> None:
     path = tmp_path / "x.safetensors"
-    path.write_bytes(struct.pack("<Q", 10**11) + b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}' + b"\0" * 4)
+    path.write_bytes(
+        struct.pack("<Q", 10**11)
+        + b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
+        + b"\0" * 4
+    )
     assert "is no safetensors file" in refusal(path)
     header = b'{"a":{"dtype":"F32","shape":[25000000000],"data_offsets":[0,100000000000]}}'
     path.write_bytes(struct.pack("<Q", len(header)) + header + b"\0" * 4)
@@ -240,13 +263,20 @@ def test_mutated_files_are_read_or_refused(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     state = OrderedDict(a=torch.ones(3, 5), b=torch.zeros(4, dtype=torch.bool))
     save_file(dict(state), tmp_path / "x.safetensors")
-    for original in (saved(state, tmp_path / "x.pt").read_bytes(), (tmp_path / "x.safetensors").read_bytes()):
+    for original in (
+        saved(state, tmp_path / "x.pt").read_bytes(),
+        (tmp_path / "x.safetensors").read_bytes(),
+    ):
         for _ in range(40):
             content = bytearray(original)
             for place in random.integers(0, len(content), random.integers(1, 6)):
                 content[place] = random.integers(0, 256)
             path = tmp_path / "mutated"
-            path.write_bytes(content[: random.integers(1, len(content) + 1)] if random.random() < 0.3 else content)
+            path.write_bytes(
+                content[: random.integers(1, len(content) + 1)]
+                if random.random() < 0.3
+                else content
+            )
             try:
                 read(path)
             except CheckpointError as error:

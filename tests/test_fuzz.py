@@ -15,8 +15,19 @@ from . import fuzz
 
 def test_a_few_hundred_mutants_are_read_or_refused(tmp_path: Path) -> None:
     """Other ones than those of `make fuzz`, which starts from seed 1."""
-    command = [sys.executable, "-m", "tests.fuzz", "300", "--seed", "2", "--json", str(tmp_path / "fuzz.json")]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    command = [
+        sys.executable,
+        "-m",
+        "tests.fuzz",
+        "300",
+        "--seed",
+        "2",
+        "--json",
+        str(tmp_path / "fuzz.json"),
+    ]
+    done = subprocess.run(
+        command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
     assert done.returncode == 0, done.stderr
     tallies = json.loads((tmp_path / "fuzz.json").read_bytes())["readers"]
     assert [tally["reader"] for tally in tallies] == list(fuzz.READERS)
@@ -74,17 +85,25 @@ def misread(value: object, folder: Path) -> None:
         (die, "the process died (9)"),
     ],
 )
-def test_what_a_reader_may_do_wrong_is_found(monkeypatch: pytest.MonkeyPatch, read: object, said: str) -> None:
+def test_what_a_reader_may_do_wrong_is_found(
+    monkeypatch: pytest.MonkeyPatch, read: object, said: str
+) -> None:
     monkeypatch.setattr(fuzz, "SECONDS", 0.2)
-    reader = fuzz.Reader(1.0, lambda: [{"a": b"a"}], lambda files, rng: files, read, lambda value, folder: None)  # type: ignore[arg-type]
+    reader = fuzz.Reader(
+        1.0, lambda: [{"a": b"a"}], lambda files, rng: files, read, lambda value, folder: None
+    )  # type: ignore[arg-type]
     monkeypatch.setitem(fuzz.READERS, "bad", reader)
     failures = fuzz.fuzz_apart("bad", 1, 1).failures
     assert failures and said in failures[0]
 
 
-def test_a_value_that_does_not_hold_what_it_promises_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_value_that_does_not_hold_what_it_promises_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setitem(
-        fuzz.READERS, "bad", fuzz.Reader(1.0, lambda: [{"a": b"a"}], lambda files, rng: files, leave, misread)
+        fuzz.READERS,
+        "bad",
+        fuzz.Reader(1.0, lambda: [{"a": b"a"}], lambda files, rng: files, leave, misread),
     )
     assert "no invariant holds" in fuzz.fuzz_apart("bad", 1, 1).failures[0]
 
@@ -94,6 +113,11 @@ def test_a_mutant_can_be_made_again() -> None:
         originals = reader.originals()
         assert fuzz.mutant(name, 7, 1, originals) == fuzz.mutant(name, 7, 1, reader.originals())
         assert (
-            len({json.dumps({k: v.hex() for k, v in fuzz.mutant(name, i, 1, originals).items()}) for i in range(20)})
+            len(
+                {
+                    json.dumps({k: v.hex() for k, v in fuzz.mutant(name, i, 1, originals).items()})
+                    for i in range(20)
+                }
+            )
             > 10
         )

@@ -13,12 +13,16 @@ from pathlib import Path
 
 import pytest
 
-from lthctl import grid, plan
+from lthctl.artifacts.leases import Leases
+from lthctl.artifacts.store import Store
 from lthctl.errors import OutputError, TicketError, TrainingError
-from lthctl.grid import Interrupted, Job, Watcher, existing, run_jobs
-from lthctl.params import Params, load_params
-from lthctl.store import Claims, Store
-from lthctl.training import Result, Training
+from lthctl.grid import jobs, scheduler
+from lthctl.grid.jobs import Job, existing
+from lthctl.grid.scheduler import Interrupted, Watcher, run_jobs
+from lthctl.params import Params
+from lthctl.params_file import load_params
+from lthctl.training.history import Result
+from lthctl.training.spec import Training
 
 DATA = Path("data/mnist")
 
@@ -29,15 +33,22 @@ def params(workspace: Path) -> Params:
 
 
 def jobs_for(params: Params, **flags: object) -> list[Job]:
-    return plan.ticket_jobs(
-        params.override({f"prune.{key}": value for key, value in flags.items()}), DATA, Path("masks")
+    return jobs.ticket_jobs(
+        params.override({f"prune.{key}": value for key, value in flags.items()}),
+        DATA,
+        Path("masks"),
     )
 
 
 def test_the_product_of_the_lists_with_dense_once_a_seed(params: Params) -> None:
     names = [job.name for job in jobs_for(params, rounds=(1, 2))]
     assert sorted(names) == sorted(
-        [f"{method}-r0.50-n{rounds}-s{seed}" for method in ("l1", "random") for rounds in (1, 2) for seed in (1, 2)]
+        [
+            f"{method}-r0.50-n{rounds}-s{seed}"
+            for method in ("l1", "random")
+            for rounds in (1, 2)
+            for seed in (1, 2)
+        ]
         + ["dense-s1", "dense-s2"]
     )
 
@@ -54,18 +65,21 @@ def test_steps_are_counted_where_there_is_training(params: Params) -> None:
 
 
 def test_equal_trainings_run_once(params: Params) -> None:
-    jobs = jobs_for(params, ratio=(0.5, 0.8), rounds=(1, 2), seed=(1,))
-    outcome = run_jobs(jobs, store=Store(Path(".lthctl")), num_side_by_side=2)
-    # one of 30 steps for both one-shot tickets, one of 15 for the first round of both iterative ones, and a second round each
+    planned = jobs_for(params, ratio=(0.5, 0.8), rounds=(1, 2), seed=(1,))
+    outcome = run_jobs(planned, store=Store(Path(".lthctl")), num_side_by_side=2)
+    # one of 30 steps for both one-shot tickets, one of 15 for the first round of both iterative
+    # ones, and a second round each
     assert outcome.num_trained == 4
     assert len(list(Store(Path(".lthctl")))) == 4
 
 
 def test_pruning_one_shot_and_retraining_dense_share_a_training(params: Params) -> None:
     store = Store(Path(".lthctl"))
-    run_jobs(jobs_for(params, ratio=(0, 0.5), rounds=(1,), seed=(1,)), store=store, num_side_by_side=1)
+    run_jobs(
+        jobs_for(params, ratio=(0, 0.5), rounds=(1,), seed=(1,)), store=store, num_side_by_side=1
+    )
     outcome = run_jobs(
-        plan.run_jobs(params, DATA, [Path("masks/dense-s1")], "rewind", Path("tickets")),
+        jobs.retraining_jobs(params, DATA, [Path("masks/dense-s1")], "rewind", Path("tickets")),
         store=store,
         num_side_by_side=1,
     )
@@ -83,18 +97,22 @@ def test_what_is_there_already_is_left_alone(params: Params) -> None:
 
 def test_something_else_of_the_name_is_refused_or_replaced(params: Params) -> None:
     store = Store(Path(".lthctl"))
-    run_jobs(jobs_for(params, method=("l1",), seed=(1,), ratio=(0.5,)), store=store, num_side_by_side=1)
+    run_jobs(
+        jobs_for(params, method=("l1",), seed=(1,), ratio=(0.5,)), store=store, num_side_by_side=1
+    )
     document = Path("masks/l1-r0.50-n2-s1/ticket.json")
     before = document.read_bytes()
-    longer = params.override({"train.steps": 40, "prune.seed": (1,), "prune.method": ("l1",), "prune.ratio": (0.5,)})
-    jobs = plan.ticket_jobs(longer, DATA, Path("masks"))
+    longer = params.override(
+        {"train.steps": 40, "prune.seed": (1,), "prune.method": ("l1",), "prune.ratio": (0.5,)}
+    )
+    planned = jobs.ticket_jobs(longer, DATA, Path("masks"))
     with pytest.raises(OutputError) as refusal:
-        run_jobs(jobs, store=store, num_side_by_side=1)
+        run_jobs(planned, store=store, num_side_by_side=1)
     assert str(refusal.value) == (
         "masks/l1-r0.50-n2-s1: holds something else, or something damaged; choose another --out, or give --force to replace it"
     )
     assert document.read_bytes() == before
-    run_jobs(jobs, store=store, num_side_by_side=1, replace=True)
+    run_jobs(planned, store=store, num_side_by_side=1, replace=True)
     assert document.read_bytes() != before
     assert list(Path("masks").glob(".*")) == []
 
@@ -108,23 +126,29 @@ def test_a_damaged_folder_does_not_pass_for_a_finished_one(name: str, params: Pa
     file = Path("masks/dense-s1") / name
     whole = file.read_bytes()
     file.write_bytes(whole[:-7])
-    with pytest.raises(OutputError, match="masks/dense-s1: holds something else, or something damaged"):
+    with pytest.raises(
+        OutputError, match="masks/dense-s1: holds something else, or something damaged"
+    ):
         run_jobs(jobs(), store=Store(Path(".lthctl")), num_side_by_side=1)
     run_jobs(jobs(), store=Store(Path(".lthctl")), num_side_by_side=1, replace=True)
     assert file.read_bytes() == whole
 
 
-def test_a_failed_training_does_not_stop_the_others(params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = grid.run
+def test_a_failed_training_does_not_stop_the_others(
+    params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = scheduler.run
 
     def run(training: Training, on_step: Callable[[int], None]) -> Result:
         if training.seed == 2:
-            raise TrainingError("the loss is not finite at step 10 with train.lr 1; try a smaller one")
+            raise TrainingError(
+                "the loss is not finite at step 10 with train.lr 1; try a smaller one"
+            )
         return original(training, on_step)
 
     store = Store(Path(".lthctl"))
     with monkeypatch.context() as patch:
-        patch.setattr(grid, "run", run)
+        patch.setattr(scheduler, "run", run)
         outcome = run_jobs(jobs_for(params, method=("l1",)), store=store, num_side_by_side=2)
     assert outcome.failed == [
         ("l1-r0.50-n2-s2", "the loss is not finite at step 10 with train.lr 1; try a smaller one")
@@ -145,13 +169,19 @@ def test_a_full_disk_stops_everything_and_keeps_what_is_finished(
     with monkeypatch.context() as patch:
         patch.setattr(Store, "put", put)
         with pytest.raises(OutputError, match="the disk is full"):
-            run_jobs(jobs_for(params, method=("random", "l1")), store=Store(Path(".lthctl")), num_side_by_side=1)
+            run_jobs(
+                jobs_for(params, method=("random", "l1")),
+                store=Store(Path(".lthctl")),
+                num_side_by_side=1,
+            )
     assert (Path("masks") / "random-r0.50-n2-s1" / "ticket.json").is_file()
     outcome = run_jobs(jobs_for(params), store=Store(Path(".lthctl")), num_side_by_side=1)
     assert len(outcome.made) + len(outcome.present) == 6
 
 
-def test_ctrl_c_stops_trainings_and_says_what_is_finished(params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_stops_trainings_and_says_what_is_finished(
+    params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stopped = threading.Event()
 
     def run(training: Training, on_step: Callable[[int], None]) -> Result:
@@ -165,8 +195,8 @@ def test_ctrl_c_stops_trainings_and_says_what_is_finished(params: Params, monkey
     def interrupt(*args: object, **kwargs: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(grid, "run", run)
-    monkeypatch.setattr(grid, "wait", interrupt)
+    monkeypatch.setattr(scheduler, "run", run)
+    monkeypatch.setattr(scheduler, "wait", interrupt)
     with pytest.raises(Interrupted, match="2 of 4 are finished"):
         run_jobs(jobs_for(params, seed=(1,), ratio=(0, 0.5), rounds=(1,), method=("random", "l1"))
                  + jobs_for(params, seed=(2,), ratio=(0,)), store=Store(Path(".lthctl")), num_side_by_side=1)  # fmt: skip
@@ -177,21 +207,38 @@ def test_tickets_of_one_name_but_different_content_are_refused(params: Params) -
     store = Store(Path(".lthctl"))
     for steps, out in ((30, "masks/a"), (40, "masks/b")):
         changed = params.override(
-            {"train.steps": steps, "prune.seed": (1,), "prune.method": ("l1",), "prune.ratio": (0.5,)}
+            {
+                "train.steps": steps,
+                "prune.seed": (1,),
+                "prune.method": ("l1",),
+                "prune.ratio": (0.5,),
+            }
         )
-        run_jobs(plan.ticket_jobs(changed, DATA, Path(out)), store=store, num_side_by_side=1)
-    with pytest.raises(OutputError, match=r"masks/a/.* and masks/b/.*: are different tickets of one name"):
-        plan.run_jobs(params, DATA, [Path("masks")], "rewind", Path("tickets"))
-    assert len(plan.run_jobs(params, DATA, [Path("masks/a"), Path("masks/a")], "rewind", Path("tickets"))) == 1
+        run_jobs(jobs.ticket_jobs(changed, DATA, Path(out)), store=store, num_side_by_side=1)
+    with pytest.raises(
+        OutputError, match=r"masks/a/.* and masks/b/.*: are different tickets of one name"
+    ):
+        jobs.retraining_jobs(params, DATA, [Path("masks")], "rewind", Path("tickets"))
+    assert (
+        len(
+            jobs.retraining_jobs(
+                params, DATA, [Path("masks/a"), Path("masks/a")], "rewind", Path("tickets")
+            )
+        )
+        == 1
+    )
 
 
 def test_a_ticket_of_another_model_is_named_by_its_folder(params: Params) -> None:
-    run_jobs(jobs_for(params, ratio=(0,), seed=(1,)), store=Store(Path(".lthctl")), num_side_by_side=1)
+    run_jobs(
+        jobs_for(params, ratio=(0,), seed=(1,)), store=Store(Path(".lthctl")), num_side_by_side=1
+    )
     other = params.override({"model.layers": (784, 7, 10)})
     with pytest.raises(
-        TicketError, match=r"^masks/dense-s1: is a ticket of an MLP 784-20-12-10 .* expected an MLP 784-7-10"
+        TicketError,
+        match=r"^masks/dense-s1: is a ticket of an MLP 784-20-12-10 .* expected an MLP 784-7-10",
     ):
-        plan.run_jobs(other, DATA, [Path("masks")], "rewind", Path("tickets"))
+        jobs.retraining_jobs(other, DATA, [Path("masks")], "rewind", Path("tickets"))
 
 
 PROGRAM = """
@@ -199,14 +246,15 @@ import sys
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 from tests.conftest import write_digits
-from lthctl import data, grid
-data.MNIST = write_digits(Path("data/mnist"))
-from lthctl.cli import main
-run = grid.run
+from lthctl.datasets import mnist
+from lthctl.grid import jobs, scheduler
+mnist.MNIST = write_digits(Path("data/mnist"))
+from lthctl.cli.app import main
+run = scheduler.run
 def told(*given):
     Path("training").touch()
     return run(*given)
-grid.run = told
+scheduler.run = told
 sys.argv = ["lthctl", "prune", "--method", "l1", "--steps", sys.argv[2], "--jobs", "2", "--quiet"]
 main()
 """
@@ -240,24 +288,31 @@ def wait_for(happened: Callable[[], bool]) -> None:
     assert happened()
 
 
-def test_a_real_ctrl_c_ends_it_and_says_how_to_go_on(prune_process: Callable[[int], subprocess.Popen[str]]) -> None:
+def test_a_real_ctrl_c_ends_it_and_says_how_to_go_on(
+    prune_process: Callable[[int], subprocess.Popen[str]],
+) -> None:
     process = prune_process(10**8)
     wait_for(Path("training").is_file)  # for an hour; the two dense tickets need none
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert "Interrupted: 2 of 4 are finished; what is finished is kept, and the same command goes on" in errors
+    assert (
+        "Interrupted: 2 of 4 are finished; what is finished is kept, and the same command goes on"
+        in errors
+    )
     assert list(Path("masks").glob(".*")) == []
 
 
-def test_ctrl_c_is_noted_where_its_exception_is_lost(params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_is_noted_where_its_exception_is_lost(
+    params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def call_back(training: Training) -> None:
         ctypes.CFUNCTYPE(None)(lambda: signal.raise_signal(signal.SIGINT))()
 
     lost: list[object] = []
     monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: lost.append(unraisable.exc_type))
-    monkeypatch.setattr(grid, "needs_compiling", lambda training: True)
-    monkeypatch.setattr(grid, "compile_for", call_back)
+    monkeypatch.setattr(scheduler, "needs_compiling", lambda training: True)
+    monkeypatch.setattr(scheduler, "compile_for", call_back)
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(Interrupted, match="2 of 6 are finished"):
         run_jobs(jobs_for(params), store=Store(Path(".lthctl")), num_side_by_side=2)
@@ -265,7 +320,9 @@ def test_ctrl_c_is_noted_where_its_exception_is_lost(params: Params, monkeypatch
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_ctrl_c_is_noted_while_only_others_are_at_work(params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_is_noted_while_only_others_are_at_work(
+    params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Losing(Watcher):
         def tick(self) -> None:
             assert lost == []  # it would go on for ever
@@ -273,9 +330,11 @@ def test_ctrl_c_is_noted_while_only_others_are_at_work(params: Params, monkeypat
 
     lost: list[object] = []
     monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: lost.append(unraisable.exc_type))
-    monkeypatch.setattr(Claims, "take", lambda self, digest: False)
+    monkeypatch.setattr(Leases, "take", lambda self, digest: False)
     with pytest.raises(Interrupted, match="4 of 6 are finished"):
-        run_jobs(jobs_for(params), store=Store(Path(".lthctl")), num_side_by_side=2, watcher=Losing())
+        run_jobs(
+            jobs_for(params), store=Store(Path(".lthctl")), num_side_by_side=2, watcher=Losing()
+        )
     assert lost == [KeyboardInterrupt]
 
 
@@ -288,7 +347,11 @@ def test_a_real_kill_leaves_nothing_half_written(
     process.communicate()
     kept = len(list(Store(Path(".lthctl"))))
     longer = params.override({"train.steps": 4000, "prune.method": ("l1",)})
-    outcome = run_jobs(plan.ticket_jobs(longer, DATA, Path("masks")), store=Store(Path(".lthctl")), num_side_by_side=2)
+    outcome = run_jobs(
+        jobs.ticket_jobs(longer, DATA, Path("masks")),
+        store=Store(Path(".lthctl")),
+        num_side_by_side=2,
+    )
     assert outcome.num_trained == 4 - kept
     assert len(outcome.made) + len(outcome.present) == 4
 
@@ -299,20 +362,21 @@ sys.path.insert(0, sys.argv[1])
 import os
 from pathlib import Path
 from tests.conftest import write_digits
-from lthctl import data, grid, plan
+from lthctl.datasets import mnist
+from lthctl.grid import jobs, scheduler
 from lthctl.params import Params
-from lthctl.store import Store
-data.MNIST = write_digits(Path("data/mnist"))
+from lthctl.artifacts.store import Store
+mnist.MNIST = write_digits(Path("data/mnist"))
 os.fsync = lambda descriptor: None
 num_jobs = int(sys.argv[2])
 params = Params().override({
     "model.layers": (784, 100, 10), "train.steps": 2, "prune.rounds": (1,),
     "prune.ratio": tuple((number + 1) / (num_jobs + 2) for number in range(num_jobs)),
 })
-jobs = plan.ticket_jobs(params, Path("data/mnist"), Path(f"masks{num_jobs}"))
-outcome = grid.run_jobs(jobs, store=Store(Path(".lthctl")), num_side_by_side=2)
-jobs = plan.run_jobs(params, Path("data/mnist"), [Path(f"masks{num_jobs}")], "rewind", Path(f"tickets{num_jobs}"))
-outcome = grid.run_jobs(jobs, store=Store(Path(".lthctl")), num_side_by_side=2)
+jobs = jobs.ticket_jobs(params, Path("data/mnist"), Path(f"masks{num_jobs}"))
+outcome = scheduler.run_jobs(jobs, store=Store(Path(".lthctl")), num_side_by_side=2)
+jobs = jobs.retraining_jobs(params, Path("data/mnist"), [Path(f"masks{num_jobs}")], "rewind", Path(f"tickets{num_jobs}"))
+outcome = scheduler.run_jobs(jobs, store=Store(Path(".lthctl")), num_side_by_side=2)
 assert len(outcome.made) == num_jobs
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
@@ -323,8 +387,16 @@ def test_memory_does_not_grow_with_the_number_of_jobs(tmp_path: Path) -> None:
     """All of these tickets wait for one training; held in memory, each would be 0.7 MB."""
 
     def kilobytes(num_jobs: int) -> int:
-        program = [sys.executable, "-c", MEMORY_PROGRAM, str(Path(__file__).parent.parent), str(num_jobs)]
-        return int(subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, check=True).stdout)
+        program = [
+            sys.executable,
+            "-c",
+            MEMORY_PROGRAM,
+            str(Path(__file__).parent.parent),
+            str(num_jobs),
+        ]
+        return int(
+            subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+        )
 
     few, many = kilobytes(100), kilobytes(1000)
     assert many - few < 60_000

@@ -1,4 +1,5 @@
-"""Masks and checkpoints made elsewhere become tickets that work everywhere; what fits in two ways is refused."""
+"""Masks and checkpoints made elsewhere become tickets that work everywhere; what fits in two ways
+is refused."""
 
 from pathlib import Path
 
@@ -11,16 +12,19 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.nn.utils import prune
 
-from lthctl.data import Dataset
+from lthctl.artifacts.names import ticket_name
+from lthctl.artifacts.ticket import Ticket, load_ticket, save_ticket
+from lthctl.datasets.base import Dataset
 from lthctl.errors import CheckpointError, ParamsError
-from lthctl.export import export_to
-from lthctl.importing import import_ticket
-from lthctl.lottery import find_ticket, retrain
+from lthctl.interop.export import export_to
+from lthctl.interop.importing import import_ticket
+from lthctl.lottery.find import find_ticket
+from lthctl.lottery.retrain import retrain
 from lthctl.mask import Mask
-from lthctl.model import MLP, ModuleModel
+from lthctl.models.mlp import MLP
+from lthctl.models.module import ModuleModel
 from lthctl.params import TrainParams
 from lthctl.seeding import Stream
-from lthctl.ticket import Ticket, load_ticket, save_ticket, ticket_name
 
 SMALL = MLP((4, 3, 2))
 MODEL = MLP((784, 20, 12, 10))
@@ -59,21 +63,28 @@ EDGES = np.array([1e-45, -1e-45, 1.1754944e-38, 3.4028235e38, -3.4028235e38, 1.0
 
 
 def small_ticket(seed: int, density: float) -> Ticket:
-    """A mask that leaves a weight per parameter, and weights that are not 0, among them the smallest and largest."""
+    """A mask that leaves a weight per parameter, and weights that are not 0, among them the
+    smallest and largest."""
     random = np.random.default_rng(seed)
     mask, init = {}, {}
     for name, shape in SMALL.shapes().items():
         mask[name] = random.random(shape) < density
         mask[name].flat[0] = True
         init[name] = np.where(
-            random.random(shape) < 0.3, random.choice(EDGES, shape), random.normal(size=shape).astype(np.float32)
+            random.random(shape) < 0.3,
+            random.choice(EDGES, shape),
+            random.normal(size=shape).astype(np.float32),
         )
     return ticket_of(Mask(mask), init)
 
 
 @settings(deadline=None, max_examples=40)
-@given(seed=st.integers(0, 2**32), density=st.floats(0, 1), to=st.sampled_from(["state_dict", "prune"]))
-def test_round_trips_are_exact(seed: int, density: float, to: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+@given(
+    seed=st.integers(0, 2**32), density=st.floats(0, 1), to=st.sampled_from(["state_dict", "prune"])
+)
+def test_round_trips_are_exact(
+    seed: int, density: float, to: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     ticket = small_ticket(seed, density)
     path = export_to(ticket, tmp_path_factory.mktemp("x") / "x.pt", to=to)
     back = import_ticket(path, model=SMALL, biases=True)
@@ -105,9 +116,15 @@ def test_a_module_pruned_by_torch_under_its_own_names(suffix: str, tmp_path: Pat
     for layer in (own.fc1, own.fc2, own.head):
         prune.l1_unstructured(layer, "weight", 0.9)
     said: list[str] = []
-    ticket = import_ticket(saved(own.state_dict(), tmp_path / f"x{suffix}"), model=MODEL, announce=said.append)
-    np.testing.assert_array_equal(ticket.mask["layers.0.weight"], own.fc1.weight_mask.bool().numpy())
-    np.testing.assert_array_equal(ticket.init["layers.2.weight"], own.head.weight_orig.detach().numpy())
+    ticket = import_ticket(
+        saved(own.state_dict(), tmp_path / f"x{suffix}"), model=MODEL, announce=said.append
+    )
+    np.testing.assert_array_equal(
+        ticket.mask["layers.0.weight"], own.fc1.weight_mask.bool().numpy()
+    )
+    np.testing.assert_array_equal(
+        ticket.init["layers.2.weight"], own.head.weight_orig.detach().numpy()
+    )
     np.testing.assert_array_equal(ticket.init["layers.1.bias"], own.fc2.bias.detach().numpy())
     assert not ticket.biases and ticket.rounds == 1 and ticket.train == {} == ticket.data
     assert ticket.name == "imported-r0.90-n1-s1"
@@ -125,7 +142,9 @@ def test_a_mask_alone_takes_weights_drawn_from_the_seed(kind: torch.dtype, tmp_p
     ticket = import_ticket(path, model=MODEL, seed=4, label="snip", ratio=0.5)
     assert ticket.name == "imported-snip-r0.50-n1-s4"
     np.testing.assert_array_equal(ticket.mask["layers.0.weight"], bits.numpy())
-    assert ticket.mask["layers.1.weight"].all() and not ticket.biases  # of which the file says nothing
+    assert (
+        ticket.mask["layers.1.weight"].all() and not ticket.biases
+    )  # of which the file says nothing
     np.testing.assert_equal(dict(ticket.init), dict(MODEL.draw(Stream(4, "init"))))
 
 
@@ -139,16 +158,24 @@ def test_weights_to_rewind_to_from_another_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("start", ["rewind", "reinit", "shuffle"])
-def test_an_imported_ticket_is_saved_loaded_and_retrained(start: str, dataset: Dataset, tmp_path: Path) -> None:
+def test_an_imported_ticket_is_saved_loaded_and_retrained(
+    start: str, dataset: Dataset, tmp_path: Path
+) -> None:
     own = Own()
     prune.l1_unstructured(own.fc1, "weight", 0.9)
     ticket = import_ticket(saved(own.state_dict(), tmp_path / "x.pt"), model=MODEL, seed=2)
     back = load_ticket(save_ticket(ticket, tmp_path / "t"))
     assert back.digest == ticket.digest and back.mask == ticket.mask
     run = retrain(
-        back, dataset, start=start, train=TrainParams(steps=3, evaluate_every=3, device="cpu", engine="torch")
+        back,
+        dataset,
+        start=start,
+        train=TrainParams(steps=3, evaluate_every=3, device="cpu", engine="torch"),
     )
-    assert run.proof["kept_moved"] > 0 and run.proof["pruned"] == ticket.mask.size - ticket.mask.num_kept
+    assert (
+        run.proof["kept_moved"] > 0
+        and run.proof["pruned"] == ticket.mask.size - ticket.mask.num_kept
+    )
     expected = MODEL.draw(Stream(2, "reinit")) if start == "reinit" else ticket.init
     moved = run.weights["layers.2.weight"] - expected["layers.2.weight"]
     assert 0 < np.abs(moved).max() < 0.01  # three steps of 0.0012 from there
@@ -159,11 +186,15 @@ def test_types_that_hold_no_more_than_float32(tmp_path: Path) -> None:
     for kind in (torch.float16, torch.bfloat16):
         converted = {name: tensor.to(kind) for name, tensor in state.items()}
         ticket = import_ticket(saved(converted, tmp_path / "x.pt"), model=MODEL)
-        np.testing.assert_array_equal(ticket.init["layers.1.bias"], converted["layers.1.bias"].float().numpy())
+        np.testing.assert_array_equal(
+            ticket.init["layers.1.bias"], converted["layers.1.bias"].float().numpy()
+        )
     doubled = {name: tensor.double() for name, tensor in state.items()}
     import_ticket(saved(doubled, tmp_path / "x.pt"), model=MODEL)
     doubled["layers.1.bias"][0] = 1 / 3
-    assert "is of type <f8 and would lose digits; save it as float32" in refusal(saved(doubled, tmp_path / "x.pt"))
+    assert "is of type <f8 and would lose digits; save it as float32" in refusal(
+        saved(doubled, tmp_path / "x.pt")
+    )
 
 
 def test_modules_with_buffers_are_imported_too(dataset: Dataset, tmp_path: Path) -> None:
@@ -202,7 +233,9 @@ def state(**changes: torch.Tensor | None) -> dict[str, torch.Tensor]:
         ({"a.weight": torch.ones(20, 784, dtype=torch.bool), "b.weight": torch.ones(20, 784, dtype=torch.bool)}, "or fits in several ways: found a.weight (20, 784), b.weight (20, 784)"),
     ],
 )  # fmt: skip
-def test_what_does_not_fit_is_refused(content: dict[str, torch.Tensor], message: str, tmp_path: Path) -> None:
+def test_what_does_not_fit_is_refused(
+    content: dict[str, torch.Tensor], message: str, tmp_path: Path
+) -> None:
     path = saved(content, tmp_path / "x.pt")
     told = refusal(path)
     assert told.startswith(f"{path}: ") and message in told
@@ -211,14 +244,19 @@ def test_what_does_not_fit_is_refused(content: dict[str, torch.Tensor], message:
 def test_layers_of_one_shape_are_not_guessed(tmp_path: Path) -> None:
     model = MLP((4, 4, 4))
     network = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
-    assert "or fits in several ways" in refusal(saved(network.state_dict(), tmp_path / "x.pt"), model=model)
+    assert "or fits in several ways" in refusal(
+        saved(network.state_dict(), tmp_path / "x.pt"), model=model
+    )
     own_names = {f"layers.{name}": tensor for name, tensor in network.state_dict().items()}
     import_ticket(saved(own_names, tmp_path / "x.pt"), model=model)
 
 
 def test_biases_by_word(tmp_path: Path) -> None:
     path = saved(state(**{"layers.1.bias": torch.zeros(12)}), tmp_path / "x.pt")
-    assert import_ticket(path, model=MODEL, biases=False).mask.keys() == MODEL.prunable(biases=False).keys()
+    assert (
+        import_ticket(path, model=MODEL, biases=False).mask.keys()
+        == MODEL.prunable(biases=False).keys()
+    )
     assert not import_ticket(path, model=MODEL, biases=True).mask["layers.1.bias"].any()
     half = torch.ones(12)
     half[:6] = 0
@@ -231,7 +269,9 @@ def test_biases_by_word(tmp_path: Path) -> None:
 def test_wrong_values_are_refused(tmp_path: Path) -> None:
     path = saved(state(), tmp_path / "x.pt")
     assert refusal(path, ratio=1.0).startswith("ratio: is 1.0, expected in [0, 1)")
-    assert refusal(path, label="a b").startswith("label: is 'a b', expected lower-case letters and digits")
+    assert refusal(path, label="a b").startswith(
+        "label: is 'a b', expected lower-case letters and digits"
+    )
     assert refusal(path, label="../x").startswith("label: is '../x'")
     assert "is missing" in refusal(tmp_path / "none.pt")
     big = saved({"a": torch.zeros(2**23)}, tmp_path / "big.pt")

@@ -1,4 +1,5 @@
-"""A small grid, killed, starved of disk and crossed by another process again and again, ends in the same bytes.
+"""A small grid, killed, starved of disk and crossed by another process again and again, ends in the
+same bytes.
 
 LTHCTL_KILLS=500 pytest tests/test_interruptions.py kills more often than 20 times.
 """
@@ -16,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from lthctl import files
-from lthctl.store import Store
+from lthctl import disk
+from lthctl.artifacts.store import Store
 
 from .test_cli import lthctl
 from .test_files import Tree, tree
@@ -30,28 +31,31 @@ PARAMS = (
 )
 COMMANDS = [["prune"], ["retrain", "masks", "--reinit"]]
 
-# A process that has everything imported and compiled, and forks some that run the grid whenever it is told a folder and
-# a number of seconds after which to kill the first. It answers with how they ended: 0, or minus a signal, or an exit
-# code.
+# A process that has everything imported and compiled, and forks some that run the grid whenever it
+# is told a folder and a number of seconds after which to kill the first. It answers with how they
+# ended: 0, or minus a signal, or an exit code.
 NURSERY = """
 import os, signal, sys, time
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 from tests.conftest import write_digits
-from lthctl import data, grid as grids
-data.MNIST = write_digits(Path("data/mnist"))
-from lthctl.cli import app
+from lthctl import disk
+from lthctl.datasets import mnist
+from lthctl.grid import scheduler
+mnist.MNIST = write_digits(Path("data/mnist"))
+from lthctl.cli.app import app
 
-run = grids.run
+run = scheduler.run
 def logged(training, on_step):
     with open("trained.txt", "a") as log:
         log.write(training.digest + chr(10))
     return run(training, on_step)
-grids.run = logged
+scheduler.run = logged
 os.fsync = lambda descriptor: None  # the system lives on, and has what was written
 
 def grid(folder):
-    # A Ctrl-C waits until there is something to interrupt: between fork and here it would be an error of this program.
+    # A Ctrl-C waits until there is something to interrupt: between fork and here it would be an
+    # error of this program.
     try:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
         os.chdir(folder)
@@ -127,7 +131,9 @@ class Nursery:
         (folder / "params.yaml").write_text(PARAMS)
         return folder
 
-    def run(self, folder: Path, seconds: float, number: int = signal.SIGKILL, num_processes: int = 1) -> int:
+    def run(
+        self, folder: Path, seconds: float, number: int = signal.SIGKILL, num_processes: int = 1
+    ) -> int:
         """Run the grid in a folder, for so many seconds at the most; how it ended."""
         assert self._process.stdin
         self._process.stdin.write(f"{folder} {seconds} {int(number)} {num_processes}\n")
@@ -172,7 +178,9 @@ def test_ended_at_any_moment_the_same_command_goes_on_to_the_same_bytes(
         shutil.rmtree(folder)
 
 
-def test_two_processes_on_one_store_share_the_trainings_and_write_the_same_bytes(nursery: Nursery) -> None:
+def test_two_processes_on_one_store_share_the_trainings_and_write_the_same_bytes(
+    nursery: Nursery,
+) -> None:
     folder = nursery.folder("two")
     assert nursery.run(folder, 100, num_processes=2) == 0
     assert results(folder) == nursery.expected
@@ -193,7 +201,9 @@ def test_of_two_processes_one_is_killed_and_the_other_takes_over(nursery: Nurser
 def small_grid(workspace: Path) -> Tree:
     """A folder in which a grid of a ticket and a dense one may be run; what it will hold then."""
     parameters = Path("params.yaml").read_text()
-    Path("params.yaml").write_text(parameters.replace("[l1, random]", "l1").replace("seed: [1, 2]", "seed: 1"))
+    Path("params.yaml").write_text(
+        parameters.replace("[l1, random]", "l1").replace("seed: [1, 2]", "seed: 1")
+    )
     assert run_small_grid() == 0
     expected = results(workspace)
     for name in "masks", "tickets", ".lthctl":
@@ -206,13 +216,18 @@ def run_small_grid() -> int:
         result = lthctl(*words, "--jobs", "1", "--quiet")
         if result.exit_code:
             assert result.exit_code == 3, result.output
-            assert "the disk is full; make room and run the same command again" in result.stderr.replace("\n", " ")
+            assert (
+                "the disk is full; make room and run the same command again"
+                in result.stderr.replace("\n", " ")
+            )
             return result.exit_code
     return 0
 
 
-def test_a_disk_that_is_full_at_every_write(small_grid: Tree, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write, room, failures = files._write_flushed, 0, 0
+def test_a_disk_that_is_full_at_every_write(
+    small_grid: Tree, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, room, failures = disk._write_flushed, 0, 0
 
     def write_flushed(path: Path, content: bytes) -> None:
         nonlocal room
@@ -222,23 +237,36 @@ def test_a_disk_that_is_full_at_every_write(small_grid: Tree, workspace: Path, m
         room -= 1
         write(path, content)
 
-    monkeypatch.setattr(files, "_write_flushed", write_flushed)
-    # With room for 0, 1, 2 files it fails at each file of the next folder, and with room for 3 that folder is written.
+    monkeypatch.setattr(disk, "_write_flushed", write_flushed)
+    # With room for 0, 1, 2 files it fails at each file of the next folder, and with room for 3 that
+    # folder is written.
     while run_small_grid() == 3:
         failures += 1
         room = failures % 4
-        assert all(small_grid[name] == content for name, content in results(workspace).items() if content)
+        assert all(
+            small_grid[name] == content for name, content in results(workspace).items() if content
+        )
     assert results(workspace) == small_grid
     assert failures >= len(small_grid)
 
 
 @pytest.mark.slow
-def test_a_real_disk_that_is_full(small_grid: Tree, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_real_disk_that_is_full(
+    small_grid: Tree, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     disk = workspace / "disk"
     disk.mkdir()
 
     def mount(size: int, *options: str) -> bool:
-        command = ["mount", "-t", "tmpfs", "-o", ",".join([f"size={size}", *options]), "tmpfs", str(disk)]
+        command = [
+            "mount",
+            "-t",
+            "tmpfs",
+            "-o",
+            ",".join([f"size={size}", *options]),
+            "tmpfs",
+            str(disk),
+        ]
         return subprocess.run(command, capture_output=True).returncode == 0
 
     if not mount(4096):
@@ -249,7 +277,9 @@ def test_a_real_disk_that_is_full(small_grid: Tree, workspace: Path, monkeypatch
         monkeypatch.chdir(disk)
         size, failures = 4096, 0
         while run_small_grid() == 3:
-            assert all(small_grid[name] == content for name, content in results(disk).items() if content)
+            assert all(
+                small_grid[name] == content for name, content in results(disk).items() if content
+            )
             size += 8192
             failures += 1
             assert mount(size, "remount")

@@ -1,4 +1,5 @@
-"""The fifteen invariants of the design. Each was seen broken in a public implementation of the same thing.
+"""The fifteen invariants of the design. Each was seen broken in a public implementation of the same
+thing.
 
 Number 14, that both engines give the same training, has its tests beside the second engine.
 """
@@ -13,19 +14,25 @@ import pytest
 import torch
 from torch.nn.utils import prune as torch_prune
 
-from lthctl import engine_torch, grid, plan
-from lthctl.data import Dataset, Split
-from lthctl.engine import run
+from lthctl.artifacts.run import save_run
+from lthctl.artifacts.store import Store
+from lthctl.artifacts.ticket import Ticket, save_ticket
+from lthctl.datasets.base import Dataset, Split
 from lthctl.errors import MaskError
-from lthctl.lottery import find_ticket, retrain, specify_retraining
+from lthctl.grid import jobs, scheduler
+from lthctl.lottery.find import find_ticket
+from lthctl.lottery.retrain import retrain, specify_retraining
+from lthctl.lottery.scores import METHODS
+from lthctl.lottery.select import select
 from lthctl.mask import Mask
-from lthctl.model import MLP
-from lthctl.params import Params, TrainParams, load_params
-from lthctl.pruning import METHODS, select
+from lthctl.models.mlp import MLP
+from lthctl.params import Params, TrainParams
+from lthctl.params_file import load_params
 from lthctl.seeding import Stream
-from lthctl.store import Store
-from lthctl.ticket import Ticket, save_run, save_ticket
-from lthctl.training import Result, Training, metrics_of
+from lthctl.training import dense
+from lthctl.training.engines import run
+from lthctl.training.history import Result, Row, metrics_of
+from lthctl.training.spec import Training
 
 from .conftest import synthetic_digits
 
@@ -41,8 +48,12 @@ OPTIMIZERS = [
 
 
 @pytest.fixture(params=["l1", "random"])
-def ticket(request: pytest.FixtureRequest, small_model: MLP, dataset: Dataset, train_params: TrainParams) -> Ticket:
-    return find_ticket(small_model, dataset, method=request.param, ratio=0.8, rounds=3, train=train_params)
+def ticket(
+    request: pytest.FixtureRequest, small_model: MLP, dataset: Dataset, train_params: TrainParams
+) -> Ticket:
+    return find_ticket(
+        small_model, dataset, method=request.param, ratio=0.8, rounds=3, train=train_params
+    )
 
 
 @pytest.mark.parametrize("ratio", [0.1, 0.5, 0.8, 0.97])
@@ -57,7 +68,12 @@ def test_1_pruned_count_is_exact_and_torch_agrees(
         return Result(trained[-1], ())
 
     ticket = find_ticket(
-        small_model, dataset, ratio=ratio, rounds=rounds, train=train_params, train_with=train_and_keep
+        small_model,
+        dataset,
+        ratio=ratio,
+        rounds=rounds,
+        train=train_params,
+        train_with=train_and_keep,
     )
     network = small_model.build()
     for weights, after in zip(trained, ticket.sparsity, strict=True):
@@ -66,8 +82,12 @@ def test_1_pruned_count_is_exact_and_torch_agrees(
                 name = f"layers.{index}.{kind}"
                 parameter = getattr(layer, f"{kind}_orig", None)
                 with torch.no_grad():
-                    (getattr(layer, kind) if parameter is None else parameter).copy_(torch.from_numpy(weights[name]))
-            layer(torch.zeros(1, layer.in_features))  # torch looks at the weights as the last forward pass left them
+                    (getattr(layer, kind) if parameter is None else parameter).copy_(
+                        torch.from_numpy(weights[name])
+                    )
+            layer(
+                torch.zeros(1, layer.in_features)
+            )  # torch looks at the weights as the last forward pass left them
             for kind in ("weight", "bias"):
                 name = f"layers.{index}.{kind}"
                 torch_prune.l1_unstructured(layer, kind, amount=ticket.rate[name])
@@ -75,13 +95,15 @@ def test_1_pruned_count_is_exact_and_torch_agrees(
     for index, layer in enumerate(network.layers):
         for kind in ("weight", "bias"):
             np.testing.assert_array_equal(
-                getattr(layer, f"{kind}_mask").numpy().astype(bool), ticket.mask[f"layers.{index}.{kind}"]
+                getattr(layer, f"{kind}_mask").numpy().astype(bool),
+                ticket.mask[f"layers.{index}.{kind}"],
             )
 
 
 def test_1_remaining_counts_worked_out_by_hand(dataset: Dataset, train_params: TrainParams) -> None:
     ticket = find_ticket(MLP(), dataset, method="random", ratio=0.8, rounds=5, train=train_params)
-    # 235200 weights at a rate of 1 - 0.2 ** (1/5) = 0.275220: 64732, 46916, 34004, 24645, 17863 are removed
+    # 235200 weights at a rate of 1 - 0.2 ** (1/5) = 0.275220: 64732, 46916, 34004, 24645, 17863 are
+    # removed
     kept = [after["layers"]["layers.0.weight"]["kept"] for after in ticket.sparsity]
     assert kept == [170468, 123552, 89548, 64903, 47040]
     # the output layer at half of that: 1000 - 138 - 119 - 102 - 88 - 76
@@ -104,11 +126,14 @@ def test_2_masks_are_nested_and_inputs_unmodified(method: str, small_model: MLP)
 
 @pytest.mark.parametrize("changes", OPTIMIZERS)
 def test_3_pruned_weights_and_moments_are_zero_after_every_step(
-    changes: dict[str, object], make_training: MakeTraining, ticket: Ticket, monkeypatch: pytest.MonkeyPatch
+    changes: dict[str, object],
+    make_training: MakeTraining,
+    ticket: Ticket,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     seen: list[int] = []
     network: list[torch.nn.Module] = []
-    make_optimizer = engine_torch._optimizer
+    make_optimizer = dense._optimizer
 
     def watched(module: torch.nn.Module, params: TrainParams) -> torch.optim.Optimizer:
         optimizer = make_optimizer(module, params)
@@ -126,10 +151,12 @@ def test_3_pruned_weights_and_moments_are_zero_after_every_step(
         optimizer.register_step_post_hook(check)
         return optimizer
 
-    monkeypatch.setattr(engine_torch, "_optimizer", watched)
+    monkeypatch.setattr(dense, "_optimizer", watched)
     result = run(make_training(mask=ticket.mask, **changes))
     assert len(seen) == 30
-    assert all(np.count_nonzero(result.weights[name][~kept]) == 0 for name, kept in ticket.mask.items())
+    assert all(
+        np.count_nonzero(result.weights[name][~kept]) == 0 for name, kept in ticket.mask.items()
+    )
 
 
 @pytest.mark.parametrize("changes", OPTIMIZERS)
@@ -138,7 +165,9 @@ def test_4_surviving_weights_all_receive_updates(
 ) -> None:
     training = make_training(mask=ticket.mask, **changes)
     result = run(training)
-    lit = training.dataset.train.images.any(axis=0)  # a weight of a pixel that is always black has no gradient
+    lit = training.dataset.train.images.any(
+        axis=0
+    )  # a weight of a pixel that is always black has no gradient
     before, after = training.start["layers.0.weight"], result.weights["layers.0.weight"]
     moved = before != after
     units_that_fire = moved.any(axis=1)
@@ -146,7 +175,9 @@ def test_4_surviving_weights_all_receive_updates(
     for sign in (before > 0, before < 0):
         chosen = ticket.mask["layers.0.weight"] & lit & sign & units_that_fire[:, None]
         assert chosen.sum() > 100
-        assert moved[chosen].mean() > 0.9  # the rest belongs to pixels that are black whenever the unit fires
+        assert (
+            moved[chosen].mean() > 0.9
+        )  # the rest belongs to pixels that are black whenever the unit fires
 
 
 def test_5_rewind_train_rewind_gives_the_original_bits(
@@ -167,7 +198,9 @@ def test_5_rewind_train_rewind_gives_the_original_bits(
 
 def test_6_every_training_has_a_fresh_optimizer(make_training: MakeTraining) -> None:
     first, _, again = run(make_training()), run(make_training(seed=2)), run(make_training())
-    assert all(first.weights[name].tobytes() == again.weights[name].tobytes() for name in first.weights)
+    assert all(
+        first.weights[name].tobytes() == again.weights[name].tobytes() for name in first.weights
+    )
     # and one round continued by hand is not two rounds with a fresh optimizer
     half = run(make_training(steps=15))
     assert not np.array_equal(run(make_training(start=half.weights, steps=15)).weights["layers.0.weight"],
@@ -175,15 +208,21 @@ def test_6_every_training_has_a_fresh_optimizer(make_training: MakeTraining) -> 
 
 
 def ticket_folders(params: Params, data: Path, out: Path, num_side_by_side: int) -> Path:
-    jobs = plan.ticket_jobs(params, data, out)
-    outcome = grid.run_jobs(jobs, store=Store(out / ".store"), num_side_by_side=num_side_by_side)
-    assert not outcome.failed and len(outcome.made) == len(jobs)
+    planned = jobs.ticket_jobs(params, data, out)
+    outcome = scheduler.run_jobs(
+        planned, store=Store(out / ".store"), num_side_by_side=num_side_by_side
+    )
+    assert not outcome.failed and len(outcome.made) == len(planned)
     return out
 
 
 def same_trees(a: Path, b: Path) -> bool:
-    files = sorted(p.relative_to(a) for p in a.rglob("*") if p.is_file() and ".store" not in p.parts)
-    assert files == sorted(p.relative_to(b) for p in b.rglob("*") if p.is_file() and ".store" not in p.parts)
+    files = sorted(
+        p.relative_to(a) for p in a.rglob("*") if p.is_file() and ".store" not in p.parts
+    )
+    assert files == sorted(
+        p.relative_to(b) for p in b.rglob("*") if p.is_file() and ".store" not in p.parts
+    )
     assert files
     return all(filecmp.cmp(a / file, b / file, shallow=False) for file in files)
 
@@ -200,7 +239,11 @@ def test_7_threads_are_part_of_the_specification(make_training: MakeTraining) ->
 
 
 def test_8_batch_order_depends_on_the_seed_alone(
-    dataset: Dataset, small_model: MLP, train_params: TrainParams, ticket: Ticket, monkeypatch: pytest.MonkeyPatch
+    dataset: Dataset,
+    small_model: MLP,
+    train_params: TrainParams,
+    ticket: Ticket,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     seen: list[list[np.ndarray]] = []
 
@@ -222,19 +265,29 @@ def test_8_batch_order_depends_on_the_seed_alone(
     for start in ("rewind", "reinit", "shuffle"):
         retrain(ticket, dataset, start=start, train=train_params)
     retrain(ticket, dataset, train=train_params.model_copy(update={"evaluate_every": 7}))
-    retrain(find_ticket(small_model, dataset, ratio=0.3, rounds=2, train=train_params), dataset, train=train_params)
+    retrain(
+        find_ticket(small_model, dataset, ratio=0.3, rounds=2, train=train_params),
+        dataset,
+        train=train_params,
+    )
     first, *others = [batches for batches in seen if len(batches) == 30]
     assert len(others) == 4
     for batches in others:
         assert all(np.array_equal(a, b) for a, b in zip(first, batches, strict=True))
     shorter = [batches for batches in seen if len(batches) == 15]  # the rounds of the ticket
     assert len(shorter) == 2
-    assert all(np.array_equal(a, b) for batches in shorter for a, b in zip(first[:15], batches, strict=True))
+    assert all(
+        np.array_equal(a, b)
+        for batches in shorter
+        for a, b in zip(first[:15], batches, strict=True)
+    )
 
 
 def test_8_evaluation_frequency_changes_no_weight(make_training: MakeTraining) -> None:
     often, rarely = run(make_training(evaluate_every=3)), run(make_training(evaluate_every=30))
-    assert all(often.weights[name].tobytes() == rarely.weights[name].tobytes() for name in often.weights)
+    assert all(
+        often.weights[name].tobytes() == rarely.weights[name].tobytes() for name in often.weights
+    )
     assert (len(often.history), len(rarely.history)) == (10, 1)
     assert often.history[-1].validation_loss == rarely.history[-1].validation_loss
 
@@ -243,7 +296,12 @@ def test_8_evaluation_frequency_changes_no_ticket(
     small_model: MLP, dataset: Dataset, train_params: TrainParams
 ) -> None:
     tickets = [
-        find_ticket(small_model, dataset, rounds=2, train=train_params.model_copy(update={"evaluate_every": every}))
+        find_ticket(
+            small_model,
+            dataset,
+            rounds=2,
+            train=train_params.model_copy(update={"evaluate_every": every}),
+        )
         for every in (4, 30)
     ]
     assert tickets[0].digest == tickets[1].digest
@@ -273,10 +331,18 @@ def test_9_shuffle_keeps_each_count_and_moves_the_positions(
     )
 
 
-def test_10_selection_never_sees_the_test_split(dataset: Dataset, small_model: MLP, train_params: TrainParams) -> None:
+def test_10_selection_never_sees_the_test_split(
+    dataset: Dataset, small_model: MLP, train_params: TrainParams
+) -> None:
     def with_test(seed: int) -> Dataset:
         images, labels = synthetic_digits(100, seed)
-        return Dataset("digits", dataset.train, dataset.validation, Split(images, labels[::-1].copy()), source="digits")
+        return Dataset(
+            "digits",
+            dataset.train,
+            dataset.validation,
+            Split(images, labels[::-1].copy()),
+            source="digits",
+        )
 
     def chosen(data: Dataset) -> tuple[object, ...]:
         ticket = find_ticket(small_model, data, ratio=0.5, train=train_params)
@@ -284,13 +350,16 @@ def test_10_selection_never_sees_the_test_split(dataset: Dataset, small_model: M
         metrics = dict(result.metrics)
         return ticket.mask.num_kept, metrics.pop("early_stop_test_accuracy"), metrics
 
-    (kept_a, test_a, metrics_a), (kept_b, test_b, metrics_b) = chosen(with_test(5)), chosen(with_test(6))
+    (kept_a, test_a, metrics_a), (kept_b, test_b, metrics_b) = (
+        chosen(with_test(5)),
+        chosen(with_test(6)),
+    )
     assert kept_a == kept_b and metrics_a == metrics_b  # another test split chooses nothing else
     assert test_a != test_b  # and it is the test split that the figure is of
 
 
 def test_10_the_test_figure_is_read_where_the_validation_loss_is_lowest() -> None:
-    row = engine_torch.Row
+    row = Row
     history = [
         row(10, 1.0, 0.5, 0.80, 0.1, 0.99),
         row(20, 1.0, 0.4, 0.85, 0.9, 0.70),
@@ -306,9 +375,15 @@ def test_10_the_test_figure_is_read_where_the_validation_loss_is_lowest() -> Non
     }
 
 
-def test_11_one_round_is_one_shot(small_model: MLP, dataset: Dataset, train_params: TrainParams) -> None:
+def test_11_one_round_is_one_shot(
+    small_model: MLP, dataset: Dataset, train_params: TrainParams
+) -> None:
     ticket = find_ticket(small_model, dataset, ratio=0.8, rounds=1, train=train_params)
-    trained = run(Training(small_model, ticket.init, Mask.full(small_model.shapes()), dataset, 1, train_params)).weights
+    trained = run(
+        Training(
+            small_model, ticket.init, Mask.full(small_model.shapes()), dataset, 1, train_params
+        )
+    ).weights
     by_hand = {}
     for name, array in trained.items():
         rate = 0.4 if name.startswith("layers.2") else 0.8
@@ -320,9 +395,15 @@ def test_11_one_round_is_one_shot(small_model: MLP, dataset: Dataset, train_para
 def test_11_ratio_0_is_the_dense_run_bit_for_bit(
     method: str, rounds: int, small_model: MLP, dataset: Dataset, train_params: TrainParams
 ) -> None:
-    ticket = find_ticket(small_model, dataset, method=method, ratio=0, rounds=rounds, train=train_params)
+    ticket = find_ticket(
+        small_model, dataset, method=method, ratio=0, rounds=rounds, train=train_params
+    )
     assert ticket.name == "dense-s1" and ticket.mask.sparsity == 0
-    dense = run(Training(small_model, small_model.draw(Stream(1, "init")), Mask({}), dataset, 1, train_params))
+    dense = run(
+        Training(
+            small_model, small_model.draw(Stream(1, "init")), Mask({}), dataset, 1, train_params
+        )
+    )
     weights = retrain(ticket, dataset, train=train_params).weights
     assert weights is not None
     assert all(weights[name].tobytes() == dense.weights[name].tobytes() for name in weights)
@@ -341,11 +422,16 @@ def test_12_a_mask_that_does_not_fit_is_refused_with_everything_named() -> None:
 def test_13_accuracy_divides_by_the_examples_seen(
     make_training: MakeTraining, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine_torch, "IMAGES_PER_EVALUATION_BATCH", 50)  # 203 images: four full batches and three more
+    monkeypatch.setattr(
+        dense, "IMAGES_PER_EVALUATION_BATCH", 50
+    )  # 203 images: four full batches and three more
     result = run(make_training())
     images = dataset.validation.images.astype(np.float32) / 255
     for index in range(3):
-        images = images @ result.weights[f"layers.{index}.weight"].T + result.weights[f"layers.{index}.bias"]
+        images = (
+            images @ result.weights[f"layers.{index}.weight"].T
+            + result.weights[f"layers.{index}.bias"]
+        )
         images = np.maximum(images, 0) if index < 2 else images
     right = images.argmax(1) == dataset.validation.labels
     assert result.history[-1].validation_accuracy == right.sum() / 203
@@ -362,8 +448,11 @@ class Killed(BaseException):
 def test_15_a_kill_at_any_moment_loses_only_what_was_in_flight(
     kill_at: int, workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Kills at any write or rename; that nothing else happens between processes is tested with real kills elsewhere."""
-    params = load_params(Path("params.yaml")).override({"prune.seed": (1,), "prune.method": ("l1",)})
+    """Kills at any write or rename; that nothing else happens between processes is tested with real
+    kills elsewhere."""
+    params = load_params(Path("params.yaml")).override(
+        {"prune.seed": (1,), "prune.method": ("l1",)}
+    )
     undisturbed = ticket_folders(params, Path("data/mnist"), Path("undisturbed"), 1)
     countdown = kill_at
     write, rename = Path.open, Path.rename
@@ -386,8 +475,8 @@ def test_15_a_kill_at_any_moment_loses_only_what_was_in_flight(
             ticket_folders(params, Path("data/mnist"), Path("killed"), 1)
     for found in Path("killed").glob("*/ticket.json"):
         assert filecmp.cmp(found, undisturbed / found.relative_to("killed"), shallow=False)
-    jobs = plan.ticket_jobs(params, Path("data/mnist"), Path("killed"))
-    grid.run_jobs(jobs, store=Store(Path("killed/.store")), num_side_by_side=1)
+    planned = jobs.ticket_jobs(params, Path("data/mnist"), Path("killed"))
+    scheduler.run_jobs(planned, store=Store(Path("killed/.store")), num_side_by_side=1)
     assert same_trees(undisturbed, Path("killed"))
 
 
@@ -396,5 +485,7 @@ def test_runs_are_the_same_bytes_twice(
 ) -> None:
     for place in ("a", "b"):
         save_ticket(ticket, tmp_path / place / "ticket")
-        save_run(retrain(ticket, dataset, start="reinit", train=train_params), tmp_path / place / "run")
+        save_run(
+            retrain(ticket, dataset, start="reinit", train=train_params), tmp_path / place / "run"
+        )
     assert same_trees(tmp_path / "a", tmp_path / "b")

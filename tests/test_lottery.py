@@ -3,13 +3,16 @@
 import numpy as np
 import pytest
 
-from lthctl.data import Dataset, Split
-from lthctl.engine import run
+from lthctl.datasets.base import Dataset, Split
 from lthctl.errors import ParamsError, TicketError
-from lthctl.lottery import find_ticket, prune_rounds, retrain, ticket_request
-from lthctl.model import MLP, ModuleModel
+from lthctl.lottery.find import find_ticket, prune_rounds, ticket_request
+from lthctl.lottery.retrain import retrain
+from lthctl.models.mlp import MLP
+from lthctl.models.module import ModuleModel
 from lthctl.params import TrainParams
-from lthctl.training import Result, Training
+from lthctl.training.engines import run
+from lthctl.training.history import Result
+from lthctl.training.spec import Training
 
 from .conftest import synthetic_digits
 
@@ -23,11 +26,15 @@ def test_rounds_share_the_steps_and_rewind_every_time(
         trainings.append(training)
         return run(training)
 
-    ticket = find_ticket(small_model, dataset, ratio=0.8, rounds=3, train=train_params, train_with=record)
+    ticket = find_ticket(
+        small_model, dataset, ratio=0.8, rounds=3, train=train_params, train_with=record
+    )
     assert [training.params.steps for training in trainings] == [10, 10, 10]
     for training in trainings:
         for name, kept in training.mask.items():
-            np.testing.assert_array_equal(training.start[name], np.where(kept, ticket.init[name], 0))
+            np.testing.assert_array_equal(
+                training.start[name], np.where(kept, ticket.init[name], 0)
+            )
     sparsities = [training.mask.sparsity for training in trainings]
     assert sparsities[0] == 0 and sparsities == sorted(sparsities)
     assert [after["actual"] for after in ticket.sparsity[:2]] == sparsities[1:]
@@ -38,7 +45,9 @@ def test_random_and_dense_tickets_need_no_training(small_model: MLP, dataset: Da
         raise AssertionError("nothing was to be trained")
 
     for method, ratio in (("random", 0.8), ("l1", 0.0)):
-        ticket = find_ticket(small_model, dataset, method=method, ratio=ratio, rounds=3, train_with=refuse)
+        ticket = find_ticket(
+            small_model, dataset, method=method, ratio=ratio, rounds=3, train_with=refuse
+        )
         assert ticket.train == {}
 
 
@@ -50,7 +59,10 @@ def test_biases_may_be_left_alone(small_model: MLP, dataset: Dataset) -> None:
 def test_proof_counts(small_model: MLP, dataset: Dataset, train_params: TrainParams) -> None:
     ticket = find_ticket(small_model, dataset, method="random", ratio=0.5, train=train_params)
     proof = retrain(ticket, dataset, train=train_params).proof
-    assert (proof["pruned"], proof["pruned_nonzero"]) == (ticket.mask.size - ticket.mask.num_kept, 0)
+    assert (proof["pruned"], proof["pruned_nonzero"]) == (
+        ticket.mask.size - ticket.mask.num_kept,
+        0,
+    )
     assert proof["kept"] == ticket.mask.num_kept
     assert 0 < proof["kept_moved"] < proof["kept"]  # pixels that are always black move no weight
 
@@ -60,7 +72,10 @@ def test_proof_counts(small_model: MLP, dataset: Dataset, train_params: TrainPar
     [
         ({"method": "l2"}, "method: is 'l2', expected one of l1, random"),
         ({"ratio": 1.0}, "ratio: is 1.0, expected in [0, 1): the fraction of weights to prune"),
-        ({"ratio": float("nan")}, "ratio: is nan, expected in [0, 1): the fraction of weights to prune"),
+        (
+            {"ratio": float("nan")},
+            "ratio: is nan, expected in [0, 1): the fraction of weights to prune",
+        ),
         ({"rounds": 0}, "rounds: is 0, expected at least 1"),
         ({"rounds": 31}, "steps: is 30, expected at least one step for each of the 31 rounds"),
         (
@@ -71,14 +86,20 @@ def test_proof_counts(small_model: MLP, dataset: Dataset, train_params: TrainPar
     ],
 )
 def test_impossible_tickets_are_refused_before_training(
-    wrong: dict[str, object], message: str, small_model: MLP, dataset: Dataset, train_params: TrainParams
+    wrong: dict[str, object],
+    message: str,
+    small_model: MLP,
+    dataset: Dataset,
+    train_params: TrainParams,
 ) -> None:
     with pytest.raises(ParamsError) as refusal:
         find_ticket(small_model, dataset, train=train_params, **wrong)
     assert str(refusal.value) == message
 
 
-def test_rounds_are_evaluated_at_their_end_alone(small_model: MLP, dataset: Dataset, train_params: TrainParams) -> None:
+def test_rounds_are_evaluated_at_their_end_alone(
+    small_model: MLP, dataset: Dataset, train_params: TrainParams
+) -> None:
     evaluated: list[tuple[int, ...]] = []
 
     def train(training: Training) -> Result:
@@ -104,10 +125,16 @@ def test_tickets_of_other_models_and_data_are_refused(
     small_model: MLP, dataset: Dataset, train_params: TrainParams
 ) -> None:
     ticket = find_ticket(small_model, dataset, method="random")
-    with pytest.raises(TicketError, match=r"is a ticket of an MLP 784-20-12-10 with uniform weights, expected an MLP"):
+    with pytest.raises(
+        TicketError,
+        match=r"is a ticket of an MLP 784-20-12-10 with uniform weights, expected an MLP",
+    ):
         retrain(ticket, dataset, model=MLP(), train=train_params)
     other = Dataset("digits", Split(*synthetic_digits(50, 9)), dataset.validation)
-    with pytest.raises(TicketError, match=r"was found on other data \(digest '.*', here '.*'; .*train 600, here 50\)"):
+    with pytest.raises(
+        TicketError,
+        match=r"was found on other data \(digest '.*', here '.*'; .*train 600, here 50\)",
+    ):
         retrain(ticket, other, train=train_params)
 
 
@@ -116,7 +143,9 @@ def test_a_module_must_be_given_back(dataset: Dataset, train_params: TrainParams
 
     model = ModuleModel("linear", lambda: nn.Sequential(nn.Linear(784, 10)), output="0")
     ticket = find_ticket(model, dataset, method="random", ratio=0.5)
-    with pytest.raises(TicketError, match="is of the module 'linear', that only you can build; pass it as `model`"):
+    with pytest.raises(
+        TicketError, match="is of the module 'linear', that only you can build; pass it as `model`"
+    ):
         retrain(ticket, dataset, train=train_params)
     assert retrain(ticket, dataset, train=train_params, model=model).proof["pruned_nonzero"] == 0
 
@@ -125,7 +154,14 @@ def test_a_request_is_what_the_ticket_says_of_itself(
     small_model: MLP, dataset: Dataset, train_params: TrainParams
 ) -> None:
     request = ticket_request(
-        small_model, dataset, method="random", ratio=0.5, rounds=2, seed=4, biases=True, train=train_params
+        small_model,
+        dataset,
+        method="random",
+        ratio=0.5,
+        rounds=2,
+        seed=4,
+        biases=True,
+        train=train_params,
     )
     with pytest.raises(StopIteration) as ended:
         next(prune_rounds(small_model, dataset, request, train_params))

@@ -107,12 +107,18 @@ def test_apply_by_hand() -> None:
 
 
 def test_apply_gives_positive_zeros_even_of_negative_and_nan() -> None:
-    masked = Mask({"a": np.array([False, False, False, True])}).apply({"a": np.array([-1.0, np.nan, -0.0, -0.0])})
+    masked = Mask({"a": np.array([False, False, False, True])}).apply(
+        {"a": np.array([-1.0, np.nan, -0.0, -0.0])}
+    )
     assert masked["a"].tobytes() == np.array([0.0, 0.0, 0.0, -0.0]).tobytes()
 
 
 def test_apply_copies() -> None:
-    weights = {"a": np.ones((2, 2), np.float32), "b": np.ones(1, np.float32), "other": np.ones(1, np.float32)}
+    weights = {
+        "a": np.ones((2, 2), np.float32),
+        "b": np.ones(1, np.float32),
+        "other": np.ones(1, np.float32),
+    }
     masked = two_layers().apply(weights)
     for array in masked.values():
         array[...] = 9
@@ -130,7 +136,9 @@ def test_apply_names_all_that_is_missing_or_misshapen() -> None:
 def test_check_fits_names_everything_at_once() -> None:
     mask = Mask.full({"a": (2, 2), "same": (5,), "old": (1,), "older": (1, 1), "z": (4,)})
     with pytest.raises(MaskError) as refusal:
-        mask.check_fits({"z": (4, 1), "a": (2, 3), "same": (5,), "new": (3,), "newer": (6, 7)}, where="masks/x")
+        mask.check_fits(
+            {"z": (4, 1), "a": (2, 3), "same": (5,), "new": (3,), "newer": (6, 7)}, where="masks/x"
+        )
     assert str(refusal.value) == (
         "masks/x: 'new' is missing, the model has it with shape (3,); "
         "'newer' is missing, the model has it with shape (6, 7); "
@@ -168,7 +176,10 @@ def test_shuffled_by_hand() -> None:
 
 def test_shuffled_reaches_every_position() -> None:
     mask = Mask({"a": np.array([True, False, False])})
-    found = {tuple(mask.shuffled({"a": Stream(seed, "shuffle").words(3)})["a"].tolist()) for seed in range(30)}
+    found = {
+        tuple(mask.shuffled({"a": Stream(seed, "shuffle").words(3)})["a"].tolist())
+        for seed in range(30)
+    }
     assert len(found) == 3
 
 

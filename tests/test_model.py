@@ -5,7 +5,9 @@ import pytest
 import torch
 from torch import nn
 
-from lthctl.model import MLP, ModuleModel, from_description
+from lthctl.models.described import from_description
+from lthctl.models.mlp import MLP
+from lthctl.models.module import ModuleModel
 from lthctl.params import ModelParams
 from lthctl.seeding import Stream
 
@@ -20,9 +22,15 @@ def test_lenet_300_100_has_the_papers_counts() -> None:
 
 
 def test_output_layer_is_the_last() -> None:
-    assert [name for name in MLP().shapes() if MLP().is_output(name)] == ["layers.2.weight", "layers.2.bias"]
+    assert [name for name in MLP().shapes() if MLP().is_output(name)] == [
+        "layers.2.weight",
+        "layers.2.bias",
+    ]
     deep = MLP(tuple([4] * 13))
-    assert [name for name in deep.shapes() if deep.is_output(name)] == ["layers.11.weight", "layers.11.bias"]
+    assert [name for name in deep.shapes() if deep.is_output(name)] == [
+        "layers.11.weight",
+        "layers.11.bias",
+    ]
 
 
 def test_uniform_is_what_torch_draws() -> None:
@@ -40,13 +48,17 @@ def test_uniform_is_what_torch_draws() -> None:
 def test_glorot_is_gaussian_with_zero_biases() -> None:
     drawn = MLP((784, 300, 10), "glorot").draw(Stream(1, "init"))
     assert drawn["layers.0.weight"].std() == pytest.approx(np.sqrt(2 / 1084), rel=0.01)
-    assert np.mean(np.abs(drawn["layers.0.weight"]) > 2 * np.sqrt(2 / 1084)) == pytest.approx(0.0455, abs=0.002)
+    assert np.mean(np.abs(drawn["layers.0.weight"]) > 2 * np.sqrt(2 / 1084)) == pytest.approx(
+        0.0455, abs=0.002
+    )
     assert not drawn["layers.0.bias"].any()
 
 
 def test_a_draw_depends_on_its_stream_alone() -> None:
     a, b, other = (MLP((4, 3, 2)).draw(Stream(seed, "init")) for seed in (1, 1, 2))
-    assert all(np.array_equal(a[name], b[name]) and not np.array_equal(a[name], other[name]) for name in a)
+    assert all(
+        np.array_equal(a[name], b[name]) and not np.array_equal(a[name], other[name]) for name in a
+    )
 
 
 def test_first_weights_of_seed_1_are_pinned() -> None:
@@ -63,19 +75,25 @@ def test_the_network_computes_what_the_names_say() -> None:
     images = np.random.default_rng(0).random((7, 5)).astype(np.float32)
     hidden = np.maximum(images @ weights["layers.0.weight"].T + weights["layers.0.bias"], 0)
     expected = hidden @ weights["layers.1.weight"].T + weights["layers.1.bias"]
-    np.testing.assert_allclose(network(torch.from_numpy(images)).detach().numpy(), expected, rtol=1e-5)
+    np.testing.assert_allclose(
+        network(torch.from_numpy(images)).detach().numpy(), expected, rtol=1e-5
+    )
 
 
 def test_building_leaves_torchs_generator_alone() -> None:
     before = torch.get_rng_state()
     MLP().build()
-    ModuleModel("linear", lambda: nn.Sequential(nn.Linear(3, 2)), output="0").draw(Stream(1, "init"))
+    ModuleModel("linear", lambda: nn.Sequential(nn.Linear(3, 2)), output="0").draw(
+        Stream(1, "init")
+    )
     assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_modules_prune_matrices_and_the_biases_beside_them() -> None:
     model = ModuleModel(
-        "net", lambda: nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Linear(2, 2)), output="2"
+        "net",
+        lambda: nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Linear(2, 2)),
+        output="2",
     )
     assert list(model.prunable(biases=True)) == ["0.weight", "0.bias", "2.weight", "2.bias"]
     assert list(model.prunable(biases=False)) == ["0.weight", "2.weight"]

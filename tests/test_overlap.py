@@ -1,4 +1,5 @@
-"""Overlap of masks: counted exactly, and its p-value right against brute force, in the farthest tails too."""
+"""Overlap of masks: counted exactly, and its p-value right against brute force, in the farthest
+tails too."""
 
 import itertools
 import math
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from lthctl.errors import MaskError
 from lthctl.mask import Mask
-from lthctl.overlap import overlap
+from lthctl.report.overlap import overlap
 
 
 def flat(size: int, kept: range | list[int]) -> np.ndarray:
@@ -33,7 +34,10 @@ def masks(*layers: tuple[int, int, int, int]) -> tuple[Mask, Mask]:
 def chances(size: int, kept_a: int, kept_b: int) -> dict[int, Fraction]:
     """Number kept by both -> its exact probability."""
     least, most = max(0, kept_a + kept_b - size), min(kept_a, kept_b)
-    ways = {x: math.comb(kept_a, x) * math.comb(size - kept_a, kept_b - x) for x in range(least, most + 1)}
+    ways = {
+        x: math.comb(kept_a, x) * math.comb(size - kept_a, kept_b - x)
+        for x in range(least, most + 1)
+    }
     return {x: Fraction(way, math.comb(size, kept_b)) for x, way in ways.items()}
 
 
@@ -42,11 +46,16 @@ def exact_p(layers: list[tuple[int, int, int, int]]) -> Fraction:
     total = {0: Fraction(1)}
     for size, kept_a, kept_b, _ in layers:
         summed: dict[int, Fraction] = {}
-        for (x, p), (y, q) in itertools.product(total.items(), chances(size, kept_a, kept_b).items()):
+        for (x, p), (y, q) in itertools.product(
+            total.items(), chances(size, kept_a, kept_b).items()
+        ):
             summed[x + y] = summed.get(x + y, Fraction(0)) + p * q
         total = summed
     found = sum(both for *_, both in layers)
-    tails = sum(p for x, p in total.items() if x >= found), sum(p for x, p in total.items() if x <= found)
+    tails = (
+        sum(p for x, p in total.items() if x >= found),
+        sum(p for x, p in total.items() if x <= found),
+    )
     return min(Fraction(1), 2 * min(tails))
 
 
@@ -59,7 +68,12 @@ def log10(value: Fraction) -> float:
 def counts(draw: st.DrawFn, largest: int = 40) -> tuple[int, int, int, int]:
     size = draw(st.integers(0, largest))
     kept_a, kept_b = draw(st.integers(0, size)), draw(st.integers(0, size))
-    return size, kept_a, kept_b, draw(st.integers(max(0, kept_a + kept_b - size), min(kept_a, kept_b)))
+    return (
+        size,
+        kept_a,
+        kept_b,
+        draw(st.integers(max(0, kept_a + kept_b - size), min(kept_a, kept_b))),
+    )
 
 
 def test_counts_and_expectation_by_hand() -> None:
@@ -74,7 +88,13 @@ def test_counts_and_expectation_by_hand() -> None:
     # Of the 6 ways to keep 2 of 4, 3 keep 2 of the first 3.
     assert w.p == pytest.approx(1.0)
     total = found.total
-    assert (total.size, total.kept_a, total.kept_b, total.kept_both, total.expected) == (6, 4, 3, 2, 2.0)
+    assert (total.size, total.kept_a, total.kept_b, total.kept_both, total.expected) == (
+        6,
+        4,
+        3,
+        2,
+        2.0,
+    )
 
 
 def test_chance_is_per_layer_not_over_the_whole() -> None:
@@ -114,7 +134,12 @@ def test_a_layer_by_trying_all_masks() -> None:
 @pytest.mark.parametrize(
     "layer",
     [
-        (235_200, 23_520, 23_520, 2_450),  # LeNet's first layer at 90 % pruned: a little more than chance,
+        (
+            235_200,
+            23_520,
+            23_520,
+            2_450,
+        ),  # LeNet's first layer at 90 % pruned: a little more than chance,
         (235_200, 23_520, 23_520, 2_100),  # less,
         (235_200, 7_056, 7_056, 1_500),  # much more,
         (30_000, 900, 6_000, 900),  # nested
@@ -122,7 +147,8 @@ def test_a_layer_by_trying_all_masks() -> None:
     ],
 )
 def test_layers_of_real_size_agree_with_whole_numbers(layer: tuple[int, int, int, int]) -> None:
-    """Sum of whole numbers over the tail, from the binomial coefficients themselves; p down to 1e-1500."""
+    """Sum of whole numbers over the tail, from the binomial coefficients themselves; p down to
+    1e-1500."""
     size, kept_a, kept_b, both = layer
     above = both * size >= kept_a * kept_b
     way = math.comb(kept_a, both) * math.comb(size - kept_a, kept_b - both)
@@ -138,7 +164,8 @@ def test_layers_of_real_size_agree_with_whole_numbers(layer: tuple[int, int, int
 
 
 def test_three_real_layers_agree_with_a_normal_approximation_near_chance() -> None:
-    """Independent of all of the above: two standard deviations above chance is p = 0.0455, with the correction of half."""
+    """Independent of all of the above: two standard deviations above chance is p = 0.0455, with the
+    correction of half."""
     sizes = [(235_200, 47_040), (30_000, 6_000), (1_000, 590)]
     mean = sum(kept * kept / size for size, kept in sizes)
     variance = sum(kept * kept * (size - kept) ** 2 / size**2 / (size - 1) for size, kept in sizes)
@@ -173,7 +200,7 @@ def test_equal_masks_of_real_size_are_beyond_any_float() -> None:
 
 def test_a_million_times_a_hundred_weights_take_no_time() -> None:
     """Layers as large as they come; the work follows the deviation, not the size."""
-    from lthctl.overlap import _Draw, _log10_p
+    from lthctl.report.overlap import _Draw, _log10_p
 
     draw = _Draw(100_000_000, 20_000_000, 20_000_000)
     assert _log10_p([draw], 4_000_000) == pytest.approx(0.0, abs=1e-3)
@@ -192,7 +219,12 @@ def test_where_chance_has_no_choice_p_is_one(layer: tuple[int, int, int, int]) -
 
 def test_no_layers_at_all() -> None:
     found = overlap(Mask({}), Mask({}))
-    assert (dict(found.layers), found.total.size, found.total.p, found.total.ratio) == ({}, 0, 1.0, None)
+    assert (dict(found.layers), found.total.size, found.total.p, found.total.ratio) == (
+        {},
+        0,
+        1.0,
+        None,
+    )
 
 
 @settings(max_examples=30, deadline=None)

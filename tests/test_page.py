@@ -16,13 +16,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from lthctl import page
+from lthctl.artifacts.run import Run, save_run
+from lthctl.canonical import Json
 from lthctl.errors import ReportError
-from lthctl.files import Json
-from lthctl.page import json_in_html, page_bytes, protocol_rows, provenance_of, revision, thinning
-from lthctl.report import Report, make_report
-from lthctl.survivors import find_survivors
-from lthctl.ticket import Run, save_run
+from lthctl.report import page
+from lthctl.report.page import json_in_html, page_bytes, thinning
+from lthctl.report.provenance import protocol_rows, provenance_of, revision
+from lthctl.report.reading import Report, make_report
+from lthctl.report.survivors import find_survivors
 
 from .test_report import (
     DATA,
@@ -41,19 +42,28 @@ from .test_report import (
 )
 
 PICTURE = b'<svg xmlns="http://www.w3.org/2000/svg" width="300" height="200"><rect width="300" height="200"/></svg>'
-PICTURES = {f"{name}.svg": PICTURE for name in ("verdict", "parallel", "accuracy", "early_stop", "curves", "pixels")}
+PICTURES = {
+    f"{name}.svg": PICTURE
+    for name in ("verdict", "parallel", "accuracy", "early_stop", "curves", "pixels")
+}
 PROVENANCE: Json = {"revision": {"commit": "c0ffee", "changed": []}, "software": {"lthctl": "1"}}
 
 
-def page_of(report: Report, masks: Path = Path("/nowhere"), left_out: tuple[tuple[Path, str], ...] = ()) -> str:
+def page_of(
+    report: Report, masks: Path = Path("/nowhere"), left_out: tuple[tuple[Path, str], ...] = ()
+) -> str:
     """The page of a report, with small pictures and an invented revision."""
     survivors, _ = find_survivors(report, masks)
     provenance = {**PROVENANCE, "groups": provenance_of(report)["groups"]}
-    return page_bytes(report, survivors, provenance, PICTURES, [*report.left_out, *left_out]).decode()
+    return page_bytes(
+        report, survivors, provenance, PICTURES, [*report.left_out, *left_out]
+    ).decode()
 
 
 def data_of(html: str) -> Json:
-    (found,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', html, re.DOTALL)
+    (found,) = re.findall(
+        r'<script type="application/json" id="data">(.*?)</script>', html, re.DOTALL
+    )
     document: Json = json.loads(found)
     return document
 
@@ -85,15 +95,27 @@ def test_json_cannot_leave_its_element() -> None:
     assert json.loads(text) == hostile
 
 
-@pytest.mark.parametrize("name", ["</script><script>alert(1)</script>", "<!--<script>", "{{data}}", "{{style}}"])
+@pytest.mark.parametrize(
+    "name", ["</script><script>alert(1)</script>", "<!--<script>", "{{data}}", "{{style}}"]
+)
 def test_hostile_names_are_data_only(name: str) -> None:
-    runs = [make_run(DENSE_TICKET), make_run((name, 0.5, 1)), make_run(L1_TICKET, data={**DATA, "name": name})]
-    plain = [make_run(DENSE_TICKET), make_run(("mine", 0.5, 1)), make_run(L1_TICKET, data={**DATA, "name": "other"})]
+    runs = [
+        make_run(DENSE_TICKET),
+        make_run((name, 0.5, 1)),
+        make_run(L1_TICKET, data={**DATA, "name": name}),
+    ]
+    plain = [
+        make_run(DENSE_TICKET),
+        make_run(("mine", 0.5, 1)),
+        make_run(L1_TICKET, data={**DATA, "name": "other"}),
+    ]
     html, expected = page_of(unread_report(*runs)), page_of(unread_report(*plain))
     assert html.count("<script") == expected.count("<script") == 3
     assert html.count("<!--") == expected.count("<!--")
     assert name in {cell["method"] for group in data_of(html)["groups"] for cell in group["cells"]}
-    assert len(html) < len(expected) + 2000  # a name that reads like a slot of the template stays one
+    assert (
+        len(html) < len(expected) + 2000
+    )  # a name that reads like a slot of the template stays one
 
 
 def test_every_group_and_every_run_is_in_it(tmp_path: Path) -> None:
@@ -109,23 +131,35 @@ def test_the_numbers_are_the_reports(tmp_path: Path) -> None:
     (shown,) = data_of(page_of(report))["groups"]
     group = report.groups[0]
     for claim, of in zip(group.claims, shown["claims"], strict=True):
-        assert of["conditions"] == {name: getattr(claim, name) for name in ("accurate", "fast", "sparse", "special")}
+        assert of["conditions"] == {
+            name: getattr(claim, name) for name in ("accurate", "fast", "sparse", "special")
+        }
         assert (of["state"], of["random_verdict"], of["seeds"]) == (
             claim.state, claim.random_verdict, claim.seeds_to_decide,
         )  # fmt: skip
-        assert (of["reinit"] and of["reinit"]["mean"]) == (claim.reinit_difference and claim.reinit_difference.mean)
-    assert [cell["accuracy"]["mean"] for cell in shown["cells"]] == [cell.accuracy.mean for cell in group.cells]
+        assert (of["reinit"] and of["reinit"]["mean"]) == (
+            claim.reinit_difference and claim.reinit_difference.mean
+        )
+    assert [cell["accuracy"]["mean"] for cell in shown["cells"]] == [
+        cell.accuracy.mean for cell in group.cells
+    ]
     assert shown["curves"]["accuracy"][0] == [0.25, 0.5, 0.375]
 
 
 def test_curves_are_thinned_and_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = tuple(make_run().history[0]._replace(step=10 * (i + 1), validation_loss=1 / (i + 1)) for i in range(61))
+    rows = tuple(
+        make_run().history[0]._replace(step=10 * (i + 1), validation_loss=1 / (i + 1))
+        for i in range(61)
+    )
     report = unread_report(*(make_run(seed=seed, history=rows) for seed in (1, 2)))
     assert thinning(report) == 1
     monkeypatch.setattr(page, "MOST_EVALUATIONS", 30)
     document = data_of(page_of(report))
     assert document["thinned"] == thinning(report) == 5
-    assert document["groups"][0]["curves"]["steps"] == [*range(50, 601, 50), 610]  # the last is always there
+    assert document["groups"][0]["curves"]["steps"] == [
+        *range(50, 601, 50),
+        610,
+    ]  # the last is always there
     assert all(len(curve) == 13 for curve in document["groups"][0]["curves"]["loss"])
 
 
@@ -141,10 +175,15 @@ def test_what_was_left_out_is_there_without_the_places_of_this_machine(tmp_path:
     save_run(make_run(), tmp_path / "good")
     bad = save_run(make_run(seed=2), tmp_path / "runs" / "bad")
     (bad / "history.csv").unlink()
-    html = page_of(make_report([tmp_path], PARAMS), left_out=((Path("masks/x"), "masks/x/ticket.json: is odd"),))
+    html = page_of(
+        make_report([tmp_path], PARAMS),
+        left_out=((Path("masks/x"), "masks/x/ticket.json: is odd"),),
+    )
     assert str(tmp_path) not in html
     (run, ticket) = data_of(html)["left_out"]
-    assert run["folder"] == "runs/bad" and run["reason"].startswith("runs/bad/history.csv: is missing")
+    assert run["folder"] == "runs/bad" and run["reason"].startswith(
+        "runs/bad/history.csv: is missing"
+    )
     assert ticket == {"folder": "masks/x", "reason": "masks/x/ticket.json: is odd"}
 
 
@@ -157,21 +196,34 @@ def test_provenance_is_the_same_twice_and_counts_everything(tmp_path: Path) -> N
     assert provenance_of(report) == found
     assert set(found["software"]) >= {"lthctl", "numpy", "scipy"}
     (group,) = found["groups"]
-    assert group["n"] == {"runs": 7, "tickets": 5, "experiments": 4, "seeds": [1, 2], "evaluations": 21}
-    assert group["data_digests"] == ["1a" * 32] and group["judged_with"] == {"margin": 0.002, "confidence": 0.95}
+    assert group["n"] == {
+        "runs": 7,
+        "tickets": 5,
+        "experiments": 4,
+        "seeds": [1, 2],
+        "evaluations": 21,
+    }
+    assert group["data_digests"] == ["1a" * 32] and group["judged_with"] == {
+        "margin": 0.002,
+        "confidence": 0.95,
+    }
 
 
 def paper_run(seed: int, start: str = "rewind") -> Run:
     train = {**TRAIN, "steps": 50_000, "evaluate_every": 100}
     data = {**DATA, "train": 55_000, "validation": 5_000, "test": 10_000}
     model = {**MODEL, "layers": [784, 300, 100, 10], "init": "glorot"}
-    return make_run(RANDOM_TICKET, seed, start=start, train=train, data=data, model=model, biases=False)
+    return make_run(
+        RANDOM_TICKET, seed, start=start, train=train, data=data, model=model, biases=False
+    )
 
 
 def test_where_the_protocol_departs_from_the_papers(tmp_path: Path) -> None:
     ours = {row["item"]: row for row in protocol_rows(group_of(tmp_path / "ours", make_run()))}
     assert [item for item, row in ours.items() if not row["departs"]] == ["optimizer"]
-    papers = protocol_rows(group_of(tmp_path / "papers", *(paper_run(seed) for seed in range(1, 6))))
+    papers = protocol_rows(
+        group_of(tmp_path / "papers", *(paper_run(seed) for seed in range(1, 6)))
+    )
     same = {row["item"] for row in papers if not row["departs"]}
     assert same == {"network", "initial weights", "images", "optimizer", "steps of a retraining", "evaluated every",
                     "prunable"}  # fmt: skip
@@ -182,7 +234,13 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
         monkeypatch.delenv(name, raising=False)
-    for name in ("dvc.lock", "params.yaml", "report/summary.csv", "experiments/video/dvc.lock", "lthctl/report.py"):
+    for name in (
+        "dvc.lock",
+        "params.yaml",
+        "report/summary.csv",
+        "experiments/video/dvc.lock",
+        "lthctl/report.py",
+    ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("1")
     who = ["-c", "user.name=a", "-c", "user.email=a@b"]
@@ -193,7 +251,11 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_what_results_write_does_not_make_a_revision_another(repository: Path) -> None:
     clean = revision()
-    assert clean is not None and re.fullmatch("[0-9a-f]{40}", clean["commit"]) and clean["changed"] == []
+    assert (
+        clean is not None
+        and re.fullmatch("[0-9a-f]{40}", clean["commit"])
+        and clean["changed"] == []
+    )
     for name in ("dvc.lock", "report/summary.csv", "experiments/video/dvc.lock", "notes.txt"):
         (repository / name).write_text("2")
     assert revision() == clean
@@ -201,7 +263,9 @@ def test_what_results_write_does_not_make_a_revision_another(repository: Path) -
 
 def test_changed_code_and_parameters_are_named(repository: Path) -> None:
     (repository / "params.yaml").write_text("2")
-    (repository / "lthctl" / "report.py").write_text("2")  # a file called report is no folder of results
+    (repository / "lthctl" / "report.py").write_text(
+        "2"
+    )  # a file called report is no folder of results
     found = revision()
     assert found is not None and found["changed"] == ["lthctl/report.py", "params.yaml"]
 
@@ -218,8 +282,11 @@ def test_no_repository_has_no_revision(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_d3_is_the_one_that_mpld3_carries(tmp_path: Path) -> None:
-    """Its bytes are in the page with the line of its licence, its digest is in the policy; mpld3 is not imported."""
-    (installed,) = (file for file in distribution("mpld3").files or () if file.match("js/d3.v5.min.js"))
+    """Its bytes are in the page with the line of its licence, its digest is in the policy; mpld3 is
+    not imported."""
+    (installed,) = (
+        file for file in distribution("mpld3").files or () if file.match("js/d3.v5.min.js")
+    )
     content = Path(str(installed.locate())).read_bytes()
     assert page.d3_script().encode() == content
     assert re.match(rb"// https://d3js.org v5\.\d+\.\d+ Copyright \d+ Mike Bostock\n", content)
@@ -231,12 +298,14 @@ def test_d3_is_the_one_that_mpld3_carries(tmp_path: Path) -> None:
 
 
 def test_no_d3_is_in_the_repository() -> None:
-    assets = Path(page.__file__).parent / "assets"
+    assets = Path(page.__file__).parent / "page_assets"
     assert {path.name for path in assets.iterdir()} == {"page.html", "page.css", "page.js"}
     assert all("d3js.org" not in path.read_text() for path in assets.iterdir())
 
 
-def test_without_d3_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_d3_it_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refused() -> str:
         with pytest.raises(ReportError) as caught:
             page.d3_script()
@@ -244,9 +313,14 @@ def test_without_d3_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.
 
     places = SimpleNamespace(submodule_search_locations=[str(tmp_path)])
     monkeypatch.setattr(page, "find_spec", lambda name: None)
-    assert refused() == "the page is drawn with d3, which mpld3 carries, and that is not installed: pip install mpld3"
+    assert (
+        refused()
+        == "the page is drawn with d3, which mpld3 carries, and that is not installed: pip install mpld3"
+    )
     monkeypatch.setattr(page, "find_spec", lambda name: places)
-    assert refused().startswith("/js/d3.v5.min.js: cannot be read ([Errno 2] No such file or directory")
+    assert refused().startswith(
+        "/js/d3.v5.min.js: cannot be read ([Errno 2] No such file or directory"
+    )
     (tmp_path / "js").mkdir()
     (tmp_path / "js" / "d3.v5.min.js").write_text("'</SCRIPT>'")
     assert (
@@ -257,7 +331,10 @@ def test_without_d3_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.
 
 def test_assets_are_part_of_the_package() -> None:
     """Hatchling puts into a wheel what is in the package's folder and not ignored by git."""
-    root = Path(page.__file__).parent.parent
-    names = [f"lthctl/assets/{name}" for name in ("page.html", "page.css", "page.js")]
+    root = Path(page.__file__).parent.parent.parent
+    names = [f"lthctl/report/page_assets/{name}" for name in ("page.html", "page.css", "page.js")]
     assert all((root / name).is_file() for name in names)
-    assert subprocess.run(["git", "check-ignore", *names], cwd=root, capture_output=True).returncode == 1
+    assert (
+        subprocess.run(["git", "check-ignore", *names], cwd=root, capture_output=True).returncode
+        == 1
+    )

@@ -7,7 +7,8 @@ import pytest
 from pydantic import ValidationError
 
 from lthctl.errors import ParamsError
-from lthctl.params import SECTIONS, Params, load_params
+from lthctl.params import SECTIONS, Params
+from lthctl.params_file import load_params
 
 
 @pytest.fixture
@@ -72,7 +73,9 @@ def test_what_is_left_out_is_default(params_yaml: Path) -> None:
 
 def test_one_value_stands_for_a_list_of_one(params_yaml: Path) -> None:
     params = loaded(params_yaml, "prune:\n  method: random\n  ratio: 0\n  rounds: 5\n  seed: 3\n")
-    assert params == loaded(params_yaml, "prune:\n  method: [random]\n  ratio: [0.0]\n  rounds: [5]\n  seed: [3]\n")
+    assert params == loaded(
+        params_yaml, "prune:\n  method: [random]\n  ratio: [0.0]\n  rounds: [5]\n  seed: [3]\n"
+    )
     assert params.prune.model_dump() == {
         "method": ("random",),
         "ratio": (0.0,),
@@ -83,11 +86,16 @@ def test_one_value_stands_for_a_list_of_one(params_yaml: Path) -> None:
 
 
 def test_lists_keep_their_order(params_yaml: Path) -> None:
-    assert loaded(params_yaml, "prune:\n  ratio: [0.9, 0, 0.5]\n  seed: [2, 1]\n").prune.ratio == (0.9, 0.0, 0.5)
+    assert loaded(params_yaml, "prune:\n  ratio: [0.9, 0, 0.5]\n  seed: [2, 1]\n").prune.ratio == (
+        0.9,
+        0.0,
+        0.5,
+    )
 
 
 @pytest.mark.parametrize(
-    ("written", "value"), [("1e-3", 1e-3), ("1.2e-3", 1.2e-3), ("1E3", 1000.0), ("2", 2.0), (".5", 0.5)]
+    ("written", "value"),
+    [("1e-3", 1e-3), ("1.2e-3", 1.2e-3), ("1E3", 1000.0), ("2", 2.0), (".5", 0.5)],
 )
 def test_numbers_are_those_of_yaml_1_2(params_yaml: Path, written: str, value: float) -> None:
     lr = loaded(params_yaml, f"train: {{lr: {written}}}").train.lr
@@ -204,7 +212,9 @@ def test_values_out_of_range(params_yaml: Path, section: str, key: str, value: s
         ("data", "holdout", "0"),
     ],
 )
-def test_values_at_the_ends_of_ranges(params_yaml: Path, section: str, key: str, value: str) -> None:
+def test_values_at_the_ends_of_ranges(
+    params_yaml: Path, section: str, key: str, value: str
+) -> None:
     loaded(params_yaml, f"{section}: {{{key}: {value}}}")
 
 
@@ -220,7 +230,9 @@ def test_values_at_the_ends_of_ranges(params_yaml: Path, section: str, key: str,
         (b"train: \xff\n", "params.yaml: is not UTF-8 text; save it as such"),
     ],
 )  # fmt: skip
-def test_file_that_is_no_mapping_or_no_yaml(params_yaml: Path, text: str | bytes, said: str) -> None:
+def test_file_that_is_no_mapping_or_no_yaml(
+    params_yaml: Path, text: str | bytes, said: str
+) -> None:
     assert refusal_of(params_yaml, text) == said
 
 
@@ -251,12 +263,17 @@ def test_file_that_cannot_be_read(params_yaml: Path) -> None:
     params_yaml.mkdir()
     with pytest.raises(ParamsError) as refusal:
         load_params(params_yaml)
-    assert str(refusal.value) == "params.yaml: cannot be read (Is a directory); name another file with --params"
+    assert (
+        str(refusal.value)
+        == "params.yaml: cannot be read (Is a directory); name another file with --params"
+    )
 
 
 def test_override() -> None:
     params = Params()
-    changed = params.override({"prune.ratio": [0.5, 0.9], "prune.seed": 2, "train.steps": 10, "data.holdout": 5})
+    changed = params.override(
+        {"prune.ratio": [0.5, 0.9], "prune.seed": 2, "train.steps": 10, "data.holdout": 5}
+    )
     assert (changed.prune.ratio, changed.prune.seed, changed.train.steps) == ((0.5, 0.9), (2,), 10)
     assert changed.data.holdout == 5
     assert changed.report == params.report
@@ -266,7 +283,9 @@ def test_override() -> None:
 
 def test_refused_overrides_are_named_as_flags() -> None:
     with pytest.raises(ParamsError) as refusal:
-        Params().override({"prune.ratio": [0.5, 1.5], "train.steps": 0, "prune.method": ["l2"], "prune.speed": 1})
+        Params().override(
+            {"prune.ratio": [0.5, 1.5], "train.steps": 0, "prune.method": ["l2"], "prune.speed": 1}
+        )
     assert str(refusal.value).splitlines() == [
         "--steps: is 0, expected greater than or equal to 1",
         "--method: is 'l2', expected 'l1' or 'random'",
@@ -295,7 +314,9 @@ def test_the_projects_own_file_is_read() -> None:
 
 def bomb(line: str) -> str:
     """Ten levels of nine aliases each of the level below."""
-    levels = [line.format(f"a{number}", ", ".join([f"*a{number - 1}"] * 9)) for number in range(1, 11)]
+    levels = [
+        line.format(f"a{number}", ", ".join([f"*a{number - 1}"] * 9)) for number in range(1, 11)
+    ]
     return "a0: &a0 {k: 1}\n" + "\n".join(levels)
 
 
@@ -340,4 +361,7 @@ def test_a_pipe_or_device_is_refused(params_yaml: Path, target: str) -> None:
         params_yaml.symlink_to(target)
     with pytest.raises(ParamsError) as refusal:
         load_params(params_yaml)
-    assert str(refusal.value) == "params.yaml: is a pipe or a device, expected a file; name another with --params"
+    assert (
+        str(refusal.value)
+        == "params.yaml: is a pipe or a device, expected a file; name another with --params"
+    )

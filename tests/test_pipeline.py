@@ -12,13 +12,15 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from lthctl import data
-from lthctl.figures import figure_files
-from lthctl.params import SECTIONS, Params, load_params
-from lthctl.pipeline import SECTIONS_READ, refuse_if_owned, visible_to
-from lthctl.report import make_report, report_files
-from lthctl.survivors import find_survivors, survivor_files
-from lthctl.ticket import save_run
+from lthctl.artifacts.run import save_run
+from lthctl.datasets import mnist
+from lthctl.grid.dvc import refuse_if_owned
+from lthctl.params import SECTIONS, SECTIONS_READ, Params, visible_to
+from lthctl.params_file import load_params
+from lthctl.report.figures import figure_files
+from lthctl.report.reading import make_report
+from lthctl.report.survivors import find_survivors, survivor_files
+from lthctl.report.tables import report_files
 
 from .conftest import write_digits
 from .test_files import tree
@@ -46,7 +48,9 @@ def test_a_command_cannot_see_other_sections(command: str) -> None:
         assert getattr(seen, section) == getattr(source, section)
 
 
-@pytest.mark.parametrize("folder", sorted((ROOT / "experiments").iterdir()), ids=lambda folder: folder.name)
+@pytest.mark.parametrize(
+    "folder", sorted((ROOT / "experiments").iterdir()), ids=lambda folder: folder.name
+)
 def test_an_experiment_is_the_same_pipeline_on_the_same_data(folder: Path) -> None:
     text = (folder / "dvc.yaml").read_text().replace("../../", "")
     assert YAML(typ="safe", pure=True).load(text) == {
@@ -60,7 +64,8 @@ def test_every_section_is_read_by_a_command() -> None:
 
 
 def test_stages_depend_on_the_code() -> None:
-    """A changed method and unchanged results would be a lie; what is unchanged comes from the store."""
+    """A changed method and unchanged results would be a lie; what is unchanged comes from the
+    store."""
     assert all("lthctl" in stage["deps"] for stage in STAGES.values())
 
 
@@ -68,7 +73,12 @@ def test_stages_depend_on_the_code() -> None:
 def test_commands_carry_paths_and_these_are_declared(command: str) -> None:
     name, *words = STAGES[command]["cmd"].split()[1:]
     assert name == command
-    assert {word for word in words if word.startswith("--")} <= {"--data", "--out", "--masks", "--${item.start}"}
+    assert {word for word in words if word.startswith("--")} <= {
+        "--data",
+        "--out",
+        "--masks",
+        "--${item.start}",
+    }
     out = words[words.index("--out") + 1]
     read = {word for word in words if not word.startswith("--") and word != out}
     deps = {dep for dep in STAGES[command].get("deps", []) if dep != "lthctl"}
@@ -80,9 +90,15 @@ def test_commands_carry_paths_and_these_are_declared(command: str) -> None:
 
 
 def test_dvc_owns_leaf_folders_and_never_deletes_the_data() -> None:
-    owned = [next(iter(o)) if isinstance(o, dict) else o for stage in STAGES.values() for o in stage.get("outs", [])]
+    owned = [
+        next(iter(o)) if isinstance(o, dict) else o
+        for stage in STAGES.values()
+        for o in stage.get("outs", [])
+    ]
     assert not {"data", "masks", "tickets", "report"} & set(owned)
-    assert STAGES["download"]["outs"] == [{f"data/mnist/{name}": {"persist": True}} for name in data.MNIST]
+    assert STAGES["download"]["outs"] == [
+        {f"data/mnist/{name}": {"persist": True}} for name in mnist.MNIST
+    ]
 
 
 def test_the_report_has_all_that_is_declared_and_no_more(tmp_path: Path) -> None:
@@ -92,8 +108,12 @@ def test_the_report_has_all_that_is_declared_and_no_more(tmp_path: Path) -> None
     (none,), _ = find_survivors(made, tmp_path)
     written = {*report_files(made), *survivor_files([none]), *figure_files(made.groups[0], none)}
     stage = STAGES["report"]
-    declared = [o if isinstance(o, str) else next(iter(o)) for o in [*stage["outs"], *stage["metrics"]]]
-    assert sorted(declared) == sorted(f"report/{name}" for name in written | {"index.html", "provenance.json"})
+    declared = [
+        o if isinstance(o, str) else next(iter(o)) for o in [*stage["outs"], *stage["metrics"]]
+    ]
+    assert sorted(declared) == sorted(
+        f"report/{name}" for name in written | {"index.html", "provenance.json"}
+    )
     cached = [output for output in stage["outs"] if isinstance(output, str)]
     ignored = (ROOT / ".gitignore").read_text().splitlines()
     assert [line for line in ignored if "report/" in line] == [f"**/{output}" for output in cached]
@@ -103,9 +123,20 @@ def test_results_are_ignored_by_hand() -> None:
     def ignored(path: str) -> bool:
         return subprocess.run(["git", "check-ignore", "-q", path], cwd=ROOT).returncode == 0
 
-    results = ("masks/pipeline", "masks/best", "tickets/rewind/best", "tickets/pipeline/rewind", ".lthctl/x")
+    results = (
+        "masks/pipeline",
+        "masks/best",
+        "tickets/rewind/best",
+        "tickets/pipeline/rewind",
+        ".lthctl/x",
+    )
     results += ("report/index.html", "report/curves.csv")
-    for path in ("data/mnist", *results, *(f"experiments/video/{path}" for path in results), ".venv/x"):
+    for path in (
+        "data/mnist",
+        *results,
+        *(f"experiments/video/{path}" for path in results),
+        ".venv/x",
+    ):
         assert ignored(path), path
     for path in (
         "data/README.md",
@@ -123,7 +154,9 @@ def test_results_are_ignored_by_hand() -> None:
 @pytest.mark.parametrize(
     "text", ["stages: [1]", "stages: {a: 1}", "stages: {a: {outs: [{}]}}", "stages: {a: {outs: 3}}", "- 1", "\x00", "a: [", "stages: {a: {wdir: 3, outs: [x]}}"]
 )  # fmt: skip
-def test_a_pipeline_that_is_none_owns_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+def test_a_pipeline_that_is_none_owns_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
     monkeypatch.delenv("DVC_STAGE", raising=False)
     (tmp_path / "dvc.yaml").write_text(text)
     refuse_if_owned(tmp_path / "masks")
@@ -133,28 +166,33 @@ SHIM = """#!{python}
 import sys
 sys.path.insert(0, {root!r})
 from pathlib import Path
-from lthctl import data
-from lthctl.files import sha256
-data.MNIST = {digests!r}
-originals = data._mirrors
-data._mirrors = lambda: iter([data._from_folder(Path({digits!r}))])
-from lthctl.cli import main
+from lthctl.datasets import download, mnist
+from lthctl.canonical import sha256
+mnist.MNIST = {digests!r}
+originals = download._mirrors
+download._mirrors = lambda: iter([download._from_folder(Path({digits!r}))])
+from lthctl.cli.app import main
 main()
 """
 
 
 @pytest.fixture
 def clone(tmp_path: Path) -> tuple[Path, dict[str, str]]:
-    """A repository with the real dvc.yaml, a small params.yaml, and an `lthctl` that takes synthetic digits for MNIST."""
+    """A repository with the real dvc.yaml, a small params.yaml, and an `lthctl` that takes
+    synthetic digits for MNIST."""
     digests = write_digits(tmp_path / "digits")
     place, programs = tmp_path / "clone", tmp_path / "bin"
     programs.mkdir()
     shim = programs / "lthctl"
     shim.write_text(
-        SHIM.format(python=sys.executable, root=str(ROOT), digests=digests, digits=str(tmp_path / "digits"))
+        SHIM.format(
+            python=sys.executable, root=str(ROOT), digests=digests, digits=str(tmp_path / "digits")
+        )
     )
     shim.chmod(0o755)
-    files = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    files = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
     for name in (
         name
         for name in files
@@ -185,7 +223,9 @@ def test_the_whole_pipeline(clone: tuple[Path, dict[str, str]]) -> None:
     place, environment = clone
 
     def dvc(*words: str) -> str:
-        done = subprocess.run(["dvc", *words], cwd=place, env=environment, capture_output=True, text=True)
+        done = subprocess.run(
+            ["dvc", *words], cwd=place, env=environment, capture_output=True, text=True
+        )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
@@ -198,14 +238,30 @@ def test_the_whole_pipeline(clone: tuple[Path, dict[str, str]]) -> None:
     assert sorted(path.name for path in (place / "tickets/pipeline/reinit").iterdir()) == [
         "dense-s1", "dense-s2", "l1-r0.50-n2-s1", "l1-r0.50-n2-s2",
     ]  # fmt: skip
-    assert {line[3:].rstrip("/") for line in git("status", "--porcelain").splitlines()} == {"dvc.lock", "report"}
+    assert {line[3:].rstrip("/") for line in git("status", "--porcelain").splitlines()} == {
+        "dvc.lock",
+        "report",
+    }
     assert "up to date" in dvc("repro")
     git("add", "-A")
     git("commit", "-qm", "results")
 
-    # A ticket made by hand beside DVC's lives through the next repro, and the person's own file beside the data too.
+    # A ticket made by hand beside DVC's lives through the next repro, and the person's own file
+    # beside the data too.
     (place / "data/mnist/notes.txt").write_text("mine")
-    by_hand = ["lthctl", "prune", "--method", "random", "--ratio", "0.5", "--seed", "1", "--out", "masks/", "--quiet"]
+    by_hand = [
+        "lthctl",
+        "prune",
+        "--method",
+        "random",
+        "--ratio",
+        "0.5",
+        "--seed",
+        "1",
+        "--out",
+        "masks/",
+        "--quiet",
+    ]
     subprocess.run(by_hand, cwd=place, env=environment, check=True)
     dvc("exp", "run", "-S", "prune.ratio=[0,0.8]")
     assert (place / "masks/random-r0.50-n2-s1/ticket.json").is_file()
@@ -214,8 +270,16 @@ def test_the_whole_pipeline(clone: tuple[Path, dict[str, str]]) -> None:
         "l1-r0.80-n2-s1",
         "l1-r0.80-n2-s2",
     ]
-    words = [sys.executable, str(place.parent / "bin/lthctl"), "compare", "masks/pipeline@HEAD", "masks/pipeline"]
-    told = subprocess.run(words, cwd=place, env=environment, capture_output=True, text=True, check=True).stdout
+    words = [
+        sys.executable,
+        str(place.parent / "bin/lthctl"),
+        "compare",
+        "masks/pipeline@HEAD",
+        "masks/pipeline",
+    ]
+    told = subprocess.run(
+        words, cwd=place, env=environment, capture_output=True, text=True, check=True
+    ).stdout
     assert "2 tickets in both: 2 same\n" in told
     assert "Only in masks/pipeline@HEAD: l1-r0.50-n2-s1, l1-r0.50-n2-s2\n" in told
     assert "Only in masks/pipeline: l1-r0.80-n2-s1, l1-r0.80-n2-s2\n" in told
@@ -227,15 +291,20 @@ def test_the_whole_pipeline(clone: tuple[Path, dict[str, str]]) -> None:
 
 @pytest.mark.slow
 def test_dvc_killed_at_any_moment(clone: tuple[Path, dict[str, str]], tmp_path: Path) -> None:
-    """SIGKILL of dvc leaves its lthctl behind, which the next `dvc repro` may have to share the store with."""
+    """SIGKILL of dvc leaves its lthctl behind, which the next `dvc repro` may have to share the
+    store with."""
     place, environment = clone
     undisturbed = tmp_path / "undisturbed"
     shutil.copytree(place, undisturbed, symlinks=True)
-    subprocess.run(["dvc", "repro"], cwd=undisturbed, env=environment, capture_output=True, check=True)
+    subprocess.run(
+        ["dvc", "repro"], cwd=undisturbed, env=environment, capture_output=True, check=True
+    )
     moments, kills = random.Random(4), 0
     while True:
         with (tmp_path / "log").open("w") as log:
-            process = subprocess.Popen(["dvc", "repro"], cwd=place, env=environment, stdout=log, stderr=log)
+            process = subprocess.Popen(
+                ["dvc", "repro"], cwd=place, env=environment, stdout=log, stderr=log
+            )
             try:
                 process.wait(timeout=moments.uniform(1, 9) if kills < 8 else None)
             except subprocess.TimeoutExpired:

@@ -1,16 +1,19 @@
-"""What some jobs will cost, told before: counted by hand, and compared with what is then trained."""
+"""What some jobs will cost, told before: counted by hand, and compared with what is then
+trained."""
 
 import weakref
 from pathlib import Path
 
 import pytest
 
-from lthctl import plan
-from lthctl.data import DataParams, Dataset, MnistFolder
-from lthctl.grid import run_jobs
-from lthctl.params import Params, load_params
-from lthctl.speed import Speed, Speeds
-from lthctl.store import Store
+from lthctl.artifacts.store import Store
+from lthctl.datasets.base import Dataset
+from lthctl.datasets.mnist import MnistFolder
+from lthctl.grid import jobs, plan
+from lthctl.grid.cost import Speed, Speeds
+from lthctl.grid.scheduler import run_jobs
+from lthctl.params import DataParams, Params
+from lthctl.params_file import load_params
 
 DATA = Path("data/mnist")
 
@@ -26,14 +29,16 @@ def store() -> Store:
 
 
 def tickets(params: Params, out: str = "masks", **flags: object) -> list[plan.Job]:
-    return plan.ticket_jobs(params.override({f"prune.{key}": value for key, value in flags.items()}), DATA, Path(out))
+    return jobs.ticket_jobs(
+        params.override({f"prune.{key}": value for key, value in flags.items()}), DATA, Path(out)
+    )
 
 
 def test_equal_trainings_are_counted_once(params: Params, store: Store) -> None:
     jobs = tickets(params, rounds=(1, 3), ratio=(0, 0.5, 0.8, 0.9))
     made = plan.make_plan(jobs, store)
-    # Of each of two seeds: one of 30 steps for three one-shot tickets, one of 10 for three first rounds, two more rounds
-    # of 10 for each of three tickets.
+    # Of each of two seeds: one of 30 steps for three one-shot tickets, one of 10 for three first
+    # rounds, two more rounds of 10 for each of three tickets.
     assert len(made.distinct) == 2 * (1 + 1 + 6)
     assert made.num_steps == 2 * (30 + 10 + 60)
     assert (made.num_known, made.num_later) == (0, 12)
@@ -47,10 +52,14 @@ def test_what_is_planned_is_what_is_trained(params: Params, store: Store) -> Non
     assert outcome.num_trained == len(made.distinct)
     after = plan.make_plan(tickets(params, out="again", rounds=(1, 3), ratio=(0, 0.5, 0.8)), store)
     assert (after.num_known, after.missing, after.first) == (len(made.distinct), (), None)
-    assert plan.make_plan(tickets(params, rounds=(1, 3), ratio=(0, 0.5, 0.8)), store).num_known == 0  # all are there
+    assert (
+        plan.make_plan(tickets(params, rounds=(1, 3), ratio=(0, 0.5, 0.8)), store).num_known == 0
+    )  # all are there
 
 
-def test_tickets_are_walked_through_the_store_as_far_as_it_knows(params: Params, store: Store) -> None:
+def test_tickets_are_walked_through_the_store_as_far_as_it_knows(
+    params: Params, store: Store
+) -> None:
     one = {"rounds": (3,), "seed": (1,), "method": ("l1",)}
     run_jobs(tickets(params, ratio=(0.5,), **one), store=store, num_side_by_side=1)
     made = plan.make_plan(tickets(params, ratio=(0.5, 0.8), out="again", **one), store)
@@ -61,26 +70,39 @@ def test_tickets_are_walked_through_the_store_as_far_as_it_knows(params: Params,
 
 def test_retraining_is_known_exactly(params: Params, store: Store) -> None:
     run_jobs(tickets(params, rounds=(1,)), store=store, num_side_by_side=1)
-    retraining = plan.run_jobs(params, DATA, [Path("masks")], "rewind", Path("tickets"))
+    retraining = jobs.retraining_jobs(params, DATA, [Path("masks")], "rewind", Path("tickets"))
     made = plan.make_plan(retraining, store)
-    assert (made.num_known, len(made.distinct), made.num_later) == (2, 4, 0)  # dense ones were trained to be pruned
+    assert (made.num_known, len(made.distinct), made.num_later) == (
+        2,
+        4,
+        0,
+    )  # dense ones were trained to be pruned
     assert made.num_steps == 4 * 30
     outcome = run_jobs(retraining, store=store, num_side_by_side=1)
     assert (outcome.num_trained, outcome.num_from_store) == (4, 2)
 
 
-def test_time_is_work_divided_but_never_less_than_the_longest_job(params: Params, store: Store) -> None:
-    made = plan.make_plan(tickets(params, rounds=(3,), ratio=(0.5, 0.8), method=("l1",), seed=(1,)), store)
+def test_time_is_work_divided_but_never_less_than_the_longest_job(
+    params: Params, store: Store
+) -> None:
+    made = plan.make_plan(
+        tickets(params, rounds=(3,), ratio=(0.5, 0.8), method=("l1",), seed=(1,)), store
+    )
     speeds = Speeds((1.0,), Speed("torch"), Speed("torch"))
     speeds.step.learn(1.0, 1, 1.0)
     speeds.evaluation.learn(1.0, 1, 5.0)
-    # Five trainings of ten steps and one evaluation; each ticket needs three of them, one after another.
+    # Five trainings of ten steps and one evaluation; each ticket needs three of them, one after
+    # another.
     assert made.seconds(speeds, 1) == pytest.approx(5 * 15)
     assert made.seconds(speeds, 2) == made.seconds(speeds, 8) == pytest.approx(3 * 15)
 
 
-def test_trainings_between_rounds_are_evaluated_once_and_cost_that(params: Params, store: Store) -> None:
-    made = plan.make_plan(tickets(params, rounds=(1, 3), ratio=(0.5,), method=("l1",), seed=(1,)), store)
+def test_trainings_between_rounds_are_evaluated_once_and_cost_that(
+    params: Params, store: Store
+) -> None:
+    made = plan.make_plan(
+        tickets(params, rounds=(1, 3), ratio=(0.5,), method=("l1",), seed=(1,)), store
+    )
     speeds = Speeds((1.0,), Speed("torch"), Speed("torch"))
     speeds.step.learn(1.0, 1, 1.0)
     speeds.evaluation.learn(1.0, 1, 5.0)
@@ -88,14 +110,18 @@ def test_trainings_between_rounds_are_evaluated_once_and_cost_that(params: Param
 
 
 def test_measuring_measures_the_densities_asked_for(params: Params, store: Store) -> None:
-    made = plan.make_plan(tickets(params, rounds=(2,), ratio=(0.5, 0.96), method=("l1",), seed=(1,)), store)
+    made = plan.make_plan(
+        tickets(params, rounds=(2,), ratio=(0.5, 0.96), method=("l1",), seed=(1,)), store
+    )
     speeds = made.measure(2)
     assert speeds is not None and speeds.densities == (0.2, 0.71, 1.0)
     assert all(0 < speeds.step.seconds(density) < 1 for density in speeds.densities)
     assert plan.make_plan([], store).measure(2) is None
 
 
-def test_datasets_of_many_seeds_are_not_all_held(params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_datasets_of_many_seeds_are_not_all_held(
+    params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Held-out images make a dataset for every seed, as large as MNIST."""
     alive: list[weakref.ref[Dataset]] = []
     original = MnistFolder.dataset
@@ -107,14 +133,14 @@ def test_datasets_of_many_seeds_are_not_all_held(params: Params, monkeypatch: py
 
     monkeypatch.setattr(MnistFolder, "dataset", dataset)
     held_out = params.override({"data.holdout": 100})
-    jobs = tickets(held_out, seed=tuple(range(10)), method=("l1",))
-    assert [job.name for job in jobs[:12]] == [f"dense-s{seed}" for seed in range(10)] + [
+    planned = tickets(held_out, seed=tuple(range(10)), method=("l1",))
+    assert [job.name for job in planned[:12]] == [f"dense-s{seed}" for seed in range(10)] + [
         "l1-r0.50-n2-s0",
         "l1-r0.50-n2-s1",
     ]
     assert not any(reference() for reference in alive)
-    run_jobs(jobs[:10], store=Store(Path(".lthctl")), num_side_by_side=1)
-    runs = plan.run_jobs(held_out, DATA, [Path("masks")], "rewind", Path("tickets"))
+    run_jobs(planned[:10], store=Store(Path(".lthctl")), num_side_by_side=1)
+    runs = jobs.retraining_jobs(held_out, DATA, [Path("masks")], "rewind", Path("tickets"))
     assert [job.name for job in runs] == [f"dense-s{seed}" for seed in range(10)]
     assert not any(reference() for reference in alive)
     assert len({id(reference) for reference in alive}) > 10

@@ -1,4 +1,5 @@
-"""The arithmetic of progress on a clock that is told the time, and what is drawn or printed where."""
+"""The arithmetic of progress on a clock that is told the time, and what is drawn or printed
+where."""
 
 import io
 from collections.abc import Callable, Sequence
@@ -8,12 +9,13 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from lthctl import progress as module
-from lthctl.grid import Expected, Job
+from lthctl.cli import progress as progress_module
+from lthctl.cli.progress import TrainingProgress
+from lthctl.grid.jobs import Expected, Job
 from lthctl.mask import Mask
 from lthctl.params import TrainParams
-from lthctl.progress import TrainingProgress
-from lthctl.training import Result, Row, Training
+from lthctl.training.history import Result, Row
+from lthctl.training.spec import Training
 
 from .test_display import text_of
 
@@ -33,25 +35,38 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(module.time, "monotonic", clock)
+    monkeypatch.setattr(progress_module.time, "monotonic", clock)
     return clock
 
 
-def job_of(name: str, *steps: int, density: float = 1.0, shared: bool = False, every: int = 10) -> Job:
-    """A job with a training of so many steps each; the first one may be every other job's first one, too."""
-    keys = [("shared",) if shared and not number else (name, number) for number in range(len(steps))]
+def job_of(
+    name: str, *steps: int, density: float = 1.0, shared: bool = False, every: int = 10
+) -> Job:
+    """A job with a training of so many steps each; the first one may be every other job's first
+    one, too."""
+    keys = [
+        ("shared",) if shared and not number else (name, number) for number in range(len(steps))
+    ]
     params = [
-        TrainParams(steps=count, evaluate_every=every, batch_size=60, engine="sparse", device="cpu") for count in steps
+        TrainParams(steps=count, evaluate_every=every, batch_size=60, engine="sparse", device="cpu")
+        for count in steps
     ]
     expected = tuple(Expected(*both, density) for both in zip(keys, params, strict=True))
     return Job(name, Path(name), lambda: (_ for _ in ()), expected)
 
 
 def progress_of(
-    jobs: Sequence[Job], *, side: int = 1, terminal: bool = True, enabled: bool = True, verbose: bool = False
+    jobs: Sequence[Job],
+    *,
+    side: int = 1,
+    terminal: bool = True,
+    enabled: bool = True,
+    verbose: bool = False,
 ) -> TrainingProgress:
     console = Console(file=io.StringIO(), width=120, force_terminal=terminal, color_system=None)
-    return TrainingProgress(console, verb="pruning", jobs=jobs, num_side_by_side=side, enabled=enabled, verbose=verbose)
+    return TrainingProgress(
+        console, verb="pruning", jobs=jobs, num_side_by_side=side, enabled=enabled, verbose=verbose
+    )
 
 
 def printed(progress: TrainingProgress) -> list[str]:
@@ -78,7 +93,9 @@ def sparse_training(make_training: MakeTraining) -> Callable[[float, int], Train
     return make
 
 
-def test_time_left_is_the_work_left_at_the_rate_so_far(clock: Clock, make_training: MakeTraining) -> None:
+def test_time_left_is_the_work_left_at_the_rate_so_far(
+    clock: Clock, make_training: MakeTraining
+) -> None:
     jobs = [job_of("a", 50), job_of("b", 30), job_of("c", 20)]
     progress = progress_of(jobs)
     assert progress.seconds_left() is None
@@ -118,7 +135,9 @@ def test_evaluations_are_work(clock: Clock, make_training: MakeTraining) -> None
     )
 
 
-def test_side_by_side_they_take_as_long_as_the_longest(clock: Clock, make_training: MakeTraining) -> None:
+def test_side_by_side_they_take_as_long_as_the_longest(
+    clock: Clock, make_training: MakeTraining
+) -> None:
     jobs = [job_of("a", 100, 100), job_of("b", 100), job_of("c", 100)]
     progress = progress_of(jobs, side=2)
     a, b = make_training(steps=100), make_training(steps=100, seed=2)
@@ -127,7 +146,9 @@ def test_side_by_side_they_take_as_long_as_the_longest(clock: Clock, make_traini
     clock.seconds += 10
     progress.stepped(a.digest, 50)
     progress.stepped(b.digest, 50)
-    assert progress.seconds_left() == pytest.approx(30)  # 50 + 100 of a and 50 + 100 of the others, at 5 a second each
+    assert progress.seconds_left() == pytest.approx(
+        30
+    )  # 50 + 100 of a and 50 + 100 of the others, at 5 a second each
     clock.seconds += 10
     progress.training_ended(b.digest, A_RESULT)
     progress.training_ended(a.digest, A_RESULT)
@@ -140,7 +161,10 @@ def test_side_by_side_they_take_as_long_as_the_longest(clock: Clock, make_traini
 def test_a_sparse_step_counts_less_before_any_was_done(
     clock: Clock, sparse_training: Callable[[float, int], Training]
 ) -> None:
-    dense, sparse = job_of("dense", 1000), [job_of(f"sparse{number}", 1000, density=0.02) for number in range(9)]
+    dense, sparse = (
+        job_of("dense", 1000),
+        [job_of(f"sparse{number}", 1000, density=0.02) for number in range(9)],
+    )
     progress = progress_of([dense, *sparse])
     training = sparse_training(1.0, 1000)
     progress.training_started(dense, 0, training)
@@ -150,7 +174,9 @@ def test_a_sparse_step_counts_less_before_any_was_done(
     assert progress.fraction_done() == pytest.approx(0.5 / (1 + 9 * 0.147))
 
 
-def test_what_a_density_costs_is_learned(clock: Clock, sparse_training: Callable[[float, int], Training]) -> None:
+def test_what_a_density_costs_is_learned(
+    clock: Clock, sparse_training: Callable[[float, int], Training]
+) -> None:
     dense = [job_of(f"dense{number}", 1000) for number in range(2)]
     sparse = [job_of(f"sparse{number}", 1000, density=0.02) for number in range(5)]
     progress = progress_of([*dense, *sparse])
@@ -191,7 +217,9 @@ def test_equal_trainings_are_waited_for_once(clock: Clock, make_training: MakeTr
     assert progress.fraction_done() == pytest.approx(1 / 4)
 
 
-def test_what_the_store_knows_is_done_but_says_nothing_of_the_speed(clock: Clock, make_training: MakeTraining) -> None:
+def test_what_the_store_knows_is_done_but_says_nothing_of_the_speed(
+    clock: Clock, make_training: MakeTraining
+) -> None:
     jobs = [job_of("a", 100), job_of("b", 100)]
     progress = progress_of(jobs)
     training = make_training(steps=100)
@@ -224,7 +252,9 @@ def test_trainings_that_a_failed_job_did_not_come_to_are_not_waited_for(
     assert progress.seconds_left() == pytest.approx(10)
 
 
-def test_steps_of_an_ended_training_come_too_late(clock: Clock, make_training: MakeTraining) -> None:
+def test_steps_of_an_ended_training_come_too_late(
+    clock: Clock, make_training: MakeTraining
+) -> None:
     """`stepped` is called from other threads, the last time perhaps after the end was told."""
     jobs = [job_of("a", 50)]
     progress = progress_of(jobs)
@@ -254,7 +284,9 @@ def test_the_rate_is_of_the_last_half_minute(clock: Clock, make_training: MakeTr
 def test_what_is_drawn(clock: Clock, make_training: MakeTraining) -> None:
     jobs = [job_of("l1-r0.80-n5-s1", 50, 50), job_of("[bold]x", 50), job_of("dense-s1")]
     progress = progress_of(jobs, side=2)
-    assert drawn(progress)[0].startswith("pruning ") and drawn(progress)[0].endswith(" 0/3 --:-- left")
+    assert drawn(progress)[0].startswith("pruning ") and drawn(progress)[0].endswith(
+        " 0/3 --:-- left"
+    )
     a, b = make_training(steps=50), make_training(steps=50, seed=2)
     progress.tick()
     progress.training_started(jobs[0], 1, a)
@@ -266,18 +298,22 @@ def test_what_is_drawn(clock: Clock, make_training: MakeTraining) -> None:
     clock.seconds += 10
     progress.tick()
     bar, running = drawn(progress)
-    assert bar.endswith(" 1/3, 3 steps/s, 1 from store 0:24 left")  # 40 more steps at 5 in 3 seconds
+    assert bar.endswith(
+        " 1/3, 3 steps/s, 1 from store 0:24 left"
+    )  # 40 more steps at 5 in 3 seconds
     assert running == "l1-r0.80-n5-s1 2/2 20 %, [bold]x 40 %"
 
 
 def test_time_left_has_hours_where_there_are_any() -> None:
-    assert [module.clock(seconds) for seconds in (0, 59.7, 61, 3599, 3960.2)] == [
+    assert [progress_module.clock(seconds) for seconds in (0, 59.7, 61, 3599, 3960.2)] == [
         "0:00", "1:00", "1:01", "59:59", "1:06:00",
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize("width", [60, 80])
-def test_on_a_narrow_terminal_the_time_left_is_whole(clock: Clock, make_training: MakeTraining, width: int) -> None:
+def test_on_a_narrow_terminal_the_time_left_is_whole(
+    clock: Clock, make_training: MakeTraining, width: int
+) -> None:
     jobs = [job_of(f"random-r0.97-n5-s{number}", 50) for number in range(8)]
     progress = progress_of(jobs, side=8)
     for number, job in enumerate(jobs):
@@ -288,7 +324,9 @@ def test_on_a_narrow_terminal_the_time_left_is_whole(clock: Clock, make_training
     assert len(bar) <= width and len(running) <= width
 
 
-def test_elsewhere_than_on_a_terminal_a_plain_line_now_and_then(clock: Clock, make_training: MakeTraining) -> None:
+def test_elsewhere_than_on_a_terminal_a_plain_line_now_and_then(
+    clock: Clock, make_training: MakeTraining
+) -> None:
     jobs = [job_of("l1-s1", 3000), job_of("l1-s2", 3000)]
     training = make_training(steps=3000)
     with progress_of(jobs, terminal=False) as progress:
@@ -303,7 +341,9 @@ def test_elsewhere_than_on_a_terminal_a_plain_line_now_and_then(clock: Clock, ma
     ]
 
 
-def test_a_line_for_every_training_where_it_is_asked_for(clock: Clock, make_training: MakeTraining) -> None:
+def test_a_line_for_every_training_where_it_is_asked_for(
+    clock: Clock, make_training: MakeTraining
+) -> None:
     jobs = [job_of("l1-s1", 30, 30, shared=True), job_of("[b]l1-s2", 30, 30, shared=True)]
     training = make_training()
     with progress_of(jobs, terminal=False, verbose=True) as progress:
@@ -320,7 +360,9 @@ def test_a_line_for_every_training_where_it_is_asked_for(clock: Clock, make_trai
 
 
 @pytest.mark.parametrize("terminal", [False, True])
-def test_nothing_at_all_where_it_is_not_asked_for(clock: Clock, make_training: MakeTraining, terminal: bool) -> None:
+def test_nothing_at_all_where_it_is_not_asked_for(
+    clock: Clock, make_training: MakeTraining, terminal: bool
+) -> None:
     jobs = [job_of("a", 50)]
     with progress_of(jobs, terminal=terminal, enabled=False, verbose=True) as progress:
         progress.compiling()

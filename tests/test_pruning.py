@@ -13,8 +13,10 @@ from torch.nn.utils import prune
 
 from lthctl import params
 from lthctl.errors import MaskError
+from lthctl.lottery.rates import check_survivable, rate_per_round
+from lthctl.lottery.scores import METHODS
+from lthctl.lottery.select import select
 from lthctl.mask import Mask
-from lthctl.pruning import METHODS, check_survivable, rate_per_round, select
 from lthctl.seeding import Stream
 
 KEPT, GONE = True, False
@@ -42,7 +44,9 @@ def test_what_is_gone_stays_gone_and_does_not_count() -> None:
 
 def test_every_layer_is_ranked_by_itself_at_its_own_rate() -> None:
     scores = {"high": np.array([10.0, 11.0, 12.0, 13.0]), "low": np.array([4.0, 3.0, 2.0, 1.0])}
-    selected = select(scores, Mask.full({"high": (4,), "low": (4,)}), rate={"high": 0.75, "low": 0.25})
+    selected = select(
+        scores, Mask.full({"high": (4,), "low": (4,)}), rate={"high": 0.75, "low": 0.25}
+    )
     assert selected["high"].tolist() == [GONE, GONE, GONE, KEPT]
     assert selected["low"].tolist() == [KEPT, KEPT, KEPT, GONE]
 
@@ -64,7 +68,8 @@ def test_order_of_positions_is_row_major_whatever_the_memory() -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "rate", "removed"), [(5, 0.5, 2), (7, 0.5, 4), (10, 0.0, 0), (10, 0.04, 0), (10, 0.06, 1), (3, 0.99, 3)]
+    ("size", "rate", "removed"),
+    [(5, 0.5, 2), (7, 0.5, 4), (10, 0.0, 0), (10, 0.04, 0), (10, 0.06, 1), (3, 0.99, 3)],
 )
 def test_count_is_rounded_half_to_even(size: int, rate: float, removed: int) -> None:
     selected = select({"a": np.arange(size)}, Mask.full({"a": (size,)}), rate={"a": rate})
@@ -75,7 +80,9 @@ def test_count_is_rounded_half_to_even(size: int, rate: float, removed: int) -> 
 @given(st.data())
 def test_exact_count_nested_and_lowest(data: st.DataObject) -> None:
     shape = data.draw(hnp.array_shapes(max_dims=3, max_side=7))
-    scores = data.draw(hnp.arrays(np.float32, shape, elements=st.integers(-3, 3).map(float)))  # many ties
+    scores = data.draw(
+        hnp.arrays(np.float32, shape, elements=st.integers(-3, 3).map(float))
+    )  # many ties
     mask = Mask({"a": data.draw(hnp.arrays(np.bool_, shape))})
     rate = data.draw(st.floats(0, 1, exclude_max=True))
     selected = select({"a": scores}, mask, rate={"a": rate})
@@ -85,7 +92,9 @@ def test_exact_count_nested_and_lowest(data: st.DataObject) -> None:
     assert removed.sum() == round(rate * mask.num_kept)
     rank = [(score, -position) for position, score in enumerate(scores.ravel().tolist())]
     gone, kept = np.flatnonzero(removed), np.flatnonzero(selected["a"])
-    assert max((rank[i] for i in gone), default=(-np.inf, 0)) < min((rank[i] for i in kept), default=(np.inf, 0))
+    assert max((rank[i] for i in gone), default=(-np.inf, 0)) < min(
+        (rank[i] for i in kept), default=(np.inf, 0)
+    )
 
 
 def test_inputs_are_not_modified() -> None:
@@ -105,7 +114,11 @@ def test_scores_that_are_not_finite_are_refused(bad: float) -> None:
 
 def test_scores_of_what_is_gone_may_be_anything() -> None:
     mask = Mask({"a": np.array([KEPT, GONE, KEPT])})
-    assert select(one([1.0, np.nan, 2.0]), mask, rate={"a": 0.5})["a"].tolist() == [GONE, GONE, KEPT]
+    assert select(one([1.0, np.nan, 2.0]), mask, rate={"a": 0.5})["a"].tolist() == [
+        GONE,
+        GONE,
+        KEPT,
+    ]
 
 
 def test_scores_of_other_names_or_shapes_are_refused_all_named() -> None:
@@ -114,7 +127,9 @@ def test_scores_of_other_names_or_shapes_are_refused_all_named() -> None:
     with pytest.raises(MaskError, match=r"^scores: ") as refusal:
         select(scores, mask, rate=dict.fromkeys(["a", "only_masked", "fits"], 0.5))
     message = str(refusal.value)
-    assert all(name in message for name in ("'a'", "'only_scored'", "'only_masked'", "(2, 3)", "(3, 2)"))
+    assert all(
+        name in message for name in ("'a'", "'only_scored'", "'only_masked'", "(2, 3)", "(3, 2)")
+    )
     assert "'fits'" not in message
 
 
@@ -132,15 +147,23 @@ def test_l1_agrees_with_torch_over_several_rounds() -> None:
         )  # torch breaks ties freely
         with torch.no_grad():
             for name, array in weights.items():
-                getattr(layer, name if number == 1 else f"{name}_orig").copy_(torch.from_numpy(array))
-        layer(torch.zeros(1, 41))  # torch computes the masked weights, which it scores, in a forward hook
+                getattr(layer, name if number == 1 else f"{name}_orig").copy_(
+                    torch.from_numpy(array)
+                )
+        layer(
+            torch.zeros(1, 41)
+        )  # torch computes the masked weights, which it scores, in a forward hook
         for name in shapes:
             prune.l1_unstructured(layer, name, amount=rate[name])
 
         mask = select(METHODS["l1"].score(weights, Stream(1, "prune", number)), mask, rate=rate)
         for name in shapes:
-            assert np.array_equal(mask[name], getattr(layer, f"{name}_mask").numpy() == 1), (number, name)
-    # 1230 - 455 = 775, - 287 = 488, - 181 = 307, - 114 = 193, - 71 = 122; 30 - 6 - 5 - 4 - 3 - 3 = 9
+            assert np.array_equal(mask[name], getattr(layer, f"{name}_mask").numpy() == 1), (
+                number,
+                name,
+            )
+    # 1230 - 455 = 775, - 287 = 488, - 181 = 307, - 114 = 193, - 71 = 122; 30 - 6 - 5 - 4 - 3 - 3 =
+    # 9
     assert {name: int(array.sum()) for name, array in mask.items()} == {"weight": 122, "bias": 9}
 
 
@@ -170,7 +193,10 @@ def test_l1_is_the_magnitude_and_draws_nothing() -> None:
 def test_random_depends_on_the_stream_alone() -> None:
     def scores(seed: int, value: float, names: str = "ab") -> dict[str, list[list[float]]]:
         weights = {name: np.full((2, 3), value, np.float32) for name in names}
-        return {name: array.tolist() for name, array in METHODS["random"].score(weights, Stream(seed, "prune")).items()}
+        return {
+            name: array.tolist()
+            for name, array in METHODS["random"].score(weights, Stream(seed, "prune")).items()
+        }
 
     assert scores(1, 0.0) == scores(1, 5.0) == scores(1, 0.0, "ba")
     assert scores(1, 0.0) != scores(2, 0.0)
@@ -179,7 +205,8 @@ def test_random_depends_on_the_stream_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ratio", "rounds", "expected"), [(0.75, 2, 0.5), (0.875, 3, 0.5), (0.99, 2, 0.9), (0.0, 4, 0.0), (0.3, 1, 0.3)]
+    ("ratio", "rounds", "expected"),
+    [(0.75, 2, 0.5), (0.875, 3, 0.5), (0.99, 2, 0.9), (0.0, 4, 0.0), (0.3, 1, 0.3)],
 )
 def test_rate_per_round_by_hand(ratio: float, rounds: int, expected: float) -> None:
     assert rate_per_round(ratio, rounds) == pytest.approx(expected, abs=1e-12)
@@ -200,18 +227,25 @@ def test_one_round_is_the_ratio_itself() -> None:
 def test_a_layer_without_weights_is_found() -> None:
     shapes = {"first": (10, 10), "second": (2, 2)}
     rate = {"first": 0.9, "second": 0.9}
-    assert check_survivable(shapes, rate, 1) == "leaves none of the 4 weights of 'second'"  # round(3.6) = 4
+    assert (
+        check_survivable(shapes, rate, 1) == "leaves none of the 4 weights of 'second'"
+    )  # round(3.6) = 4
     assert check_survivable(shapes, {"first": 0.9, "second": 0.8}, 1) is None  # round(3.2) = 3
 
 
 def test_rounds_are_followed_one_by_one() -> None:
     assert check_survivable({"a": (1, 2)}, {"a": 0.6}, 1) is None  # 2 - round(1.2) = 1
-    assert check_survivable({"a": (1, 2)}, {"a": 0.6}, 2) == "leaves none of the 2 weights of 'a'"  # 1 - round(0.6)
+    assert (
+        check_survivable({"a": (1, 2)}, {"a": 0.6}, 2) == "leaves none of the 2 weights of 'a'"
+    )  # 1 - round(0.6)
     assert check_survivable({"a": (1, 2)}, {"a": 0.5}, 50) is None  # 1 - round(0.5) = 1 for ever
 
 
 def test_biases_may_all_go() -> None:
-    assert check_survivable({"weight": (10, 10), "bias": (1,)}, {"weight": 0.9, "bias": 0.9}, 1) is None
+    assert (
+        check_survivable({"weight": (10, 10), "bias": (1,)}, {"weight": 0.9, "bias": 0.9}, 1)
+        is None
+    )
 
 
 @settings(deadline=None, max_examples=50)

@@ -1,4 +1,5 @@
-"""Runs become cells, differences, verdicts and claims; the runs are made by hand, so every figure is known."""
+"""Runs become cells, differences, verdicts and claims; the runs are made by hand, so every figure
+is known."""
 
 import csv
 import io
@@ -10,44 +11,45 @@ from pathlib import Path
 
 import pytest
 
+from lthctl.artifacts.names import RUN_JSON, ticket_name
+from lthctl.artifacts.run import Run, save_run
+from lthctl.artifacts.sealed import seal
+from lthctl.canonical import Json, digest_of
 from lthctl.errors import ReportError
-from lthctl.files import Json, digest_of, seal
 from lthctl.params import ReportParams, TrainParams
-from lthctl.report import (
-    DENSE,
-    Cell,
-    CellKey,
-    Claim,
-    Group,
-    Report,
-    State,
-    _by_protocol,
-    _group,
-    desired_by_round,
-    make_report,
-    report_files,
-)
-from lthctl.schema import ticket_name
-from lthctl.ticket import RUN_JSON, Run, save_run
-from lthctl.training import Row, metrics_of
+from lthctl.report.experiments import DENSE, ExperimentKey, desired_by_round
+from lthctl.report.reading import Report, _by_protocol, make_report
+from lthctl.report.tables import report_files
+from lthctl.report.verdicts import Group, State, TicketVerdict, judged_group
+from lthctl.training.history import Row, metrics_of
 
-TRAIN = TrainParams(steps=30, evaluate_every=10, engine="torch", device="cpu").model_dump(mode="json")
+TRAIN = TrainParams(steps=30, evaluate_every=10, engine="torch", device="cpu").model_dump(
+    mode="json"
+)
 MODEL: Json = {"kind": "mlp", "layers": [4, 3, 2], "init": "uniform"}
-DATA: Json = {"name": "digits", "digest": "1a" * 32, "source": "1b", "train": 600, "validation": 1_000_000, "test": 0}
+DATA: Json = {
+    "name": "digits",
+    "digest": "1a" * 32,
+    "source": "1b",
+    "train": 600,
+    "validation": 1_000_000,
+    "test": 0,
+}
 PARAMS = ReportParams()  # a margin of .002 and a confidence of 95 %
 
-L1 = CellKey("rewind", "l1", 1, 0.5)
-L1_REINIT = CellKey("reinit", "l1", 1, 0.5)
-RANDOM = CellKey("rewind", "random", 1, 0.5)
+L1 = ExperimentKey("rewind", "l1", 1, 0.5)
+L1_REINIT = ExperimentKey("reinit", "l1", 1, 0.5)
+RANDOM = ExperimentKey("rewind", "random", 1, 0.5)
 
-Experiment = tuple[str, float, int]  # method, ratio, rounds
-DENSE_TICKET: Experiment = ("dense", 0.0, 0)
-L1_TICKET: Experiment = ("l1", 0.5, 1)
-RANDOM_TICKET: Experiment = ("random", 0.5, 1)
+Asked = tuple[str, float, int]  # method, ratio, rounds
+DENSE_TICKET: Asked = ("dense", 0.0, 0)
+L1_TICKET: Asked = ("l1", 0.5, 1)
+RANDOM_TICKET: Asked = ("random", 0.5, 1)
 
 
 def history_of(best: float, stop: int, train: Json = TRAIN) -> tuple[Row, ...]:
-    """The evaluations of a training: the accuracy is highest at the second, the loss lowest at step `stop`."""
+    """The evaluations of a training: the accuracy is highest at the second, the loss lowest at step
+    `stop`."""
     every = train["evaluate_every"]
     steps = [min(first + every, train["steps"]) for first in range(0, train["steps"], every)]
     accuracies = [best - 0.25, best, *[best - 0.125] * len(steps)]
@@ -58,7 +60,7 @@ def history_of(best: float, stop: int, train: Json = TRAIN) -> tuple[Row, ...]:
 
 
 def make_run(
-    experiment: Experiment = L1_TICKET,
+    experiment: Asked = L1_TICKET,
     seed: int = 1,
     best: float = 0.75,
     *,
@@ -77,16 +79,23 @@ def make_run(
     Args:
       experiment: method, ratio and rounds of the ticket.
       seed: its seed.
-      best: highest validation accuracy; at the early stop it is 1/4 lower at step 10, 1/8 at step 30.
+      best: highest validation accuracy; at the early stop it is 1/4 lower at step 10, 1/8 at step
+        30.
       start: what it was retrained from.
       stop: step of the lowest validation loss: 10, 20 or 30.
-      by_round: actual sparsity after every round; by default as if each round had removed the same share of all.
+      by_round: actual sparsity after every round; by default as if each round had removed the same
+        share of all.
       history: in place of the one that `best` and `stop` say.
       train, model, data, biases: the protocol.
-      found: parameters of the trainings that found the ticket; by default those of `train` for l1 and none otherwise.
+      found: parameters of the trainings that found the ticket; by default those of `train` for l1
+        and none otherwise.
     """
     method, ratio, rounds = experiment
-    sparsity = [ratio * (number + 1) / rounds for number in range(rounds)] if by_round is None else list(by_round)
+    sparsity = (
+        [ratio * (number + 1) / rounds for number in range(rounds)]
+        if by_round is None
+        else list(by_round)
+    )
     if found is None:
         found = train if method == "l1" else {}
     found = {key: value for key, value in found.items() if key != "evaluate_every"}
@@ -114,7 +123,13 @@ def make_run(
         model=model,
         data=data,
         training=digest_of([ticket, start, train, rows]),  # other results are another training
-        proof={"start": digest_of(seed), "pruned": 0, "pruned_nonzero": 0, "kept": 0, "kept_moved": 0},
+        proof={
+            "start": digest_of(seed),
+            "pruned": 0,
+            "pruned_nonzero": 0,
+            "kept": 0,
+            "kept_moved": 0,
+        },
         metrics=metrics_of(rows),
         history=rows,
         weights=None,
@@ -122,7 +137,7 @@ def make_run(
 
 
 def replicates(
-    experiment: Experiment, bests: list[float], *, stops: list[int] | None = None, **same: object
+    experiment: Asked, bests: list[float], *, stops: list[int] | None = None, **same: object
 ) -> list[Run]:
     """Runs of seeds 1, 2, ... with these accuracies and early-stop steps."""
     return [
@@ -134,7 +149,9 @@ def replicates(
 def report_of(folder: Path, *runs: Run, params: ReportParams = PARAMS) -> Report:
     """The report on some runs, each saved to a folder of its own."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, "fsync", lambda descriptor: None)  # what a power cut would lose is not tested here
+        patch.setattr(
+            os, "fsync", lambda descriptor: None
+        )  # what a power cut would lose is not tested here
         for number, run in enumerate(runs):
             save_run(run, folder / "runs" / f"{number:02d}")
     return make_report([folder / "runs"], params)
@@ -142,7 +159,12 @@ def report_of(folder: Path, *runs: Run, params: ReportParams = PARAMS) -> Report
 
 def unread_report(*runs: Run) -> Report:
     """The report on runs that no reader would let through."""
-    return Report(tuple(_group(title, members, PARAMS) for title, members in _by_protocol(runs).items()), ())
+    return Report(
+        tuple(
+            judged_group(title, members, PARAMS) for title, members in _by_protocol(runs).items()
+        ),
+        (),
+    )
 
 
 def group_of(folder: Path, *runs: Run, params: ReportParams = PARAMS) -> Group:
@@ -151,7 +173,7 @@ def group_of(folder: Path, *runs: Run, params: ReportParams = PARAMS) -> Group:
     return group
 
 
-def cell_of(group: Group, key: CellKey) -> Cell:
+def cell_of(group: Group, key: ExperimentKey) -> Asked:
     cell = group.cell(key)
     assert cell is not None
     return cell
@@ -161,7 +183,7 @@ def cell_of(group: Group, key: CellKey) -> Cell:
 
 
 def test_cells_gather_seeds_and_come_in_order(tmp_path: Path) -> None:
-    tickets: list[tuple[Experiment, str]] = [
+    tickets: list[tuple[Asked, str]] = [
         (("random", 0.5, 1), "rewind"),
         (("l1", 0.5, 5), "rewind"),
         (("l1", 0.8, 1), "rewind"),
@@ -209,7 +231,9 @@ def test_runs_that_stop_at_the_end_are_counted(tmp_path: Path) -> None:
 
 
 def test_confidence_is_the_parameters(tmp_path: Path) -> None:
-    runs = replicates(L1_TICKET, [0.5, 0.75])  # standard error 1/8; Cauchy's quantile at (1 + .5) / 2 is 1
+    runs = replicates(
+        L1_TICKET, [0.5, 0.75]
+    )  # standard error 1/8; Cauchy's quantile at (1 + .5) / 2 is 1
     cell = cell_of(group_of(tmp_path, *runs, params=ReportParams(confidence=0.500001)), L1)
     assert (cell.accuracy.low, cell.accuracy.high) == pytest.approx((0.5, 0.75), abs=1e-5)
 
@@ -228,7 +252,9 @@ def test_differences_are_paired_by_the_seeds_in_common(tmp_path: Path) -> None:
 
 def test_the_summary_gives_the_n_of_a_difference(tmp_path: Path) -> None:
     runs = replicates(DENSE_TICKET, [0.5, 0.625]) + replicates(L1_TICKET, [0.75, 0.75, 0.875])
-    _, row = csv.DictReader(io.StringIO(report_files(report_of(tmp_path, *runs))["summary.csv"].decode()))
+    _, row = csv.DictReader(
+        io.StringIO(report_files(report_of(tmp_path, *runs))["summary.csv"].decode())
+    )
     assert row["n"] == "3"
     assert "2" in row.values()  # no other figure of the row is 2
 
@@ -258,7 +284,11 @@ def test_verdicts_are_those_of_the_paired_differences(tmp_path: Path) -> None:
     dense = [0.90, 0.91, 0.92]
     differences = {
         ("l1", 0.1, 1): [0.010, 0.011, 0.012],  # t of 0 is 19: p .003, times 4
-        ("l1", 0.2, 1): [-0.0003, -0.0001, 0.0001],  # t of the margin is 16.5: one-sided p .002, times 4
+        ("l1", 0.2, 1): [
+            -0.0003,
+            -0.0001,
+            0.0001,
+        ],  # t of the margin is 16.5: one-sided p .002, times 4
         ("l1", 0.3, 1): [-0.040, -0.041, -0.042],
         ("l1", 0.4, 1): [-0.010, 0.010, 0.0],
     }
@@ -268,27 +298,41 @@ def test_verdicts_are_those_of_the_paired_differences(tmp_path: Path) -> None:
     cells = group_of(tmp_path, *runs).cells
     assert [cell.verdict for cell in cells] == [None, "better", "as good", "worse", "undecided"]
     assert [cell.seeds_to_decide is None for cell in cells] == [True, True, True, True, False]
-    assert cells[4].seeds_to_decide == 129  # at the strictest of 4 levels t is 2.268, and 2.268 x .01 / sqrt 129 < .002
+    assert (
+        cells[4].seeds_to_decide == 129
+    )  # at the strictest of 4 levels t is 2.268, and 2.268 x .01 / sqrt 129 < .002
 
 
 def test_verdicts_are_adjusted_over_the_cells_of_the_group(tmp_path: Path) -> None:
-    """Differences 1, 2 and 3 hundredths: t is 3.46, one-sided p .037; alone as good, of two undecided."""
+    """Differences 1, 2 and 3 hundredths: t is 3.46, one-sided p .037; alone as good, of two
+    undecided."""
     dense = replicates(DENSE_TICKET, [0.5, 0.5, 0.5])
     pruned = replicates(L1_TICKET, [0.51, 0.52, 0.53])
     hopeless = replicates(RANDOM_TICKET, [0.3, 0.5, 0.7])
     params = ReportParams(margin=1e-6)
-    assert cell_of(group_of(tmp_path / "alone", *dense, *pruned, params=params), L1).verdict == "as good"
-    assert cell_of(group_of(tmp_path / "two", *dense, *pruned, *hopeless, params=params), L1).verdict == "undecided"
+    assert (
+        cell_of(group_of(tmp_path / "alone", *dense, *pruned, params=params), L1).verdict
+        == "as good"
+    )
+    assert (
+        cell_of(group_of(tmp_path / "two", *dense, *pruned, *hopeless, params=params), L1).verdict
+        == "undecided"
+    )
 
 
 def test_the_margin_is_the_parameters(tmp_path: Path) -> None:
     runs = replicates(DENSE_TICKET, [0.5, 0.5, 0.5]) + replicates(L1_TICKET, [0.48, 0.49, 0.50])
     assert cell_of(group_of(tmp_path / "narrow", *runs), L1).verdict == "undecided"
-    assert cell_of(group_of(tmp_path / "wide", *runs, params=ReportParams(margin=0.1)), L1).verdict == "as good"
+    assert (
+        cell_of(group_of(tmp_path / "wide", *runs, params=ReportParams(margin=0.1)), L1).verdict
+        == "as good"
+    )
 
 
 def test_one_seed_decides_nothing(tmp_path: Path) -> None:
-    cell = cell_of(group_of(tmp_path, make_run(DENSE_TICKET, 1, 0.5), make_run(L1_TICKET, 1, 1.0)), L1)
+    cell = cell_of(
+        group_of(tmp_path, make_run(DENSE_TICKET, 1, 0.5), make_run(L1_TICKET, 1, 1.0)), L1
+    )
     assert cell.difference is not None and (cell.difference.n, cell.difference.low) == (1, None)
     assert (cell.verdict, cell.seeds_to_decide) == ("undecided", None)
 
@@ -308,8 +352,9 @@ def claim_of(
     by_round: tuple[float, ...] = (0.5,),
     has_dense: bool = True,
     has_reinit: bool = True,
-) -> Claim:
-    """The claim on an l1 ticket of three seeds, which holds in all four conditions unless it is told otherwise.
+) -> TicketVerdict:
+    """The claim on an l1 ticket of three seeds, which holds in all four conditions unless it is
+    told otherwise.
 
     Args:
       folder: for the runs.
@@ -357,9 +402,15 @@ def test_condition_accurate(tmp_path: Path, changes: dict[str, object], state: S
     ("changes", "state"),
     [
         ({"dense_stops": (20, 20, 20), "stops": (20, 20, 20)}, "held"),  # not later is enough
-        ({"dense_stops": (10, 10, 10), "stops": (30, 30, 30)}, "failed"),  # later by more than one evaluation
+        (
+            {"dense_stops": (10, 10, 10), "stops": (30, 30, 30)},
+            "failed",
+        ),  # later by more than one evaluation
         ({"dense_stops": (10, 30, 20), "stops": (30, 10, 20)}, "undecided"),
-        ({"dense_stops": (10, 10, 10), "stops": (20, 20, 20)}, "undecided"),  # later by one evaluation exactly
+        (
+            {"dense_stops": (10, 10, 10), "stops": (20, 20, 20)},
+            "undecided",
+        ),  # later by one evaluation exactly
         ({"has_dense": False}, "unknown"),
     ],
 )
@@ -398,7 +449,7 @@ def test_condition_special(tmp_path: Path, changes: dict[str, object], state: St
 def test_a_claim_is_as_good_as_its_weakest_condition(
     states: tuple[State, State, State, State], expected: State
 ) -> None:
-    assert Claim(L1, *states, None, None, None, None, {}).state == expected
+    assert TicketVerdict(L1, *states, None, None, None, None, {}).state == expected
 
 
 def test_claims_are_about_rewound_pruned_tickets_only(tmp_path: Path) -> None:
@@ -408,10 +459,15 @@ def test_claims_are_about_rewound_pruned_tickets_only(tmp_path: Path) -> None:
 
 
 def test_claims_are_adjusted_over_the_cells(tmp_path: Path) -> None:
-    """Better than reinit by 1, 2 and 3 hundredths is p .074, by 2, 3 and 4 it is .035: enough alone, not for one of two."""
-    runs = replicates(L1_TICKET, [0.52, 0.53, 0.54]) + replicates(L1_TICKET, [0.5, 0.5, 0.5], start="reinit")
+    """Better than reinit by 1, 2 and 3 hundredths is p .074, by 2, 3 and 4 it is .035: enough
+    alone, not for one of two."""
+    runs = replicates(L1_TICKET, [0.52, 0.53, 0.54]) + replicates(
+        L1_TICKET, [0.5, 0.5, 0.5], start="reinit"
+    )
     (alone,) = group_of(tmp_path / "one", *runs).claims
-    runs += replicates(RANDOM_TICKET, [0.3, 0.5, 0.7]) + replicates(RANDOM_TICKET, [0.5, 0.5, 0.5], start="reinit")
+    runs += replicates(RANDOM_TICKET, [0.3, 0.5, 0.7]) + replicates(
+        RANDOM_TICKET, [0.5, 0.5, 0.5], start="reinit"
+    )
     of_two = group_of(tmp_path / "two", *runs).claims[0]
     assert (alone.special, of_two.special) == ("held", "undecided")
 
@@ -428,12 +484,17 @@ def test_claims_are_adjusted_over_the_cells(tmp_path: Path) -> None:
         ({"train": {**TRAIN, "evaluate_every": 15}}, "evaluated every 15"),
         ({"model": {**MODEL, "layers": [4, 5, 2]}}, "4-5-2"),
         ({"data": {**DATA, "name": "letters"}}, "letters"),
-        ({"data": {**DATA, "train": 500, "test": 100}}, "500 train, 1,000,000 validation, 100 test"),
+        (
+            {"data": {**DATA, "train": 500, "test": 100}},
+            "500 train, 1,000,000 validation, 100 test",
+        ),
         ({"biases": False}, "weights pruned"),
         ({"found": {**TRAIN, "steps": 15}}, "pruned after 15 steps"),
     ],
 )
-def test_other_protocols_are_never_averaged_together(tmp_path: Path, other: dict[str, object], words: str) -> None:
+def test_other_protocols_are_never_averaged_together(
+    tmp_path: Path, other: dict[str, object], words: str
+) -> None:
     groups = report_of(tmp_path, make_run(best=0.5), make_run(best=0.75, **other)).groups
     assert sorted(group.cells[0].accuracy.mean for group in groups) == [0.5, 0.75]
     assert [words in group.title for group in groups].count(True) == 1
@@ -457,7 +518,10 @@ def test_tickets_without_training_go_with_those_of_any(tmp_path: Path) -> None:
 
 
 def test_tickets_without_training_alone_are_one_group(tmp_path: Path) -> None:
-    assert [cell.key for cell in group_of(tmp_path, make_run(DENSE_TICKET), make_run(RANDOM_TICKET)).cells] == [
+    assert [
+        cell.key
+        for cell in group_of(tmp_path, make_run(DENSE_TICKET), make_run(RANDOM_TICKET)).cells
+    ] == [
         DENSE,
         RANDOM,
     ]
@@ -498,8 +562,15 @@ def test_a_rewound_and_a_reinitialized_run_are_two(tmp_path: Path) -> None:
 
 
 def test_two_different_runs_of_one_experiment_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ReportError, match=r"two different runs claim to be l1-r0\.50-n1-reinit of seed 7 .*by itself"):
-        report_of(tmp_path, make_run(seed=7, best=0.5, start="reinit"), make_run(seed=7, best=0.75, start="reinit"))
+    with pytest.raises(
+        ReportError,
+        match=r"two different runs claim to be l1-r0\.50-n1-reinit of seed 7 .*by itself",
+    ):
+        report_of(
+            tmp_path,
+            make_run(seed=7, best=0.5, start="reinit"),
+            make_run(seed=7, best=0.75, start="reinit"),
+        )
 
 
 def damage(folder: Path, how: str) -> None:
@@ -513,12 +584,16 @@ def damage(folder: Path, how: str) -> None:
         del document["digest"]
         path.write_bytes(seal({**document, "schema": 99}))
     elif how == "history altered":
-        (folder / "history.csv").write_text((folder / "history.csv").read_text().replace("0.75", "0.95"))
+        (folder / "history.csv").write_text(
+            (folder / "history.csv").read_text().replace("0.75", "0.95")
+        )
     elif how == "history missing":
         (folder / "history.csv").unlink()
 
 
-@pytest.mark.parametrize("how", ["truncated", "altered", "newer", "history altered", "history missing"])
+@pytest.mark.parametrize(
+    "how", ["truncated", "altered", "newer", "history altered", "history missing"]
+)
 def test_damaged_runs_are_left_out_and_listed(tmp_path: Path, how: str) -> None:
     save_run(make_run(seed=1, best=0.5), tmp_path / "good")
     bad = save_run(make_run(seed=2, best=0.75), tmp_path / "bad")
@@ -532,7 +607,13 @@ def test_damaged_runs_are_left_out_and_listed(tmp_path: Path, how: str) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"start": "sideways"}, {"metrics": {}}, {"metrics": {"best_accuracy": "high"}}, {"ticket": {}}, {"train": {}}],
+    [
+        {"start": "sideways"},
+        {"metrics": {}},
+        {"metrics": {"best_accuracy": "high"}},
+        {"ticket": {}},
+        {"train": {}},
+    ],
 )
 def test_a_misshapen_run_is_left_out_and_listed(tmp_path: Path, change: Json) -> None:
     save_run(make_run(seed=1), tmp_path / "good")
@@ -551,7 +632,9 @@ def test_no_run_at_all(tmp_path: Path) -> None:
 
 def test_no_run_that_can_be_read_says_why(tmp_path: Path) -> None:
     damage(save_run(make_run(), tmp_path / "bad"), "history missing")
-    with pytest.raises(ReportError, match=r"(?s)no run that can be read.*\n  .*bad/history\.csv: is missing"):
+    with pytest.raises(
+        ReportError, match=r"(?s)no run that can be read.*\n  .*bad/history\.csv: is missing"
+    ):
         make_report([tmp_path], PARAMS)
 
 
@@ -562,10 +645,13 @@ def test_a_path_that_does_not_exist(tmp_path: Path) -> None:
 
 
 def test_seeds_that_would_decide_a_condition_by_hand(tmp_path: Path) -> None:
-    """Differences to reinit and to random pruning of .001 and .003, so of mean .002 and deviation .00141; Holm's
-    strictest level of two claims is .025, of the one comparison with random pruning .05."""
+    """Differences to reinit and to random pruning of .001 and .003, so of mean .002 and deviation
+    .00141; Holm's strictest level of two claims is .025, of the one comparison with random pruning
+    .05."""
     runs = replicates(DENSE_TICKET, [0.9, 0.9]) + replicates(L1_TICKET, [0.901, 0.903])
-    runs += replicates(L1_TICKET, [0.9, 0.9], start="reinit") + replicates(RANDOM_TICKET, [0.9, 0.9])
+    runs += replicates(L1_TICKET, [0.9, 0.9], start="reinit") + replicates(
+        RANDOM_TICKET, [0.9, 0.9]
+    )
     claims = {claim.key: claim for claim in group_of(tmp_path, *runs).claims}
     claim = claims[L1]
     assert (claim.special, claim.random_verdict) == ("undecided", "undecided")
@@ -573,7 +659,8 @@ def test_seeds_that_would_decide_a_condition_by_hand(tmp_path: Path) -> None:
     def t(n: int) -> float:
         return 0.002 / (0.001 * 2**0.5 / n**0.5)
 
-    # Student's t, two-sided: .0125 in a tail of 5 degrees of freedom is 3.163, of 4 3.495; as good: above -.002
+    # Student's t, two-sided: .0125 in a tail of 5 degrees of freedom is 3.163, of 4 3.495; as good:
+    # above -.002
     assert t(5) < 3.495 and t(6) > 3.163
     assert claim.seeds_to_decide["special"] == 6
     assert 2 * t(2) < 6.314 and 2 * t(3) > 2.920  # one-sided, .05
@@ -585,7 +672,8 @@ def test_seeds_that_would_decide_a_condition_by_hand(tmp_path: Path) -> None:
 
 
 def test_test_accuracy_is_read_at_the_early_stop_step_and_chooses_nothing(tmp_path: Path) -> None:
-    """The loss is lowest at step 20, the validation accuracy highest at 30; the test accuracy is highest at 10."""
+    """The loss is lowest at step 20, the validation accuracy highest at 30; the test accuracy is
+    highest at 10."""
     data = {**DATA, "test": 32}
     validation = [(10, 1.0, 0.75, 0.25), (20, 1.0, 0.25, 0.5), (30, 1.0, 0.5, 0.75)]
     tests = [(0.125, 1.0), (2.0, 0.625), (1.0, 0.875)]
@@ -594,7 +682,11 @@ def test_test_accuracy_is_read_at_the_early_stop_step_and_chooses_nothing(tmp_pa
     cell = cell_of(group, L1)
     assert "32 test images" in group.title
     assert cell.test_accuracy is not None and cell.test_accuracy.mean == 0.625
-    assert (cell.accuracy.mean, cell.early_stop_step.mean, cell.early_stop_accuracy.mean) == (0.75, 20, 0.5)
+    assert (cell.accuracy.mean, cell.early_stop_step.mean, cell.early_stop_accuracy.mean) == (
+        0.75,
+        20,
+        0.5,
+    )
 
     swapped = tuple(Row(*row, *test) for row, test in zip(validation, reversed(tests), strict=True))
     other = cell_of(group_of(tmp_path / "b", make_run(data=data, history=swapped)), L1)
@@ -609,7 +701,8 @@ def test_test_accuracy_is_read_at_the_early_stop_step_and_chooses_nothing(tmp_pa
 
 
 def tiny_report(folder: Path) -> Report:
-    """Two seeds of dense, rewound and reinitialized tickets, one of random pruning; all figures are exact."""
+    """Two seeds of dense, rewound and reinitialized tickets, one of random pruning; all figures are
+    exact."""
     runs = replicates(DENSE_TICKET, [0.5, 0.5], stops=[30, 30])
     runs += replicates(L1_TICKET, [0.75, 0.75], stops=[20, 20], by_round=(0.4375,))
     runs += replicates(L1_TICKET, [0.25, 0.25], stops=[10, 10], by_round=(0.4375,), start="reinit")
@@ -678,7 +771,9 @@ def rounded(text: str) -> str:
 
 
 def test_files_of_a_tiny_report(tmp_path: Path) -> None:
-    files = {name: content.decode() for name, content in report_files(tiny_report(tmp_path)).items()}
+    files = {
+        name: content.decode() for name, content in report_files(tiny_report(tmp_path)).items()
+    }
     for name in ("summary.csv", "claims.csv"):
         files[name] = rounded(files[name])
     assert files == {
@@ -696,7 +791,9 @@ def test_summary_reads_back_exactly(tmp_path: Path) -> None:
     dense, pruned = csv.DictReader(io.StringIO(report_files(report)["summary.csv"].decode()))
     difference = cell_of(report.groups[0], L1).difference
     assert difference is not None
-    assert [float(pruned[name]) for name in ("difference", "difference_low", "difference_high")] == [
+    assert [
+        float(pruned[name]) for name in ("difference", "difference_low", "difference_high")
+    ] == [
         difference.mean,
         difference.low,
         difference.high,
@@ -707,10 +804,15 @@ def test_summary_reads_back_exactly(tmp_path: Path) -> None:
 def test_metrics_are_of_the_largest_group(tmp_path: Path) -> None:
     small = [make_run(DENSE_TICKET, best=0.25, train={**TRAIN, "steps": 60})]
     report = report_of(tmp_path, *small, *replicates(DENSE_TICKET, [0.5, 0.75]))
-    assert json.loads(report_files(report)["metrics.json"]) == {"dense-rewind": 62.5, "runs": 2, "winning": 0}
-    assert [row["group"] for row in csv.DictReader(io.StringIO(report_files(report)["runs.csv"].decode()))] == list(
-        "112"
-    )
+    assert json.loads(report_files(report)["metrics.json"]) == {
+        "dense-rewind": 62.5,
+        "runs": 2,
+        "winning": 0,
+    }
+    assert [
+        row["group"]
+        for row in csv.DictReader(io.StringIO(report_files(report)["runs.csv"].decode()))
+    ] == list("112")
 
 
 def some_runs() -> list[Run]:
@@ -749,20 +851,29 @@ def test_a_hostile_name_stays_text() -> None:
 
 def test_desired_by_round() -> None:
     assert desired_by_round(DENSE) == []
-    assert desired_by_round(CellKey("rewind", "l1", 1, 0.8)) == [0.8]
-    assert desired_by_round(CellKey("reinit", "random", 2, 0.75)) == pytest.approx(
+    assert desired_by_round(ExperimentKey("rewind", "l1", 1, 0.8)) == [0.8]
+    assert desired_by_round(ExperimentKey("reinit", "random", 2, 0.75)) == pytest.approx(
         [0.5, 0.75]
     )  # half of the rest, twice
 
 
 @pytest.mark.slow
-def test_a_report_of_ten_thousand_runs_takes_four_times_as_long_as_one_of_a_quarter_of_them(tmp_path: Path) -> None:
-    rows = tuple(Row(250 * number, 1 / number, abs(number - 40) / 60, 1 - 1 / number) for number in range(1, 61))
+def test_a_report_of_ten_thousand_runs_takes_four_times_as_long_as_one_of_a_quarter_of_them(
+    tmp_path: Path,
+) -> None:
+    rows = tuple(
+        Row(250 * number, 1 / number, abs(number - 40) / 60, 1 - 1 / number)
+        for number in range(1, 61)
+    )
     seconds = {}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda descriptor: None)
         for number in range(10_000):
-            ratio, seed, start = 0.02 * (1 + number % 49), number // 98, ("rewind", "reinit")[number // 49 % 2]
+            ratio, seed, start = (
+                0.02 * (1 + number % 49),
+                number // 98,
+                ("rewind", "reinit")[number // 49 % 2],
+            )
             train = {**TRAIN, "steps": 15_000, "evaluate_every": 250}
             run = make_run(("l1", round(ratio, 2), 1), seed, start=start, history=rows, train=train)
             save_run(run, tmp_path / ("a", "b")[number >= 2500] / f"{number}")

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from lthctl.artifacts.revision import at_revision, placed
 from lthctl.errors import PathError, TicketError
-from lthctl.revision import at_revision, placed
 
-pytestmark = pytest.mark.filterwarnings(r"ignore::DeprecationWarning:dvc\.")  # what DVC will have to change
+pytestmark = pytest.mark.filterwarnings(
+    r"ignore::DeprecationWarning:dvc\."
+)  # what DVC will have to change
 
 FILES = {"ticket.json": 100, "mask": 1000}
 
@@ -27,7 +29,8 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
     import logging
 
-    # Its handlers keep the stream of the test that imported DVC first, and that one is closed by now.
+    # Its handlers keep the stream of the test that imported DVC first, and that one is closed by
+    # now.
     monkeypatch.setattr(logging.getLogger("dvc"), "handlers", [])
 
 
@@ -63,7 +66,11 @@ class Repository:
 
 
 def contents(place: Path) -> dict[str, str]:
-    return {path.relative_to(place).as_posix(): path.read_text() for path in sorted(place.rglob("*")) if path.is_file()}
+    return {
+        path.relative_to(place).as_posix(): path.read_text()
+        for path in sorted(place.rglob("*"))
+        if path.is_file()
+    }
 
 
 def found(text: str) -> dict[str, str]:
@@ -123,7 +130,9 @@ def test_of_plain_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert found("x@HEAD@{1}")["ticket.json"] == "old"
 
 
-def test_of_dvc_from_the_cache_and_of_git_before_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_dvc_from_the_cache_and_of_git_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     repository = Repository(tmp_path / "r", dvc=True)
     repository.write("masks/pipeline/x/ticket.json", "one")
     repository.track("masks/pipeline")
@@ -140,10 +149,14 @@ def test_of_dvc_from_the_cache_and_of_git_before_it(tmp_path: Path, monkeypatch:
     assert found("r/masks/pipeline@v2") == {"x/ticket.json": "two"}
     before = {path: path.read_bytes() for path in repository.root.rglob("*") if path.is_file()}
     found("r/masks@v1")
-    assert {path: path.read_bytes() for path in repository.root.rglob("*") if path.is_file()} == before
+    assert {
+        path: path.read_bytes() for path in repository.root.rglob("*") if path.is_file()
+    } == before
 
 
-def test_of_a_dvc_repository_inside_another_of_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_a_dvc_repository_inside_another_of_git(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from dvc.repo import Repo
 
     repository = Repository(tmp_path / "r", dvc=False)
@@ -168,7 +181,8 @@ def test_data_that_is_not_in_the_cache(tmp_path: Path, monkeypatch: pytest.Monke
     assert f"`dvc fetch --all-commits` in {repository.root}" in message
     assert "`dvc pull`" in message
     repository.write(
-        ".dvc/config.local", f"[core]\n    remote = r\n['remote \"r\"']\n    url = {tmp_path / 'remote'}\n"
+        ".dvc/config.local",
+        f"[core]\n    remote = r\n['remote \"r\"']\n    url = {tmp_path / 'remote'}\n",
     )
     assert found("masks/x@v1") == {"ticket.json": "one"}
 
@@ -205,18 +219,23 @@ def test_refusals_name_the_way_out(text: str, message: str, small: Repository) -
 def test_files_that_are_too_long_are_refused_unread(small: Repository) -> None:
     small.write("masks/ticket.json", "x" * 101)
     small.commit("v2")
-    assert refusal("masks@v2") == "masks@v2: ticket.json is longer than 100 bytes; it is damaged or not ours"
+    assert (
+        refusal("masks@v2")
+        == "masks@v2: ticket.json is longer than 100 bytes; it is damaged or not ours"
+    )
 
 
 def test_so_is_too_much_in_all(small: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lthctl.revision.TOTAL_LIMIT", 150)
+    monkeypatch.setattr("lthctl.artifacts.revision.TOTAL_LIMIT", 150)
     for name in "ab":
         small.write(f"masks/{name}/ticket.json", "x" * 100)
     small.commit("v2")
     assert "longer than" in refusal("masks@v2")
 
 
-def test_no_name_leads_out_of_the_copy(small: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_name_leads_out_of_the_copy(
+    small: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As a tree that someone else wrote could have it; git itself refuses to make one."""
     from dvc.api import DVCFileSystem
 
@@ -228,17 +247,23 @@ def test_no_name_leads_out_of_the_copy(small: Repository, tmp_path: Path, monkey
 
 
 def test_readers_errors_name_the_argument_and_the_copy_is_gone(small: Repository) -> None:
-    with pytest.raises(TicketError, match=r"^masks@v1/ticket\.json: bad$"), placed("masks@v1", FILES) as place:
+    with (
+        pytest.raises(TicketError, match=r"^masks@v1/ticket\.json: bad$"),
+        placed("masks@v1", FILES) as place,
+    ):
         raise TicketError(f"{place / 'ticket.json'}: bad")
     assert not place.exists()
 
 
 def test_nothing_of_dvc_is_imported_for_a_plain_path(tmp_path: Path) -> None:
     program = (
-        "import sys; from lthctl.revision import placed\n"
+        "import sys; from lthctl.artifacts.revision import placed\n"
         "with placed('.', {}): pass\n"
         "print('dvc' in sys.modules)"
     )  # fmt: skip
     assert (
-        subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "False\n"
+        subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=True
+        ).stdout
+        == "False\n"
     )

@@ -1,4 +1,5 @@
-"""The format lasts: it is described, its first tickets and runs are read for ever, and hostile ones are refused."""
+"""The format lasts: it is described, its first tickets and runs are read for ever, and hostile ones
+are refused."""
 
 import json
 import os
@@ -12,13 +13,16 @@ import pytest
 from pydantic import BaseModel
 from typer.testing import CliRunner
 
-from lthctl.cli import app
+from lthctl.artifacts.documents import DOCUMENTS, MlpDescription, ModuleDescription, read_document
+from lthctl.artifacts.names import INIT_FILE, MASK_FILE, RUN_JSON, TICKET_JSON
+from lthctl.artifacts.run import load_run
+from lthctl.artifacts.sealed import seal
+from lthctl.artifacts.ticket import find_tickets, load_ticket
+from lthctl.cli.app import app
 from lthctl.errors import LthctlError, RunError, TicketError
-from lthctl.files import seal
 from lthctl.params import Section, TrainParams
-from lthctl.report import make_report, report_files
-from lthctl.schema import DOCUMENTS, MlpDescription, ModuleDescription, read_document
-from lthctl.ticket import INIT_FILE, MASK_FILE, RUN_JSON, TICKET_JSON, find_tickets, load_run, load_ticket
+from lthctl.report.reading import make_report
+from lthctl.report.tables import report_files
 
 from .test_report import PARAMS, make_run, report_of
 
@@ -53,7 +57,15 @@ def test_every_key_of_a_document_is_described(kind: str) -> None:
 
 def test_the_test_above_sees_nested_keys() -> None:
     keys = set(keys_of(DOCUMENTS["ticket"])) | set(keys_of(DOCUMENTS["run"]))
-    assert {"files", "mask.safetensors", "kept", "actual", "validation", "kept_moved", "sparsity_by_round"} <= keys
+    assert {
+        "files",
+        "mask.safetensors",
+        "kept",
+        "actual",
+        "validation",
+        "kept_moved",
+        "sparsity_by_round",
+    } <= keys
 
 
 @pytest.mark.parametrize("model", [MlpDescription, ModuleDescription, TrainParams])
@@ -65,7 +77,9 @@ def test_every_key_of_models_and_trainings_is_described(model: type[BaseModel]) 
 def test_every_column_of_a_report_is_described(tmp_path: Path) -> None:
     files = report_files(report_of(tmp_path, make_run()))
     columns = {
-        column for name in ("summary.csv", "runs.csv") for column in files[name].decode().splitlines()[0].split(",")
+        column
+        for name in ("summary.csv", "runs.csv")
+        for column in files[name].decode().splitlines()[0].split(",")
     }
     columns |= {"runs", "winning"} & json.loads(files["metrics.json"]).keys()
     for column in columns:
@@ -95,11 +109,18 @@ def test_runs_of_schema_1_are_read_and_would_be_written_the_same(folder: Path) -
 
 
 def test_there_are_fixtures_of_every_kind() -> None:
-    tickets, runs = [load_ticket(folder) for folder in TICKETS], [load_run(folder) for folder in RUNS]
+    tickets, runs = (
+        [load_ticket(folder) for folder in TICKETS],
+        [load_run(folder) for folder in RUNS],
+    )
     assert {ticket.method for ticket in tickets} == {"dense", "l1", "random"}
     assert {ticket.model["kind"] for ticket in tickets} == {"mlp", "module"}
     assert {ticket.biases for ticket in tickets} == {True, False}
-    assert {run.weights is None for run in runs} == {run.history[0].test_loss is None for run in runs} == {True, False}
+    assert (
+        {run.weights is None for run in runs}
+        == {run.history[0].test_loss is None for run in runs}
+        == {True, False}
+    )
     assert make_report([SCHEMA_1], PARAMS).left_out == ()
 
 
@@ -112,7 +133,10 @@ def folder(tmp_path: Path) -> Path:
     ("schema", "said"),
     [
         (2, "has schema 2, this lthctl reads up to 1; upgrade lthctl"),
-        (10**30, "has schema 1000000000000000000000000000000, this lthctl reads up to 1; upgrade lthctl"),
+        (
+            10**30,
+            "has schema 1000000000000000000000000000000, this lthctl reads up to 1; upgrade lthctl",
+        ),
         (0, "has schema 0, expected 1 to 1; it is not ours"),
         (-1, "has schema -1, expected 1 to 1; it is not ours"),
         (1.0, "has schema 1.0, expected 1 to 1; it is not ours"),
@@ -131,7 +155,9 @@ def test_schemas_that_are_none_of_ours(folder: Path, schema: object, said: str) 
 
 def test_a_long_list_of_faults_is_cut(tmp_path: Path) -> None:
     path = tmp_path / RUN_JSON
-    path.write_bytes(seal({"kind": "run", "schema": 1, **{f"{'k' * 200}{number}": 1 for number in range(2000)}}))
+    path.write_bytes(
+        seal({"kind": "run", "schema": 1, **{f"{'k' * 200}{number}": 1 for number in range(2000)}})
+    )
     with pytest.raises(RunError) as refusal:
         read_document(path, RunError, "run")
     assert len(str(refusal.value)) < 1000
@@ -142,8 +168,12 @@ def test_a_long_list_of_faults_is_cut(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [TICKET_JSON, MASK_FILE, INIT_FILE])
-@pytest.mark.parametrize("target", ["/etc/passwd", "/dev/zero", "/proc/self/mem", "..", "pipe", "itself", "nowhere"])
-def test_a_ticket_file_that_leads_elsewhere_is_refused(folder: Path, name: str, target: str) -> None:
+@pytest.mark.parametrize(
+    "target", ["/etc/passwd", "/dev/zero", "/proc/self/mem", "..", "pipe", "itself", "nowhere"]
+)
+def test_a_ticket_file_that_leads_elsewhere_is_refused(
+    folder: Path, name: str, target: str
+) -> None:
     (folder / name).unlink()
     if target == "pipe":
         os.mkfifo(folder / name)
@@ -168,7 +198,7 @@ def test_a_folder_that_links_to_itself_is_searched_once(folder: Path) -> None:
 
 
 EXIT_CODES = """
-from lthctl.cli import app
+from lthctl.cli.app import app
 for words in {commands}:
     try:
         app(words)
@@ -190,7 +220,9 @@ def test_commands_do_not_wait_for_a_pipe(folder: Path, tmp_path: Path) -> None:
     )
     # In a process of its own, which can be told to end.
     program = [sys.executable, "-c", EXIT_CODES.format(commands=commands)]
-    done = subprocess.run(program, cwd=Path(__file__).parent.parent, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        program, cwd=Path(__file__).parent.parent, capture_output=True, text=True, timeout=60
+    )
     assert len(codes := done.stdout.split()) == 3 and set(codes) <= {"2", "3"}, done.stderr
     assert "Traceback" not in done.stderr
 
@@ -200,21 +232,31 @@ HOSTILE = "\x1b]0;owned\x07\x9b2J\u202e[red]"
 
 def test_what_a_hostile_document_says_does_not_reach_the_terminal(tmp_path: Path) -> None:
     folder = Path(shutil.copytree(RUNS[-1], tmp_path / "run"))
-    for changes in {"start": HOSTILE}, {HOSTILE: 1}, {"kind": HOSTILE}, {"schema": HOSTILE}, {"data": {HOSTILE: {}}}:
+    for changes in (
+        {"start": HOSTILE},
+        {HOSTILE: 1},
+        {"kind": HOSTILE},
+        {"schema": HOSTILE},
+        {"data": {HOSTILE: {}}},
+    ):
         document = json.loads((RUNS[-1] / RUN_JSON).read_bytes())
         del document["digest"]
         (folder / RUN_JSON).write_bytes(seal(document | changes))
-        result = CliRunner().invoke(app, ["report", str(tmp_path), "--out", str(tmp_path / "report")])
+        result = CliRunner().invoke(
+            app, ["report", str(tmp_path), "--out", str(tmp_path / "report")]
+        )
         assert result.exit_code == 3
         assert result.output.replace("\n", "").isprintable()
 
 
-def test_names_that_are_free_are_escaped_in_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from lthctl import cli
+def test_names_that_are_free_are_escaped_in_json(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lthctl.cli import app
 
     printed: list[str] = []
-    monkeypatch.setattr(cli.sys.stdout, "write", printed.append)
-    cli._print_json([{"name": HOSTILE, "lone": "\ud800"}])
+    monkeypatch.setattr(app.sys.stdout, "write", printed.append)
+    app._print_json([{"name": HOSTILE, "lone": "\ud800"}])
     assert "".join(printed).replace("\n", "").isascii()
     assert "".join(printed).replace("\n", "").isprintable()
     assert json.loads("".join(printed)) == [{"name": HOSTILE, "lone": "\ud800"}]

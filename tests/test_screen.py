@@ -9,12 +9,16 @@ import numpy as np
 import pytest
 from rich.console import Console, RenderableType
 
-from lthctl.compare import Side, compare, read_side
-from lthctl.files import seal
+from lthctl.artifacts.names import RUN_JSON, TICKET_JSON
+from lthctl.artifacts.run import Run, save_run
+from lthctl.artifacts.sealed import seal
+from lthctl.artifacts.ticket import Ticket, save_ticket
+from lthctl.cli.comparison_view import comparison_screen
+from lthctl.cli.sparks import PixelPicture, Spark
+from lthctl.cli.ticket_view import p_words, side_screen
 from lthctl.mask import Mask
 from lthctl.params import ReportParams
-from lthctl.screen import PixelPicture, Spark, _p, comparison_screen, side_screen
-from lthctl.ticket import RUN_JSON, TICKET_JSON, Run, Ticket, save_run, save_ticket
+from lthctl.report.compare import Side, compare, read_side
 
 from .test_compare import make_ticket, side_of, sides_of
 from .test_display import text_of
@@ -25,7 +29,9 @@ PROOF = {"pruned": 1200, "pruned_nonzero": 0, "kept": 34, "kept_moved": 33, "sta
 
 def ascii_of(renderable: RenderableType, width: int = 60) -> str:
     file = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
-    Console(file=file, width=width, color_system=None, force_terminal=False, highlight=False).print(renderable)
+    Console(file=file, width=width, color_system=None, force_terminal=False, highlight=False).print(
+        renderable
+    )
     file.flush()
     return file.buffer.getvalue().decode()  # type: ignore[attr-defined]
 
@@ -37,11 +43,17 @@ def shown(folder: Path, of: Ticket | Run, width: int = 100) -> str:
 
 def unread(of: Ticket | Run, width: int = 100) -> str:
     """The same of one that no reader would let through."""
-    name, tickets, runs = (TICKET_JSON, {"x": of}, {}) if isinstance(of, Ticket) else (RUN_JSON, {}, {"x": of})
-    return text_of(side_screen(Side("t", tickets, runs, {"x": json.loads(of.files()[name])})), width)  # type: ignore[arg-type]
+    name, tickets, runs = (
+        (TICKET_JSON, {"x": of}, {}) if isinstance(of, Ticket) else (RUN_JSON, {}, {"x": of})
+    )
+    return text_of(
+        side_screen(Side("t", tickets, runs, {"x": json.loads(of.files()[name])})), width
+    )  # type: ignore[arg-type]
 
 
-def comparison(folder: Path, a: dict[str, Ticket | Run], b: dict[str, Ticket | Run], width: int = 100) -> str:
+def comparison(
+    folder: Path, a: dict[str, Ticket | Run], b: dict[str, Ticket | Run], width: int = 100
+) -> str:
     params = ReportParams()
     return text_of(comparison_screen(compare(sides_of(folder, a, b), params), params), width)
 
@@ -67,7 +79,9 @@ def test_a_spark_takes_the_room_there_is() -> None:
 
 
 def test_a_picture_shades_two_rows_a_line() -> None:
-    values = np.array([[0, 4, 8, 12, 16], [0, 4, 8, 12, 16], [16, 0, 0, 0, 0], [0, 0, 0, 0, 0], [1, 0, 0, 0, 16]])
+    values = np.array(
+        [[0, 4, 8, 12, 16], [0, 4, 8, 12, 16], [16, 0, 0, 0, 0], [0, 0, 0, 0, 0], [1, 0, 0, 0, 16]]
+    )
     assert text_of(PixelPicture(values), 60) == (
         "| ░▒▓█|\n"
         "|▒    |\n"
@@ -78,7 +92,10 @@ def test_a_picture_shades_two_rows_a_line() -> None:
 
 
 def test_a_picture_of_nothing_is_blank() -> None:
-    assert text_of(PixelPicture(np.zeros((4, 4), np.int64)), 60).splitlines()[:2] == ["|    |", "|    |"]
+    assert text_of(PixelPicture(np.zeros((4, 4), np.int64)), 60).splitlines()[:2] == [
+        "|    |",
+        "|    |",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -86,7 +103,7 @@ def test_a_picture_of_nothing_is_blank() -> None:
     [(0.0, "1.00"), (-0.5, "0.32"), (-2.0, "0.01"), (-2.5, "3e-3"), (-2.01, "1e-2"), (-96.0, "1e-96"), (-12013.4, "4e-12014")],
 )  # fmt: skip
 def test_p_values_of_any_size(log10_p: float, told: str) -> None:
-    assert _p(log10_p) == told
+    assert p_words(log10_p) == told
 
 
 # --- one ticket
@@ -257,7 +274,10 @@ def test_the_same_ticket_has_no_table(tmp_path: Path) -> None:
 
 
 def test_many_tickets_are_a_matrix_in_as_many_parts_as_the_width_asks(tmp_path: Path) -> None:
-    held = {f"t{number}": make_ticket(first=number, seed=number, init=number // 2) for number in range(6)}
+    held = {
+        f"t{number}": make_ticket(first=number, seed=number, init=number // 2)
+        for number in range(6)
+    }
     params = ReportParams()
     found = compare([side_of(tmp_path / "a", **held)], params)
     wide, narrow = (text_of(comparison_screen(found, params), width) for width in (100, 30))
@@ -269,7 +289,9 @@ def test_many_tickets_are_a_matrix_in_as_many_parts_as_the_width_asks(tmp_path: 
 def test_the_same_ticket_twice_among_many(tmp_path: Path) -> None:
     params = ReportParams()
     side = side_of(tmp_path / "a", x=make_ticket(), y=make_ticket(first=3))
-    text = text_of(comparison_screen(compare([side, read_side("a/x", tmp_path / "a/x")], params), params), 100)
+    text = text_of(
+        comparison_screen(compare([side, read_side("a/x", tmp_path / "a/x")], params), params), 100
+    )
     assert "       2      3\n1   1.00  1.33=\n2          1.00\n" in text
 
 
@@ -291,7 +313,10 @@ def test_folders_without_a_common_name(tmp_path: Path) -> None:
 
 
 def test_runs_matched_by_name_are_paired(tmp_path: Path) -> None:
-    a, b = ({f"s{seed}": make_run(seed=seed, best=best + seed / 100) for seed in (1, 2, 3)} for best in (0.7, 0.8))
+    a, b = (
+        {f"s{seed}": make_run(seed=seed, best=best + seed / 100) for seed in (1, 2, 3)}
+        for best in (0.7, 0.8)
+    )
     text = comparison(tmp_path, dict(a), dict(b))
     assert "3 runs in both: 0 with the same history, 3 with another\n" in text
     assert "s1      71.00  81.00  +10.00  ▁▁▁\n" in text
@@ -299,8 +324,13 @@ def test_runs_matched_by_name_are_paired(tmp_path: Path) -> None:
 
 
 def test_numbers_stay_whole_on_a_narrow_terminal(tmp_path: Path) -> None:
-    a = {f"s{seed}": make_run(seed=seed, best=0.7 + seed / 50, stop=10 * seed) for seed in (1, 2, 3)}
-    b = {f"s{seed}": make_run(seed=seed, best=0.5 + seed**2 / 50, start="reinit") for seed in (1, 2, 3)}
+    a = {
+        f"s{seed}": make_run(seed=seed, best=0.7 + seed / 50, stop=10 * seed) for seed in (1, 2, 3)
+    }
+    b = {
+        f"s{seed}": make_run(seed=seed, best=0.5 + seed**2 / 50, start="reinit")
+        for seed in (1, 2, 3)
+    }
     text = comparison(tmp_path, dict(a), dict(b), 50)
     assert "-14.67 ± 15.18  +0 ± 25  undecided\n" in text
     assert "l1-r0.50-n1" in text and "rewind /" in text
@@ -327,7 +357,9 @@ def test_two_runs_side_by_side(tmp_path: Path) -> None:
 
 def test_many_runs_in_rows(tmp_path: Path) -> None:
     params = ReportParams()
-    side = side_of(tmp_path / "a", x=make_run(), y=make_run(seed=2, best=0.5), z=make_run(seed=3, best=0.875))
+    side = side_of(
+        tmp_path / "a", x=make_run(), y=make_run(seed=2, best=0.5), z=make_run(seed=3, best=0.875)
+    )
     text = text_of(comparison_screen(compare([side], params), params), 100)
     assert "a/x  75.00                   20  " in text
     assert "a/y  50.00   -25.00          20  " in text

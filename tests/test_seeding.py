@@ -13,7 +13,8 @@ from lthctl.seeding import Stream, StreamName
 
 NAMES: tuple[StreamName, ...] = get_args(StreamName)
 
-# A change here changes every experiment: all tickets and runs on disk become those of another program.
+# A change here changes every experiment: all tickets and runs on disk become those of another
+# program.
 FIRST_WORD = {
     "init": 0xAB11F2DB993738AB,
     "order": 0x84C86213F816BE7D,
@@ -36,8 +37,13 @@ def test_first_word_of_seed_1(name: StreamName) -> None:
 def test_golden_numbers() -> None:
     assert Stream(1, "init").uniform((2,)).tolist() == [0.668242624867358, 0.9914107248695199]
     assert Stream(1, "shuffle").permutation(8).tolist() == [3, 0, 2, 5, 7, 1, 4, 6]
-    assert [int(word) for word in Stream(7, "order", 3).words(2)] == [5673583682231056897, 7019060980269104646]
-    np.testing.assert_allclose(Stream(1, "init").normal((3,)), [0.96861913, 2.89945048, -0.84546238], rtol=1e-7)
+    assert [int(word) for word in Stream(7, "order", 3).words(2)] == [
+        5673583682231056897,
+        7019060980269104646,
+    ]
+    np.testing.assert_allclose(
+        Stream(1, "init").normal((3,)), [0.96861913, 2.89945048, -0.84546238], rtol=1e-7
+    )
 
 
 def test_uniform_is_numpys_own_of_the_same_entropy() -> None:
@@ -53,7 +59,9 @@ def test_uniform_is_the_upper_53_bits_of_a_word() -> None:
 
 
 @settings(deadline=None, max_examples=50)
-@given(st.integers(0, 2**63 - 1), st.sampled_from(NAMES), st.lists(st.integers(0, 1000), max_size=2))
+@given(
+    st.integers(0, 2**63 - 1), st.sampled_from(NAMES), st.lists(st.integers(0, 1000), max_size=2)
+)
 def test_same_seed_name_and_key_same_numbers(seed: int, name: StreamName, key: list[int]) -> None:
     assert np.array_equal(Stream(seed, name, *key).words(20), Stream(seed, name, *key).words(20))
 
@@ -85,7 +93,9 @@ def test_negative_seed_is_refused() -> None:
 def test_numbers_do_not_depend_on_how_they_are_asked_for() -> None:
     whole, parts = Stream(3, "init").words(10), Stream(3, "init")
     assert np.array_equal(whole, np.concatenate([parts.words(4), parts.words(6)]))
-    assert np.array_equal(Stream(3, "init").uniform((10,)).reshape(2, 5), Stream(3, "init").uniform((2, 5)))
+    assert np.array_equal(
+        Stream(3, "init").uniform((10,)).reshape(2, 5), Stream(3, "init").uniform((2, 5))
+    )
 
 
 def test_no_global_generator_is_touched_or_read() -> None:
@@ -122,7 +132,8 @@ def test_shapes_without_numbers_and_without_dimensions() -> None:
 def test_moments_of_normal() -> None:
     count = 200_000
     numbers = Stream(1, "init").normal((count,))
-    # Standard errors of the first four moments of n standard normal numbers: sqrt(1, 2, 15, 96 / n).
+    # Standard errors of the first four moments of n standard normal numbers: sqrt(1, 2, 15, 96 /
+    # n).
     for power, expected, variance in (1, 0, 1), (2, 1, 2), (3, 0, 15), (4, 3, 96):
         assert abs(np.mean(numbers**power) - expected) < 4 * np.sqrt(variance / count)
     assert abs(np.corrcoef(numbers[:-1], numbers[1:])[0, 1]) < 4 / np.sqrt(count)

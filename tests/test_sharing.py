@@ -1,4 +1,5 @@
-"""One ticket handed from one clone to another through a DVC remote: a folder, and a real SSH server on the loopback.
+"""One ticket handed from one clone to another through a DVC remote: a folder, and a real SSH server
+on the loopback.
 
 What these tests do is what docs/SHARING.md says.
 """
@@ -15,8 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from lthctl.artifacts.run import load_run
+from lthctl.artifacts.ticket import load_ticket
 from lthctl.errors import TicketError
-from lthctl.ticket import load_run, load_ticket
 
 from .conftest import write_digits
 from .test_pipeline import ROOT, SHIM
@@ -40,9 +42,16 @@ class Place:
 
     def run(self, command: str) -> str:
         done = subprocess.run(
-            command.split(), cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=120
+            command.split(),
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
         )
-        self.transcript.append(f"{self.folder.name}$ {command}\n{done.stdout}{done.stderr}".rstrip())
+        self.transcript.append(
+            f"{self.folder.name}$ {command}\n{done.stdout}{done.stderr}".rstrip()
+        )
         assert done.returncode == 0, "\n".join(self.transcript[-1:])
         return done.stdout
 
@@ -52,12 +61,15 @@ class Place:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Place:
-    """An empty place, with an `lthctl` that takes synthetic digits for MNIST, and nobody's settings but its own."""
+    """An empty place, with an `lthctl` that takes synthetic digits for MNIST, and nobody's settings
+    but its own."""
     digests = write_digits(tmp_path / "digits")
     programs = tmp_path / "bin"
     programs.mkdir()
     shim = programs / "lthctl"
-    text = SHIM.format(python=sys.executable, root=str(ROOT), digests=digests, digits=str(tmp_path / "digits"))
+    text = SHIM.format(
+        python=sys.executable, root=str(ROOT), digests=digests, digits=str(tmp_path / "digits")
+    )
     shim.write_text(text)
     shim.chmod(0o755)
     (tmp_path / "work").mkdir()
@@ -89,14 +101,20 @@ def repository(home: Place, name: str) -> Place:
 
 
 def contents_of(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if not path.name.startswith(".")}
+    return {
+        path.name: path.read_bytes()
+        for path in sorted(folder.iterdir())
+        if not path.name.startswith(".")
+    }
 
 
 def share(alice: Place, remote: str) -> None:
     """One ticket of alice's goes to a remote, and what git needs to know of it into git."""
     alice.run(f"dvc remote add --default store {remote}")
     alice.run(f"dvc add masks/{TICKET}")
-    assert alice.run("git ls-files masks").split() == [f"masks/{TICKET}.dvc"]  # staged by DVC, and nothing else of it
+    assert alice.run("git ls-files masks").split() == [
+        f"masks/{TICKET}.dvc"
+    ]  # staged by DVC, and nothing else of it
     assert alice.run("git status --porcelain --untracked-files=all").splitlines() == [
         " M .dvc/config",
         f"A  masks/{TICKET}.dvc",
@@ -125,13 +143,20 @@ def test_one_ticket_through_a_folder(home: Place) -> None:
     bob = home.beside("bob")
     assert not (bob.folder / "masks" / TICKET).exists()
     bob.run("dvc pull")
-    assert contents_of(bob.folder / "masks" / TICKET) == contents_of(alice.folder / "masks" / TICKET)
-    assert load_ticket(bob.folder / "masks" / TICKET).digest == load_ticket(alice.folder / "masks" / TICKET).digest
+    assert contents_of(bob.folder / "masks" / TICKET) == contents_of(
+        alice.folder / "masks" / TICKET
+    )
+    assert (
+        load_ticket(bob.folder / "masks" / TICKET).digest
+        == load_ticket(alice.folder / "masks" / TICKET).digest
+    )
     assert not (bob.folder / "masks/dense-s2").exists()
     assert bob.run("git status --porcelain --untracked-files=all") == ""
 
     # Altered in the remote: DVC believes names, so the last word is the ticket's own.
-    (document,) = (path for path in store.rglob("*") if path.is_file() and b'"ticket"' in path.read_bytes())
+    (document,) = (
+        path for path in store.rglob("*") if path.is_file() and b'"ticket"' in path.read_bytes()
+    )
     document.chmod(0o644)
     document.write_bytes(document.read_bytes().replace(b'"ratio": 0.5', b'"ratio": 0.4'))
     home.run("git clone -q ../alice ../carol")
@@ -151,7 +176,9 @@ class Server:
         self.folder.mkdir()
         keys = home / ".ssh"
         keys.mkdir(mode=0o700)
-        self._host_key, client_key = (asyncssh.generate_private_key("ssh-ed25519") for _ in range(2))
+        self._host_key, client_key = (
+            asyncssh.generate_private_key("ssh-ed25519") for _ in range(2)
+        )
         client_key.write_private_key(keys / "id_ed25519")
         (keys / "id_ed25519").chmod(0o600)
         client_key.write_public_key(keys / "authorized_keys")
@@ -194,14 +221,18 @@ def server(home: Place) -> Iterator[Server]:
 
 
 @pytest.mark.slow
-def test_a_ticket_made_here_is_verified_and_retrained_there_to_the_same_bytes(home: Place, server: Server) -> None:
+def test_a_ticket_made_here_is_verified_and_retrained_there_to_the_same_bytes(
+    home: Place, server: Server
+) -> None:
     alice = repository(home, "alice")
     alice.run("lthctl download --from ../digits --quiet")
     alice.run("lthctl prune --quiet")
     alice.run(f"lthctl retrain masks/{TICKET} --quiet")
     ticket = load_ticket(alice.folder / "masks" / TICKET)
     share(alice, f"ssh://tester@127.0.0.1:{server.port}/store")
-    assert [path for path in server.folder.rglob("*") if path.is_file()]  # it is there, and nowhere else
+    assert [
+        path for path in server.folder.rglob("*") if path.is_file()
+    ]  # it is there, and nowhere else
 
     home.run("git clone -q ../alice ../bob")
     bob = home.beside("bob")
@@ -215,7 +246,8 @@ def test_a_ticket_made_here_is_verified_and_retrained_there_to_the_same_bytes(ho
     assert contents_of(runs[0]) == contents_of(runs[1])
     assert load_run(runs[1]).ticket["digest"] == ticket.digest
 
-    # Alice goes on; another repository takes the ticket of the tag, and a person takes it without any.
+    # Alice goes on; another repository takes the ticket of the tag, and a person takes it without
+    # any.
     alice.run(f"dvc remove masks/{TICKET}.dvc")
     alice.run("git commit -qam gone")
     carol = repository(home, "carol")

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
-from lthctl import speed as module
+from lthctl.grid import cost
+from lthctl.grid.cost import Speed, equivalent_steps, num_evaluations, relative_cost
 from lthctl.params import TrainParams
-from lthctl.speed import Speed, equivalent_steps, num_evaluations, relative_cost
-from lthctl.training import OnStep, Training
+from lthctl.training.spec import OnStep, Training
 
 
 def test_one_measurement_is_enough_for_everywhere() -> None:
@@ -22,7 +22,9 @@ def test_between_measurements_the_factor_is_interpolated() -> None:
     speed = Speed("torch")
     speed.learn(0.2, 1, 1.0)
     speed.learn(0.4, 1, 3.0)
-    assert [speed.seconds(density) for density in (0.1, 0.2, 0.3, 0.4, 0.9)] == pytest.approx([1, 1, 2, 3, 3])
+    assert [speed.seconds(density) for density in (0.1, 0.2, 0.3, 0.4, 0.9)] == pytest.approx(
+        [1, 1, 2, 3, 3]
+    )
 
 
 def test_the_latest_measurements_count_most() -> None:
@@ -40,7 +42,9 @@ def test_a_copy_learns_for_itself() -> None:
     assert speed.seconds(0.5) == 1 and copy.seconds(0.5) > 1
 
 
-@pytest.mark.parametrize(("density", "measured"), [(1.0, 381), (0.2, 234), (0.1, 140), (0.03, 68), (0.01, 44)])
+@pytest.mark.parametrize(
+    ("density", "measured"), [(1.0, 381), (0.2, 234), (0.1, 140), (0.03, 68), (0.01, 44)]
+)
 def test_relative_cost_is_what_was_measured(density: float, measured: float) -> None:
     """Against the table of a step inside the compiled loop in docs/ARCHITECTURE.md."""
     assert relative_cost("sparse", density) == pytest.approx(measured / 381, rel=0.05)
@@ -48,7 +52,9 @@ def test_relative_cost_is_what_was_measured(density: float, measured: float) -> 
 
 
 def test_evaluations_are_counted_as_they_are_made() -> None:
-    params = [TrainParams(steps=steps, evaluate_every=250, batch_size=50) for steps in (1, 250, 251, 1000)]
+    params = [
+        TrainParams(steps=steps, evaluate_every=250, batch_size=50) for steps in (1, 250, 251, 1000)
+    ]
     assert [num_evaluations(of) for of in params] == [1, 1, 2, 4]
     assert equivalent_steps(params[-1], 10_000) == 1000 + 4 * 100
 
@@ -67,7 +73,7 @@ def test_what_is_done_once_in_a_training_is_no_evaluation(
                 now += 5.0
             on_step(step)
 
-    monkeypatch.setattr(module, "run", run)
-    monkeypatch.setattr(module.time, "perf_counter", lambda: now)
-    step, evaluation = module._time(make_training())
+    monkeypatch.setattr(cost, "run", run)
+    monkeypatch.setattr(cost.time, "perf_counter", lambda: now)
+    step, evaluation = cost._time(make_training())
     assert (step, evaluation) == pytest.approx((0.01, 5.0))

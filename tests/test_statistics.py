@@ -1,7 +1,9 @@
-"""Intervals, p-values, Holm's adjustment and verdicts, against SciPy and against numbers worked out by hand.
+"""Intervals, p-values, Holm's adjustment and verdicts, against SciPy and against numbers worked out
+by hand.
 
-With two values Student's t has one degree of freedom and is Cauchy's distribution: P(T > 1) is exactly 1/4. With three,
-P(|T| > t) is 1 - t / sqrt(2 + t^2). Most of what is checked by hand here uses these two.
+With two values Student's t has one degree of freedom and is Cauchy's distribution: P(T > 1) is
+exactly 1/4. With three, P(|T| > t) is 1 - t / sqrt(2 + t^2). Most of what is checked by hand here
+uses these two.
 """
 
 import math
@@ -12,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lthctl.statistics import (
+from lthctl.report.statistics import (
     MOST_SEEDS,
     Interval,
     Verdict,
@@ -30,7 +32,9 @@ SINGLE = Interval(1, 0.5, None, None, None)  # one seed: says nothing of spread
 fixed = settings(
     derandomize=True, deadline=None, max_examples=40
 )  # the same examples every time, however busy the machine
-several = st.lists(st.integers(-1000, 1000), min_size=2, max_size=12).filter(lambda values: len(set(values)) > 1)
+several = st.lists(st.integers(-1000, 1000), min_size=2, max_size=12).filter(
+    lambda values: len(set(values)) > 1
+)
 
 
 def of(n: int, mean: float, deviation: float) -> Interval:
@@ -38,8 +42,11 @@ def of(n: int, mean: float, deviation: float) -> Interval:
     return Interval(n, mean, None, None, deviation)
 
 
-def verdict_of(difference: Interval, *, margin: float, confidence: float = 0.95, num_cells: int = 1) -> Verdict:
-    """The verdict at the strictest of Holm's levels: the other cells show nothing, so this one has the smallest p."""
+def verdict_of(
+    difference: Interval, *, margin: float, confidence: float = 0.95, num_cells: int = 1
+) -> Verdict:
+    """The verdict at the strictest of Holm's levels: the other cells show nothing, so this one has
+    the smallest p."""
     return judge([difference] + [SINGLE] * (num_cells - 1), margin=margin, confidence=confidence)[0]
 
 
@@ -47,14 +54,18 @@ def verdict_of(difference: Interval, *, margin: float, confidence: float = 0.95,
 
 
 def test_interval_by_hand() -> None:
-    found = interval([1.0, 3.0], 0.5)  # deviation sqrt 2, standard error 1, and Cauchy's quartile is 1
+    found = interval(
+        [1.0, 3.0], 0.5
+    )  # deviation sqrt 2, standard error 1, and Cauchy's quartile is 1
     assert (found.n, found.mean) == (2, 2.0)
     assert found.deviation == pytest.approx(math.sqrt(2))
     assert (found.low, found.high) == pytest.approx((1.0, 3.0))
 
 
 def test_interval_of_five_by_hand() -> None:
-    found = interval([1, 2, 3, 4, 5], 0.95)  # variance 10 / 4; 2.776 from a table of t with 4 degrees of freedom
+    found = interval(
+        [1, 2, 3, 4, 5], 0.95
+    )  # variance 10 / 4; 2.776 from a table of t with 4 degrees of freedom
     assert found.deviation == pytest.approx(math.sqrt(2.5))
     assert found.low == pytest.approx(3 - 2.776 * math.sqrt(2.5 / 5), abs=1e-3)
     assert found.high == pytest.approx(3 + 2.776 * math.sqrt(2.5 / 5), abs=1e-3)
@@ -97,7 +108,9 @@ def test_p_above_of_two_values_by_hand(bound: float, p: float) -> None:
 
 
 def test_p_nonzero_by_hand() -> None:
-    assert p_nonzero(of(2, 1.0, math.sqrt(2))) == pytest.approx(0.5)  # t is 1: a quarter in either tail
+    assert p_nonzero(of(2, 1.0, math.sqrt(2))) == pytest.approx(
+        0.5
+    )  # t is 1: a quarter in either tail
     assert p_nonzero(of(3, 2.0, math.sqrt(3))) == pytest.approx(1 - 2 / math.sqrt(6))  # t is 2
     assert p_nonzero(of(3, -2.0, math.sqrt(3))) == pytest.approx(1 - 2 / math.sqrt(6))
 
@@ -121,7 +134,11 @@ def test_p_values_of_a_single_value_are_1() -> None:
 
 def test_p_values_without_deviation() -> None:
     equal = of(3, 0.25, 0.0)
-    assert [p_above(equal, bound) for bound in (0.125, 0.25, 0.5)] == [0, 1, 1]  # above, at and below
+    assert [p_above(equal, bound) for bound in (0.125, 0.25, 0.5)] == [
+        0,
+        1,
+        1,
+    ]  # above, at and below
     assert [p_nonzero(of(3, mean, 0.0)) for mean in (-0.25, 0.0, 0.25)] == [0, 1, 0]
 
 
@@ -129,7 +146,8 @@ def test_p_values_without_deviation() -> None:
 
 
 def test_holm_textbook_example() -> None:
-    # In order: .005 x 4 = .02, .01 x 3 = .03, .03 x 2 = .06, and .04 x 1 is raised to the .06 before it.
+    # In order: .005 x 4 = .02, .01 x 3 = .03, .03 x 2 = .06, and .04 x 1 is raised to the .06
+    # before it.
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
 
 
@@ -142,7 +160,9 @@ def test_holm_of_one_none_and_ties() -> None:
 
 @fixed
 @given(p_values=st.lists(st.floats(0, 1), min_size=1, max_size=8), order=st.randoms())
-def test_holm_keeps_the_order_and_does_not_depend_on_it(p_values: list[float], order: random.Random) -> None:
+def test_holm_keeps_the_order_and_does_not_depend_on_it(
+    p_values: list[float], order: random.Random
+) -> None:
     adjusted = holm(p_values)
     assert all(p <= a <= 1 for p, a in zip(p_values, adjusted, strict=True))
     by_p = [a for _, a in sorted(zip(p_values, adjusted, strict=True))]
@@ -186,7 +206,9 @@ def test_verdict_on_equal_differences(equal: float, verdict: Verdict) -> None:
 @pytest.mark.parametrize("confidence", [0.51, 0.95])
 def test_a_single_seed_never_decides(mean: float, confidence: float) -> None:
     single = interval([mean], confidence)
-    assert judge([single, of(5, 0.01, 0.001)], margin=0.002, confidence=confidence)[0] == "undecided"
+    assert (
+        judge([single, of(5, 0.01, 0.001)], margin=0.002, confidence=confidence)[0] == "undecided"
+    )
 
 
 def test_confidence_counts() -> None:
@@ -197,7 +219,9 @@ def test_confidence_counts() -> None:
 
 
 def test_verdicts_are_adjusted_for_their_number() -> None:
-    difference = of(5, 3.0, math.sqrt(5))  # one-sided .020, two-sided .040: adjusted for three .060 and .120
+    difference = of(
+        5, 3.0, math.sqrt(5)
+    )  # one-sided .020, two-sided .040: adjusted for three .060 and .120
     assert verdict_of(difference, margin=1e-6) == "better"
     assert verdict_of(difference, margin=1e-6, num_cells=2) == "as good"
     assert verdict_of(difference, margin=1e-6, num_cells=3) == "undecided"
@@ -205,21 +229,35 @@ def test_verdicts_are_adjusted_for_their_number() -> None:
 
 def test_verdicts_come_in_the_order_given() -> None:
     cells = [of(5, -0.01, 0.001), SINGLE, of(5, 0.01, 0.001), of(5, 0.0, 0.0005)]
-    assert judge(cells, margin=0.002, confidence=0.95) == ["worse", "undecided", "better", "as good"]
+    assert judge(cells, margin=0.002, confidence=0.95) == [
+        "worse",
+        "undecided",
+        "better",
+        "as good",
+    ]
     assert judge([], margin=0.002, confidence=0.95) == []
 
 
 def test_two_seeds_that_agree_by_chance_decide_nothing() -> None:
-    """Accuracies come in steps of an image: two seeds whose differences have a deviation of 5 agree in one case of 18."""
+    """Accuracies come in steps of an image: two seeds whose differences have a deviation of 5 agree
+    in one case of 18."""
     one_image = interval([0.0001, 0.0001], 0.95, least_deviation=0.0001 / math.sqrt(6))
     assert verdict_of(one_image, margin=0.00005, num_cells=30) == "undecided"
 
 
 def test_rounding_is_no_spread() -> None:
-    correct = [9775, 9642, 9713, 9642, 9642]  # of 10,000; every ticket is 20 images worse, which is the margin
+    correct = [
+        9775,
+        9642,
+        9713,
+        9642,
+        9642,
+    ]  # of 10,000; every ticket is 20 images worse, which is the margin
     differences = [(number - 20) / 10_000 - number / 10_000 for number in correct]
     assert judge(
-        [interval(differences, 0.95, least_deviation=0.0001 / math.sqrt(6))], margin=0.002, confidence=0.95
+        [interval(differences, 0.95, least_deviation=0.0001 / math.sqrt(6))],
+        margin=0.002,
+        confidence=0.95,
     ) == ["worse"]
 
 
@@ -228,33 +266,44 @@ def test_rounding_is_no_spread() -> None:
 
 @pytest.mark.parametrize(("margin", "seeds"), [(1.5, 3), (1.4, 4)])
 def test_seeds_to_decide_by_hand(margin: float, seeds: int) -> None:
-    """At 75 % the one-sided quantile of t with 2 degrees of freedom is sqrt(2/3), so 3 seeds leave an error of sqrt 2."""
+    """At 75 % the one-sided quantile of t with 2 degrees of freedom is sqrt(2/3), so 3 seeds leave
+    an error of sqrt 2."""
     difference = of(2, 0.0, 3.0)  # with 2 seeds it is 3 / sqrt 2 = 2.1
     assert seeds_to_decide(difference, margin=margin, confidence=0.75, num_cells=1) == seeds
 
 
 @pytest.mark.parametrize("num_cells", [1, 2, 30])
 @pytest.mark.parametrize(
-    ("mean", "deviation"), [(0.0, 0.004), (-0.001, 0.003), (-0.004, 0.005), (0.001, 0.003), (0.003, 0.02)]
+    ("mean", "deviation"),
+    [(0.0, 0.004), (-0.001, 0.003), (-0.004, 0.005), (0.001, 0.003), (0.003, 0.02)],
 )
-def test_that_many_seeds_decide_and_one_less_does_not(mean: float, deviation: float, num_cells: int) -> None:
-    seeds = seeds_to_decide(of(3, mean, deviation), margin=0.002, confidence=0.95, num_cells=num_cells)
+def test_that_many_seeds_decide_and_one_less_does_not(
+    mean: float, deviation: float, num_cells: int
+) -> None:
+    seeds = seeds_to_decide(
+        of(3, mean, deviation), margin=0.002, confidence=0.95, num_cells=num_cells
+    )
     assert seeds is not None and seeds > 3
     decided, before = (
-        verdict_of(of(n, mean, deviation), margin=0.002, num_cells=num_cells) for n in (seeds, seeds - 1)
+        verdict_of(of(n, mean, deviation), margin=0.002, num_cells=num_cells)
+        for n in (seeds, seeds - 1)
     )
     assert decided != "undecided"
     assert before == "undecided"
 
 
 def test_more_cells_need_more_seeds() -> None:
-    few, many = (seeds_to_decide(of(3, 0.0, 0.004), margin=0.002, confidence=0.95, num_cells=n) for n in (1, 30))
+    few, many = (
+        seeds_to_decide(of(3, 0.0, 0.004), margin=0.002, confidence=0.95, num_cells=n)
+        for n in (1, 30)
+    )
     assert few is not None and many is not None and few < many
 
 
 def test_there_is_no_telling_from_one_seed_nor_beyond_a_thousand() -> None:
     assert seeds_to_decide(SINGLE, margin=0.002, confidence=0.95, num_cells=1) is None
-    # 1.645 x deviation / sqrt n is below the margin of .002 from n = 911 on for a deviation of .0367, never for .05.
+    # 1.645 x deviation / sqrt n is below the margin of .002 from n = 911 on for a deviation of
+    # .0367, never for .05.
     found = seeds_to_decide(of(5, 0.0, 0.0367), margin=0.002, confidence=0.95, num_cells=1)
     assert found == pytest.approx(911, abs=3)
     assert seeds_to_decide(of(5, 0.0, 0.05), margin=0.002, confidence=0.95, num_cells=1) is None
@@ -264,7 +313,9 @@ def test_there_is_no_telling_from_one_seed_nor_beyond_a_thousand() -> None:
 @given(
     st.integers(2, 30),
     st.floats(1e-6, 1),
-    st.lists(st.tuples(st.floats(-0.1, 1), st.sampled_from([0.4, 0.05, 0.025, 0.001, 1e-6])), max_size=2),
+    st.lists(
+        st.tuples(st.floats(-0.1, 1), st.sampled_from([0.4, 0.05, 0.025, 0.001, 1e-6])), max_size=2
+    ),
 )
 def test_seeds_to_show_is_the_first_number_of_all(
     n: int, deviation: float, questions: list[tuple[float, float]]

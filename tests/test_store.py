@@ -13,13 +13,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lthctl.data import Dataset
+from lthctl.artifacts.names import HISTORY_FILE, RUN_JSON, TICKET_JSON, WEIGHTS_FILE
+from lthctl.artifacts.sealed import seal
+from lthctl.artifacts.store import LOCK_FILE, TRAINING_JSON, Store
+from lthctl.artifacts.tensors import tensors_bytes
+from lthctl.canonical import digest_of_arrays, sha256
+from lthctl.datasets.base import Dataset
 from lthctl.errors import RunError, TicketError
-from lthctl.files import digest_of_arrays, seal, sha256, tensors_bytes
 from lthctl.mask import Mask
-from lthctl.store import LOCK_FILE, TRAINING_JSON, Store
-from lthctl.ticket import HISTORY_FILE, RUN_JSON, TICKET_JSON, WEIGHTS_FILE
-from lthctl.training import Result, Row, Training
+from lthctl.training.history import Result, Row
+from lthctl.training.spec import Training
 
 MakeTraining = Callable[..., Training]
 SCHEMA_1 = Path(__file__).parent / "fixtures" / "schema-1"
@@ -28,7 +31,9 @@ SCHEMA_1 = Path(__file__).parent / "fixtures" / "schema-1"
 def a_result(training: Training, loss: float = 0.1 + 0.2) -> Result:
     """Made up: the store does not ask where a result came from."""
     weights = {name: array + np.float32(0.1) for name, array in training.start.items()}
-    return Result(weights, (Row(10, loss, 2.3, 0.1), Row(20, 0.3, 1.2, 0.5), Row(30, 0.2, 1e-20, 0.9)))
+    return Result(
+        weights, (Row(10, loss, 2.3, 0.1), Row(20, 0.3, 1.2, 0.5), Row(30, 0.2, 1e-20, 0.9))
+    )
 
 
 @pytest.fixture
@@ -70,13 +75,23 @@ def test_gives_back_exactly_what_was_put(store: Store, training: Training, tmp_p
     store.put(training, result)
     assert same(store.get(training), result)
     assert same(Store(tmp_path / ".lthctl").get(training), result)
-    assert {path.name for path in place_of(tmp_path, training).iterdir()} == {TRAINING_JSON, WEIGHTS_FILE, HISTORY_FILE}
+    assert {path.name for path in place_of(tmp_path, training).iterdir()} == {
+        TRAINING_JSON,
+        WEIGHTS_FILE,
+        HISTORY_FILE,
+    }
 
 
-def test_history_with_a_test_split(store: Store, training: Training, make_training: MakeTraining) -> None:
-    tested = Dataset("digits", training.dataset.train, training.dataset.validation, training.dataset.validation)
+def test_history_with_a_test_split(
+    store: Store, training: Training, make_training: MakeTraining
+) -> None:
+    tested = Dataset(
+        "digits", training.dataset.train, training.dataset.validation, training.dataset.validation
+    )
     training = make_training(dataset=tested)
-    rows = tuple(row._replace(test_loss=3.0, test_accuracy=0.25) for row in a_result(training).history)
+    rows = tuple(
+        row._replace(test_loss=3.0, test_accuracy=0.25) for row in a_result(training).history
+    )
     result = Result(training.start, rows)
     store.put(training, result)
     assert same(store.get(training), result)
@@ -95,7 +110,9 @@ def test_trainings_are_kept_apart(store: Store, make_training: MakeTraining) -> 
     store.put(one, a_result(one, loss=1.0))
     assert store.get(other) is None
     store.put(other, a_result(other, loss=2.0))
-    assert [result.history[0].train_loss for result in (store.get(one), store.get(other)) if result] == [1.0, 2.0]
+    assert [
+        result.history[0].train_loss for result in (store.get(one), store.get(other)) if result
+    ] == [1.0, 2.0]
 
 
 def test_same_result_same_bytes(store: Store, training: Training, tmp_path: Path) -> None:
@@ -126,7 +143,10 @@ def flip(path: Path) -> None:
 
 
 DAMAGES: dict[str, Callable[[Path], object]] = {
-    **{f"no {name}": lambda p, name=name: (p / name).unlink() for name in (TRAINING_JSON, WEIGHTS_FILE, HISTORY_FILE)},
+    **{
+        f"no {name}": lambda p, name=name: (p / name).unlink()
+        for name in (TRAINING_JSON, WEIGHTS_FILE, HISTORY_FILE)
+    },
     **{
         f"{name} empty": lambda p, name=name: (p / name).write_bytes(b"")
         for name in (TRAINING_JSON, WEIGHTS_FILE, HISTORY_FILE)
@@ -135,7 +155,10 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
         f"{name} cut": lambda p, name=name: (p / name).write_bytes((p / name).read_bytes()[:-2])
         for name in (TRAINING_JSON, WEIGHTS_FILE, HISTORY_FILE)
     },
-    **{f"{name} flipped": lambda p, name=name: flip(p / name) for name in (TRAINING_JSON, WEIGHTS_FILE, HISTORY_FILE)},
+    **{
+        f"{name} flipped": lambda p, name=name: flip(p / name)
+        for name in (TRAINING_JSON, WEIGHTS_FILE, HISTORY_FILE)
+    },
     "newer schema": lambda p: reseal(p, schema=2),
     "other kind": lambda p: reseal(p, kind="ticket"),
     "another training": lambda p: reseal(p, training="0" * 64),
@@ -143,11 +166,15 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "digests no mapping": lambda p: reseal(p, files=3),
     "forged weights": lambda p: forge(p, WEIGHTS_FILE, b"\x80\x04N."),
     "forged history": lambda p: forge(p, HISTORY_FILE, b"step\n1\n"),
-    "history of nothing": lambda p: forge(p, HISTORY_FILE, (p / HISTORY_FILE).read_bytes().splitlines(True)[0]),
+    "history of nothing": lambda p: forge(
+        p, HISTORY_FILE, (p / HISTORY_FILE).read_bytes().splitlines(True)[0]
+    ),
     "history cut short": lambda p: forge(
         p, HISTORY_FILE, b"".join((p / HISTORY_FILE).read_bytes().splitlines(True)[:3])
     ),
-    "weights of another name": lambda p: forge(p, WEIGHTS_FILE, tensors_bytes({"a": np.zeros(3, np.float32)})),
+    "weights of another name": lambda p: forge(
+        p, WEIGHTS_FILE, tensors_bytes({"a": np.zeros(3, np.float32)})
+    ),
     "an unknown key": lambda p: reseal(p, more=1),
     "history no text": lambda p: forge(p, HISTORY_FILE, b"\xff"),
     "folder empty": lambda p: (shutil.rmtree(p), p.mkdir()),
@@ -164,12 +191,16 @@ def test_damaged_is_absent(store: Store, training: Training, tmp_path: Path, dam
 
 
 @pytest.mark.parametrize("damage", sorted(DAMAGES.keys() - {"file in its place"}))
-def test_put_replaces_what_is_damaged(store: Store, training: Training, tmp_path: Path, damage: str) -> None:
+def test_put_replaces_what_is_damaged(
+    store: Store, training: Training, tmp_path: Path, damage: str
+) -> None:
     store.put(training, a_result(training, loss=1.0))
     DAMAGES[damage](place_of(tmp_path, training))
     store.put(training, a_result(training, loss=2.0))
     assert same(store.get(training), a_result(training, loss=2.0))
-    assert [path.name for path in place_of(tmp_path, training).parent.iterdir()] == [training.digest]
+    assert [path.name for path in place_of(tmp_path, training).parent.iterdir()] == [
+        training.digest
+    ]
 
 
 def test_put_replaces_a_file_in_its_place(store: Store, training: Training, tmp_path: Path) -> None:
@@ -181,7 +212,11 @@ def test_put_replaces_a_file_in_its_place(store: Store, training: Training, tmp_
 
 def test_history_that_is_no_csv_is_absent(store: Store, training: Training, tmp_path: Path) -> None:
     store.put(training, a_result(training))
-    forge(place_of(tmp_path, training), HISTORY_FILE, b"step,train_loss,validation_loss,validation_accuracy\n1\r2\n")
+    forge(
+        place_of(tmp_path, training),
+        HISTORY_FILE,
+        b"step,train_loss,validation_loss,validation_accuracy\n1\r2\n",
+    )
     assert store.get(training) is None
 
 
@@ -192,7 +227,9 @@ def test_put_replaces_what_is_right(store: Store, training: Training) -> None:
     assert list(store) == [training.digest]
 
 
-def test_half_written_entries_do_not_count(store: Store, training: Training, tmp_path: Path) -> None:
+def test_half_written_entries_do_not_count(
+    store: Store, training: Training, tmp_path: Path
+) -> None:
     store.put(training, a_result(training))
     place = place_of(tmp_path, training)
     place.rename(place.with_name(f".{place.name}.{2**31 - 1}.new"))
@@ -202,7 +239,9 @@ def test_half_written_entries_do_not_count(store: Store, training: Training, tmp
     assert list(store) == [training.digest]
 
 
-def test_half_written_entries_are_not_listed(store: Store, training: Training, tmp_path: Path) -> None:
+def test_half_written_entries_are_not_listed(
+    store: Store, training: Training, tmp_path: Path
+) -> None:
     store.put(training, a_result(training))
     place = place_of(tmp_path, training)
     place.rename(place.with_name(f".{place.name}.{2**31 - 1}.new"))
@@ -216,7 +255,9 @@ def test_foreign_folders_are_not_listed(store: Store, tmp_path: Path) -> None:
     assert list(store) == []
 
 
-def test_entry_in_the_place_of_another_is_absent(store: Store, make_training: MakeTraining, tmp_path: Path) -> None:
+def test_entry_in_the_place_of_another_is_absent(
+    store: Store, make_training: MakeTraining, tmp_path: Path
+) -> None:
     one, other = make_training(seed=1), make_training(seed=2)
     store.put(one, a_result(one))
     shutil.copytree(place_of(tmp_path, one), place_of(tmp_path, other))
@@ -241,7 +282,8 @@ def test_files_swapped_between_two_entries_are_absent(
 def test_weights_that_cannot_be_of_the_training_are_absent(
     store: Store, make_training: MakeTraining, tmp_path: Path
 ) -> None:
-    """Digests do not help against somebody who writes them anew; a pruned weight that lives again is found."""
+    """Digests do not help against somebody who writes them anew; a pruned weight that lives again
+    is found."""
     full = make_training().mask
     pruned = Mask(dict(full) | {"layers.0.bias": np.arange(20) > 0})
     training = make_training(mask=pruned)
@@ -257,7 +299,9 @@ def test_weights_that_cannot_be_of_the_training_are_absent(
         assert store.get(training) is None
 
 
-def test_check_names_and_throws_out_what_is_damaged(store: Store, make_training: MakeTraining, tmp_path: Path) -> None:
+def test_check_names_and_throws_out_what_is_damaged(
+    store: Store, make_training: MakeTraining, tmp_path: Path
+) -> None:
     trainings = [make_training(seed=seed) for seed in range(4)]
     for training in trainings:
         store.put(training, a_result(training))
@@ -268,14 +312,20 @@ def test_check_names_and_throws_out_what_is_damaged(store: Store, make_training:
     killed.mkdir()
     found = dict(store.throw_out_damaged())
     assert found.keys() == {trainings[1].digest, trainings[2].digest}
-    assert found[trainings[1].digest].startswith(f"{place_of(tmp_path, trainings[1]) / WEIGHTS_FILE}: has SHA-256 ")
-    assert found[trainings[2].digest].endswith(f"is the training {trainings[0].digest}, in the place of another")
+    assert found[trainings[1].digest].startswith(
+        f"{place_of(tmp_path, trainings[1]) / WEIGHTS_FILE}: has SHA-256 "
+    )
+    assert found[trainings[2].digest].endswith(
+        f"is the training {trainings[0].digest}, in the place of another"
+    )
     assert list(store) == sorted(training.digest for training in (trainings[0], trainings[3]))
     assert not killed.exists()
     assert store.throw_out_damaged() == []
 
 
-@pytest.mark.parametrize("damage", sorted(DAMAGES.keys() - {"history cut short", "weights of another name"}))
+@pytest.mark.parametrize(
+    "damage", sorted(DAMAGES.keys() - {"history cut short", "weights of another name"})
+)
 def test_check_finds_every_damage_that_needs_no_training_to_be_seen(
     store: Store, training: Training, tmp_path: Path, damage: str
 ) -> None:
@@ -301,14 +351,18 @@ def test_what_a_run_or_a_ticket_came_from_is_referenced(
     for training in of_run, of_ticket, of_nobody, damaged:
         store.put(training, a_result(training))
     flip(place_of(tmp_path, damaged) / WEIGHTS_FILE)
-    write_document(tmp_path / "runs" / "a", f"tickets/rewind/l1-r0.50-n2-s1/{RUN_JSON}", training=of_run.digest)
+    write_document(
+        tmp_path / "runs" / "a", f"tickets/rewind/l1-r0.50-n2-s1/{RUN_JSON}", training=of_run.digest
+    )
     trained = digest_of_arrays(a_result(of_ticket).weights)
     rounds = json.loads((SCHEMA_1 / "masks/l1-r0.50-n2-s1" / TICKET_JSON).read_bytes())["sparsity"]
     rounds = [rounds[0] | {"trained": None}, rounds[1] | {"trained": trained}]
     write_document(tmp_path / "masks" / "b", f"masks/l1-r0.50-n2-s1/{TICKET_JSON}", sparsity=rounds)
     both = [tmp_path / "runs", tmp_path / "masks"]
     assert store.unreferenced(both) == sorted([of_nobody.digest, damaged.digest])
-    assert store.unreferenced(both[:1]) == sorted([of_ticket.digest, of_nobody.digest, damaged.digest])
+    assert store.unreferenced(both[:1]) == sorted(
+        [of_ticket.digest, of_nobody.digest, damaged.digest]
+    )
     assert len(list(store)) == 4
     (tmp_path / "masks" / "b" / TICKET_JSON).write_bytes(b"{")
     with pytest.raises(TicketError):
@@ -323,7 +377,7 @@ def test_what_a_run_or_a_ticket_came_from_is_referenced(
 CLAIMING = """
 import sys
 from pathlib import Path
-from lthctl.store import Store
+from lthctl.artifacts.store import Store
 with Store(Path(sys.argv[1])).claims() as claims:
     print(*[claims.take(digest) for digest in sys.argv[2:]], flush=True)
     sys.stdin.readline()
@@ -336,7 +390,9 @@ def test_a_claim_is_one_process_s_until_that_ends(store: Store, tmp_path: Path) 
     def claiming(*digests: str) -> subprocess.Popen[str]:
         command = [sys.executable, "-c", CLAIMING, str(tmp_path / ".lthctl"), *digests]
         environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)}
-        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+        return subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+        )
 
     with claiming(one) as first:
         assert first.stdout and first.stdout.readline() == "True\n"
@@ -381,7 +437,9 @@ def test_ten_thousand_trainings(
         one = Training(training.model, {}, Mask({}), training.dataset, 1, training.params)
         vars(one)["digest"] = digest
         store.put(one, result)
-    write_document(tmp_path / "runs" / "a", "tickets/rewind/l1-r0.50-n2-s1/run.json", training=digests[0])
+    write_document(
+        tmp_path / "runs" / "a", "tickets/rewind/l1-r0.50-n2-s1/run.json", training=digests[0]
+    )
     flip(tmp_path / ".lthctl" / "trainings" / digests[1][:2] / digests[1] / WEIGHTS_FILE)
     began = time.process_time()
     assert len(list(store)) == 10_000

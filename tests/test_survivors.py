@@ -7,18 +7,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lthctl.files import Json
+from lthctl.artifacts.names import MASK_FILE, TICKET_JSON
+from lthctl.artifacts.run import Run
+from lthctl.artifacts.ticket import Ticket, save_ticket
+from lthctl.canonical import Json
 from lthctl.mask import Mask
-from lthctl.report import CellKey, Report
-from lthctl.survivors import Survivors, find_survivors, survivor_files
-from lthctl.ticket import MASK_FILE, TICKET_JSON, Run, Ticket, save_ticket
+from lthctl.report.experiments import ExperimentKey
+from lthctl.report.reading import Report
+from lthctl.report.survivors import Survivors, find_survivors, survivor_files
 
-from .test_report import DATA, DENSE_TICKET, MODEL, Experiment, make_run, report_of
+from .test_report import DATA, DENSE_TICKET, MODEL, Asked, make_run, report_of
 
-L1 = CellKey("rewind", "l1", 1, 0.5)
-RANDOM = CellKey("rewind", "random", 1, 0.5)
+L1 = ExperimentKey("rewind", "l1", 1, 0.5)
+RANDOM = ExperimentKey("rewind", "random", 1, 0.5)
 
-SHAPES = {"layers.0.weight": (3, 4), "layers.0.bias": (3,), "layers.1.weight": (2, 3), "layers.1.bias": (2,)}
+SHAPES = {
+    "layers.0.weight": (3, 4),
+    "layers.0.bias": (3,),
+    "layers.1.weight": (2, 3),
+    "layers.1.bias": (2,),
+}
 # Which weights of the first layer survive; the four inputs are a picture of 2 x 2.
 FIRST = {
     ("l1", 1): [[1, 1, 0, 0], [1, 1, 0, 0], [1, 1, 0, 0]],
@@ -42,7 +50,14 @@ def make_ticket(method: str, seed: int) -> Ticket:
         }
         for name, array in arrays.items()
     }
-    after: Json = {"round": 1, "steps": 30, "trained": None, "desired": 0.5, "actual": mask.sparsity, "layers": layers}
+    after: Json = {
+        "round": 1,
+        "steps": 30,
+        "trained": None,
+        "desired": 0.5,
+        "actual": mask.sparsity,
+        "layers": layers,
+    }
     return Ticket(
         method=method, ratio=0.5, rounds=1, seed=seed, biases=True, model=MODEL, data=DATA, train={},
         rate=dict.fromkeys(SHAPES, 0.5), sparsity=(after,), mask=mask,
@@ -52,8 +67,10 @@ def make_ticket(method: str, seed: int) -> Ticket:
 
 def run_of(ticket: Ticket, best: float = 0.75, start: str = "rewind") -> Run:
     """A run that names this ticket."""
-    experiment: Experiment = (ticket.method, ticket.ratio, ticket.rounds)
-    run = make_run(experiment, ticket.seed, best, start=start, by_round=(ticket.mask.sparsity,), found={})
+    experiment: Asked = (ticket.method, ticket.ratio, ticket.rounds)
+    run = make_run(
+        experiment, ticket.seed, best, start=start, by_round=(ticket.mask.sparsity,), found={}
+    )
     run.ticket.update(digest=ticket.digest, sparsity=ticket.mask.sparsity)
     return run
 
@@ -69,7 +86,9 @@ def tickets(tmp_path: Path) -> dict[tuple[str, int], Ticket]:
 @pytest.fixture
 def report(tmp_path: Path, tickets: dict[tuple[str, int], Ticket]) -> Report:
     runs = [run_of(ticket) for ticket in tickets.values()]
-    return report_of(tmp_path, *runs, *(run_of(ticket, start="reinit") for ticket in tickets.values()))
+    return report_of(
+        tmp_path, *runs, *(run_of(ticket, start="reinit") for ticket in tickets.values())
+    )
 
 
 def survivors_of(report: Report, masks: Path) -> Survivors:
@@ -101,7 +120,11 @@ def test_what_masks_have_in_common_by_hand(tmp_path: Path, report: Report) -> No
     """By chance half of each other's weights of the first layer, 3 of 6, and all 11 of the rest."""
     found = survivors_of(report, tmp_path / "masks")
     rows = {(row.a.method, row.b.method, row.differs): row for row in found.common}
-    assert set(rows) == {("l1", "l1", "seed"), ("random", "random", "seed"), ("l1", "random", "method")}
+    assert set(rows) == {
+        ("l1", "l1", "seed"),
+        ("random", "random", "seed"),
+        ("l1", "random", "method"),
+    }
     seeds = rows["l1", "l1", "seed"]
     assert (seeds.n, seeds.both, seeds.expected) == (1, 4 + 11, pytest.approx(3 + 11))
     assert seeds.ratio == pytest.approx(15 / 14)
@@ -121,7 +144,9 @@ def test_tickets_that_are_not_there_are_named(tmp_path: Path, report: Report) ->
     assert one.common == ()
 
 
-def test_a_ticket_of_the_same_name_and_other_content_is_not_taken(tmp_path: Path, report: Report) -> None:
+def test_a_ticket_of_the_same_name_and_other_content_is_not_taken(
+    tmp_path: Path, report: Report
+) -> None:
     folder = tmp_path / "other" / "l1-1"
     other = make_ticket("l1", 1)
     other.init["layers.1.bias"][:] = 1
@@ -130,7 +155,9 @@ def test_a_ticket_of_the_same_name_and_other_content_is_not_taken(tmp_path: Path
 
 
 @pytest.mark.parametrize("damage", ["mask", "json", "counts"])
-def test_a_damaged_ticket_is_left_out_with_the_reason(tmp_path: Path, report: Report, damage: str) -> None:
+def test_a_damaged_ticket_is_left_out_with_the_reason(
+    tmp_path: Path, report: Report, damage: str
+) -> None:
     folder = tmp_path / "masks" / "below" / "l1-1"
     if damage == "mask":
         (folder / MASK_FILE).write_bytes(b"")
@@ -148,7 +175,9 @@ def test_a_damaged_ticket_is_left_out_with_the_reason(tmp_path: Path, report: Re
     assert "l1-r0.50-n1-s1" in found.missing
 
 
-def test_a_damaged_ticket_that_no_run_names_is_nobodys_business(tmp_path: Path, report: Report) -> None:
+def test_a_damaged_ticket_that_no_run_names_is_nobodys_business(
+    tmp_path: Path, report: Report
+) -> None:
     other = make_ticket("l1", 1)
     other.init["layers.1.bias"][:] = 1
     (save_ticket(other, tmp_path / "masks" / "other") / MASK_FILE).write_bytes(b"")

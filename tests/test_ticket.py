@@ -1,4 +1,5 @@
-"""Ticket and run folders: exact round trips, the same bytes again, anything damaged refused by name."""
+"""Ticket and run folders: exact round trips, the same bytes again, anything damaged refused by
+name."""
 
 import csv
 import io
@@ -14,40 +15,37 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lthctl.data import Dataset
-from lthctl.errors import LthctlError, MaskError, OutputError, RunError, TicketError
-from lthctl.files import seal, sha256, tensors_bytes
-from lthctl.lottery import find_ticket, retrain
-from lthctl.mask import Mask
-from lthctl.model import MLP
-from lthctl.params import TrainParams
-from lthctl.ticket import (
+from lthctl.artifacts.history_csv import history_bytes, history_from
+from lthctl.artifacts.names import (
     HISTORY_FILE,
     INIT_FILE,
     MASK_FILE,
     RUN_JSON,
     TICKET_JSON,
     WEIGHTS_FILE,
-    Run,
-    Ticket,
-    find_tickets,
-    history_bytes,
-    history_from,
-    load_run,
-    load_ticket,
-    read_run_json,
-    read_ticket_json,
-    save_run,
-    save_ticket,
     ticket_name,
 )
-from lthctl.training import Row, metrics_of
+from lthctl.artifacts.run import Run, load_run, read_run_json, save_run
+from lthctl.artifacts.sealed import seal
+from lthctl.artifacts.tensors import tensors_bytes
+from lthctl.artifacts.ticket import Ticket, find_tickets, load_ticket, read_ticket_json, save_ticket
+from lthctl.canonical import sha256
+from lthctl.datasets.base import Dataset
+from lthctl.errors import LthctlError, MaskError, OutputError, RunError, TicketError
+from lthctl.lottery.find import find_ticket
+from lthctl.lottery.retrain import retrain
+from lthctl.mask import Mask
+from lthctl.models.mlp import MLP
+from lthctl.params import TrainParams
+from lthctl.training.history import Row, metrics_of
 
 
 @pytest.fixture
 def ticket(small_model: MLP, dataset: Dataset, train_params: TrainParams) -> Ticket:
     """A ticket of two rounds, which need no training."""
-    return find_ticket(small_model, dataset, method="random", ratio=0.75, rounds=2, seed=3, train=train_params)
+    return find_ticket(
+        small_model, dataset, method="random", ratio=0.75, rounds=2, seed=3, train=train_params
+    )
 
 
 @pytest.fixture
@@ -70,15 +68,20 @@ def contents_of(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
-def rewrite(folder: Path, json_name: str, *, put: dict[str, bytes] | None = None, **changes: object) -> None:
-    """Forge a folder: put other files and values into it, with all digests right. None takes a key out."""
+def rewrite(
+    folder: Path, json_name: str, *, put: dict[str, bytes] | None = None, **changes: object
+) -> None:
+    """Forge a folder: put other files and values into it, with all digests right. None takes a key
+    out."""
     document = json.loads((folder / json_name).read_bytes())
     del document["digest"]
     for name, content in (put or {}).items():
         (folder / name).write_bytes(content)
         document["files"][name] = sha256(content)
     document |= changes
-    (folder / json_name).write_bytes(seal({key: value for key, value in document.items() if value is not None}))
+    (folder / json_name).write_bytes(
+        seal({key: value for key, value in document.items() if value is not None})
+    )
 
 
 def refusal_of(folder: Path, load: Callable[[Path], object] = load_ticket) -> LthctlError:
@@ -127,7 +130,8 @@ def test_folder_holds_three_files(ticket: Ticket, folder: Path) -> None:
 def test_json_says_what_the_ticket_is(ticket: Ticket, folder: Path) -> None:
     document = json.loads((folder / TICKET_JSON).read_bytes())
     assert {
-        key: document[key] for key in ("kind", "schema", "name", "method", "ratio", "rounds", "seed", "biases")
+        key: document[key]
+        for key in ("kind", "schema", "name", "method", "ratio", "rounds", "seed", "biases")
     } == {
         "kind": "ticket",
         "schema": 1,
@@ -138,7 +142,9 @@ def test_json_says_what_the_ticket_is(ticket: Ticket, folder: Path) -> None:
         "seed": 3,
         "biases": True,
     }
-    assert document["files"] == {name: sha256((folder / name).read_bytes()) for name in (MASK_FILE, INIT_FILE)}
+    assert document["files"] == {
+        name: sha256((folder / name).read_bytes()) for name in (MASK_FILE, INIT_FILE)
+    }
     assert document["rate"]["layers.0.weight"] == 0.5
     assert document["rate"]["layers.2.weight"] == 0.25
     assert [after["round"] for after in document["sparsity"]] == [1, 2]
@@ -168,9 +174,13 @@ def test_same_bytes_twice_and_after_loading(ticket: Ticket, folder: Path, tmp_pa
 def test_same_ticket_found_twice_has_the_same_bytes(
     ticket: Ticket, small_model: MLP, dataset: Dataset, train_params: TrainParams
 ) -> None:
-    again = find_ticket(small_model, dataset, method="random", ratio=0.75, rounds=2, seed=3, train=train_params)
+    again = find_ticket(
+        small_model, dataset, method="random", ratio=0.75, rounds=2, seed=3, train=train_params
+    )
     assert again.files() == ticket.files()
-    other = find_ticket(small_model, dataset, method="random", ratio=0.75, rounds=2, seed=4, train=train_params)
+    other = find_ticket(
+        small_model, dataset, method="random", ratio=0.75, rounds=2, seed=4, train=train_params
+    )
     assert other.digest != ticket.digest
 
 
@@ -200,7 +210,10 @@ def test_missing_file(folder: Path, name: str) -> None:
     (folder / name).unlink()
     refusal = refusal_of(folder)
     assert isinstance(refusal, TicketError)
-    assert str(refusal) == f"{folder / name}: is missing; make it again or restore it, for example with dvc checkout"
+    assert (
+        str(refusal)
+        == f"{folder / name}: is missing; make it again or restore it, for example with dvc checkout"
+    )
 
 
 @pytest.mark.parametrize("name", [TICKET_JSON, MASK_FILE, INIT_FILE])
@@ -221,7 +234,9 @@ def test_altered_tensors(folder: Path, name: str, position: int) -> None:
     (folder / name).write_bytes(content)
     refusal = refusal_of(folder)
     assert isinstance(refusal, TicketError)
-    assert str(refusal).startswith(f"{folder / name}: has SHA-256 {sha256(bytes(content))[:12]}..., expected ")
+    assert str(refusal).startswith(
+        f"{folder / name}: has SHA-256 {sha256(bytes(content))[:12]}..., expected "
+    )
 
 
 def test_altered_json(folder: Path) -> None:
@@ -230,7 +245,9 @@ def test_altered_json(folder: Path) -> None:
     content = path.read_bytes()
     document = read_ticket_json(folder)
     for position in range(0, len(content), 29):
-        path.write_bytes(content[:position] + bytes([content[position] ^ 1]) + content[position + 1 :])
+        path.write_bytes(
+            content[:position] + bytes([content[position] ^ 1]) + content[position + 1 :]
+        )
         try:
             found = read_ticket_json(folder)
         except TicketError as refusal:
@@ -239,8 +256,12 @@ def test_altered_json(folder: Path) -> None:
             assert found == document  # the last digit of a float, beyond what a float holds
 
 
-def test_files_of_another_ticket(folder: Path, small_model: MLP, dataset: Dataset, train_params: TrainParams) -> None:
-    other = find_ticket(small_model, dataset, method="random", ratio=0.75, rounds=2, seed=4, train=train_params)
+def test_files_of_another_ticket(
+    folder: Path, small_model: MLP, dataset: Dataset, train_params: TrainParams
+) -> None:
+    other = find_ticket(
+        small_model, dataset, method="random", ratio=0.75, rounds=2, seed=4, train=train_params
+    )
     for name in MASK_FILE, INIT_FILE:
         (folder / name).write_bytes(other.files()[name])
     assert str(refusal_of(folder)).startswith(f"{folder / INIT_FILE}: has SHA-256 ")
@@ -248,20 +269,31 @@ def test_files_of_another_ticket(folder: Path, small_model: MLP, dataset: Datase
 
 def test_newer_schema(folder: Path) -> None:
     rewrite(folder, TICKET_JSON, schema=2)
-    assert str(refusal_of(folder)) == f"{folder / TICKET_JSON}: has schema 2, this lthctl reads up to 1; upgrade lthctl"
+    assert (
+        str(refusal_of(folder))
+        == f"{folder / TICKET_JSON}: has schema 2, this lthctl reads up to 1; upgrade lthctl"
+    )
 
 
 def test_run_is_no_ticket_and_ticket_no_run(folder: Path, run_folder: Path) -> None:
     run_folder.joinpath(RUN_JSON).rename(run_folder / TICKET_JSON)
-    assert str(refusal_of(run_folder)) == f"{run_folder / TICKET_JSON}: is of kind 'run', expected 'ticket'"
+    assert (
+        str(refusal_of(run_folder))
+        == f"{run_folder / TICKET_JSON}: is of kind 'run', expected 'ticket'"
+    )
     folder.joinpath(TICKET_JSON).rename(folder / RUN_JSON)
-    assert str(refusal_of(folder, load_run)) == f"{folder / RUN_JSON}: is of kind 'ticket', expected 'run'"
+    assert (
+        str(refusal_of(folder, load_run))
+        == f"{folder / RUN_JSON}: is of kind 'ticket', expected 'run'"
+    )
 
 
 def packed(arrays: dict[str, np.ndarray], shapes: dict[str, list[int]] | None = None) -> bytes:
     """A mask file of these bools, which says that they have these shapes."""
     shapes = shapes or {name: list(array.shape) for name, array in arrays.items()}
-    return tensors_bytes({name: np.packbits(a.ravel()) for name, a in arrays.items()}, note=json.dumps(shapes))
+    return tensors_bytes(
+        {name: np.packbits(a.ravel()) for name, a in arrays.items()}, note=json.dumps(shapes)
+    )
 
 
 def test_forged_mask_file_is_as_ours(ticket: Ticket) -> None:
@@ -296,22 +328,31 @@ def test_weights_that_lack_a_layer(ticket: Ticket, folder: Path) -> None:
     rewrite(folder, TICKET_JSON, put={INIT_FILE: tensors_bytes(init)})
     refusal = refusal_of(folder)
     assert isinstance(refusal, TicketError)
-    assert str(refusal) == f"{folder / INIT_FILE}: 'layers.1.bias' is missing; it is damaged or of another model"
+    assert (
+        str(refusal)
+        == f"{folder / INIT_FILE}: 'layers.1.bias' is missing; it is damaged or of another model"
+    )
 
 
 def test_too_few_bits(ticket: Ticket, folder: Path) -> None:
     arrays = {**ticket.mask, "layers.0.bias": np.ones(16, np.bool_)}
     shapes = {name: list(array.shape) for name, array in ticket.mask.items()}
     rewrite(folder, TICKET_JSON, put={MASK_FILE: packed(arrays, shapes)})
-    assert str(refusal_of(folder)) == (f"{folder / MASK_FILE}: 'layers.0.bias' has 2 bytes, expected 3 for shape (20,)")
+    assert str(refusal_of(folder)) == (
+        f"{folder / MASK_FILE}: 'layers.0.bias' has 2 bytes, expected 3 for shape (20,)"
+    )
 
 
 def test_bits_without_a_shape(ticket: Ticket, folder: Path) -> None:
     rewrite(folder, TICKET_JSON, put={MASK_FILE: packed({"a": np.ones(8, np.bool_)}, {"b": [8]})})
-    assert str(refusal_of(folder)) == f"{folder / MASK_FILE}: has bits for ['a'], but shapes for ['b']"
+    assert (
+        str(refusal_of(folder)) == f"{folder / MASK_FILE}: has bits for ['a'], but shapes for ['b']"
+    )
 
 
-@pytest.mark.parametrize("note", [None, "not JSON", "[]", '{"a": 1}', '{"a": ["x"]}', '{"a": [-8]}', '{"a": null}'])
+@pytest.mark.parametrize(
+    "note", [None, "not JSON", "[]", '{"a": 1}', '{"a": ["x"]}', '{"a": [-8]}', '{"a": null}']
+)
 def test_shapes_that_are_none(folder: Path, note: str | None) -> None:
     content = tensors_bytes({"a": np.array([255], np.uint8)}, note=note)
     rewrite(folder, TICKET_JSON, put={MASK_FILE: content})
@@ -326,12 +367,16 @@ def test_mask_that_prunes_another_count_than_said(ticket: Ticket, folder: Path) 
     )
 
 
-@pytest.mark.parametrize("key", ["files", "method", "seed", "rate", "sparsity", "model", "data", "train", "biases"])
+@pytest.mark.parametrize(
+    "key", ["files", "method", "seed", "rate", "sparsity", "model", "data", "train", "biases"]
+)
 def test_json_that_lacks_something(folder: Path, key: str) -> None:
     rewrite(folder, TICKET_JSON, **{key: None})
     refusal = refusal_of(folder)
     assert isinstance(refusal, TicketError)
-    assert str(refusal) == (f"{folder / TICKET_JSON}: {key} is missing; it is damaged or not ours: make it again")
+    assert str(refusal) == (
+        f"{folder / TICKET_JSON}: {key} is missing; it is damaged or not ours: make it again"
+    )
 
 
 LAYER = {"size": 4, "kept": 5, "desired": 0.5, "actual": 0.5}
@@ -431,7 +476,10 @@ def test_find_tickets_where_there_are_none(folder: Path, tmp_path: Path) -> None
     )
     with pytest.raises(TicketError) as refusal:
         find_tickets(tmp_path / "nowhere")
-    assert str(refusal.value) == f"{tmp_path / 'nowhere'}: does not exist; {expected} {tmp_path / 'nowhere'}`"
+    assert (
+        str(refusal.value)
+        == f"{tmp_path / 'nowhere'}: does not exist; {expected} {tmp_path / 'nowhere'}`"
+    )
 
 
 # ---- histories ----
@@ -457,7 +505,8 @@ def test_history_bytes_with_a_test_split() -> None:
 
 
 def history_of_the_standard_library(content: bytes) -> list[list[float]] | None:
-    """The numbers of a history where they can be and the csv module would write the same; None otherwise."""
+    """The numbers of a history where they can be and the csv module would write the same; None
+    otherwise."""
     try:
         header, *lines = csv.reader(io.StringIO(content.decode()))
         rows = [[int(line[0]), *map(float, line[1:])] for line in lines]
@@ -470,20 +519,28 @@ def history_of_the_standard_library(content: bytes) -> list[list[float]] | None:
     if not is_ours or text.getvalue().encode() != content:
         return None
     losses_can_be = all(math.isfinite(loss) for row in rows for loss in (*row[1:3], *row[4:5]))
-    return rows if losses_can_be and all(0 <= accuracy <= 1 for row in rows for accuracy in row[3::2]) else None
+    return (
+        rows
+        if losses_can_be and all(0 <= accuracy <= 1 for row in rows for accuracy in row[3::2])
+        else None
+    )
 
 
 LOSSES = st.floats() | st.floats(0, 3)
 ACCURACIES = st.floats(0, 1) | st.sampled_from([0.0, -0.0, 1.0, 0.9812, 1.5, math.nan])
 ROWS_OF_4 = st.builds(Row, st.integers(), LOSSES, LOSSES, ACCURACIES)
 ROWS_OF_6 = st.builds(Row, st.integers(), LOSSES, LOSSES, ACCURACIES, LOSSES, ACCURACIES)
-HISTORIES = st.lists(ROWS_OF_4, min_size=1, max_size=4) | st.lists(ROWS_OF_6, min_size=1, max_size=4)
+HISTORIES = st.lists(ROWS_OF_4, min_size=1, max_size=4) | st.lists(
+    ROWS_OF_6, min_size=1, max_size=4
+)
 PIECES = ["0", "-", "+", ".", "e0", " ", ",", "\n", "\r", "\r\n", "\x0b", "\u2028", '"', "_", "٣"]
 
 
 @settings(deadline=None)
 @given(st.data(), HISTORIES)
-def test_a_history_is_read_only_as_the_csv_module_would_write_it(data: st.DataObject, rows: list[Row]) -> None:
+def test_a_history_is_read_only_as_the_csv_module_would_write_it(
+    data: st.DataObject, rows: list[Row]
+) -> None:
     text = history_bytes(tuple(rows)).decode()
     place = data.draw(st.integers(0, len(text)))
     piece = data.draw(st.just("") | st.sampled_from(PIECES))
@@ -508,7 +565,9 @@ def test_a_history_is_read_only_as_the_csv_module_would_write_it(data: st.DataOb
         HISTORY.replace(b"\n0,", b"\n0.5,"),
         HISTORY + b"1,2,3\n",
         HISTORY + b"\n",
-        HISTORY.replace(b",validation_accuracy\n", b",validation_accuracy,test_loss,test_accuracy,more\n"),
+        HISTORY.replace(
+            b",validation_accuracy\n", b",validation_accuracy,test_loss,test_accuracy,more\n"
+        ),
     ],
 )
 def test_history_that_is_none(content: bytes) -> None:
@@ -528,7 +587,9 @@ def test_run_round_trip(run: Run, run_folder: Path) -> None:
     assert loaded.weights is not None
     assert run.weights is not None
     assert loaded.weights.keys() == run.weights.keys()
-    assert all(loaded.weights[name].tobytes() == array.tobytes() for name, array in run.weights.items())
+    assert all(
+        loaded.weights[name].tobytes() == array.tobytes() for name, array in run.weights.items()
+    )
     assert loaded.files() == run.files() == contents_of(run_folder)
 
 
@@ -541,7 +602,9 @@ def test_run_read_without_its_weights(run: Run, run_folder: Path) -> None:
     loaded = load_run(run_folder, with_weights=False)
     assert loaded.weights is None
     assert loaded.history == run.history
-    assert str(refusal_of(run_folder, load_run)).startswith(f"{run_folder / WEIGHTS_FILE}: is missing;")
+    assert str(refusal_of(run_folder, load_run)).startswith(
+        f"{run_folder / WEIGHTS_FILE}: is missing;"
+    )
 
 
 def test_run_whose_weights_were_not_kept(run: Run, tmp_path: Path) -> None:
@@ -553,7 +616,9 @@ def test_run_whose_weights_were_not_kept(run: Run, tmp_path: Path) -> None:
     assert loaded.files() == slim.files()
 
 
-def test_run_with_a_test_split(dataset: Dataset, ticket: Ticket, train_params: TrainParams, tmp_path: Path) -> None:
+def test_run_with_a_test_split(
+    dataset: Dataset, ticket: Ticket, train_params: TrainParams, tmp_path: Path
+) -> None:
     tested = Dataset("digits", dataset.train, dataset.validation, dataset.validation)
     own = Ticket(**{**ticket_fields(ticket), "data": tested.describe()})
     run = retrain(own, tested, train=train_params)
@@ -607,10 +672,14 @@ def test_run_that_lacks_something(run_folder: Path, key: str) -> None:
 
 def test_history_of_the_right_digest_that_is_none(run_folder: Path) -> None:
     rewrite(run_folder, RUN_JSON, put={HISTORY_FILE: HISTORY.replace(b"2.5", b"x")})
-    assert str(refusal_of(run_folder, load_run)).startswith(f"{run_folder / HISTORY_FILE}: could not convert")
+    assert str(refusal_of(run_folder, load_run)).startswith(
+        f"{run_folder / HISTORY_FILE}: could not convert"
+    )
 
 
-@pytest.mark.parametrize("content", [HISTORY.replace(b"2.5", b"2\r5"), HISTORY.replace(b"2.5", b"2" * 200_000)])
+@pytest.mark.parametrize(
+    "content", [HISTORY.replace(b"2.5", b"2\r5"), HISTORY.replace(b"2.5", b"2" * 200_000)]
+)
 def test_history_of_the_right_digest_that_is_no_csv(run_folder: Path, content: bytes) -> None:
     rewrite(run_folder, RUN_JSON, put={HISTORY_FILE: content})
     assert isinstance(refusal_of(run_folder, load_run), RunError)
@@ -618,7 +687,9 @@ def test_history_of_the_right_digest_that_is_no_csv(run_folder: Path, content: b
 
 def test_weights_of_a_run_that_are_a_pickle(run_folder: Path, tmp_path: Path) -> None:
     rewrite(run_folder, RUN_JSON, put={WEIGHTS_FILE: pickle.dumps(Touch(tmp_path / "executed"))})
-    assert str(refusal_of(run_folder, load_run)).startswith(f"{run_folder / WEIGHTS_FILE}: is no safetensors file (")
+    assert str(refusal_of(run_folder, load_run)).startswith(
+        f"{run_folder / WEIGHTS_FILE}: is no safetensors file ("
+    )
     assert not (tmp_path / "executed").exists()
 
 
@@ -630,7 +701,11 @@ def forge_tensors(arrays: dict[str, object], note: str | None = None) -> bytes:
     header: dict[str, object] = {} if note is None else {"__metadata__": {"lthctl": note}}
     content = b""
     for name, (dtype, shape, data) in arrays.items():  # type: ignore[misc]
-        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [len(content), len(content) + len(data)]}
+        header[name] = {
+            "dtype": dtype,
+            "shape": shape,
+            "data_offsets": [len(content), len(content) + len(data)],
+        }
         content += data
     text = json.dumps(header).encode()
     return len(text).to_bytes(8, "little") + text + content
@@ -643,8 +718,12 @@ def test_a_header_that_claims_more_than_there_is(folder: Path, name: str, length
     assert str(refusal_of(folder)).startswith(f"{folder / name}: is no safetensors file (")
 
 
-@pytest.mark.parametrize("shape", [[2**33], [2**32, 2**32], [2**62, 4], [2**64, 0], [-1], [2**31, 2**31, 0]])
-def test_a_shape_that_claims_more_than_there_is(ticket: Ticket, folder: Path, shape: list[int]) -> None:
+@pytest.mark.parametrize(
+    "shape", [[2**33], [2**32, 2**32], [2**62, 4], [2**64, 0], [-1], [2**31, 2**31, 0]]
+)
+def test_a_shape_that_claims_more_than_there_is(
+    ticket: Ticket, folder: Path, shape: list[int]
+) -> None:
     content = forge_tensors({"layers.0.weight": ("F32", shape, b"\0" * 4)})
     rewrite(folder, TICKET_JSON, put={INIT_FILE: content})
     assert isinstance(refusal_of(folder), TicketError)
@@ -655,7 +734,9 @@ def test_a_mask_that_claims_more_than_the_weights_have_is_not_unpacked(
     ticket: Ticket, folder: Path, shape: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(np, "unpackbits", lambda *_, **__: pytest.fail("was unpacked"))
-    shapes = {name: list(array.shape) for name, array in ticket.mask.items()} | {"layers.0.bias": shape}
+    shapes = {name: list(array.shape) for name, array in ticket.mask.items()} | {
+        "layers.0.bias": shape
+    }
     rewrite(folder, TICKET_JSON, put={MASK_FILE: packed(dict(ticket.mask), shapes)})  # type: ignore[arg-type]
     assert isinstance(refusal_of(folder), MaskError)
 
@@ -711,7 +792,9 @@ def test_weights_beyond_those_of_the_model(ticket: Ticket, folder: Path) -> None
     assert str(refusal_of(folder)).startswith(f"{folder / INIT_FILE}: 'extra' is extra; ")
 
 
-def test_a_ticket_that_prunes_other_parameters_than_the_model_has(ticket: Ticket, folder: Path) -> None:
+def test_a_ticket_that_prunes_other_parameters_than_the_model_has(
+    ticket: Ticket, folder: Path
+) -> None:
     rewrite(folder, TICKET_JSON, biases=False)
     assert str(refusal_of(folder)).startswith(f"{folder / TICKET_JSON}: prunes ['layers.0.bias', ")
 
@@ -723,7 +806,10 @@ def test_a_dense_ticket_that_prunes(
     folder = save_ticket(dense, tmp_path / "dense")
     arrays = {**dense.mask, "layers.0.bias": np.zeros(20, np.bool_)}
     rewrite(folder, TICKET_JSON, put={MASK_FILE: packed(arrays)})
-    assert str(refusal_of(folder)) == f"{folder}: mask.safetensors prunes 0.0012, ticket.json says 0.0000"
+    assert (
+        str(refusal_of(folder))
+        == f"{folder}: mask.safetensors prunes 0.0012, ticket.json says 0.0000"
+    )
 
 
 def test_the_digest_of_a_ticket_is_that_of_its_folder(
@@ -731,7 +817,7 @@ def test_the_digest_of_a_ticket_is_that_of_its_folder(
 ) -> None:
     """Even if a newer safetensors should write the same arrays otherwise."""
     digest = ticket.digest
-    monkeypatch.setattr("lthctl.ticket.tensors_bytes", lambda *_, **__: b"otherwise")
+    monkeypatch.setattr("lthctl.artifacts.ticket.tensors_bytes", lambda *_, **__: b"otherwise")
     assert load_ticket(folder).digest == digest
 
 
@@ -771,7 +857,9 @@ def test_a_history_that_is_not_of_its_training(run: Run, tmp_path: Path) -> None
     late = (*run.history[:2], run.history[2]._replace(step=31))
     for number, rows in enumerate([run.history[:2], (*run.history, run.history[2]), late]):
         folder = save_run(with_history(run, rows), tmp_path / str(number))
-        said = f"{folder / HISTORY_FILE}: is not of 30 steps, evaluated every 10; make the run again"
+        said = (
+            f"{folder / HISTORY_FILE}: is not of 30 steps, evaluated every 10; make the run again"
+        )
         assert str(refusal_of(folder, load_run)) == said
 
 

@@ -5,12 +5,13 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from lthctl import training as trainings
-from lthctl.data import Dataset, Split
+from lthctl.datasets.base import Dataset, Split
 from lthctl.mask import Mask
-from lthctl.model import MLP
+from lthctl.models.mlp import MLP
 from lthctl.params import TrainParams
-from lthctl.training import Row, Training, metrics_of
+from lthctl.training import spec
+from lthctl.training.history import Row, metrics_of
+from lthctl.training.spec import Training
 
 from .conftest import synthetic_digits
 
@@ -39,7 +40,9 @@ def test_every_parameter_changes_the_digest(name: str, make_training: MakeTraini
     assert make_training().digest != make_training(**{name: CHANGES[name]}).digest
 
 
-def test_weights_mask_data_seed_and_model_change_the_digest(make_training: MakeTraining, dataset: Dataset) -> None:
+def test_weights_mask_data_seed_and_model_change_the_digest(
+    make_training: MakeTraining, dataset: Dataset
+) -> None:
     base = make_training()
     moved = {name: array.copy() for name, array in base.start.items()}
     moved["layers.0.bias"][3] = np.nextafter(moved["layers.0.bias"][3], np.float32(1))
@@ -51,9 +54,13 @@ def test_weights_mask_data_seed_and_model_change_the_digest(make_training: MakeT
         make_training(mask=Mask(smaller), start=base.start),
         make_training(dataset=Dataset("digits", dataset.train, Split(images, labels))),
         make_training(dataset=Dataset("digits", Split(images, labels), dataset.validation)),
-        make_training(dataset=Dataset("digits", dataset.train, dataset.validation, Split(images, labels))),
+        make_training(
+            dataset=Dataset("digits", dataset.train, dataset.validation, Split(images, labels))
+        ),
         make_training(seed=2, start=base.start),
-        Training(MLP(base.model.layers, "glorot"), base.start, base.mask, base.dataset, 1, base.params),  # type: ignore[attr-defined]
+        Training(
+            MLP(base.model.layers, "glorot"), base.start, base.mask, base.dataset, 1, base.params
+        ),  # type: ignore[attr-defined]
     ]
     digests = [base.digest, *(other.digest for other in others)]
     assert len(set(digests)) == len(digests)
@@ -64,9 +71,9 @@ def test_versions_of_engine_and_library_change_the_digest(
 ) -> None:
     digests = [make_training().digest]
     with monkeypatch.context() as patch:
-        patch.setitem(trainings.NUMERICS, "torch", 99)
+        patch.setitem(spec.NUMERICS, "torch", 99)
         digests.append(make_training().digest)
-    monkeypatch.setattr(trainings, "version", lambda package: "0.0")
+    monkeypatch.setattr(spec, "version", lambda package: "0.0")
     digests.append(make_training().digest)
     assert len(set(digests)) == 3
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from lthctl.mask import Mask
-from lthctl.units import HiddenLayer, units_of
+from lthctl.report.dead_units import HiddenLayer, units_of
 
 FIRST = np.array(
     [[1, 0, 1, 0], [0, 0, 0, 0], [1, 0, 0, 0]], np.bool_
@@ -12,19 +12,25 @@ SECOND = np.array([[1, 1, 0], [0, 1, 0]], np.bool_)  # unit 2 leads nowhere
 
 
 def test_inputs_and_hidden_units_are_counted() -> None:
-    mask = Mask({"layers.0.weight": FIRST, "layers.1.weight": SECOND, "layers.0.bias": np.ones(3, np.bool_)})
+    mask = Mask(
+        {"layers.0.weight": FIRST, "layers.1.weight": SECOND, "layers.0.bias": np.ones(3, np.bool_)}
+    )
     units = units_of(mask)
     assert units is not None
     assert units.weights_per_input.tolist() == [2, 0, 1, 0]
     assert units.num_dead_inputs == 2
-    assert units.hidden == (HiddenLayer("layers.0.weight", 3, without_incoming=1, without_outgoing=1, dead=2),)
+    assert units.hidden == (
+        HiddenLayer("layers.0.weight", 3, without_incoming=1, without_outgoing=1, dead=2),
+    )
 
 
 def test_a_unit_that_lacks_both_is_dead_once() -> None:
     mask = Mask({"layers.0.weight": FIRST, "layers.1.weight": np.array([[1, 0, 1]], np.bool_)})
     units = units_of(mask)
     assert units is not None
-    assert units.hidden == (HiddenLayer("layers.0.weight", 3, without_incoming=1, without_outgoing=1, dead=1),)
+    assert units.hidden == (
+        HiddenLayer("layers.0.weight", 3, without_incoming=1, without_outgoing=1, dead=1),
+    )
 
 
 def test_a_dense_mask_leaves_none_out() -> None:

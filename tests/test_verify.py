@@ -1,4 +1,5 @@
-"""What is proven of tickets and runs, and that every claim can fail: each with the change that makes it."""
+"""What is proven of tickets and runs, and that every claim can fail: each with the change that
+makes it."""
 
 import json
 import shutil
@@ -8,17 +9,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lthctl.claims import Check
-from lthctl.data import Dataset
+from lthctl.artifacts.run import load_run, save_run
+from lthctl.artifacts.sealed import seal
+from lthctl.artifacts.store import Store
+from lthctl.artifacts.tensors import tensors_bytes
+from lthctl.artifacts.ticket import load_ticket, save_ticket
+from lthctl.canonical import sha256
+from lthctl.datasets.base import Dataset
 from lthctl.errors import TicketError
-from lthctl.files import seal, sha256, tensors_bytes
-from lthctl.importing import import_ticket
-from lthctl.lottery import find_ticket, retrain
-from lthctl.model import MLP, ModuleModel
+from lthctl.interop.importing import import_ticket
+from lthctl.lottery.find import find_ticket
+from lthctl.lottery.retrain import retrain
+from lthctl.models.mlp import MLP
+from lthctl.models.module import ModuleModel
 from lthctl.params import TrainParams
-from lthctl.store import Store
-from lthctl.ticket import load_run, load_ticket, save_run, save_ticket
-from lthctl.verify import verify_paths
+from lthctl.verify.evidence import Check
+from lthctl.verify.paths import verify_paths
 
 MODEL = MLP((784, 20, 12, 10))
 TRAIN = TrainParams(steps=30, evaluate_every=10, batch_size=60, engine="torch", device="cpu")
@@ -61,7 +67,10 @@ def made(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
         save_ticket(ticket, root / "masks" / name)
     for name in ("l1", "random"):
         for start in ("rewind", "reinit", "shuffle"):
-            save_run(retrain(tickets[name], dataset, start=start, train=TRAIN), root / "tickets" / start / name)
+            save_run(
+                retrain(tickets[name], dataset, start=start, train=TRAIN),
+                root / "tickets" / start / name,
+            )
     return root
 
 
@@ -77,12 +86,18 @@ def states(checks: list[Check], claim: str) -> dict[str, str]:
 
 
 def failed(*paths: str, **replay: object) -> set[tuple[str, str]]:
-    return {(str(check.path), check.claim) for check in verify_paths(*paths, **replay) if check.state == "failed"}
+    return {
+        (str(check.path), check.claim)
+        for check in verify_paths(*paths, **replay)
+        if check.state == "failed"
+    }
 
 
 def alter(folder: str, change: Callable[[dict], object], **contents: bytes) -> None:
     """Change a document and files of a folder, and seal it anew, as a forger would."""
-    path = next(file for name in ("ticket.json", "run.json") if (file := Path(folder, name)).exists())
+    path = next(
+        file for name in ("ticket.json", "run.json") if (file := Path(folder, name)).exists()
+    )
     document = json.loads(path.read_text())
     del document["digest"]
     for name, content in contents.items():
@@ -115,7 +130,9 @@ def test_everything_that_lthctl_makes_holds(copy: Path) -> None:
 def test_what_cannot_be_checked_says_why(copy: Path) -> None:
     checks = verify_paths("masks/l1", "tickets/rewind/random")
     reasons = {check.claim: check.detail for check in checks if check.state == "unchecked"}
-    assert reasons[NESTED].startswith("counts never grow; its parent, the mask after round 1, is in no ticket here")
+    assert reasons[NESTED].startswith(
+        "counts never grow; its parent, the mask after round 1, is in no ticket here"
+    )
     assert reasons[SELECTED] == "its scores come from trained weights: --replay trains again"
     assert reasons[ORIGIN].endswith("... is not at or below the paths: give it too")
     assert set(reasons) == {NESTED, SELECTED, ORIGIN, START, ZERO, PROOF, NAMED}
@@ -137,11 +154,18 @@ def test_replay_trains_everything_again_and_asks_no_store(
 ) -> None:
     monkeypatch.setattr(Store, "get", None)
     said: list[str] = []
-    checks = verify_paths("masks", "tickets/shuffle", replay=dataset, announce=said.append, num_side_by_side=2)
+    checks = verify_paths(
+        "masks", "tickets/shuffle", replay=dataset, announce=said.append, num_side_by_side=2
+    )
     assert not [check for check in checks if check.state == "failed"]
-    assert states(checks, NESTED) == dict.fromkeys(("masks/dense", "masks/l1", "masks/parent", "masks/random"), "held")
+    assert states(checks, NESTED) == dict.fromkeys(
+        ("masks/dense", "masks/l1", "masks/parent", "masks/random"), "held"
+    )
     assert set(states(checks, SELECTED).values()) == {"held"}
-    assert states(checks, RUN_AGAIN) == {"tickets/shuffle/l1": "held", "tickets/shuffle/random": "held"}
+    assert states(checks, RUN_AGAIN) == {
+        "tickets/shuffle/l1": "held",
+        "tickets/shuffle/random": "held",
+    }
     assert sorted(said) == [
         "training masks/l1, round 1 of 2, again, 15 steps",
         "training masks/l1, round 2 of 2, again, 15 steps",
@@ -172,7 +196,9 @@ def shifted(ticket: str) -> bytes:
 
 def mask_bytes(mask: dict) -> bytes:
     packed = {name: np.packbits(array.ravel()) for name, array in mask.items()}
-    return tensors_bytes(packed, note=json.dumps({name: list(array.shape) for name, array in mask.items()}))
+    return tensors_bytes(
+        packed, note=json.dumps({name: list(array.shape) for name, array in mask.items()})
+    )
 
 
 def nudged(arrays: dict, name: str = "layers.0.weight") -> bytes:
@@ -188,7 +214,9 @@ def test_a_forged_mask_of_a_random_ticket_is_found_without_training(copy: Path) 
     alter("masks/random", lambda d: None, mask=shifted("masks/random"))
     found = failed("masks", "tickets/rewind")
     assert ("masks/random", SELECTED) in found and ("masks/random", NESTED) in found
-    assert found - {("masks/random", SELECTED), ("masks/random", NESTED)} == {("tickets/rewind/random", ORIGIN)}
+    assert found - {("masks/random", SELECTED), ("masks/random", NESTED)} == {
+        ("tickets/rewind/random", ORIGIN)
+    }
 
 
 def test_a_forged_mask_that_is_not_nested_in_its_parent(copy: Path) -> None:
@@ -210,7 +238,10 @@ def test_a_ticket_of_other_trainings_is_no_parent(copy: Path) -> None:
 def test_a_forged_mask_of_an_l1_ticket_needs_training(copy: Path, dataset: Dataset) -> None:
     alter("masks/parent", lambda d: None, mask=shifted("masks/parent"))
     assert failed("masks/parent") == set()
-    assert failed("masks/parent", replay=dataset) == {("masks/parent", SELECTED), ("masks/parent", TICKET_AGAIN)}
+    assert failed("masks/parent", replay=dataset) == {
+        ("masks/parent", SELECTED),
+        ("masks/parent", TICKET_AGAIN),
+    }
 
 
 @pytest.mark.parametrize(
@@ -235,7 +266,9 @@ def test_a_forged_mask_of_an_l1_ticket_needs_training(copy: Path, dataset: Datas
         (lambda d: d["files"].update({"mask.safetensors": "0"}), {"mask.safetensors matches the digest in ticket.json"}),
     ],
 )  # fmt: skip
-def test_a_ticket_resealed_after_a_change(change: Callable[[dict], object], claims: set[str], copy: Path) -> None:
+def test_a_ticket_resealed_after_a_change(
+    change: Callable[[dict], object], claims: set[str], copy: Path
+) -> None:
     alter("masks/l1", change)
     assert failed("masks/l1") == {("masks/l1", claim) for claim in claims}
 
@@ -268,9 +301,13 @@ def test_what_readers_refuse_is_not_held_to_be_whole(copy: Path) -> None:
         (lambda d: d.pop("proof"), {RUN_ENTRIES, START, PROOF}),
     ],
 )  # fmt: skip
-def test_a_run_resealed_after_a_change(change: Callable[[dict], object], claims: set[str], copy: Path) -> None:
+def test_a_run_resealed_after_a_change(
+    change: Callable[[dict], object], claims: set[str], copy: Path
+) -> None:
     alter("tickets/rewind/l1", change)
-    assert failed("masks/l1", "tickets/rewind/l1") == {("tickets/rewind/l1", claim) for claim in claims}
+    assert failed("masks/l1", "tickets/rewind/l1") == {
+        ("tickets/rewind/l1", claim) for claim in claims
+    }
 
 
 def test_weights_and_histories_resealed_after_a_change(copy: Path, dataset: Dataset) -> None:
@@ -278,17 +315,24 @@ def test_weights_and_histories_resealed_after_a_change(copy: Path, dataset: Data
     weights = {name: np.array(array) for name, array in run.weights.items()}
     weights["layers.0.weight"][~ticket.mask["layers.0.weight"]] = 1e-30
     alter("tickets/reinit/l1", lambda d: None, weights=tensors_bytes(weights))
-    assert failed("masks", "tickets/reinit/l1") == {("tickets/reinit/l1", ZERO), ("tickets/reinit/l1", PROOF)}
+    assert failed("masks", "tickets/reinit/l1") == {
+        ("tickets/reinit/l1", ZERO),
+        ("tickets/reinit/l1", PROOF),
+    }
     alter("tickets/reinit/l1", lambda d: None, weights=nudged(run.weights, "layers.2.weight"))
     assert failed("masks", "tickets/reinit/l1") == set()  # only training again can tell
-    assert failed("masks", "tickets/reinit/l1", replay=dataset) == {("tickets/reinit/l1", RUN_AGAIN)}
+    assert failed("masks", "tickets/reinit/l1", replay=dataset) == {
+        ("tickets/reinit/l1", RUN_AGAIN)
+    }
     alter("masks/random", lambda d: None, init=nudged(load_ticket("masks/random").init))
     assert failed("masks/random") == {("masks/random", DRAWN)}
 
 
 @pytest.mark.parametrize("name", ["ticket.json", "mask.safetensors", "init.safetensors"])
 @pytest.mark.parametrize("damage", ["cut", "flipped", "gone", "nonsense"])
-def test_one_damaged_file_of_a_ticket_leaves_the_others_their_verdicts(name: str, damage: str, copy: Path) -> None:
+def test_one_damaged_file_of_a_ticket_leaves_the_others_their_verdicts(
+    name: str, damage: str, copy: Path
+) -> None:
     hurt(copy / "masks" / "random" / name, damage)
     checks = verify_paths("masks/random", "tickets/rewind/random")
     verdict = {check.claim: check.state for check in checks if str(check.path) == "masks/random"}
@@ -306,14 +350,23 @@ def test_one_damaged_file_of_a_ticket_leaves_the_others_their_verdicts(name: str
 
 @pytest.mark.parametrize("name", ["run.json", "history.csv", "weights.safetensors"])
 @pytest.mark.parametrize("damage", ["cut", "flipped", "gone", "nonsense"])
-def test_one_damaged_file_of_a_run_leaves_the_others_their_verdicts(name: str, damage: str, copy: Path) -> None:
+def test_one_damaged_file_of_a_run_leaves_the_others_their_verdicts(
+    name: str, damage: str, copy: Path
+) -> None:
     hurt(copy / "tickets" / "rewind" / "l1" / name, damage)
     checks = verify_paths("masks", "tickets/rewind/l1")
-    verdict = {check.claim: check.state for check in checks if str(check.path) == "tickets/rewind/l1"}
+    verdict = {
+        check.claim: check.state for check in checks if str(check.path) == "tickets/rewind/l1"
+    }
     own = "its own digest" if name == "run.json" else "the digest in run.json"
     assert verdict[f"{name} matches {own}"] == "failed"
     if name != "run.json":
-        assert verdict["run.json matches its own digest"] == verdict[START] == verdict[ORIGIN] == "held"
+        assert (
+            verdict["run.json matches its own digest"]
+            == verdict[START]
+            == verdict[ORIGIN]
+            == "held"
+        )
         assert verdict[METRICS] == ("held" if name == "weights.safetensors" else verdict[METRICS])
 
 
@@ -335,7 +388,8 @@ def hurt(path: Path, damage: str) -> None:
 def test_no_bytes_end_in_a_traceback(copy: Path) -> None:
     random = np.random.default_rng(0)
     originals = {
-        path: path.read_bytes() for path in [*copy.glob("masks/random/*"), *copy.glob("tickets/shuffle/random/*")]
+        path: path.read_bytes()
+        for path in [*copy.glob("masks/random/*"), *copy.glob("tickets/shuffle/random/*")]
     }
     for path, original in originals.items():
         for _ in range(3):
@@ -343,9 +397,15 @@ def test_no_bytes_end_in_a_traceback(copy: Path) -> None:
             for place in random.integers(0, len(content), 3):
                 content[place] = random.integers(0, 256)
             path.write_bytes(content)
-            assert any(check.state == "failed" for check in verify_paths("masks/random", "tickets/shuffle/random"))
+            assert any(
+                check.state == "failed"
+                for check in verify_paths("masks/random", "tickets/shuffle/random")
+            )
         path.write_bytes(original)
-    for folder, document in (("masks/random", "ticket.json"), ("tickets/shuffle/random", "run.json")):
+    for folder, document in (
+        ("masks/random", "ticket.json"),
+        ("tickets/shuffle/random", "run.json"),
+    ):
         original = (copy / folder / document).read_bytes()
         for key in json.loads(original):
             for value in (None, 10**400, {"a": []}):
@@ -364,7 +424,9 @@ def test_folders_without_tickets_are_refused(tmp_path: Path) -> None:
 def test_tickets_of_modules_need_their_maker(dataset: Dataset, tmp_path: Path) -> None:
     from torch import nn
 
-    model = ModuleModel("flat", lambda: nn.Sequential(nn.Linear(784, 8), nn.ReLU(), nn.Linear(8, 10)), output="2")
+    model = ModuleModel(
+        "flat", lambda: nn.Sequential(nn.Linear(784, 8), nn.ReLU(), nn.Linear(8, 10)), output="2"
+    )
     ticket = find_ticket(model, dataset, method="random", ratio=0.5, rounds=2, seed=1, train=TRAIN)
     save_ticket(ticket, tmp_path / "module")
     unchecked = {check.claim for check in verify_paths(tmp_path) if check.state == "unchecked"}
@@ -377,5 +439,9 @@ def test_imported_tickets(copy: Path, dataset: Dataset) -> None:
     save_ticket(ticket, "masks/mine")
     save_run(retrain(ticket, dataset, train=TRAIN), "tickets/mine")
     checks = verify_paths("masks/mine", "tickets/mine", replay=dataset)
-    assert {check.claim for check in checks if check.state != "held"} == {RATES, SELECTED, TICKET_AGAIN}
+    assert {check.claim for check in checks if check.state != "held"} == {
+        RATES,
+        SELECTED,
+        TICKET_AGAIN,
+    }
     assert not [check for check in checks if check.state == "failed"]

@@ -1,0 +1,1 @@
+"""What is kept on disk: tickets, runs, and finished trainings."""

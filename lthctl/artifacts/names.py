@@ -1,0 +1,35 @@
+"""The names of tickets and of their files."""
+
+IMPORTED = "imported"
+"""Method of tickets whose masks were made elsewhere; `imported-<label>` where there are several
+kinds."""
+
+
+def is_imported(method: str) -> bool:
+    """Whether a ticket of this method holds a mask that lthctl did not make."""
+    return method.partition("-")[0] == IMPORTED
+
+
+def ticket_name(method: str, ratio: float, rounds: int, seed: int | None = None) -> str:
+    """The name of a ticket for people: `l1-r0.80-n5-s1`, `dense-s1`. Two decimals of the ratio,
+    more where it has more.
+
+    Without a seed: of all replicates.
+    """
+    shown = f"{ratio:.2f}" if float(f"{ratio:.2f}") == ratio else repr(ratio)
+    name = "dense" if ratio == 0 and not is_imported(method) else f"{method}-r{shown}-n{rounds}"
+    return name if seed is None else f"{name}-s{seed}"
+
+
+TICKET_JSON, MASK_FILE, INIT_FILE = "ticket.json", "mask.safetensors", "init.safetensors"
+
+
+RUN_JSON, HISTORY_FILE, WEIGHTS_FILE = "run.json", "history.csv", "weights.safetensors"
+
+
+def layer_order(name: str) -> tuple[object, ...]:
+    """Sorts parameters by the numbers of their layers, weights before biases."""
+    parts = [
+        (part.isdigit(), int(part) if part.isdigit() else 0, part) for part in name.split(".")[:-1]
+    ]
+    return parts, not name.endswith("weight"), name

@@ -1,0 +1,67 @@
+"""JSON documents that carry a digest of themselves."""
+
+import json
+import reprlib
+from pathlib import Path
+
+from lthctl.canonical import Json, canonical_json, sha256
+from lthctl.disk import read_file
+from lthctl.errors import LthctlError
+
+JSON_LIMIT = 4 * 2**20  # bytes; ours are a few kilobytes
+
+
+def seal(document: Json) -> bytes:
+    """Canonical JSON of a document with its own digest in it, under "digest"; a key such as "kind"
+    comes after it."""
+    # What the digest is of is the same without one line: the only one of this indent and key, as no
+    # text in JSON holds a newline.
+    before, line, after = canonical_json({**document, "digest": ""}).partition(b'\n  "digest": "",')
+    assert line, "the digest would be the last key"
+    return b'%b\n  "digest": "%b",%b' % (before, sha256(before + after).encode(), after)
+
+
+def read_sealed(path: Path, refuse: type[LthctlError], *, kind: str, schema: int) -> Json:
+    """A JSON document written by `seal`, its digest checked.
+
+    Args:
+      path: the file.
+      refuse: the error to raise.
+      kind: what "kind" in the document must say.
+      schema: the newest schema that this version of lthctl reads.
+
+    Raises:
+      refuse: the file is missing, no JSON, of another kind, of a newer schema or of none, or
+        altered, be it by no more than a space: what is read would be written with the same bytes.
+    """
+    content = read_file(path, refuse, limit=JSON_LIMIT)
+    try:
+        document = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise refuse(
+            f"{path}: is not JSON ({error}); it is truncated or damaged: make it again"
+        ) from error
+    if not isinstance(document, dict) or document.get("kind") != kind:
+        found = document.get("kind") if isinstance(document, dict) else type(document).__name__
+        raise refuse(f"{path}: is of kind {reprlib.repr(found)}, expected {kind!r}")
+    found_schema = document.get("schema")
+    if type(found_schema) is not int or found_schema < 1:
+        raise refuse(
+            f"{path}: has schema {reprlib.repr(found_schema)}, expected 1 to {schema}; it is not "
+            "ours"
+        )
+    if found_schema > schema:
+        raise refuse(
+            f"{path}: has schema {reprlib.repr(found_schema)}, this lthctl reads up to {schema}; "
+            "upgrade lthctl"
+        )
+    unsealed = {key: value for key, value in document.items() if key != "digest"}
+    try:
+        intact = content == seal(unsealed)
+    except (ValueError, RecursionError):  # NaN, infinity or deep nesting, which we never write
+        intact = False
+    if not intact:
+        raise refuse(
+            f"{path}: does not match its own digest, it was altered; restore it or make it again"
+        )
+    return document

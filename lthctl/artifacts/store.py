@@ -1,0 +1,218 @@
+"""Finished trainings by digest, so that equal trainings run once and an interrupted command goes on
+where it was.
+
+A folder per training, written whole or not at all, checked when read; a damaged one counts as
+absent. Everything here can be deleted at any time at the price of training again.
+"""
+
+import os
+import re
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import numpy as np
+
+from lthctl.artifacts.documents import SCHEMA, read_document
+from lthctl.artifacts.history_csv import HISTORY_LIMIT, history_bytes, history_from
+from lthctl.artifacts.leases import Leases
+from lthctl.artifacts.names import HISTORY_FILE, RUN_JSON, TICKET_JSON, WEIGHTS_FILE
+from lthctl.artifacts.run import read_run_json
+from lthctl.artifacts.sealed import seal
+from lthctl.artifacts.tensors import TENSORS_LIMIT, read_tensors, tensors_bytes
+from lthctl.artifacts.ticket import read_ticket_json
+from lthctl.canonical import digest_of_arrays, sha256
+from lthctl.disk import find_folders, read_file, remove_abandoned, write_errors, write_folder
+from lthctl.errors import RunError
+from lthctl.training.history import Result, history_fault
+from lthctl.training.spec import Training
+
+TRAINING_JSON = "training.json"
+
+
+LOCK_FILE = "lock"
+
+
+DIGEST_DIGITS = 64
+
+
+class Store:
+    """The store below a folder, `.lthctl` by convention, which need not be there yet."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root / "trainings"
+
+    def __contains__(self, digest: str) -> bool:
+        return (self._place(digest) / TRAINING_JSON).is_file()
+
+    def __iter__(self) -> Iterator[str]:
+        """The digests of all trainings, damaged ones too, sorted."""
+        places = self._root.glob("[0-9a-f][0-9a-f]/*")
+        return iter(
+            sorted(
+                place.name
+                for place in places
+                if re.fullmatch(f"[0-9a-f]{{{DIGEST_DIGITS}}}", place.name)
+            )
+        )
+
+    def get(self, training: Training) -> Result | None:
+        """The result of a training, or None if it is not here, is damaged, or cannot be of that
+        training."""
+        if training.digest not in self:
+            return None
+        try:
+            result = self._read(training.digest)
+        except RunError:
+            return None
+        return result if _may_be_of(training, result) else None
+
+    def size(self, digest: str) -> int:
+        """Bytes of its files."""
+        return sum(path.stat().st_size for path in self._place(digest).rglob("*") if path.is_file())
+
+    def throw_out_damaged(self) -> list[tuple[str, str]]:
+        """Check every training against its digests, and delete the damaged ones and what killed
+        processes left behind.
+
+        Returns:
+          Digest and reason of each that was damaged.
+        """
+        for hidden in self._root.glob("[0-9a-f][0-9a-f]/.*"):
+            remove_abandoned(hidden.with_name(hidden.name[1 : 1 + DIGEST_DIGITS]))
+        damaged = []
+        for digest in self:
+            try:
+                self._read(digest)
+            except RunError as error:
+                damaged.append((digest, str(error)))
+                self.throw_out(digest)
+        return damaged
+
+    def unreferenced(self, paths: Sequence[Path]) -> list[str]:
+        """The trainings that no ticket and no run at or below some paths came from.
+
+        A run names its training. A ticket names the weights that its rounds ended in: a training is
+        kept for them. A ticket that is not finished, or a run elsewhere, is no reason to keep
+        anything.
+
+        Raises:
+          TicketError, RunError: one of them is damaged, so that nobody knows what it came from.
+          RunError: a path does not exist, or there is neither ticket nor run at or below it.
+        """
+        trainings: set[str] = set()
+        weights: set[str] = set()
+        for path in paths:
+            runs, tickets = find_folders([path], RUN_JSON), find_folders([path], TICKET_JSON)
+            if not runs and not tickets:
+                what = "holds neither ticket nor run" if path.exists() else "does not exist"
+                raise RunError(
+                    f"{path}: {what}; name the folders of those whose trainings are to be kept"
+                )
+            trainings |= {read_run_json(folder)["training"] for folder in runs}
+            weights |= {
+                after["trained"]
+                for folder in tickets
+                for after in read_ticket_json(folder)["sparsity"]
+            }
+        unreferenced = []
+        for digest in self:
+            if digest in trainings:
+                continue
+            try:
+                if weights and digest_of_arrays(self._read(digest).weights) in weights:
+                    continue
+            except RunError:
+                pass  # damaged, and no use to anybody
+            unreferenced.append(digest)
+        return unreferenced
+
+    def throw_out(self, digest: str) -> None:
+        """Delete a training.
+
+        Raises:
+          OutputError: it cannot be deleted.
+        """
+        place = self._place(digest)
+        with write_errors(place):
+            if place.is_dir() and not place.is_symlink():
+                shutil.rmtree(place)
+            else:
+                place.unlink()
+
+    def put(self, training: Training, result: Result) -> None:
+        """Keep a result; one that is here already, damaged or not, is replaced.
+
+        Raises:
+          OutputError: the disk is full or not writable.
+        """
+        files = {
+            WEIGHTS_FILE: tensors_bytes(result.weights),
+            HISTORY_FILE: history_bytes(result.history),
+        }
+        document = {
+            "kind": "training",
+            "schema": SCHEMA,
+            "training": training.digest,
+            "files": {name: sha256(content) for name, content in files.items()},
+        }
+        place = self._place(training.digest)
+        if place.is_file() or place.is_symlink():  # not ours, and nothing else has business here
+            place.unlink()
+        write_folder(place, files | {TRAINING_JSON: seal(document)}, replace=True)
+
+    @contextmanager
+    def claims(self) -> Iterator["Leases"]:
+        """Claims on trainings; all are given up in the end, by whatever end the process comes
+        to."""
+        descriptor = None
+        with suppress(
+            OSError
+        ):  # without it nothing can be claimed, and equal trainings may run twice
+            self._root.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self._root / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            yield Leases(descriptor)
+        finally:
+            if descriptor is not None:
+                os.close(descriptor)
+
+    def _read(self, digest: str) -> Result:
+        """The result that is kept under a digest.
+
+        Raises:
+          RunError: it is damaged, or not what it should be.
+        """
+        place = self._place(digest)
+        document = read_document(place / TRAINING_JSON, RunError, "training")
+        digests = document["files"]
+        if document["training"] != digest:
+            raise RunError(
+                f"{place}: is the training {document['training']}, in the place of another"
+            )
+        history = read_file(place / HISTORY_FILE, RunError, limit=HISTORY_LIMIT)
+        if sha256(history) != digests[HISTORY_FILE]:
+            raise RunError(f"{place / HISTORY_FILE}: does not match the digest in {TRAINING_JSON}")
+        weights, _ = read_tensors(
+            place / WEIGHTS_FILE, RunError, digest=digests[WEIGHTS_FILE], limit=TENSORS_LIMIT
+        )
+        try:
+            return Result(weights, history_from(history))
+        except ValueError as error:
+            raise RunError(f"{place / HISTORY_FILE}: {error}; it is damaged") from error
+
+    def _place(self, digest: str) -> Path:
+        return self._root / digest[:2] / digest
+
+
+def _may_be_of(training: Training, result: Result) -> bool:
+    """Whether a result has the form of those of a training: its weights, pruned ones exactly 0, and
+    its evaluations."""
+    found = {name: (array.shape, array.dtype) for name, array in result.weights.items()}
+    if found != {name: (array.shape, array.dtype) for name, array in training.start.items()}:
+        return False
+    if any(np.count_nonzero(result.weights[name][~kept]) for name, kept in training.mask.items()):
+        return False
+    train, with_test = training.params.model_dump(mode="json"), training.dataset.test is not None
+    return history_fault(result.history, train, with_test=with_test) is None

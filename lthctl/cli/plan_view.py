@@ -1,0 +1,58 @@
+"""A plan as a table."""
+
+from collections import Counter
+
+from rich.console import RenderableType
+from rich.table import Table
+
+from lthctl.canonical import Json
+from lthctl.cli.terminal import duration, plain
+
+
+def plan_table(plan: Json, what: str) -> RenderableType:
+    """What a command would do.
+
+    Args:
+      plan: as `lthctl.plan.describe_plan` makes it.
+      what: every folder holds, such as "ticket".
+    """
+    states, trainings = Counter(folder["state"] for folder in plan["folders"]), plan["trainings"]
+    distinct = len(plan["folders"])
+    asked = f"{plan['asked']:,} asked for" + (
+        f", {distinct:,} of them distinct" if distinct != plan["asked"] else ""
+    )
+    known, to_run, later = (trainings[key] for key in ("in_store", "to_run", "of_later_rounds"))
+    rows = [
+        (
+            f"{what}s",
+            f"{asked}: {', '.join(f'{count:,} {state}' for state, count in states.items())}",
+        ),
+        ("trainings", f"{known + to_run:,} distinct: {known:,} in the store, {to_run:,} to run"),
+        ("steps", f"{plan['steps']:,}"),
+    ]
+    if later:
+        note = f"{later:,} depend on earlier results: taken as distinct and not stored"
+        rows.insert(2, ("", note))
+    if plan["measured"]:
+        rows.append(
+            (
+                "time",
+                f"about {duration(plan['seconds'])}, {plan['side_by_side']} side by side, as "
+                "measured now:",
+            )
+        )
+    for of in plan["measured"]:
+        rate, pause = 1 / of["step_seconds"], 1000 * of["evaluation_seconds"]
+        rows.append(
+            (
+                "",
+                f"{rate:,.0f} steps/s each at density {of['density']:g}, {pause:,.0f} ms an "
+                "evaluation",
+            )
+        )
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(style="dim")
+    table.add_column()
+    for name, text in rows:
+        table.add_row(name, plain(text))
+    return table

@@ -1,0 +1,111 @@
+"""Tickets and runs that were just made, as tables."""
+
+import json
+from collections.abc import Iterator, Sequence
+
+from rich.console import Group as Lines
+from rich.console import RenderableType
+from rich.text import Text
+
+from lthctl.artifacts.names import layer_order
+from lthctl.canonical import Json
+from lthctl.cli.terminal import T, new_table, plain
+
+ROUNDS_PER_TABLE = 5
+
+
+def ticket_tables(
+    tickets: Sequence[Json], *, rounds_per_table: int = ROUNDS_PER_TABLE
+) -> RenderableType:
+    """Desired and actual sparsity of some tickets, per layer and after every round.
+
+    Counts depend on ratio, rounds and sizes alone, so tickets that differ in method or seed share a
+    table.
+
+    Args:
+      tickets: the document of each.
+      rounds_per_table: how many rounds are beside each other.
+    """
+    paths: dict[str, tuple[list[str], Json]] = {}
+    for document in tickets:
+        counts = [
+            {layer: of["kept"] for layer, of in after["layers"].items()}
+            for after in document["sparsity"]
+        ]
+        names, _ = paths.setdefault(
+            json.dumps([document["rate"], counts], sort_keys=True), ([], document)
+        )
+        names.append(document["name"])
+    parts: list[RenderableType] = []
+    for names, document in paths.values():
+        if not document["sparsity"]:
+            parts += [_names(names, "dense, nothing pruned"), Text()]
+        for block in blocks(document["sparsity"], rounds_per_table):
+            parts += [_layer_table(names, block), Text()]
+    return Lines(*parts[:-1])
+
+
+def blocks(rounds: Sequence[T], size: int = ROUNDS_PER_TABLE) -> Iterator[Sequence[T]]:
+    """As many rounds at a time as fit beside each other."""
+    for first in range(0, len(rounds), size):
+        yield rounds[first : first + size]
+
+
+def _layer_table(names: Sequence[str], rounds: Sequence[Json]) -> RenderableType:
+    """Some successive rounds of tickets that share their counts."""
+    last = rounds[-1]
+    table = new_table(
+        _names(names, "sparsity (%)"),
+        "layer",
+        ">weights",
+        ">kept",
+        *(f">round {of['round']}" for of in rounds),
+    )
+    wanted: list[str] = []
+    for layer in sorted(last["layers"], key=layer_order):
+        by_round = [after["layers"][layer] for after in rounds]
+        desired = [f"{100 * of['desired']:.2f}" for of in by_round]
+        if desired != wanted:
+            wanted = desired
+            table.add_row("asked for", "", "", *desired, style="dim")
+        size, kept = by_round[-1]["size"], by_round[-1]["kept"]
+        table.add_row(
+            plain(layer),
+            f"{size:,}",
+            f"{kept:,}",
+            *(f"{100 * of['actual']:.2f}" for of in by_round),
+        )
+    size, kept = (sum(of[key] for of in last["layers"].values()) for key in ("size", "kept"))
+    table.add_row(
+        "total", f"{size:,}", f"{kept:,}", *(f"{100 * after['actual']:.2f}" for after in rounds)
+    )
+    return table
+
+
+def _names(names: Sequence[str], what: str) -> Text:
+    others = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return plain(f"{names[0]}{others}: {what}", style="bold")
+
+
+def run_table(runs: Sequence[Json]) -> RenderableType:
+    """Metrics of some runs, from their documents."""
+    table = new_table(
+        "Validation accuracy (%)",
+        "ticket",
+        "start",
+        ">best",
+        ">at step",
+        ">early stop",
+        ">at step",
+    )
+    for run in runs:
+        metrics = run["metrics"]
+        table.add_row(
+            plain(run["ticket"]["name"]),
+            plain(run["start"]),
+            f"{100 * metrics['best_accuracy']:.2f}",
+            f"{metrics['best_step']:,}",
+            f"{100 * metrics['early_stop_accuracy']:.2f}",
+            f"{metrics['early_stop_step']:,}",
+        )
+    return table

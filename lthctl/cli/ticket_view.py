@@ -1,0 +1,316 @@
+"""One ticket or run on a screen, or a list of them."""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
+
+import numpy as np
+from rich.console import Group as Lines
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from lthctl.artifacts.run import Run
+from lthctl.artifacts.ticket import Ticket
+from lthctl.canonical import Json
+from lthctl.cli.sparks import PixelPicture, Spark, SparsityTables, finite_values
+from lthctl.cli.terminal import new_table, plain
+from lthctl.report.compare import Side
+from lthctl.report.dead_units import Units, units_of
+
+T = TypeVar("T")
+
+
+CUT_OFF = 0.1  # this share of the first evaluations, which differ from the rest more than it varies
+
+
+METRIC_NAMES = {
+    "best_accuracy": "best accuracy (%)",
+    "best_step": "at step",
+    "early_stop_accuracy": "early-stop accuracy (%)",
+    "early_stop_step": "early-stop step",
+    "early_stop_test_accuracy": "test accuracy there (%)",
+    "final_accuracy": "final accuracy (%)",
+}
+
+
+# --- one ticket, one run, several
+
+
+def ticket_screen(label: str, ticket: Ticket, document: Json) -> RenderableType:
+    """All that is worth knowing of a ticket; `document` is what its ticket.json says."""
+    mask = ticket.mask
+    facts = [
+        (
+            "kept",
+            f"{mask.num_kept:,} of {mask.size:,} prunable weights, {100 * mask.density:.2f} %",
+        ),
+        ("found by", _told(_found_by, ticket)),
+        ("network", _told(_model, ticket.model)),
+        ("data", _told(_data, ticket.data)),
+        ("digest", document["digest"]),
+        *((name, digest) for name, digest in sorted(document["files"].items())),
+    ]
+    if ticket.train:
+        facts.insert(4, ("trained", _told(_training, ticket.train)))
+    parts: list[RenderableType] = [
+        plain(f"{label}: a ticket, {document['name']}", style="bold"),
+        fact_table(facts),
+    ]
+    if ticket.sparsity:
+        parts += [Text(), SparsityTables(document)]
+    units = units_of(mask)
+    if units is None:
+        parts += [
+            Text(),
+            Text("Not a chain of layers.<i>.weight: units are not counted.", style="dim"),
+        ]
+    else:
+        parts += [Text(), _dead_units(units), *_picture(units)]
+    return Lines(*parts)
+
+
+def run_screen(label: str, run: Run, document: Json) -> RenderableType:
+    """All that is worth knowing of a run; `document` is what its run.json says."""
+    metrics = run.metrics
+    facts = [
+        (
+            "ticket",
+            f"{run.ticket['name']}, {100 * (1 - run.ticket['sparsity']):.2f} % kept, "
+            f"{run.ticket['digest']}",
+        ),
+        ("trained", _training(run.train)),
+        ("network", _told(_model, run.model)),
+        ("data", _data(run.data)),
+        ("best", f"{100 * metrics['best_accuracy']:.2f} % at step {metrics['best_step']:,}"),
+        (
+            "early stop",
+            f"{100 * metrics['early_stop_accuracy']:.2f} % at step {metrics['early_stop_step']:,}, "
+            "where the validation loss is lowest",
+        ),
+        ("final", f"{100 * metrics['final_accuracy']:.2f} % at step {run.history[-1].step:,}"),
+    ]
+    if "early_stop_test_accuracy" in metrics:
+        facts.append(
+            ("test", f"{100 * metrics['early_stop_test_accuracy']:.2f} % at the early-stop step")
+        )
+    facts += [
+        ("pruned", _told(_pruned, run.proof)),
+        ("kept", _told(_kept, run.proof)),
+        ("started from", _told(lambda proof: str(proof["start"]), run.proof)),
+        ("training", run.training),
+        ("digest", document["digest"]),
+        *((name, digest) for name, digest in sorted(document["files"].items())),
+    ]
+    accuracy = [row.validation_accuracy for row in run.history]
+    loss = [row.validation_loss for row in run.history]
+    curves = Table.grid(padding=(0, 2))
+    first, last = run.history[0].step, run.history[-1].step
+    low, largest = curve_floor(accuracy), float(np.quantile(finite_values(loss), 1 - CUT_OFF))
+    curves.add_row(
+        "accuracy", Spark(accuracy, low), f"{100 * low:.2f} or less to {100 * max(accuracy):.2f} %"
+    )
+    curves.add_row("loss", Spark(loss, high=largest), f"{min(loss):.4f} to {largest:.4f} or more")
+    return Lines(
+        plain(f"{label}: a run, {run.ticket['name']} from {_START_WORDS[run.start]}", style="bold"),
+        fact_table(facts),
+        Text(),
+        Text(
+            f"Validation, {len(run.history)} evaluations from step {first:,} to {last:,}",
+            style="bold",
+        ),
+        curves,
+    )
+
+
+_START_WORDS = {
+    "rewind": "its own weights (rewind)",
+    "reinit": "fresh weights (reinit)",
+    "shuffle": "its own weights, the mask permuted (shuffle)",
+}
+
+
+def side_screen(side: Side) -> RenderableType:
+    """The ticket or run that a path holds; a list where it holds several."""
+    if not side.is_single:
+        return _list(side)
+    for name, ticket in side.tickets.items():
+        return ticket_screen(side.named(name), ticket, side.documents[name])
+    name, run = next(iter(side.runs.items()))
+    return run_screen(side.named(name), run, side.documents[name])
+
+
+def _list(side: Side) -> RenderableType:
+    parts: list[RenderableType] = []
+    if side.tickets:
+        listed = fact_grid("Tickets", "ticket", ">kept", ">kept (%)", "digest")
+        for name, ticket in side.tickets.items():
+            mask = ticket.mask
+            listed.add_row(
+                plain(name),
+                f"{mask.num_kept:,}",
+                f"{100 * mask.density:.2f}",
+                side.documents[name]["digest"][:12],
+            )
+        parts += [listed, Text()]
+    if side.runs:
+        listed = fact_grid(
+            "Runs, validation accuracy (%)",
+            "run",
+            "start",
+            ">best",
+            ">at step",
+            ">early stop",
+            ">at step",
+        )
+        for name, run in side.runs.items():
+            metrics = run.metrics
+            best = percent_or_blank(metrics["best_accuracy"]), step_words(metrics["best_step"])
+            stop = (
+                percent_or_blank(metrics["early_stop_accuracy"]),
+                step_words(metrics["early_stop_step"]),
+            )
+            listed.add_row(plain(name), run.start, *best, *stop)
+        parts += [listed, Text()]
+    names = [*side.tickets, *side.runs]
+    parts.append(
+        plain(
+            f"{len(names)} below {side.label}; to see one: lthctl show {side.named(names[0])}",
+            style="dim",
+        )
+    )
+    return Lines(*parts)
+
+
+def fact_grid(title: str, *columns: str) -> Table:
+    """A table whose numbers stay whole; names are folded where the terminal is narrow."""
+    made = new_table(title, *columns)
+    for column in made.columns:
+        column.no_wrap = column.justify == "right"
+    return made
+
+
+def fact_table(facts: Iterable[tuple[str, str]]) -> RenderableType:
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, value in facts:
+        grid.add_row(name, plain(str(value)))
+    return grid
+
+
+def _told(tell: Callable[[T], str], of: T) -> str:
+    """What `tell` tells of a part of a document; such parts are shown but not computed with, so
+    readers let them be."""
+    try:
+        return tell(of)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return "not stated as expected"
+
+
+def _pruned(proof: Json) -> str:
+    return f"{proof['pruned']:,} weights, {proof['pruned_nonzero']:,} of them not 0 at the end"
+
+
+def _kept(proof: Json) -> str:
+    return f"{proof['kept']:,} weights, {proof['kept_moved']:,} of them changed by training"
+
+
+def _found_by(ticket: Ticket) -> str:
+    what = "weights and biases prunable" if ticket.biases else "weights prunable"
+    if ticket.rounds == 0:
+        return f"nothing: dense; seed {ticket.seed}, {what}"
+    rounds = f"{ticket.rounds} round{'s' * (ticket.rounds != 1)}"
+    return f"{ticket.method}, ratio {ticket.ratio:g} in {rounds}, seed {ticket.seed}, {what}"
+
+
+def _model(model: Json) -> str:
+    if model.get("kind") == "mlp":
+        return f"MLP {'-'.join(map(str, model['layers']))}, {model['init']} weights"
+    return f"module {model.get('name')}"
+
+
+def _data(data: Json) -> str:
+    if not data:  # imported from elsewhere
+        return "not known"
+    test = f", {data['test']:,} test" if data.get("test") else ""
+    return (
+        f"{data['name']}, {data['train']:,} train, {data['validation']:,} validation{test} images"
+    )
+
+
+def _training(train: Json) -> str:
+    return (
+        f"{train['steps']:,} steps, {train['optimizer']} {train['lr']:g}, batch "
+        f"{train['batch_size']}, "
+        f"engine {train['engine']} on {train['device']}"
+    )
+
+
+def _dead_units(units: Units) -> RenderableType:
+    made = fact_grid(
+        "Units with no surviving weights", "layer", ">units", ">dead", ">none in", ">none out"
+    )
+    made.add_row(
+        "inputs", f"{len(units.weights_per_input):,}", f"{units.num_dead_inputs:,}", "", ""
+    )
+    for index, hidden in enumerate(units.hidden, start=1):
+        counts = hidden.num_units, hidden.dead, hidden.without_incoming, hidden.without_outgoing
+        made.add_row(f"hidden {index}", *(f"{value:,}" for value in counts))
+    return made
+
+
+def _picture(units: Units) -> list[RenderableType]:
+    per_input = units.weights_per_input
+    side = math.isqrt(len(per_input))
+    if side * side != len(per_input) or not 4 <= side <= 56:
+        return []
+    title = Text(
+        f"Surviving weights per input pixel, {side} x {side}, two rows a line", style="bold"
+    )
+    return [Text(), title, PixelPicture(per_input.reshape(side, side))]
+
+
+def curve_floor(accuracies: Sequence[float]) -> float:
+    return float(np.quantile(finite_values(accuracies), CUT_OFF))
+
+
+def count_words(pairs: Sequence[object]) -> int:
+    """How many things there are of which these are all pairs; the first pairs are of the first with
+    each other."""
+    return (1 + math.isqrt(1 + 8 * len(pairs))) // 2
+
+
+def run_words(run: Run) -> str:
+    return f"{run.ticket['name']}, {run.start}"
+
+
+def value_words(value: object) -> str:
+    if value is None:
+        return "none"
+    text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= 40 else f"{text[:12]}..."
+
+
+def percent_or_blank(value: float | None) -> str:
+    return "" if value is None else f"{100 * value:.2f}"
+
+
+def step_words(value: float | None) -> str:
+    return "" if value is None else f"{value:,}"
+
+
+def p_words(log10_p: float) -> str:
+    """A p-value of any size: 0.31, 2e-96, 5e-12014."""
+    if log10_p >= -2:
+        return f"{10**log10_p:.2f}"
+    exponent = math.floor(log10_p)
+    digit = round(10 ** (log10_p - exponent))
+    return f"1e{exponent + 1}" if digit == 10 else f"{digit}e{exponent}"
+
+
+CHANCE = Text(
+    "chance: what masks of these densities share on average; ratio: both over that; p: exact, "
+    "two-sided.",
+    style="dim",
+)

@@ -1,0 +1,1 @@
+"""Datasets: fetched, verified, split, and held as arrays in memory."""

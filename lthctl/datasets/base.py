@@ -1,0 +1,93 @@
+"""Datasets: images and labels held as arrays in memory, in splits.
+
+Knows no files, no networks and no models.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lthctl.canonical import Json, digest_of_arrays
+from lthctl.errors import DataError
+
+Images = NDArray[np.uint8] | NDArray[np.float32]
+
+
+Labels = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Images and labels that belong together.
+
+    Attributes:
+      images: (n, inputs); uint8 stands for byte / 255, float32 is used as it is.
+      labels: (n,), int64, from 0.
+    """
+
+    images: Images
+    labels: Labels
+
+    def __post_init__(self) -> None:
+        images, labels = self.images, self.labels
+        if images.ndim < 2 or labels.shape != (len(images),):
+            raise DataError(
+                f"dataset: images {images.shape} and labels {labels.shape} do not go together"
+            )
+        if images.dtype not in (np.uint8, np.float32) or labels.dtype != np.int64:
+            raise DataError(
+                f"dataset: images are {images.dtype}, labels {labels.dtype}; expected uint8 or "
+                "float32, and int64"
+            )
+        if not len(labels):
+            raise DataError("dataset: a split has no images, expected at least one")
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What trainings are given: training and validation images, and test images where the protocol
+    has them.
+
+    Attributes:
+      name: for people, such as "mnist".
+      train: images to train on.
+      validation: images that choose: the best step, the early-stop step, the verdict.
+      test: images that never choose; None where the protocol has no test split.
+      source: digest of what the splits were made from, where several datasets are splits of one;
+        runs of one source may be compared.
+    """
+
+    name: str
+    train: Split
+    validation: Split
+    test: Split | None = None
+    source: str | None = None
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of all that training and evaluation can see."""
+        arrays = {
+            "train.images": self.train.images,
+            "train.labels": self.train.labels,
+            "validation.images": self.validation.images,
+            "validation.labels": self.validation.labels,
+        }
+        if self.test is not None:
+            arrays |= {"test.images": self.test.images, "test.labels": self.test.labels}
+        return digest_of_arrays(arrays)
+
+    def describe(self) -> Json:
+        """Name, digests and sizes."""
+        return {
+            "name": self.name,
+            "digest": self.digest,
+            "source": self.source or self.digest,
+            "train": len(self.train),
+            "validation": len(self.validation),
+            "test": 0 if self.test is None else len(self.test),
+        }

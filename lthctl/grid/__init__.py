@@ -1,0 +1,1 @@
+"""Many trainings: planned, run side by side, equal ones once, finished ones kept."""

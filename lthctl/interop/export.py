@@ -1,0 +1,225 @@
+"""Tickets and runs in the formats of other programs.
+
+A ticket gives the weights to rewind to under its mask, a run its final weights. The same input
+gives the same bytes, as long as the library that writes the format is of one version.
+"""
+
+import io
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lthctl.artifacts.run import Run
+from lthctl.artifacts.ticket import Ticket
+from lthctl.disk import write_file, write_folder
+from lthctl.errors import OutputError, ParamsError, RunError, TicketError
+from lthctl.mask import Array, Mask, Weights
+from lthctl.models.base import prunable_among
+from lthctl.models.described import from_description
+from lthctl.models.mlp import MLP
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+ONNX_OPSET, ONNX_IR = 17, 8  # old enough for every runtime of the last years
+
+
+def export_to(
+    source: Ticket | Run, out: Path | str, *, to: str = "state_dict", replace: bool = False
+) -> Path:
+    """Write a ticket or a run in another program's format.
+
+    Args:
+      source: a ticket, of which the masked initial weights are written; or a run, of which the
+        final ones are.
+      out: the file; for "csr" a folder.
+      to: "state_dict", a plain PyTorch state_dict, pruned weights being 0;
+        "prune", what `state_dict` gives of a module under `torch.nn.utils.prune`, which loads into
+        one: `<name>_orig` (all weights, as they were before pruning, where it is a ticket) and
+          `<name>_mask` of everything prunable;
+        "csr", per weight matrix a file that `scipy.sparse.load_npz` opens, with an entry for every
+        kept weight, those with more than two dimensions as (outputs, rest), and per bias a plain
+        `.npy`; "onnx", a graph from `images` (n, inputs), in [0, 1], to `logits` (n, classes); of
+        an MLP.
+      replace: whether what is there may be replaced.
+
+    Returns:
+      `out`.
+
+    Raises:
+      ParamsError: the format is not known, or needs a package that is not installed.
+      TicketError, RunError: this one cannot be written in this format.
+      OutputError: the place is taken or cannot be written.
+
+    Example:
+      >>> export_to(load_ticket("masks/l1-r0.80-n5-s1"), "ticket.pt", to="prune")
+    """
+    if to not in FORMATS:
+        raise ParamsError(f"to: is {to!r}, expected one of {', '.join(FORMATS)}")
+    out = Path(out)
+    made = FORMATS[to](source)
+    if isinstance(made, Mapping):
+        write_folder(out, made, replace=replace)
+        return out
+    if not replace and (out.exists() or out.is_symlink()):
+        raise OutputError(
+            f"{out}: exists already; choose another --out, or replace it with --force"
+        )
+    write_file(out, made)
+    return out
+
+
+def num_kept_zeros(source: Ticket | Run) -> int:
+    """How many weights are kept and yet exactly 0: formats without a mask cannot tell them from
+    pruned ones."""
+    if isinstance(source, Ticket):
+        return sum(
+            int(np.count_nonzero(source.init[name][kept] == 0))
+            for name, kept in source.mask.items()
+        )
+    weights = _weights(source)
+    prunable = prunable_among(
+        {name: array.shape for name, array in weights.items()}, biases=source.ticket["biases"]
+    )
+    num_zeros = sum(int(np.count_nonzero(weights[name] == 0)) for name in prunable)
+    return num_zeros - int(source.proof["pruned"])
+
+
+def _weights(source: Ticket | Run) -> dict[str, Array]:
+    """The weights, pruned ones 0, in the model's order."""
+    if isinstance(source, Ticket):
+        weights: Weights = source.mask.apply(source.init)
+    elif source.weights is None:
+        raise RunError(
+            f"{source.ticket['name']}: its final weights were not kept (retrain.keep_weights); "
+            "retrain it"
+        )
+    else:
+        weights = source.weights
+    model = from_description(source.model)
+    order = model.shapes() if model else sorted(weights)
+    return {name: np.array(weights[name], order="C") for name in order}
+
+
+def _mask(source: Ticket | Run) -> Mask:
+    """The mask; of a run, what is not 0, if that are as many as its ticket kept."""
+    if isinstance(source, Ticket):
+        return source.mask
+    weights = _weights(source)
+    if count := num_kept_zeros(source):
+        raise RunError(
+            f"{source.ticket['name']}: {count:,} of its kept weights are 0, so a run does not tell "
+            "its mask; "
+            "export it to state_dict, or its ticket"
+        )
+    prunable = prunable_among(
+        {name: array.shape for name, array in weights.items()}, biases=source.ticket["biases"]
+    )
+    return Mask({name: weights[name] != 0 for name in prunable})
+
+
+def _state_dict(source: Ticket | Run) -> bytes:
+    return _saved(_weights(source))
+
+
+def _prune(source: Ticket | Run) -> bytes:
+    mask = _mask(source)
+    parts: dict[str, Array] = {}
+    for name, array in _weights(source).items():
+        if name in mask:
+            parts[f"{name}_orig"] = source.init[name] if isinstance(source, Ticket) else array
+            parts[f"{name}_mask"] = mask[name].astype(array.dtype)
+        else:
+            parts[name] = array
+    return _saved(parts)
+
+
+def _saved(arrays: Weights) -> bytes:
+    import torch
+
+    tensors: dict[str, Tensor] = {
+        name: torch.from_numpy(np.array(array)) for name, array in arrays.items()
+    }
+    buffer = io.BytesIO()  # into a file, torch would write the file's name too
+    torch.save(tensors, buffer)
+    return buffer.getvalue()
+
+
+def _csr(source: Ticket | Run) -> dict[str, bytes]:
+    from scipy.sparse import csr_array, save_npz
+
+    files = {}
+    mask = source.mask if isinstance(source, Ticket) else None
+    for name, array in _weights(source).items():
+        buffer = io.BytesIO()
+        if array.ndim < 2:
+            np.save(buffer, array)
+            files[f"{name}.npy"] = buffer.getvalue()
+            continue
+        matrix = array.reshape(len(array), -1)
+        kept = (mask[name] if mask is not None and name in mask else array != 0).reshape(
+            matrix.shape
+        )
+        rows, columns = np.nonzero(kept)
+        # Built from positions and not from the matrix, which would drop kept weights that are 0.
+        starts = np.concatenate([[0], np.cumsum(np.count_nonzero(kept, axis=1))]).astype(np.int32)
+        sparse = csr_array(
+            (matrix[rows, columns], columns.astype(np.int32), starts), shape=matrix.shape
+        )
+        save_npz(buffer, sparse, compressed=False)
+        files[f"{name}.npz"] = buffer.getvalue()
+    return files
+
+
+def _onnx(source: Ticket | Run) -> bytes:
+    """Written with onnx's own helpers: torch.onnx.export puts paths of this machine into the
+    file."""
+    model = from_description(source.model)
+    if not isinstance(model, MLP):
+        raise TicketError(
+            f"{source.model.get('name')!r} is a module that only you can build; load its "
+            "state_dict into it and call "
+            "torch.onnx.export"
+        )
+    try:
+        from onnx import TensorProto, checker, helper, numpy_helper
+    except ImportError:
+        raise ParamsError(
+            "to: onnx needs the package onnx; install it with pip install 'lthctl[onnx]'"
+        ) from None
+    nodes, last = [], len(model.layers) - 2
+    for index in range(last + 1):
+        inputs = [
+            "images" if index == 0 else f"hidden.{index - 1}",
+            f"layers.{index}.weight",
+            f"layers.{index}.bias",
+        ]
+        output = "logits" if index == last else f"sums.{index}"
+        nodes.append(helper.make_node("Gemm", inputs, [output], transB=1))
+        if index < last:
+            nodes.append(helper.make_node("Relu", [output], [f"hidden.{index}"]))
+    graph = helper.make_graph(
+        nodes,
+        "mlp",
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, ["n", model.layers[0]])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", model.layers[-1]])],
+        [numpy_helper.from_array(array, name) for name, array in _weights(source).items()],
+    )
+    opset = helper.make_opsetid("", ONNX_OPSET)
+    document = helper.make_model(
+        graph, producer_name="lthctl", opset_imports=[opset], ir_version=ONNX_IR
+    )
+    checker.check_model(document)
+    content: bytes = document.SerializeToString(deterministic=True)
+    return content
+
+
+FORMATS: Mapping[str, Callable[[Ticket | Run], bytes | dict[str, bytes]]] = {
+    "state_dict": _state_dict,
+    "prune": _prune,
+    "csr": _csr,
+    "onnx": _onnx,
+}

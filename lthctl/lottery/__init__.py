@@ -1,0 +1,1 @@
+"""The lottery ticket experiment: train, prune, rewind; and retraining with its controls."""

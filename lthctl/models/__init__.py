@@ -1,0 +1,1 @@
+"""Models: architectures, how their weights are drawn, and what of them is prunable."""

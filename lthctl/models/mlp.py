@@ -1,0 +1,94 @@
+"""Fully connected networks, LeNet-300-100 among them."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lthctl.canonical import Json
+from lthctl.mask import Array, Shapes, Weights
+from lthctl.params import Init, ModelParams
+from lthctl.seeding import Stream
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class MLP:
+    """Fully connected layers with ReLU between them and nothing after the last; the default is
+    LeNet-300-100.
+
+    Parameters are called `layers.<i>.weight`, of shape (outputs, inputs), and `layers.<i>.bias`, of
+    shape (outputs,).
+
+    Attributes:
+      layers: sizes of inputs, hidden layers and classes; at least two.
+      init: "uniform", U(-1/sqrt(fan_in), 1/sqrt(fan_in)) for weights and biases, as torch.nn.Linear
+        draws them; or "glorot", weights from N(0, 2 / (fan_in + fan_out)) (Glorot & Bengio, 2010)
+        and zero biases.
+    """
+
+    layers: tuple[int, ...] = (784, 300, 100, 10)
+    init: Init = "uniform"
+
+    @classmethod
+    def from_params(cls, params: ModelParams) -> "MLP":
+        return cls(params.layers, params.init)
+
+    def describe(self) -> Json:
+        return {"kind": "mlp", "layers": list(self.layers), "init": self.init}
+
+    def shapes(self) -> Shapes:
+        found: dict[str, tuple[int, ...]] = {}
+        for index, (fan_in, fan_out) in enumerate(pairwise(self.layers)):
+            found[f"layers.{index}.weight"] = (fan_out, fan_in)
+            found[f"layers.{index}.bias"] = (fan_out,)
+        return found
+
+    def prunable(self, *, biases: bool) -> Shapes:
+        return {
+            name: shape
+            for name, shape in self.shapes().items()
+            if biases or name.endswith(".weight")
+        }
+
+    def is_output(self, name: str) -> bool:
+        return name.startswith(f"layers.{len(self.layers) - 2}.")
+
+    def draw(self, stream: Stream) -> Weights:
+        weights: dict[str, Array] = {}
+        for name, shape in self.shapes().items():
+            fan_out, fan_in = self.shapes()[name.replace(".bias", ".weight")]
+            if self.init == "uniform":
+                weights[name] = ((2 * stream.uniform(shape) - 1) / np.sqrt(fan_in)).astype(
+                    np.float32
+                )
+            elif name.endswith(".weight"):
+                weights[name] = (stream.normal(shape) * np.sqrt(2 / (fan_in + fan_out))).astype(
+                    np.float32
+                )
+            else:
+                weights[name] = np.zeros(shape, np.float32)
+        return weights
+
+    def build(self) -> "nn.Module":
+        from torch import Tensor, nn
+
+        class Network(nn.Module):
+            def __init__(self, sizes: tuple[int, ...]) -> None:
+                super().__init__()
+                # Left uninitialized: weights always come from outside, and drawing some would
+                # advance torch's global generator.
+                linear = [nn.utils.skip_init(nn.Linear, *pair) for pair in pairwise(sizes)]
+                self.layers = nn.ModuleList(linear)
+
+            def forward(self, images: Tensor) -> Tensor:
+                hidden = images.flatten(1)  # (batch, inputs)
+                for layer in self.layers[:-1]:
+                    hidden = layer(hidden).relu_()
+                logits: Tensor = self.layers[-1](hidden)  # (batch, classes)
+                return logits
+
+        return Network(self.layers)

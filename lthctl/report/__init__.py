@@ -1,0 +1,1 @@
+"""Runs compared and judged, as tables, figures and a page. Never trains."""

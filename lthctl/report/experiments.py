@@ -1,0 +1,133 @@
+"""Experiments: runs that differ in seed only, aggregated over their seeds."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from lthctl.artifacts.names import ticket_name
+from lthctl.artifacts.run import Run
+from lthctl.lottery.rates import rate_per_round
+from lthctl.params import ReportParams
+from lthctl.report.statistics import Interval, Verdict, interval
+
+STARTS = ("rewind", "reinit", "shuffle")
+
+
+METHODS = ("dense", "l1", "random")
+
+
+class ExperimentKey(NamedTuple):
+    """What the runs of a cell have in common; they differ in seed."""
+
+    start: str
+    method: str
+    rounds: int
+    ratio: float
+
+    @classmethod
+    def of(cls, run: Run) -> "ExperimentKey":
+        return cls(run.start, run.ticket["method"], run.ticket["rounds"], run.ticket["ratio"])
+
+    @property
+    def ticket(self) -> str:
+        """Name of the tickets, without their seeds."""
+        return ticket_name(self.method, self.ratio, self.rounds)
+
+    @property
+    def label(self) -> str:
+        return f"{self.ticket}-{self.start}"
+
+    def order(self) -> tuple[object, ...]:
+        """Sorts dense before l1 before random, and rewind before its controls."""
+        return (
+            METHODS.index(self.method) if self.method in METHODS else 9,
+            self.method,
+            self.rounds,
+            self.ratio,
+            STARTS.index(self.start),
+        )
+
+
+DENSE = ExperimentKey("rewind", "dense", 0, 0.0)
+
+
+VALUE_ROUNDING, DIFFERENCE_ROUNDING = 1 / math.sqrt(12), 1 / math.sqrt(6)
+"""Standard deviations that rounding to steps of 1 gives to a value, and to the difference of
+two."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """The replicates of one experiment.
+
+    Attributes:
+      key: what they have in common.
+      runs: seed -> run.
+      sparsity: mean actual sparsity.
+      accuracy: maximum validation accuracy.
+      difference: the same minus that of the dense run of the same seed; None for dense itself or
+        where no dense run goes with any.
+      verdict: what the difference shows; None where there is none.
+      seeds_to_decide: see `lthctl.statistics`; None where it is decided or there is no telling.
+      early_stop_step: step of minimum validation loss.
+      early_stop_accuracy: validation accuracy there.
+      test_accuracy: test accuracy there; None where the protocol has no test images.
+    """
+
+    key: ExperimentKey
+    runs: dict[int, Run]
+    sparsity: float
+    accuracy: Interval
+    difference: Interval | None
+    verdict: Verdict | None
+    seeds_to_decide: int | None
+    early_stop_step: Interval
+    early_stop_accuracy: Interval
+    test_accuracy: Interval | None
+
+    @property
+    def stops_at_end(self) -> int:
+        """Number of runs whose validation loss was lowest at the last evaluation: too short to tell
+        where it would have been."""
+        return sum(
+            run.metrics["early_stop_step"] == run.history[-1].step for run in self.runs.values()
+        )
+
+
+def paired(
+    runs: dict[int, Run], others: dict[int, Run], metric: str, params: ReportParams
+) -> Interval | None:
+    """Difference of a metric over the seeds that both have; None where they have none in common.
+
+    Args:
+      runs, others: seed -> run. The difference is that of `runs` minus that of `others`.
+      metric: a key of `Run.metrics`.
+      params: confidence of the interval.
+    """
+    seeds = sorted(runs.keys() & others.keys())
+    if not seeds:
+        return None
+    differences = [runs[seed].metrics[metric] - others[seed].metrics[metric] for seed in seeds]
+    least = DIFFERENCE_ROUNDING * _resolution(runs[seeds[0]], metric)
+    return interval(differences, params.confidence, least_deviation=least)
+
+
+def interval_over(runs: Sequence[Run], metric: str, params: ReportParams) -> Interval:
+    least = VALUE_ROUNDING * _resolution(runs[0], metric)
+    return interval([run.metrics[metric] for run in runs], params.confidence, least_deviation=least)
+
+
+def _resolution(run: Run, metric: str) -> float:
+    """The steps in which a metric comes: evaluations for steps, images for accuracies."""
+    if metric.endswith("step"):
+        return float(run.train["evaluate_every"])
+    return 1 / float(run.data["test" if "test" in metric else "validation"])
+
+
+def desired_by_round(key: ExperimentKey) -> list[float]:
+    """The sparsity that was asked for after every round."""
+    if key.method == "dense":
+        return []
+    rate = rate_per_round(key.ratio, key.rounds)
+    return [1 - (1 - rate) ** number for number in range(1, key.rounds + 1)]

@@ -1,0 +1,254 @@
+"""The report as one HTML file that opens from disk: data, style, script and d3 in it, nothing from
+a network.
+
+Says what the page holds; how it looks and answers is in page_assets/. It decides nothing: every
+number is the report's. Names from files reach the page as JSON that cannot close its element, and
+its script puts them there as text.
+"""
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from html import escape
+from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
+
+from lthctl.artifacts.run import Run
+from lthctl.canonical import Json, finite
+from lthctl.errors import ReportError
+from lthctl.report.experiments import Experiment, desired_by_round
+from lthctl.report.reading import Report
+from lthctl.report.statistics import Interval
+from lthctl.report.survivors import Survivors
+from lthctl.report.verdicts import Group, TicketVerdict
+from lthctl.training.history import Row
+
+MOST_EVALUATIONS = 120_000
+"""Evaluations in a page; where the runs have more, curves are thinned, and the page says so."""
+
+
+def page_bytes(
+    report: Report,
+    survivors: Sequence[Survivors],
+    provenance: Json,
+    pictures: Mapping[str, bytes],
+    left_out: Sequence[tuple[Path, str]],
+) -> bytes:
+    """The page.
+
+    Args:
+      report: what it shows, all groups of it.
+      survivors: of each group.
+      provenance: see `provenance_of`.
+      pictures: file name -> SVG, of the first group; they stand in where no script runs.
+      left_out: folders of runs and tickets that could not be read, with the reason.
+    """
+    stride = thinning(report)
+    data = {
+        "groups": [
+            _group(group, of, stride) for group, of in zip(report.groups, survivors, strict=True)
+        ],
+        "left_out": [_left_out(*one) for one in left_out],
+        "provenance": provenance,
+        "thinned": stride,
+    }
+    assets = {
+        path.name: path.read_text(encoding="utf-8")
+        for path in (files("lthctl") / "report" / "page_assets").iterdir()
+    }
+    scripts = [d3_script(), assets["page.js"]]
+    parts = {
+        "style": assets["page.css"],
+        "d3": scripts[0],
+        "script": scripts[1],
+        "data": json_in_html(data),
+        "headline": escape(" ".join(report.groups[0].headlines)),
+        "title": escape(report.groups[0].title),
+        # Nothing may be loaded, and no script may run but these two.
+        "policy": "; ".join(
+            [
+                "default-src 'none'",
+                "img-src data:",
+                "style-src 'unsafe-inline'",
+                "base-uri 'none'",
+                "form-action 'none'",
+                f"script-src {' '.join(map(_script_digest, scripts))}",
+            ]
+        ),
+        **{name: _picture(content) for name, content in pictures.items()},
+    }
+    return re.sub(r"\{\{([\w.]+)\}\}", lambda found: parts[found[1]], assets["page.html"]).encode()
+
+
+def d3_script() -> str:
+    """d3 5 as mpld3 carries it, licence line and all. Only read: to import mpld3 would import
+    pyplot."""
+    again = "pip install --force-reinstall mpld3"
+    found = find_spec("mpld3")
+    for folder in (found and found.submodule_search_locations) or ():
+        path = Path(folder) / "js" / "d3.v5.min.js"
+        try:
+            script = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ReportError(f"{path}: cannot be read ({error}): {again}") from None
+        if ends := re.search("</script|<!--", script, re.IGNORECASE):
+            raise ReportError(f"{path}: cannot stand in a page, as it holds {ends[0]}: {again}")
+        return script
+    raise ReportError(
+        "the page is drawn with d3, which mpld3 carries, and that is not installed: pip install "
+        "mpld3"
+    )
+
+
+def json_in_html(value: object) -> str:
+    """JSON that can stand in a script element: nothing in it can close the element or open a
+    comment."""
+    text = json.dumps(
+        value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True
+    )
+    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+def thinning(report: Report) -> int:
+    """Every how many evaluations one is in the page; 1 for all."""
+    runs = [run for group in report.groups for cell in group.cells for run in cell.runs.values()]
+    return max(1, -(-sum(len(run.history) for run in runs) // MOST_EVALUATIONS))
+
+
+def _group(group: Group, survivors: Survivors, stride: int) -> Json:
+    runs = [
+        (index, seed, run)
+        for index, cell in enumerate(group.cells)
+        for seed, run in cell.runs.items()
+    ]
+    history = runs[0][2].history
+    kept = [i for i in range(len(history)) if i % stride == stride - 1 or i == len(history) - 1]
+    return {
+        "title": group.title,
+        "headlines": list(group.headlines),
+        "margin": group.params.margin,
+        "confidence": group.params.confidence,
+        "num_runs": group.num_runs,
+        "num_seeds": group.num_seeds,
+        "validation": runs[0][2].data["validation"],
+        "test": runs[0][2].data["test"],
+        "stops_at_end": sum(cell.stops_at_end for cell in group.cells),
+        "claims": [_claim(group, claim) for claim in group.claims],
+        "cells": [_cell(cell) for cell in group.cells],
+        "runs": [
+            [
+                index,
+                seed,
+                run.ticket["name"],
+                run.ticket["sparsity"],
+                *(run.metrics[name] for name in RUN_METRICS),
+            ]
+            for index, seed, run in runs
+        ],
+        "curves": {
+            "steps": [history[i].step for i in kept],
+            "accuracy": [
+                [_short(row.validation_accuracy, 5) for row in _at(run, kept)] for _, _, run in runs
+            ],
+            "loss": [
+                [_short(row.validation_loss, 4) for row in _at(run, kept)] for _, _, run in runs
+            ],
+            "train_loss": [
+                [_short(row.train_loss, 4) for row in _at(run, kept)] for _, _, run in runs
+            ],
+        },
+        "sparsity": [_sparsity(cell) for cell in group.cells if cell.key.method != "dense"],
+        "layers": [[*row.key[1:], *row[1:]] for row in survivors.layers],
+        "pixels": [
+            [*row.key[1:], row.n, [round(float(kept), 1) for kept in row.kept]]
+            for row in survivors.pixels
+        ],
+        "common": [[*row.a[1:], *row.b[1:], *row[2:]] for row in survivors.common],
+        "missing": list(survivors.missing),
+    }
+
+
+RUN_METRICS = (
+    "best_accuracy",
+    "best_step",
+    "early_stop_accuracy",
+    "early_stop_step",
+    "final_accuracy",
+)
+
+
+def _at(run: Run, kept: Sequence[int]) -> list[Row]:
+    return [run.history[i] for i in kept if i < len(run.history)]
+
+
+def _short(value: float, digits: int) -> float | None:
+    """Few digits: a curve is looked at."""
+    return finite(float(f"{value:.{digits}g}"))
+
+
+def _interval(value: Interval | None) -> Json | None:
+    return (
+        {"n": value.n, "mean": value.mean, "low": value.low, "high": value.high} if value else None
+    )
+
+
+def _claim(group: Group, claim: TicketVerdict) -> Json:
+    cell = group.cell(claim.key)
+    assert cell is not None
+    return {
+        **claim.key._asdict(),
+        "ticket": claim.key.ticket,
+        "density": 1 - cell.sparsity,
+        "n": cell.accuracy.n,
+        "state": claim.state,
+        "conditions": {
+            name: getattr(claim, name) for name in ("accurate", "fast", "sparse", "special")
+        },
+        "seeds": dict(claim.seeds_to_decide),
+        "dense": _interval(cell.difference),
+        "dense_verdict": cell.verdict,
+        "step": _interval(claim.step_difference),
+        "reinit": _interval(claim.reinit_difference),
+        "random": _interval(claim.random_difference),
+        "random_verdict": claim.random_verdict,
+    }
+
+
+def _cell(cell: Experiment) -> Json:
+    return {
+        **cell.key._asdict(),
+        "ticket": cell.key.ticket,
+        "density": 1 - cell.sparsity,
+        "accuracy": _interval(cell.accuracy),
+        "stop": _interval(cell.early_stop_step),
+        "test": _interval(cell.test_accuracy),
+        "stops_at_end": cell.stops_at_end,
+    }
+
+
+def _sparsity(cell: Experiment) -> Json:
+    reached = [run.ticket["sparsity_by_round"] for run in cell.runs.values()]
+    return {
+        **cell.key._asdict(),
+        "ticket": cell.key.ticket,
+        "n": len(reached),
+        "desired": desired_by_round(cell.key),
+        "actual": [sum(after) / len(after) for after in zip(*reached, strict=True)],
+    }
+
+
+def _left_out(folder: Path, reason: str) -> Json:
+    """A folder by the end of its path and why, without the places of this machine."""
+    shown = str(Path(*folder.parts[-2:]) if folder.is_absolute() else folder)
+    return {"folder": shown, "reason": reason.replace(str(folder), shown)}
+
+
+def _script_digest(script: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
+
+
+def _picture(svg: bytes) -> str:
+    return f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}"

@@ -1,0 +1,143 @@
+"""Where the numbers of a report come from: parameters, protocol, data, software, revision."""
+
+import json
+import subprocess
+from importlib.metadata import version
+
+from lthctl.artifacts.run import Run
+from lthctl.canonical import Json
+from lthctl.report.reading import Report
+from lthctl.report.verdicts import Group
+
+SOFTWARE = ("lthctl", "numpy", "scipy", "matplotlib", "mpld3", "safetensors", "torch", "numba")
+
+
+def provenance_of(report: Report) -> Json:
+    """Where the numbers come from: parameters, protocol, data, software, revision, and n of
+    everything.
+
+    The same for the same runs, software and commit: no times, no places.
+    """
+    return {
+        "revision": revision(),
+        "software": {name: version(name) for name in SOFTWARE},
+        "groups": [_group_provenance(group) for group in report.groups],
+    }
+
+
+def revision() -> Json | None:
+    """The commit of the working folder, and the tracked files that differ from it; None where there
+    is none.
+
+    What results write is no difference: dvc.lock, and everything in folders called report, masks
+    and tickets. So the pipeline, which changes these itself, says the same before and after.
+    """
+
+    def git(*words: str) -> str:
+        return subprocess.run(
+            ["git", *words], capture_output=True, text=True, check=True, timeout=20
+        ).stdout
+
+    try:
+        commit = git("rev-parse", "HEAD").strip()
+        lines = git("status", "--porcelain=v1", "-z", "--untracked-files=no", "--no-renames").split(
+            "\0"
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    changed = [line[3:] for line in lines if line]
+    return {"commit": commit, "changed": sorted(path for path in changed if not _is_result(path))}
+
+
+def _is_result(path: str) -> bool:
+    parts = path.split("/")
+    return parts[-1] == "dvc.lock" or bool({"report", "masks", "tickets"} & set(parts[:-1]))
+
+
+def protocol_rows(group: Group) -> list[Json]:
+    """What the runs of a group did beside what the paper's did (Frankle & Carbin, ICLR 2019, for
+    this network)."""
+    run = _runs(group)[0]
+    train, data, model = run.train, run.data, run.model
+    found: Json = next((of.ticket["train"] for of in _runs(group) if of.ticket["train"]), {})
+    sizes = (
+        "-".join(map(str, model["layers"]))
+        if model.get("kind") == "mlp"
+        else str(model.get("name"))
+    )
+    test = f"{data['test']:,} test" if data["test"] else "no test split"
+    rounds = sorted({cell.key.rounds for cell in group.cells if cell.key.rounds})
+    optimizer = f"{train['optimizer']} {train['lr']:g}, batch {train['batch_size']}"
+    rows = [
+        ("network", sizes, "784-300-100-10"),
+        ("initial weights", str(model.get("init", "the module's own")), "glorot"),
+        (
+            "images",
+            f"{data['train']:,} train, {data['validation']:,} validation, {test}",
+            "55,000 train, 5,000 validation, 10,000 test",
+        ),
+        ("optimizer", optimizer + _decays(train), "adam 0.0012, batch 60"),
+        ("steps of a retraining", f"{train['steps']:,}", "50,000"),
+        ("evaluated every", f"{train['evaluate_every']:,} steps", "100 steps"),
+        ("prunable", "weights and biases" if run.ticket["biases"] else "weights", "weights"),
+        (
+            "removed per round",
+            "what reaches the ratio in the rounds; half as much of the output layer",
+            "20 % of what remains; 10 % of the output layer",
+        ),
+        ("rounds", ", ".join(map(str, rounds)) or "none", "as many as the ratio takes"),
+        (
+            "steps before a pruning",
+            f"{found['steps']:,} shared by the rounds" if found else "none needed",
+            "50,000 in every round",
+        ),
+        (
+            "accuracy",
+            "highest of the validation images"
+            + ("; test at the early stop" if data["test"] else ""),
+            "test images, at the early-stop step",
+        ),
+        (
+            "trials",
+            f"{group.num_seeds} seeds, each ticket reinitialized once",
+            "5 seeds, each ticket reinitialized 3 times",
+        ),
+    ]
+    return [
+        {"item": item, "here": here, "paper": paper, "departs": here != paper}
+        for item, here, paper in rows
+    ]
+
+
+def _decays(train: Json) -> str:
+    named = (("momentum", "momentum"), ("weight_decay", "weight decay"))
+    return "".join(f", {words} {train[key]:g}" for key, words in named if train[key])
+
+
+def _group_provenance(group: Group) -> Json:
+    runs = _runs(group)
+    trained = {json.dumps(run.ticket["train"], sort_keys=True): run.ticket["train"] for run in runs}
+    return {
+        "title": group.title,
+        "judged_with": group.params.model_dump(mode="json"),
+        "train": runs[0].train,
+        "train_of_tickets": [of for _, of in sorted(trained.items()) if of],
+        "model": runs[0].model,
+        "prunable": "weights and biases" if runs[0].ticket["biases"] else "weights",
+        "data": {
+            key: runs[0].data[key] for key in ("name", "source", "train", "validation", "test")
+        },
+        "data_digests": sorted({str(run.data["digest"]) for run in runs}),
+        "protocol": protocol_rows(group),
+        "n": {
+            "runs": len(runs),
+            "tickets": len({run.ticket["digest"] for run in runs}),
+            "experiments": len(group.cells),
+            "seeds": sorted({seed for cell in group.cells for seed in cell.runs}),
+            "evaluations": sum(len(run.history) for run in runs),
+        },
+    }
+
+
+def _runs(group: Group) -> list[Run]:
+    return [run for cell in group.cells for run in cell.runs.values()]

@@ -1,0 +1,246 @@
+"""What survived pruning: per layer and round, per pixel, and in common with other masks.
+
+Reads the tickets that the runs of a report name, by their digests. Knows masks and where they came
+from; nothing about accuracies.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lthctl.artifacts.names import TICKET_JSON, layer_order
+from lthctl.artifacts.ticket import load_mask, read_ticket_json
+from lthctl.canonical import Json
+from lthctl.disk import find_folders
+from lthctl.errors import LthctlError
+from lthctl.mask import Mask
+from lthctl.report.experiments import ExperimentKey
+from lthctl.report.overlap import MaskOverlap, overlap
+from lthctl.report.reading import Report
+from lthctl.report.tables import csv_bytes
+from lthctl.report.verdicts import Group
+
+SEEDS_COMPARED = 5
+"""Overlaps are of the first so many seeds: pairs grow with the square of their number."""
+
+
+DIFFERS = ("seed", "method", "rounds", "ratio")
+
+
+class LayerCount(NamedTuple):
+    """A parameter after a round, over the seeds.
+
+    `desired` and `actual` are sparsities, `kept` and `actual` means over `n` tickets; `size` and
+    `kept` are weights.
+    """
+
+    key: ExperimentKey
+    round: int
+    layer: str
+    size: int
+    desired: float
+    kept: float
+    actual: float
+    n: int
+
+
+class Pixels(NamedTuple):
+    """The surviving weights of every input, mean over `n` tickets, in row-major order."""
+
+    key: ExperimentKey
+    n: int
+    kept: NDArray[np.float64]
+
+
+class Common(NamedTuple):
+    """What the masks of two experiments keep in common, over pairs of tickets that differ in one
+    thing only.
+
+    `differs` says in what: "seed" (then a is b), or "method", "rounds" or "ratio" (pairs of equal
+    seeds). `both` and `expected` are numbers of weights, kept by both and by chance, means over `n`
+    pairs; `ratio` is their quotient, likewise, with its least and greatest; `log10_p` is the
+    greatest of the pairs.
+    """
+
+    a: ExperimentKey
+    b: ExperimentKey
+    differs: str
+    n: int
+    both: float
+    expected: float
+    ratio: float
+    least: float
+    greatest: float
+    log10_p: float
+
+
+@dataclass(frozen=True)
+class Survivors:
+    """What survived in the tickets of a group.
+
+    Attributes:
+      layers: in the order of cells, rounds and layers.
+      pixels: per experiment; empty where the inputs are no square picture.
+      common: overlaps.
+      missing: names of tickets that the runs name and that were not found, sorted.
+    """
+
+    layers: tuple[LayerCount, ...]
+    pixels: tuple[Pixels, ...]
+    common: tuple[Common, ...]
+    missing: tuple[str, ...]
+
+
+def find_survivors(
+    report: Report, folder: Path
+) -> tuple[tuple[Survivors, ...], tuple[tuple[Path, str], ...]]:
+    """Read the masks of a report's runs, from the tickets at or below a folder.
+
+    Args:
+      report: its runs name the tickets by their digests.
+      folder: where to look; need not exist.
+
+    Returns:
+      For every group what survived; and the ticket folders that were left out, with the reason.
+    """
+    wanted = {
+        run.ticket["digest"]
+        for group in report.groups
+        for cell in group.cells
+        for run in cell.runs.values()
+    }
+    places: dict[str, Path] = {}
+    left_out: list[tuple[Path, str]] = []
+    for place in find_folders([folder], TICKET_JSON):
+        try:
+            digest = read_ticket_json(place)["digest"]
+            if digest in wanted and digest not in places:
+                load_mask(place)
+                places[digest] = place
+        except LthctlError as error:
+            left_out.append((place, str(error)))
+    return tuple(_survivors(group, places) for group in report.groups), tuple(left_out)
+
+
+def survivor_files(found: Sequence[Survivors]) -> dict[str, bytes]:
+    """File name -> bytes: layers.csv, pixels.csv (a row per experiment, a column per pixel) and
+    overlap.csv."""
+    layers = [
+        [number, *row.key[1:], *row[1:]]
+        for number, group in enumerate(found, start=1)
+        for row in group.layers
+    ]
+    num_pixels = max((len(row.kept) for group in found for row in group.pixels), default=0)
+    pixels = [
+        [number, *row.key[1:], row.n, *(round(float(kept), 4) for kept in row.kept)]
+        for number, group in enumerate(found, start=1)
+        for row in group.pixels
+    ]
+    common = [
+        [number, *row.a[1:], *row.b[1:], *row[2:]]
+        for number, group in enumerate(found, start=1)
+        for row in group.common
+    ]
+    ticket = ["method", "rounds", "ratio"]
+    return {
+        "layers.csv": csv_bytes(["group", *ticket, *LayerCount._fields[1:]], layers),
+        "pixels.csv": csv_bytes(
+            ["group", *ticket, "n", *(f"pixel_{i}" for i in range(num_pixels))], pixels
+        ),
+        "overlap.csv": csv_bytes(
+            ["group", *(f"{name}_{side}" for side in "ab" for name in ticket), *Common._fields[2:]],
+            common,
+        ),
+    }
+
+
+def _survivors(group: Group, places: Mapping[str, Path]) -> Survivors:
+    tickets: dict[ExperimentKey, dict[int, Json]] = {}
+    for cell in group.cells:
+        replicates = tickets.setdefault(cell.key._replace(start="rewind"), {})
+        replicates.update({seed: run.ticket for seed, run in cell.runs.items()})
+    missing = {
+        of["name"]
+        for replicates in tickets.values()
+        for of in replicates.values()
+        if of["digest"] not in places
+    }
+    model = next(iter(group.cells[0].runs.values())).model
+    inputs = model["layers"][0] if model.get("kind") == "mlp" else 0
+    is_square = inputs > 0 and math.isqrt(inputs) ** 2 == inputs
+    compared = set(
+        sorted({seed for replicates in tickets.values() for seed in replicates})[:SEEDS_COMPARED]
+    )
+    layers: list[LayerCount] = []
+    pixels: list[Pixels] = []
+    masks: dict[ExperimentKey, dict[int, Mask]] = {}
+    for key in sorted(tickets, key=ExperimentKey.order):
+        if key.method == "dense":
+            continue
+        documents = []
+        kept = []
+        for seed, of in sorted(tickets[key].items()):
+            if of["digest"] not in places:
+                continue
+            document, mask = load_mask(places[of["digest"]])
+            documents.append(document)
+            first = mask[min(mask, key=layer_order)]
+            if is_square and first.ndim == 2 and first.shape[1] == inputs:
+                kept.append(first.sum(axis=0))
+            if seed in compared:
+                masks.setdefault(key, {})[seed] = mask
+        layers += _layer_counts(key, documents)
+        if kept:
+            pixels.append(Pixels(key, len(kept), np.mean(kept, axis=0)))
+    return Survivors(tuple(layers), tuple(pixels), tuple(_common(masks)), tuple(sorted(missing)))
+
+
+def _layer_counts(key: ExperimentKey, documents: Sequence[Json]) -> Iterator[LayerCount]:
+    for index in range(key.rounds if documents else 0):
+        after = [document["sparsity"][index]["layers"] for document in documents]
+        for layer in sorted(after[0], key=layer_order):
+            of = [layers[layer] for layers in after if layer in layers]
+            kept = sum(one["kept"] for one in of) / len(of)
+            actual = sum(one["actual"] for one in of) / len(of)
+            yield LayerCount(
+                key, index + 1, layer, of[0]["size"], of[0]["desired"], kept, actual, len(of)
+            )
+
+
+def _common(masks: Mapping[ExperimentKey, Mapping[int, Mask]]) -> Iterator[Common]:
+    for key, replicates in masks.items():
+        found = [overlap(a, b) for a, b in combinations(replicates.values(), 2)]
+        if found:
+            yield _mean_common(key, key, "seed", found)
+    for a, b in combinations(masks, 2):
+        differing = [name for name in DIFFERS[1:] if getattr(a, name) != getattr(b, name)]
+        seeds = [seed for seed in masks[a] if seed in masks[b]]
+        if len(differing) == 1 and seeds:
+            yield _mean_common(
+                a, b, differing[0], [overlap(masks[a][seed], masks[b][seed]) for seed in seeds]
+            )
+
+
+def _mean_common(
+    a: ExperimentKey, b: ExperimentKey, differs: str, found: Sequence[MaskOverlap]
+) -> Common:
+    totals = [of.total for of in found]
+    ratios = [of.ratio or 0.0 for of in totals]
+    return Common(
+        a,
+        b,
+        differs,
+        len(totals),
+        sum(of.kept_both for of in totals) / len(totals),
+        sum(of.expected for of in totals) / len(totals),
+        sum(ratios) / len(ratios),
+        min(ratios),
+        max(ratios),
+        max(of.log10_p for of in totals),
+    )

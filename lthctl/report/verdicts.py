@@ -1,0 +1,282 @@
+"""Groups of comparable experiments, and the verdicts on their tickets."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+from lthctl.artifacts.run import Run
+from lthctl.errors import ReportError
+from lthctl.params import ReportParams
+from lthctl.report.experiments import DENSE, Experiment, ExperimentKey, interval_over, paired
+from lthctl.report.statistics import (
+    Interval,
+    Verdict,
+    holm,
+    judge,
+    p_above,
+    p_nonzero,
+    seeds_to_decide,
+    seeds_to_show,
+)
+
+State = Literal["held", "failed", "undecided", "unknown"]
+
+
+@dataclass(frozen=True)
+class TicketVerdict:
+    """Whether a rewound ticket is a winning one: four conditions, and the figures behind them.
+
+    Random pruning is no condition, but what any method has to be measured against: it is judged
+    beside them.
+
+    Attributes:
+      key: the rewound cell.
+      accurate: not inferior to dense in accuracy.
+      fast: not later than dense in early-stop step, within one evaluation interval.
+      sparse: fewer weights than dense.
+      special: its reinitialization does worse.
+      step_difference, reinit_difference: ticket minus dense in early-stop step; ticket minus reinit
+        in accuracy. None where unknown.
+      random_difference, random_verdict: accuracy minus that of random pruning of the same ratio and
+        rounds, rewound too, and what it shows. None where there is no such ticket, and for random
+        pruning itself.
+      seeds_to_decide: "accurate", "fast", "special" or "random" -> number of seeds that would
+        decide what is undecided there; see `lthctl.statistics`. Without those of which there is no
+        telling.
+    """
+
+    key: ExperimentKey
+    accurate: State
+    fast: State
+    sparse: State
+    special: State
+    step_difference: Interval | None
+    reinit_difference: Interval | None
+    random_difference: Interval | None
+    random_verdict: Verdict | None
+    seeds_to_decide: Mapping[str, int]
+
+    @property
+    def state(self) -> State:
+        """Held if all four are, failed if one has failed."""
+        states = (self.accurate, self.fast, self.sparse, self.special)
+        for state in ("failed", "unknown", "undecided"):
+            if state in states:
+                return state
+        return "held"
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs that may be compared: same data, model, training and prunable parameters."""
+
+    title: str
+    params: ReportParams
+    cells: tuple[Experiment, ...]
+
+    @cached_property
+    def dense(self) -> Experiment | None:
+        return self.cell(DENSE)
+
+    def cell(self, key: ExperimentKey) -> Experiment | None:
+        return self._by_key.get(key)
+
+    @cached_property
+    def _by_key(self) -> dict[ExperimentKey, Experiment]:
+        return {cell.key: cell for cell in self.cells}
+
+    @property
+    def num_runs(self) -> int:
+        return sum(len(cell.runs) for cell in self.cells)
+
+    @property
+    def num_seeds(self) -> int:
+        return len({seed for cell in self.cells for seed in cell.runs})
+
+    @cached_property
+    def claims(self) -> tuple[TicketVerdict, ...]:
+        """One per pruned, rewound cell; each condition adjusted by Holm over the cells."""
+        cells = [
+            cell for cell in self.cells if cell.key.start == "rewind" and cell.key.method != "dense"
+        ]
+        resolution = float(next(iter(self.cells[0].runs.values())).train["evaluate_every"])
+        steps = [self._paired(cell, self.dense, "early_stop_step") for cell in cells]
+        reinits = [
+            self._paired(cell, self.cell(cell.key._replace(start="reinit")), "best_accuracy")
+            for cell in cells
+        ]
+        randoms = [
+            None
+            if cell.key.method == "random"
+            else self._paired(cell, self.cell(cell.key._replace(method="random")), "best_accuracy")
+            for cell in cells
+        ]
+        margin, confidence = self.params.margin, self.params.confidence
+        alpha = 1 - confidence
+        fast = _states(
+            steps,
+            [p_above(_negate(d), -resolution) if d else 1.0 for d in steps],
+            [p_above(d, resolution) if d else 1.0 for d in steps],
+            alpha,
+        )
+        special = _states(
+            reinits,
+            [p_nonzero(d) if d and d.mean > 0 else 1.0 for d in reinits],
+            [p_above(_negate(d), -margin) if d else 1.0 for d in reinits],
+            alpha,
+        )
+        judged = [difference for difference in randoms if difference is not None]
+        verdicts = iter(judge(judged, margin=margin, confidence=confidence))
+        random = [None if difference is None else next(verdicts) for difference in randoms]
+        accurate: dict[Verdict | None, State] = {
+            "better": "held",
+            "as good": "held",
+            "worse": "failed",
+            "undecided": "undecided",
+            None: "unknown",
+        }
+
+        def needed(i: int) -> dict[str, int]:
+            """Seeds that would decide what is undecided; the strictest of Holm's levels is
+            assumed."""
+            level, numbers = alpha / len(cells), {"accurate": cells[i].seeds_to_decide}
+            step, reinit, chance = steps[i], reinits[i], randoms[i]
+            if step and fast[i] == "undecided":
+                numbers["fast"] = seeds_to_show(
+                    step, [(resolution - step.mean, level), (step.mean - resolution, level)]
+                )
+            if reinit and special[i] == "undecided":
+                numbers["special"] = seeds_to_show(
+                    reinit, [(reinit.mean, level / 2), (margin - reinit.mean, level)]
+                )
+            if chance and random[i] == "undecided":
+                numbers["random"] = seeds_to_decide(
+                    chance, margin=margin, confidence=confidence, num_cells=len(judged)
+                )
+            return {name: number for name, number in numbers.items() if number}
+
+        return tuple(
+            TicketVerdict(
+                cell.key,
+                accurate[cell.verdict],
+                fast[i],
+                "held" if cell.sparsity > 0 else "failed",
+                special[i],
+                steps[i],
+                reinits[i],
+                randoms[i],
+                random[i],
+                needed(i),
+            )
+            for i, cell in enumerate(cells)
+        )
+
+    @property
+    def headlines(self) -> tuple[str, ...]:
+        """What the claims come to: a sentence per method."""
+        sentences = []
+        for method in dict.fromkeys(claim.key.method for claim in self.claims):
+            states = [claim.state for claim in self.claims if claim.key.method == method]
+            counts = {
+                state: states.count(state) for state in ("held", "undecided", "failed", "unknown")
+            }
+            others = [
+                f"{count} {state}" for state, count in counts.items() if count and state != "held"
+            ]
+            if len(states) == 1:
+                sentences.append(
+                    f"The only {method} ticket"
+                    + (" won." if states == ["held"] else f": {states[0]}.")
+                )
+                continue
+            found = f"{counts['held'] or 'None'} of {len(states)} {method} tickets won"
+            sentences.append(found + (f": {', '.join(others)}" if others else "") + ".")
+        return tuple(sentences) or (
+            "Nothing to judge: there is no pruned ticket with its original weights here.",
+        )
+
+    def _paired(self, cell: Experiment, other: Experiment | None, metric: str) -> Interval | None:
+        return paired(cell.runs, other.runs if other else {}, metric, self.params)
+
+
+def judged_group(title: str, runs: Sequence[Run], params: ReportParams) -> Group:
+    members: dict[ExperimentKey, dict[int, Run]] = {}
+    for run in runs:
+        key = ExperimentKey.of(run)
+        seed = run.ticket["seed"]
+        if seed in members.setdefault(key, {}):
+            raise ReportError(
+                f"two different runs claim to be {key.label} of seed {seed} ({title}); report on "
+                "each folder by itself"
+            )
+        members[key][seed] = run
+    keys = sorted(members, key=ExperimentKey.order)
+    dense = members.get(DENSE, {})
+    differences = {
+        key: paired(members[key], dense, "best_accuracy", params)
+        for key in keys
+        if key.method != "dense"
+    }
+    judged = {key: difference for key, difference in differences.items() if difference is not None}
+    verdicts = dict(
+        zip(
+            judged,
+            judge(list(judged.values()), margin=params.margin, confidence=params.confidence),
+            strict=True,
+        )
+    )
+
+    def cell(key: ExperimentKey) -> Experiment:
+        replicates = dict(sorted(members[key].items()))
+
+        def over_seeds(metric: str) -> Interval:
+            return interval_over(list(replicates.values()), metric, params)
+
+        undecided = verdicts.get(key) == "undecided"
+        return Experiment(
+            key=key,
+            runs=replicates,
+            sparsity=sum(run.ticket["sparsity"] for run in replicates.values()) / len(replicates),
+            accuracy=over_seeds("best_accuracy"),
+            difference=differences.get(key),
+            verdict=verdicts.get(key),
+            seeds_to_decide=seeds_to_decide(
+                judged[key],
+                margin=params.margin,
+                confidence=params.confidence,
+                num_cells=len(judged),
+            )
+            if undecided
+            else None,
+            early_stop_step=over_seeds("early_stop_step"),
+            early_stop_accuracy=over_seeds("early_stop_accuracy"),
+            test_accuracy=over_seeds("early_stop_test_accuracy")
+            if all("early_stop_test_accuracy" in run.metrics for run in replicates.values())
+            else None,
+        )
+
+    return Group(title, params, tuple(cell(key) for key in keys))
+
+
+def _negate(value: Interval) -> Interval:
+    return Interval(value.n, -value.mean, None, None, value.deviation)
+
+
+def _states(
+    differences: Sequence[Interval | None],
+    p_held: Sequence[float],
+    p_failed: Sequence[float],
+    alpha: float,
+) -> list[State]:
+    held, failed = holm(p_held), holm(p_failed)
+    return [
+        "unknown"
+        if difference is None
+        else "held"
+        if held[i] < alpha
+        else "failed"
+        if failed[i] < alpha
+        else "undecided"
+        for i, difference in enumerate(differences)
+    ]

@@ -1,0 +1,176 @@
+"""The reference engine: any torch module, on any device.
+
+The dataset is one tensor on the device, batches are gathered by index, and gradients of pruned
+weights are set to 0 before the optimizer sees them. A pruned weight starts at 0 in a fresh
+optimizer, so weight, momentum and moments all stay exactly 0 without being touched again.
+"""
+
+import math
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from lthctl.datasets.base import Split
+from lthctl.models.base import state_of
+from lthctl.models.mlp import MLP
+from lthctl.params import TrainParams
+from lthctl.training.history import Result, Row
+from lthctl.training.spec import OnStep, Training
+
+STEPS_PER_REPORT = 50
+
+
+IMAGES_PER_EVALUATION_BATCH = 1000
+
+
+_one_at_a_time = threading.Lock()
+
+
+def train(training: Training, on_step: OnStep) -> Result:
+    """Run a training; see `lthctl.engine.run`."""
+    device = torch.device(training.params.device)
+    # A module of one's own may draw from torch's generator (dropout), of which a process has one:
+    # then trainings must not overlap.
+    alone = (
+        nullcontext() if isinstance(training.model, MLP) else _own_generator(training.seed, device)
+    )
+    with alone, _threads(training.params.threads), _deterministic(device):
+        return _train(training, device, on_step)
+
+
+def _train(training: Training, device: torch.device, on_step: OnStep) -> Result:
+    params, dataset = training.params, training.dataset
+    network = training.model.build().to(device)
+    network.load_state_dict(
+        {name: torch.from_numpy(np.array(array)) for name, array in training.start.items()}
+    )
+    optimizer = _optimizer(network, params)
+    masks = [
+        (parameter, torch.from_numpy(np.array(training.mask[name])).to(device, parameter.dtype))
+        for name, parameter in network.named_parameters()
+        if name in training.mask and not training.mask[name].all()
+    ]
+    images, labels = _on_device(dataset.train, device)
+    evaluated = [
+        _on_device(split, device)
+        for split in (dataset.validation, dataset.test)
+        if split is not None
+    ]
+    order = training.batch_order()
+    exact = (
+        torch.float32 if device.type == "mps" else torch.float64
+    )  # of which Apple's GPUs have none
+    history: list[Row] = []
+    network.train()
+    for first in range(0, params.steps, params.evaluate_every):
+        count = min(params.evaluate_every, params.steps - first)
+        batches = torch.from_numpy(order.batches(first, count)).to(device)  # (count, batch)
+        loss_sum = torch.zeros((), dtype=exact, device=device)
+        for step, batch in enumerate(batches, start=first + 1):
+            loss = cross_entropy(network(_as_input(images[batch])), labels[batch])
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            for parameter, mask in masks:
+                if parameter.grad is not None:
+                    parameter.grad.mul_(mask)
+            optimizer.step()
+            loss_sum += loss.detach()
+            if step % STEPS_PER_REPORT == 0:
+                on_step(step)
+        mean = loss_sum.item() / count
+        if not math.isfinite(mean):
+            raise FloatingPointError(f"the training loss is {mean} at step {first + count}")
+        scores = [value for split in evaluated for value in _evaluate(network, *split)]
+        history.append(Row(first + count, mean, *scores))
+        on_step(first + count)
+    return Result(state_of(network), tuple(history))
+
+
+def _evaluate(network: nn.Module, images: Tensor, labels: Tensor) -> tuple[float, float]:
+    """Mean loss and accuracy over all images; leaves the network in training mode."""
+    network.eval()
+    loss_sum, num_correct = 0.0, 0
+    with torch.inference_mode():
+        for batch, wanted in zip(
+            images.split(IMAGES_PER_EVALUATION_BATCH),
+            labels.split(IMAGES_PER_EVALUATION_BATCH),
+            strict=True,
+        ):
+            logits = network(_as_input(batch))
+            loss_sum += cross_entropy(logits, wanted, reduction="sum").item()
+            num_correct += int((logits.argmax(1) == wanted).sum().item())
+    network.train()
+    return loss_sum / len(labels), num_correct / len(labels)
+
+
+def _optimizer(network: nn.Module, params: TrainParams) -> torch.optim.Optimizer:
+    """A fresh optimizer, with its whole update in one kernel where torch has that for the
+    device."""
+
+    def make(fused: bool) -> torch.optim.Optimizer:
+        if params.optimizer == "adam":
+            return torch.optim.Adam(
+                network.parameters(), lr=params.lr, weight_decay=params.weight_decay, fused=fused
+            )
+        return torch.optim.SGD(
+            network.parameters(),
+            lr=params.lr,
+            momentum=params.momentum,
+            weight_decay=params.weight_decay,
+            fused=fused,
+        )
+
+    try:
+        return make(fused=True)
+    except RuntimeError:  # not on this device
+        return make(fused=False)
+
+
+def _as_input(images: Tensor) -> Tensor:
+    return images.to(torch.float32).mul_(1 / 255) if images.dtype == torch.uint8 else images
+
+
+def _on_device(split: Split, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Images and labels as tensors; on the CPU they share the arrays' memory."""
+    images, labels = (
+        torch.from_numpy(np.require(array, requirements=["C", "W"]))
+        for array in (split.images, split.labels)
+    )
+    return images.to(device), labels.to(device)
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def _deterministic(device: torch.device) -> Iterator[None]:
+    """Ask a GPU for the same sums every time; a CPU with a fixed number of threads gives them
+    anyway."""
+    if device.type == "cpu":
+        yield
+        return
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
+
+
+@contextmanager
+def _own_generator(seed: int, device: torch.device) -> Iterator[None]:
+    with _one_at_a_time, torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield

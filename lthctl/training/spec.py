@@ -1,0 +1,96 @@
+"""A training: what it is, what names it, and what it gives. Engines run it.
+
+A training is a pure function of its specification: nothing else may influence its result, not the
+number of jobs, not what was trained before it, not torch's global generator. So the digest of the
+specification names the result.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, cached_property
+from importlib import metadata
+
+from lthctl.canonical import Json, digest_of, digest_of_arrays
+from lthctl.datasets.base import Dataset
+from lthctl.mask import Mask, Weights
+from lthctl.models.base import Model
+from lthctl.params import TrainParams
+from lthctl.training.batches import BatchOrder
+
+OnStep = Callable[[int], None]
+
+
+version = cache(
+    metadata.version
+)  # of an installed package; asked for by every digest, and read from disk
+
+
+@dataclass(frozen=True, eq=False)
+class Training:
+    """The specification of a training.
+
+    Attributes:
+      model: the architecture.
+      start: weights to start from, already multiplied by the mask.
+      mask: the weights that are trained; all others are 0 and stay 0.
+      dataset: what it is trained and evaluated on.
+      seed: decides the order of the batches, and that alone.
+      params: optimizer, steps, evaluations, threads; `engine` and `device` are resolved, not
+        "auto".
+    """
+
+    model: Model
+    start: Weights
+    mask: Mask
+    dataset: Dataset
+    seed: int
+    params: TrainParams
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over everything that determines the result, this version of the engine
+        included."""
+        start, dataset = digest_of_arrays(self.start), self.dataset.digest
+        return training_digest(
+            self.model.describe(), start, self.mask, dataset, self.seed, self.params
+        )
+
+    def batch_order(self) -> BatchOrder:
+        return BatchOrder(self.seed, len(self.dataset.train), self.params.batch_size)
+
+
+def training_digest(
+    model: Json, start: str, mask: Mask, dataset: str, seed: int, params: TrainParams
+) -> str:
+    """`Training.digest` from descriptions and digests, for those who have no dataset.
+
+    Args:
+      model: what `Model.describe` said.
+      start: digest of the starting weights.
+      mask, seed, params: as in `Training`.
+      dataset: `Dataset.digest`.
+    """
+    return digest_of({
+        "model": model,
+        "start": start,
+        "mask": digest_of_arrays(mask),
+        "dataset": dataset,
+        "seed": seed,
+        "params": params.model_dump(mode="json"),
+        "engine": engine_version(params.engine),
+    })  # fmt: skip
+
+
+NUMERICS = {"torch": 1, "sparse": 4}
+"""Engine -> a number that changes whenever its results do; golden losses in the tests hold it to
+that."""
+
+
+def engine_version(engine: str) -> Json:
+    """What of the installed software can change an engine's results."""
+    packages = {"torch": ("torch",), "sparse": ("numba", "llvmlite")}[engine]
+    return {
+        "name": engine,
+        "numerics": NUMERICS[engine],
+        **{package: version(package) for package in packages},
+    }

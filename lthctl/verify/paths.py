@@ -1,0 +1,110 @@
+"""What can be proven of tickets and runs from their files alone, and by training again.
+
+A claim is one sentence about one folder that held, failed, or could not be checked, with the
+reason. Every claim is checked by itself, so that damage to one file leaves the others their
+verdicts. Nothing here reads the store, and nothing is written. Digests show damage and
+carelessness; against somebody who forges a ticket and seals it again stand the claims that are
+recomputed, and training again.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from lthctl.artifacts.names import (
+    HISTORY_FILE,
+    INIT_FILE,
+    MASK_FILE,
+    RUN_JSON,
+    TICKET_JSON,
+    WEIGHTS_FILE,
+)
+from lthctl.datasets.base import Dataset
+from lthctl.disk import find_folders
+from lthctl.errors import TicketError
+from lthctl.models.base import Model
+from lthctl.verify.evidence import Check, Datasets, Replay, RunFolder, TicketFolder
+from lthctl.verify.run_claims import run_claims
+from lthctl.verify.ticket_claims import ticket_claims
+
+
+def verify_paths(
+    *paths: Path | str,
+    replay: Dataset | Datasets | None = None,
+    model: Model | None = None,
+    num_side_by_side: int = 1,
+    announce: Callable[[str], None] = lambda _: None,
+) -> list[Check]:
+    """Check everything that can be checked of the tickets and runs at or below some paths.
+
+    Args:
+      paths: their folders, or folders above them. A run is checked against its ticket if that is
+        among them.
+      replay: train again and compare bytes; the dataset to do it with, or what finds one for a
+        ticket's `data` and seed. No result is taken from a store. With None nothing is trained.
+      model: needed for tickets that are not of an MLP.
+      num_side_by_side: folders checked at the same time.
+      announce: told in a sentence what is being trained.
+
+    Returns:
+      A check for every claim, folder by folder: tickets first, each in the order of their paths.
+
+    Raises:
+      LthctlError: there is neither ticket nor run at or below a path.
+
+    Example:
+      >>> [check for check in verify_paths("masks", "tickets") if check.state == "failed"]
+      []
+    """
+    tickets, runs = _find([Path(path) for path in paths])
+    cancel = threading.Event()
+    replaying = None
+    if replay is not None:
+        datasets = (lambda *_: replay) if isinstance(replay, Dataset) else replay
+        replaying = Replay(datasets, announce, cancel)
+    # These keep their documents; their arrays are read again where they are needed, so that few are
+    # in memory.
+    peers = [peer for peer in (TicketFolder(path, model) for path in tickets) if peer.is_whole]
+
+    def check_folder(folder: "TicketFolder | RunFolder") -> list[Check]:
+        if isinstance(folder, RunFolder):
+            return run_claims(folder, peers, replaying)
+        return ticket_claims(folder, peers, replaying)
+
+    folders = [
+        *(TicketFolder(path, model) for path in tickets),
+        *(RunFolder(path, model) for path in runs),
+    ]
+    pool = ThreadPoolExecutor(num_side_by_side)
+    try:
+        return [check for checks in pool.map(check_folder, folders) for check in checks]
+    finally:
+        cancel.set()
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _find(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """Folders of tickets and of runs; also of those whose JSON is gone."""
+    tickets: set[Path] = set()
+    runs: set[Path] = set()
+    for path in paths:
+        of_tickets, of_runs = (
+            {folder for marker in markers for folder in find_folders([path], marker)}
+            for markers in (
+                (TICKET_JSON, MASK_FILE, INIT_FILE),
+                (RUN_JSON, HISTORY_FILE, WEIGHTS_FILE),
+            )
+        )
+        if not of_tickets and not of_runs:
+            what = (
+                "holds no ticket and no run, nor does anything below it"
+                if path.exists()
+                else "does not exist"
+            )
+            raise TicketError(
+                f"{path}: {what}; expected folders with a {TICKET_JSON} or a {RUN_JSON}"
+            )
+        tickets |= of_tickets
+        runs |= of_runs
+    return sorted(tickets), sorted(runs)

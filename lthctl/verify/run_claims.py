@@ -1,0 +1,239 @@
+"""Claims about runs."""
+
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+
+import numpy as np
+
+from lthctl.artifacts.documents import faults_in
+from lthctl.artifacts.history_csv import history_bytes
+from lthctl.artifacts.names import HISTORY_FILE, INIT_FILE, MASK_FILE, RUN_JSON, WEIGHTS_FILE
+from lthctl.artifacts.tensors import tensors_bytes
+from lthctl.canonical import Json, digest_of_arrays
+from lthctl.errors import LthctlError
+from lthctl.lottery.controls import starting_point
+from lthctl.lottery.retrain import proof_of, summary_of
+from lthctl.mask import Mask, Weights
+from lthctl.params import TrainParams
+from lthctl.training.history import history_fault, metrics_of
+from lthctl.training.spec import Training, engine_version, training_digest
+from lthctl.verify.evidence import (
+    Check,
+    Failed,
+    Replay,
+    RunFolder,
+    TicketFolder,
+    Unchecked,
+    expect,
+    expect_digest,
+    is_readable,
+)
+from lthctl.verify.ticket_claims import ANOTHER_MACHINE
+
+
+def run_claims(
+    folder: RunFolder, tickets: Sequence[TicketFolder], replay: Replay | None
+) -> list[Check]:
+    folder.claim(f"{RUN_JSON} matches its own digest", folder.seal)
+    folder.claim(f"{HISTORY_FILE} matches the digest in {RUN_JSON}", folder.intact(HISTORY_FILE))
+    folder.claim(f"{WEIGHTS_FILE} matches the digest in {RUN_JSON}", folder.intact(WEIGHTS_FILE))
+    if not is_readable(folder):
+        return folder.checks
+    folder.claim("a run's entries are whole", lambda: _run_entries(folder))
+    folder.claim("metrics are those of the history", lambda: _metrics_follow(folder))
+    folder.claim("it was evaluated at the steps asked for", lambda: _evaluated(folder))
+    origin = _Origin(folder, tickets)
+    folder.claim("its ticket is the one found here", lambda: _ticket_matches(folder, origin))
+    folder.claim(
+        "the start is mask * init, or the control's draw, bit for bit",
+        lambda: _start_follows(folder, origin),
+    )
+    folder.claim("final weights are 0 outside the mask", lambda: _zero_outside(folder, origin))
+    folder.claim("the counts in its proof are right", lambda: _recounted(folder, origin))
+    folder.claim("its training is named by its digest", lambda: _training_named(folder, origin))
+    if replay is not None:
+        folder.claim(
+            "trained again, the run has the same bytes", lambda: _same_run(folder, origin, replay)
+        )
+    return folder.checks
+
+
+class _Origin:
+    """Where a run comes from: its ticket, if that is here, and the mask and weights that it started
+    from."""
+
+    def __init__(self, run: RunFolder, tickets: Sequence[TicketFolder]) -> None:
+        self._run, self._tickets = run, tickets
+
+    @cached_property
+    def folder(self) -> TicketFolder:
+        name, digest = (str(self._run.document["ticket"][key]) for key in ("name", "digest"))
+        for folder in self._tickets:
+            if folder.document["digest"] == digest:
+                return folder.again()
+        namesakes = [folder for folder in self._tickets if folder.document.get("name") == name]
+        if namesakes:
+            found = ", ".join(
+                f"{folder.path} has {folder.document['digest'][:12]}..." for folder in namesakes
+            )
+            raise Failed(f"it is of the ticket {name} with digest {digest[:12]}...; {found}")
+        raise Unchecked(
+            f"the ticket {name} with digest {digest[:12]}... is not at or below the paths: give it "
+            "too"
+        )
+
+    def start(self) -> tuple[Mask, Weights]:
+        """Raises Unchecked whatever is missing for it."""
+        try:
+            folder = self.folder
+        except Failed as why:
+            raise Unchecked(f"its ticket is not here: {why}") from why
+        return folder.needed(lambda: self._point)
+
+    @cached_property
+    def _point(self) -> tuple[Mask, Weights]:
+        folder = self.folder
+        for name in (MASK_FILE, INIT_FILE):
+            try:
+                folder.intact(name)()
+            except Failed as why:
+                raise Unchecked(f"the ticket in {folder.path} is damaged: {why}") from why
+        start = self._run.document["start"]
+        if start == "rewind":  # needs no model
+            return folder.mask, folder.mask.apply(folder.init)
+        return starting_point(folder.ticket, start, folder.model())
+
+
+def _run_entries(folder: RunFolder) -> str:
+    if faults := faults_in(folder.document, "run"):
+        raise Failed(faults)
+    return f"{folder.document['ticket']['name']}, {folder.document['start']}"
+
+
+def _metrics_follow(folder: RunFolder) -> str:
+    found, expected = folder.document["metrics"], metrics_of(folder.needed(lambda: folder.history))
+    if found != expected:
+        differing = sorted(
+            key for key in found.keys() | expected.keys() if found.get(key) != expected.get(key)
+        )
+        raise Failed(f"{', '.join(differing)} differ from those of {HISTORY_FILE}")
+    return f"{len(expected)} figures of {len(folder.history)} evaluations"
+
+
+def _evaluated(folder: RunFolder) -> str:
+    history, train = folder.needed(lambda: folder.history), folder.document["train"]
+    if fault := history_fault(history, train, with_test=folder.document["data"]["test"] > 0):
+        raise Failed(f"{HISTORY_FILE} {fault}")
+    return f"every {train['evaluate_every']:,} of {train['steps']:,} steps"
+
+
+def _ticket_matches(folder: RunFolder, origin: _Origin) -> str:
+    ticket = origin.folder
+    expect(
+        "what it says of its ticket",
+        folder.document["ticket"],
+        summary_of(folder.needed(lambda: ticket.ticket)),
+    )
+    expect("the model", folder.document["model"], ticket.document["model"])
+    if ticket.document["data"]:
+        expect("the data", folder.document["data"], ticket.document["data"])
+    return f"{ticket.path}, digest {ticket.document['digest'][:12]}..."
+
+
+def _start_follows(folder: RunFolder, origin: _Origin) -> str:
+    _, start = origin.start()
+    expect_digest("the start", digest_of_arrays(start), folder.document["proof"]["start"])
+    made = {
+        "rewind": "mask * init",
+        "reinit": "the reinit stream drawn again",
+        "shuffle": "the mask shuffled again",
+    }
+    return made[folder.document["start"]]
+
+
+def _zero_outside(folder: RunFolder, origin: _Origin) -> str:
+    weights = folder.needed(lambda: folder.weights)
+    mask, start = origin.start()
+    _same_shapes(weights, start)
+    count = sum(int(np.count_nonzero(weights[name][~kept])) for name, kept in mask.items())
+    if count:
+        raise Failed(f"{count:,} of {mask.size - mask.num_kept:,} pruned weights are not 0")
+    return f"{mask.size - mask.num_kept:,} pruned weights"
+
+
+def _recounted(folder: RunFolder, origin: _Origin) -> str:
+    found = folder.document["proof"]
+    mask, start = origin.start()
+    expected: Json = {
+        "pruned": mask.size - mask.num_kept,
+        "kept": mask.num_kept,
+        "start": digest_of_arrays(start),
+    }
+    try:
+        weights = folder.weights
+    except Unchecked:
+        expect("proof", {key: found[key] for key in expected}, expected)
+        raise Unchecked(
+            "pruned and kept are right; the others need the final weights, which were not kept"
+        ) from None
+    except LthctlError as error:
+        raise Unchecked(f"needs what cannot be read ({error})") from error
+    _same_shapes(weights, start)
+    expected = proof_of(mask, start, weights)
+    differing = [
+        f"{key} is {found.get(key)!r}, recounted {value!r}"
+        for key, value in expected.items()
+        if found.get(key) != value
+    ]
+    if differing:
+        raise Failed("; ".join(differing))
+    return f"{expected['kept_moved']:,} of {expected['kept']:,} kept weights moved"
+
+
+def _training_named(folder: RunFolder, origin: _Origin) -> str:
+    here = ", ".join(
+        f"{key} {value}"
+        for key, value in engine_version(folder.document["train"]["engine"]).items()
+    )
+    if _training_here(folder, origin) == folder.document["training"]:
+        return f"with the versions here: {here}"
+    raise Unchecked(f"another digest with the versions here ({here}): made with others, or altered")
+
+
+def _training_here(folder: RunFolder, origin: _Origin) -> str:
+    document = folder.document
+    mask, start = origin.start()
+    params = TrainParams.model_validate(document["train"])
+    seed, dataset = document["ticket"]["seed"], document["data"]["digest"]
+    return training_digest(document["model"], digest_of_arrays(start), mask, dataset, seed, params)
+
+
+def _same_run(folder: RunFolder, origin: _Origin, replay: Replay) -> str:
+    document = folder.document
+    mask, start = origin.start()
+    model = origin.folder.model()
+    seed = document["ticket"]["seed"]
+    dataset = replay.dataset(document, seed)
+    training = Training(model, start, mask, dataset, seed, replay.params(document, model))
+    result = replay.train(training, str(folder.path))
+    made = {HISTORY_FILE: history_bytes(result.history)}
+    if WEIGHTS_FILE in document["files"]:
+        made[WEIGHTS_FILE] = tensors_bytes(result.weights)
+    differing = [name for name, content in made.items() if content != folder.content(name)]
+    if differing and training.digest != document["training"]:
+        raise Unchecked(
+            f"{', '.join(differing)} differ, but it was made with other versions of engine or torch"
+        )
+    if differing:
+        raise Failed(f"{', '.join(differing)} differ; {ANOTHER_MACHINE}")
+    return f"{' and '.join(made)}: {sum(map(len, made.values())):,} bytes"
+
+
+def _same_shapes(weights: Weights, start: Weights) -> None:
+    def kinds(arrays: Weights) -> Iterable[tuple[str, object, object]]:
+        return sorted((name, array.shape, str(array.dtype)) for name, array in arrays.items())
+
+    if kinds(weights) != kinds(start):
+        raise Failed(
+            f"{WEIGHTS_FILE} does not have the names, shapes and types of the ticket's weights"
+        )

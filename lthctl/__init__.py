@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from lthctl.models.mlp import MLP
     from lthctl.models.module import ModuleModel
     from lthctl.params import TrainParams
-    from lthctl.verify.evidence import Check
-    from lthctl.verify.paths import verify_paths
+    from lthctl.verification.evidence import Check
+    from lthctl.verification.paths import verify_paths
 
 _HOME = {
-    "Check": "verify.evidence",
+    "Check": "verification.evidence",
     "Dataset": "datasets.base",
     "LthctlError": "errors",
     "MLP": "models.mlp",
@@ -56,7 +56,7 @@ _HOME = {
     "retrain": "lottery.retrain",
     "save_run": "artifacts.run",
     "save_ticket": "artifacts.ticket",
-    "verify_paths": "verify.paths",
+    "verify_paths": "verification.paths",
 }
 
 __all__ = [

@@ -69,7 +69,7 @@ from lthctl.mask import Mask
 from lthctl.models.mlp import MLP
 from lthctl.params import Params, ReportParams, TrainParams
 from lthctl.params_file import load_params
-from lthctl.report import reading, tables
+from lthctl.reporting import reading, tables
 from lthctl.training.history import Result, Row
 from lthctl.training.spec import Training
 

@@ -17,7 +17,7 @@ from lthctl.artifacts import sealed, tensors
 from lthctl.artifacts.run import save_run
 from lthctl.artifacts.ticket import save_ticket
 from lthctl.cli.app import app
-from lthctl.report import figures
+from lthctl.reporting import figures
 
 from .conftest import make_workspace
 from .test_compare import make_ticket

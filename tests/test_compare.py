@@ -13,7 +13,7 @@ from lthctl.canonical import Json
 from lthctl.errors import ParamsError, PathError
 from lthctl.mask import Mask
 from lthctl.params import ReportParams
-from lthctl.report.compare import (
+from lthctl.reporting.compare import (
     Change,
     Comparison,
     Side,

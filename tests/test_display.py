@@ -10,7 +10,7 @@ from lthctl.artifacts.run import Run
 from lthctl.canonical import Json
 from lthctl.cli.report_view import report_tables
 from lthctl.cli.ticket_table import run_table, ticket_tables
-from lthctl.report.reading import Report
+from lthctl.reporting.reading import Report
 from lthctl.training.history import Row
 
 from .test_report import (

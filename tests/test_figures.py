@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from lthctl.artifacts.run import Run
-from lthctl.report import figures
-from lthctl.report.experiments import ExperimentKey
-from lthctl.report.figures import figure_files
-from lthctl.report.statistics import Interval
-from lthctl.report.survivors import Pixels, Survivors
-from lthctl.report.verdicts import Group
+from lthctl.reporting import figures
+from lthctl.reporting.experiments import ExperimentKey
+from lthctl.reporting.figures import figure_files
+from lthctl.reporting.statistics import Interval
+from lthctl.reporting.survivors import Pixels, Survivors
+from lthctl.reporting.verdicts import Group
 
 from .test_report import (
     DENSE_TICKET,

@@ -31,7 +31,7 @@ from lthctl.disk import (
     write_folder,
 )
 from lthctl.errors import OutputError, RunError, TicketError
-from lthctl.report.tables import csv_bytes
+from lthctl.reporting.tables import csv_bytes
 
 DEAD = 2**31 - 1
 """Stands in a hidden name for a process that is gone: nobody holds its lock."""

@@ -20,7 +20,7 @@ ROWS = [
     {"training"},
     {"artifacts"},
     {"lottery"},
-    {"grid", "interop", "report", "verify"},
+    {"grid", "interop", "reporting", "verification"},
     {"cli"},
     {"__init__", "__main__"},
 ]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from lthctl.errors import MaskError
 from lthctl.mask import Mask
-from lthctl.report.overlap import overlap
+from lthctl.reporting.overlap import overlap
 
 
 def flat(size: int, kept: range | list[int]) -> np.ndarray:
@@ -200,7 +200,7 @@ def test_equal_masks_of_real_size_are_beyond_any_float() -> None:
 
 def test_a_million_times_a_hundred_weights_take_no_time() -> None:
     """Layers as large as they come; the work follows the deviation, not the size."""
-    from lthctl.report.overlap import _Draw, _log10_p
+    from lthctl.reporting.overlap import _Draw, _log10_p
 
     draw = _Draw(100_000_000, 20_000_000, 20_000_000)
     assert _log10_p([draw], 4_000_000) == pytest.approx(0.0, abs=1e-3)

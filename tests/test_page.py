@@ -19,11 +19,11 @@ import pytest
 from lthctl.artifacts.run import Run, save_run
 from lthctl.canonical import Json
 from lthctl.errors import ReportError
-from lthctl.report import page
-from lthctl.report.page import json_in_html, page_bytes, thinning
-from lthctl.report.provenance import protocol_rows, provenance_of, revision
-from lthctl.report.reading import Report, make_report
-from lthctl.report.survivors import find_survivors
+from lthctl.reporting import page
+from lthctl.reporting.page import json_in_html, page_bytes, thinning
+from lthctl.reporting.provenance import protocol_rows, provenance_of, revision
+from lthctl.reporting.reading import Report, make_report
+from lthctl.reporting.survivors import find_survivors
 
 from .test_report import (
     DATA,
@@ -332,7 +332,9 @@ def test_without_d3_it_says_what_to_install(
 def test_assets_are_part_of_the_package() -> None:
     """Hatchling puts into a wheel what is in the package's folder and not ignored by git."""
     root = Path(page.__file__).parent.parent.parent
-    names = [f"lthctl/report/page_assets/{name}" for name in ("page.html", "page.css", "page.js")]
+    names = [
+        f"lthctl/reporting/page_assets/{name}" for name in ("page.html", "page.css", "page.js")
+    ]
     assert all((root / name).is_file() for name in names)
     assert (
         subprocess.run(["git", "check-ignore", *names], cwd=root, capture_output=True).returncode

@@ -17,10 +17,10 @@ from lthctl.datasets import mnist
 from lthctl.grid.dvc import refuse_if_owned
 from lthctl.params import SECTIONS, SECTIONS_READ, Params, visible_to
 from lthctl.params_file import load_params
-from lthctl.report.figures import figure_files
-from lthctl.report.reading import make_report
-from lthctl.report.survivors import find_survivors, survivor_files
-from lthctl.report.tables import report_files
+from lthctl.reporting.figures import figure_files
+from lthctl.reporting.reading import make_report
+from lthctl.reporting.survivors import find_survivors, survivor_files
+from lthctl.reporting.tables import report_files
 
 from .conftest import write_digits
 from .test_files import tree

@@ -17,10 +17,10 @@ from lthctl.artifacts.sealed import seal
 from lthctl.canonical import Json, digest_of
 from lthctl.errors import ReportError
 from lthctl.params import ReportParams, TrainParams
-from lthctl.report.experiments import DENSE, ExperimentKey, desired_by_round
-from lthctl.report.reading import Report, _by_protocol, make_report
-from lthctl.report.tables import report_files
-from lthctl.report.verdicts import Group, State, TicketVerdict, judged_group
+from lthctl.reporting.experiments import DENSE, ExperimentKey, desired_by_round
+from lthctl.reporting.reading import Report, _by_protocol, make_report
+from lthctl.reporting.tables import report_files
+from lthctl.reporting.verdicts import Group, State, TicketVerdict, judged_group
 from lthctl.training.history import Row, metrics_of
 
 TRAIN = TrainParams(steps=30, evaluate_every=10, engine="torch", device="cpu").model_dump(

@@ -21,8 +21,8 @@ from lthctl.artifacts.ticket import find_tickets, load_ticket
 from lthctl.cli.app import app
 from lthctl.errors import LthctlError, RunError, TicketError
 from lthctl.params import Section, TrainParams
-from lthctl.report.reading import make_report
-from lthctl.report.tables import report_files
+from lthctl.reporting.reading import make_report
+from lthctl.reporting.tables import report_files
 
 from .test_report import PARAMS, make_run, report_of
 

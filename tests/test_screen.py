@@ -18,7 +18,7 @@ from lthctl.cli.sparks import PixelPicture, Spark
 from lthctl.cli.ticket_view import p_words, side_screen
 from lthctl.mask import Mask
 from lthctl.params import ReportParams
-from lthctl.report.compare import Side, compare, read_side
+from lthctl.reporting.compare import Side, compare, read_side
 
 from .test_compare import make_ticket, side_of, sides_of
 from .test_display import text_of

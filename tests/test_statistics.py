@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lthctl.report.statistics import (
+from lthctl.reporting.statistics import (
     MOST_SEEDS,
     Interval,
     Verdict,

@@ -12,9 +12,9 @@ from lthctl.artifacts.run import Run
 from lthctl.artifacts.ticket import Ticket, save_ticket
 from lthctl.canonical import Json
 from lthctl.mask import Mask
-from lthctl.report.experiments import ExperimentKey
-from lthctl.report.reading import Report
-from lthctl.report.survivors import Survivors, find_survivors, survivor_files
+from lthctl.reporting.experiments import ExperimentKey
+from lthctl.reporting.reading import Report
+from lthctl.reporting.survivors import Survivors, find_survivors, survivor_files
 
 from .test_report import DATA, DENSE_TICKET, MODEL, Asked, make_run, report_of
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from lthctl.mask import Mask
-from lthctl.report.dead_units import HiddenLayer, units_of
+from lthctl.reporting.dead_units import HiddenLayer, units_of
 
 FIRST = np.array(
     [[1, 0, 1, 0], [0, 0, 0, 0], [1, 0, 0, 0]], np.bool_

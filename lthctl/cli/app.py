@@ -351,11 +351,11 @@ def report(
         from lthctl.canonical import canonical_json
         from lthctl.cli import report_view
         from lthctl.disk import write_file
-        from lthctl.report import reading, tables
-        from lthctl.report.figures import figure_files
-        from lthctl.report.page import page_bytes
-        from lthctl.report.provenance import provenance_of
-        from lthctl.report.survivors import find_survivors, survivor_files
+        from lthctl.reporting import reading, tables
+        from lthctl.reporting.figures import figure_files
+        from lthctl.reporting.page import page_bytes
+        from lthctl.reporting.provenance import provenance_of
+        from lthctl.reporting.survivors import find_survivors, survivor_files
 
         made = reading.make_report(paths or [Path("tickets")], params.report)
         survivors, damaged_tickets = find_survivors(made, masks)
@@ -503,7 +503,7 @@ def verify(
         from dataclasses import asdict
 
         from lthctl.cli import check_view
-        from lthctl.verify.paths import verify_paths
+        from lthctl.verification.paths import verify_paths
 
         datasets = None
         if replay:
@@ -644,7 +644,7 @@ def show(
     with _told_errors():
         from lthctl.artifacts.revision import placed
         from lthctl.cli import ticket_view
-        from lthctl.report import compare
+        from lthctl.reporting import compare
 
         with placed(path, compare.FILES) as place:
             side = compare.read_side(path, place)
@@ -680,7 +680,7 @@ def compare_command(
 
         from lthctl.artifacts.revision import placed
         from lthctl.cli import comparison_view
-        from lthctl.report import compare
+        from lthctl.reporting import compare
 
         with ExitStack() as places:
             sides = [

@@ -25,8 +25,8 @@ from lthctl.cli.ticket_view import (
     value_words,
 )
 from lthctl.params import ReportParams
-from lthctl.report.compare import Change, Comparison, RunPair, TicketPair, significant
-from lthctl.report.overlap import Overlap
+from lthctl.reporting.compare import Change, Comparison, RunPair, TicketPair, significant
+from lthctl.reporting.overlap import Overlap
 
 STATE_ORDER = ("same", "origin differs", "mask differs", "init differs", "mask and init differ")
 

@@ -6,10 +6,10 @@ from rich.text import Text
 
 from lthctl.cli.terminal import VERDICT_STYLES, new_table, percent, plain, points, steps
 from lthctl.cli.ticket_table import blocks
-from lthctl.report.experiments import desired_by_round
-from lthctl.report.reading import Report
-from lthctl.report.statistics import Verdict
-from lthctl.report.verdicts import Group, State, TicketVerdict
+from lthctl.reporting.experiments import desired_by_round
+from lthctl.reporting.reading import Report
+from lthctl.reporting.statistics import Verdict
+from lthctl.reporting.verdicts import Group, State, TicketVerdict
 
 STATE_STYLES: dict[State, str] = {
     "held": "green",

@@ -8,7 +8,7 @@ from typing import Literal, TypeVar
 from rich.table import Table
 from rich.text import Text
 
-from lthctl.report.statistics import Interval
+from lthctl.reporting.statistics import Interval
 
 T = TypeVar("T")
 

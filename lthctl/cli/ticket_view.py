@@ -15,8 +15,8 @@ from lthctl.artifacts.ticket import Ticket
 from lthctl.canonical import Json
 from lthctl.cli.sparks import PixelPicture, Spark, SparsityTables, finite_values
 from lthctl.cli.terminal import new_table, plain
-from lthctl.report.compare import Side
-from lthctl.report.dead_units import Units, units_of
+from lthctl.reporting.compare import Side
+from lthctl.reporting.dead_units import Units, units_of
 
 T = TypeVar("T")
 

@@ -6,8 +6,8 @@ from importlib.metadata import version
 
 from lthctl.artifacts.run import Run
 from lthctl.canonical import Json
-from lthctl.report.reading import Report
-from lthctl.report.verdicts import Group
+from lthctl.reporting.reading import Report
+from lthctl.reporting.verdicts import Group
 
 SOFTWARE = ("lthctl", "numpy", "scipy", "matplotlib", "mpld3", "safetensors", "torch", "numba")
 

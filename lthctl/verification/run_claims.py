@@ -17,7 +17,7 @@ from lthctl.mask import Mask, Weights
 from lthctl.params import TrainParams
 from lthctl.training.history import history_fault, metrics_of
 from lthctl.training.spec import Training, engine_version, training_digest
-from lthctl.verify.evidence import (
+from lthctl.verification.evidence import (
     Check,
     Failed,
     Replay,
@@ -28,7 +28,7 @@ from lthctl.verify.evidence import (
     expect_digest,
     is_readable,
 )
-from lthctl.verify.ticket_claims import ANOTHER_MACHINE
+from lthctl.verification.ticket_claims import ANOTHER_MACHINE
 
 
 def run_claims(

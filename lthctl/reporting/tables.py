@@ -5,9 +5,9 @@ import io
 from collections.abc import Sequence
 
 from lthctl.canonical import Json, canonical_json
-from lthctl.report.experiments import ExperimentKey
-from lthctl.report.reading import Report
-from lthctl.report.verdicts import Group
+from lthctl.reporting.experiments import ExperimentKey
+from lthctl.reporting.reading import Report
+from lthctl.reporting.verdicts import Group
 from lthctl.training.history import Row
 
 

@@ -24,9 +24,9 @@ from lthctl.datasets.base import Dataset
 from lthctl.disk import find_folders
 from lthctl.errors import TicketError
 from lthctl.models.base import Model
-from lthctl.verify.evidence import Check, Datasets, Replay, RunFolder, TicketFolder
-from lthctl.verify.run_claims import run_claims
-from lthctl.verify.ticket_claims import ticket_claims
+from lthctl.verification.evidence import Check, Datasets, Replay, RunFolder, TicketFolder
+from lthctl.verification.run_claims import run_claims
+from lthctl.verification.ticket_claims import ticket_claims
 
 
 def verify_paths(

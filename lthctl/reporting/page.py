@@ -19,11 +19,11 @@ from pathlib import Path
 from lthctl.artifacts.run import Run
 from lthctl.canonical import Json, finite
 from lthctl.errors import ReportError
-from lthctl.report.experiments import Experiment, desired_by_round
-from lthctl.report.reading import Report
-from lthctl.report.statistics import Interval
-from lthctl.report.survivors import Survivors
-from lthctl.report.verdicts import Group, TicketVerdict
+from lthctl.reporting.experiments import Experiment, desired_by_round
+from lthctl.reporting.reading import Report
+from lthctl.reporting.statistics import Interval
+from lthctl.reporting.survivors import Survivors
+from lthctl.reporting.verdicts import Group, TicketVerdict
 from lthctl.training.history import Row
 
 MOST_EVALUATIONS = 120_000
@@ -57,7 +57,7 @@ def page_bytes(
     }
     assets = {
         path.name: path.read_text(encoding="utf-8")
-        for path in (files("lthctl") / "report" / "page_assets").iterdir()
+        for path in (files("lthctl") / "reporting" / "page_assets").iterdir()
     }
     scripts = [d3_script(), assets["page.js"]]
     parts = {

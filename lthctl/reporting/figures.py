@@ -5,10 +5,10 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from lthctl.report.experiments import DENSE, METHODS, STARTS, Experiment, ExperimentKey
-from lthctl.report.statistics import Interval, interval
-from lthctl.report.survivors import Survivors
-from lthctl.report.verdicts import Group
+from lthctl.reporting.experiments import DENSE, METHODS, STARTS, Experiment, ExperimentKey
+from lthctl.reporting.statistics import Interval, interval
+from lthctl.reporting.survivors import Survivors
+from lthctl.reporting.verdicts import Group
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

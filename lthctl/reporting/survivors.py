@@ -20,11 +20,11 @@ from lthctl.canonical import Json
 from lthctl.disk import find_folders
 from lthctl.errors import LthctlError
 from lthctl.mask import Mask
-from lthctl.report.experiments import ExperimentKey
-from lthctl.report.overlap import MaskOverlap, overlap
-from lthctl.report.reading import Report
-from lthctl.report.tables import csv_bytes
-from lthctl.report.verdicts import Group
+from lthctl.reporting.experiments import ExperimentKey
+from lthctl.reporting.overlap import MaskOverlap, overlap
+from lthctl.reporting.reading import Report
+from lthctl.reporting.tables import csv_bytes
+from lthctl.reporting.verdicts import Group
 
 SEEDS_COMPARED = 5
 """Overlaps are of the first so many seeds: pairs grow with the square of their number."""

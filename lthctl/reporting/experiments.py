@@ -9,7 +9,7 @@ from lthctl.artifacts.names import ticket_name
 from lthctl.artifacts.run import Run
 from lthctl.lottery.rates import rate_per_round
 from lthctl.params import ReportParams
-from lthctl.report.statistics import Interval, Verdict, interval
+from lthctl.reporting.statistics import Interval, Verdict, interval
 
 STARTS = ("rewind", "reinit", "shuffle")
 

@@ -22,10 +22,10 @@ from lthctl.canonical import Json, digest_of_arrays
 from lthctl.disk import find_folders
 from lthctl.errors import LthctlError, MaskError, ParamsError, PathError, TicketError
 from lthctl.params import ReportParams
-from lthctl.report.dead_units import units_of
-from lthctl.report.experiments import ExperimentKey, paired
-from lthctl.report.overlap import MaskOverlap, Overlap, overlap
-from lthctl.report.statistics import Interval, Verdict, holm, judge
+from lthctl.reporting.dead_units import units_of
+from lthctl.reporting.experiments import ExperimentKey, paired
+from lthctl.reporting.overlap import MaskOverlap, Overlap, overlap
+from lthctl.reporting.statistics import Interval, Verdict, holm, judge
 from lthctl.training.history import Row
 
 FILES: Mapping[str, int] = {

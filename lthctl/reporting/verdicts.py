@@ -8,8 +8,8 @@ from typing import Literal
 from lthctl.artifacts.run import Run
 from lthctl.errors import ReportError
 from lthctl.params import ReportParams
-from lthctl.report.experiments import DENSE, Experiment, ExperimentKey, interval_over, paired
-from lthctl.report.statistics import (
+from lthctl.reporting.experiments import DENSE, Experiment, ExperimentKey, interval_over, paired
+from lthctl.reporting.statistics import (
     Interval,
     Verdict,
     holm,

@@ -14,7 +14,7 @@ from lthctl.canonical import Json, canonical_json, sha256
 from lthctl.disk import find_folders
 from lthctl.errors import LthctlError, ReportError
 from lthctl.params import ReportParams
-from lthctl.report.verdicts import Group, judged_group
+from lthctl.reporting.verdicts import Group, judged_group
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from lthctl.lottery.select import select
 from lthctl.mask import Mask
 from lthctl.params import TrainParams
 from lthctl.seeding import Stream
-from lthctl.verify.evidence import (
+from lthctl.verification.evidence import (
     Check,
     Failed,
     Replay,

@@ -54,6 +54,10 @@ class Mask(Mapping[str, Bools]):
             kept[name].flags.writeable = False
         self._arrays = MappingProxyType(kept)
 
+    def __reduce__(self) -> tuple[type["Mask"], tuple[dict[str, Bools]]]:
+        """Pickled and deep-copied by its arrays, which are immutable again afterwards."""
+        return Mask, (dict(self._arrays),)
+
     @classmethod
     def full(cls, shapes: Shapes) -> "Mask":
         """The dense mask: everything of these shapes is kept."""

@@ -3,13 +3,15 @@
 Knows no files, no networks and no models.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lthctl.canonical import Json, digest_of_arrays
+from lthctl.datasets.reference import DatasetReference, open_dataset
 from lthctl.errors import DataError
 
 Images = NDArray[np.uint8] | NDArray[np.float32]
@@ -60,6 +62,8 @@ class Dataset:
       test: images that never choose; None where the protocol has no test split.
       source: digest of what the splits were made from, where several datasets are splits of one;
         runs of one source may be compared.
+      reference: the folder that it came from, where there is one. A dataset with a reference is
+        pickled as this name and its digest, and not as its images.
     """
 
     name: str
@@ -67,6 +71,16 @@ class Dataset:
     validation: Split
     test: Split | None = None
     source: str | None = None
+    reference: DatasetReference | None = field(default=None, repr=False, compare=False)
+
+    def __reduce__(self) -> tuple[Callable[..., "Dataset"], tuple[object, ...]]:
+        if self.reference is not None:
+            return open_dataset, (self.reference, self.digest)
+        return Dataset, (self.name, self.train, self.validation, self.test, self.source)
+
+    def __deepcopy__(self, _: object) -> "Dataset":
+        """The same one: a dataset does not change."""
+        return self
 
     @cached_property
     def digest(self) -> str:

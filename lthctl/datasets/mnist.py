@@ -8,6 +8,7 @@ import numpy as np
 from lthctl.canonical import Json, sha256
 from lthctl.datasets.base import Dataset, Split
 from lthctl.datasets.idx import idx_images, idx_labels
+from lthctl.datasets.reference import DatasetReference
 from lthctl.disk import read_file
 from lthctl.errors import DataError
 from lthctl.params import DataParams
@@ -59,7 +60,10 @@ class MnistFolder:
             )
         self.train = Split(idx_images(contents[TRAIN_IMAGES]), idx_labels(contents[TRAIN_LABELS]))
         self.test = Split(idx_images(contents[TEST_IMAGES]), idx_labels(contents[TEST_LABELS]))
-        self._without_holdout = Dataset("mnist", self.train, self.test)
+        self._folder = folder.absolute()
+        self._without_holdout = Dataset(
+            "mnist", self.train, self.test, reference=self._reference(DataParams(), seed=0)
+        )
         self._in_use: WeakValueDictionary[tuple[int, int], Dataset] = WeakValueDictionary()
 
     def dataset(self, params: DataParams, seed: int) -> Dataset:
@@ -90,8 +94,12 @@ class MnistFolder:
             Split(self.train.images[held], self.train.labels[held]),
             self.test,
             source=self._without_holdout.digest,
+            reference=self._reference(params, seed),
         )
         return made
+
+    def _reference(self, params: DataParams, seed: int) -> DatasetReference:
+        return DatasetReference("mnist", self._folder, params, seed)
 
     def described(self, description: Json, seed: int) -> Dataset:
         """The dataset of a seed that `Dataset.describe` described, as far as holding images out can

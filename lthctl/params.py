@@ -6,9 +6,9 @@ the file's, else the default here.
 """
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from reprlib import Repr
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
@@ -80,9 +80,36 @@ class Section(BaseModel):
         frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True
     )
 
+    schema_1: ClassVar[frozenset[str]] = frozenset()
+    """The fields that the first schema had. It never changes: a later field is not added here."""
+
+    def identity(self, *, without: Collection[str] = ()) -> dict[str, Any]:
+        """What names and files hold of this section, as JSON values.
+
+        A field that the first schema did not have is left out while it stands at its default. So a
+        new field costs old tickets, runs and trainings nothing.
+
+        Args:
+          without: fields that are left out in any case.
+
+        Example:
+          >>> TrainParams(steps=30).identity()["steps"]
+          30
+        """
+        values = self.model_dump(mode="json", exclude=set(without))
+        fields = type(self).model_fields
+        return {
+            name: value
+            for name, value in values.items()
+            if name in self.schema_1
+            or getattr(self, name) != fields[name].get_default(call_default_factory=True)
+        }
+
 
 class DataParams(Section):
     """What is trained and validated on."""
+
+    schema_1 = frozenset({"holdout"})
 
     holdout: Annotated[int, Field(ge=0)] = 0
     """Training images held out, at random by seed, for validation; the test images are then a test
@@ -92,6 +119,8 @@ class DataParams(Section):
 
 class ModelParams(Section):
     """The MLP."""
+
+    schema_1 = frozenset({"layers", "init"})
 
     layers: Sizes = (784, 300, 100, 10)
     """Sizes of the MLP's layers: inputs, hidden layers, classes."""
@@ -103,6 +132,21 @@ class ModelParams(Section):
 
 class TrainParams(Section):
     """How a network is trained. Immutable; unknown names and values out of range are refused."""
+
+    schema_1 = frozenset(
+        {
+            "steps",
+            "evaluate_every",
+            "batch_size",
+            "optimizer",
+            "lr",
+            "momentum",
+            "weight_decay",
+            "engine",
+            "device",
+            "threads",
+        }
+    )
 
     steps: Count = 15_000
     """Optimizer updates of a retraining; a ticket of n rounds gets steps // n of them before each
@@ -141,6 +185,8 @@ class TrainParams(Section):
 class PruneParams(Section):
     """Which tickets are asked for: the product of the lists."""
 
+    schema_1 = frozenset({"method", "ratio", "rounds", "seed", "biases"})
+
     method: Methods = ("l1",)
     """How weights are scored: `l1`, by magnitude; `random`, by chance."""
 
@@ -160,12 +206,16 @@ class PruneParams(Section):
 class RetrainParams(Section):
     """What retraining keeps."""
 
+    schema_1 = frozenset({"keep_weights"})
+
     keep_weights: bool = True
     """Whether runs keep their final weights (1 MB each for 784-300-100-10)."""
 
 
 class ReportParams(Section):
     """How runs are judged."""
+
+    schema_1 = frozenset({"margin", "confidence"})
 
     margin: Annotated[float, Field(gt=0, lt=1)] = 0.002
     """Accuracy that "as good as dense" may cost, as a fraction: 0.002 is 0.2 points. Fix it before

@@ -75,8 +75,9 @@ def _check_model(model: Json) -> Json:
 
 
 def _check_training(train: Json) -> Json:
-    if TrainParams.model_validate(train).model_dump(mode="json") != train:
-        raise ValueError(f"has keys {sorted(train)}, expected {sorted(TrainParams.model_fields)}")
+    expected = TrainParams.model_validate(train).identity()
+    if expected != train:
+        raise ValueError(f"has keys {sorted(train)}, expected {sorted(expected)}")
     return train
 
 

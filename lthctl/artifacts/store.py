@@ -214,5 +214,5 @@ def _may_be_of(training: Training, result: Result) -> bool:
         return False
     if any(np.count_nonzero(result.weights[name][~kept]) for name, kept in training.mask.items()):
         return False
-    train, with_test = training.params.model_dump(mode="json"), training.dataset.test is not None
+    train, with_test = training.params.identity(), training.dataset.test is not None
     return history_fault(result.history, train, with_test=with_test) is None

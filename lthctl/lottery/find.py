@@ -132,9 +132,7 @@ def ticket_request(
         "biases": biases,
         "model": model.describe(),
         "data": dataset.describe(),
-        "train": train.model_dump(mode="json", exclude={"evaluate_every"})
-        if needs_training(method)
-        else {},
+        "train": train.identity(without={"evaluate_every"}) if needs_training(method) else {},
     }
 
 

@@ -71,7 +71,7 @@ def retraining(
     return Run(
         ticket=summary_of(ticket),
         start=start,
-        train=training.params.model_dump(mode="json"),
+        train=training.params.identity(),
         model=ticket.model,
         data=dataset.describe(),
         training=training.digest,
@@ -174,7 +174,7 @@ def run_request(ticket: Ticket, dataset: Dataset, start: Start, train: TrainPara
     return {
         "ticket": summary_of(ticket),
         "start": start,
-        "train": train.model_dump(mode="json"),
+        "train": train.identity(),
         "model": ticket.model,
         "data": dataset.describe(),
     }

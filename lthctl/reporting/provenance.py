@@ -119,7 +119,7 @@ def _group_provenance(group: Group) -> Json:
     trained = {json.dumps(run.ticket["train"], sort_keys=True): run.ticket["train"] for run in runs}
     return {
         "title": group.title,
-        "judged_with": group.params.model_dump(mode="json"),
+        "judged_with": group.params.identity(),
         "train": runs[0].train,
         "train_of_tickets": [of for _, of in sorted(trained.items()) if of],
         "model": runs[0].model,

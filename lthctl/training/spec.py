@@ -76,7 +76,7 @@ def training_digest(
         "mask": digest_of_arrays(mask),
         "dataset": dataset,
         "seed": seed,
-        "params": params.model_dump(mode="json"),
+        "params": params.identity(),
         "engine": engine_version(params.engine),
     })  # fmt: skip
 

@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lthctl.errors import LthctlError, OutputError
+from lthctl.locks import take_lock
 
 ABANDONED_SECONDS = (
     24 * 3600
@@ -200,7 +201,7 @@ def _hidden(path: Path, make: Callable[[Path], object]) -> Iterator[Path]:
         make(hidden)
         with suppress(FileNotFoundError):  # taken for abandoned before it was locked
             descriptor = os.open(hidden, os.O_RDONLY)
-            _lock(descriptor, wait=True)
+            take_lock(descriptor, wait=True)
             if hidden.exists():
                 break
             os.close(descriptor)
@@ -236,7 +237,7 @@ def remove_abandoned(path: Path) -> None:
         except OSError:  # gone, or not ours
             continue
         try:
-            free = _lock(descriptor, wait=False)
+            free = take_lock(descriptor)
             if free or (
                 free is None and time.time() - os.fstat(descriptor).st_mtime > ABANDONED_SECONDS
             ):
@@ -250,20 +251,6 @@ def _remove(hidden: Path) -> None:
         shutil.rmtree(hidden, ignore_errors=True)
     else:
         hidden.unlink(missing_ok=True)
-
-
-def _lock(descriptor: int, *, wait: bool) -> bool | None:
-    """Lock a file or folder until its descriptor is closed, by whatever end its process comes to;
-    whether that was possible, and None where there are no locks."""
-    try:
-        import fcntl
-
-        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except BlockingIOError:
-        return False
-    except (ImportError, OSError):
-        return None
-    return True
 
 
 def _write_flushed(path: Path, content: bytes) -> None:

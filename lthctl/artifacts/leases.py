@@ -1,16 +1,17 @@
 """Which trainings this process runs, so that others on the same store do something else."""
 
-OFFSET_DIGITS = 15  # of a digest: offsets in a file have 63 bits
+from lthctl.locks import release_byte, take_lock
+
+OFFSET_DIGITS = 15  # of a digest: positions in a file have 63 bits
 
 
 class Leases:
     """Which trainings this process runs, so that others on the same store do something else
     meanwhile.
 
-    A claim is a lock on one byte of a file that stays empty: the kernel gives it up when the
-    process ends, and nothing
-    is left behind. Nothing depends on it but time: two processes that run the same training give
-    the same result. Where there are no locks everything can be claimed.
+    A lease is a lock on one byte of a file that stays empty. The kernel gives it up when the
+    process ends, and nothing is left behind. Nothing depends on it but time: two processes that run
+    the same training give the same result. Where there are no locks everything can be leased.
 
     Args:
       descriptor: of the file; None where there is none.
@@ -20,22 +21,15 @@ class Leases:
         self._descriptor = descriptor
 
     def take(self, digest: str) -> bool:
-        """Claim a training; whether no other process has it."""
-        return self._lock(digest, taken=True)
-
-    def give_up(self, digest: str) -> None:
-        self._lock(digest, taken=False)
-
-    def _lock(self, digest: str, *, taken: bool) -> bool:
+        """Lease a training; whether no other process has it."""
         if self._descriptor is None:
             return True
-        try:
-            import fcntl
+        return take_lock(self._descriptor, byte=_byte_of(digest)) is not False
 
-            how = fcntl.LOCK_EX | fcntl.LOCK_NB if taken else fcntl.LOCK_UN
-            fcntl.lockf(self._descriptor, how, 1, int(digest[:OFFSET_DIGITS], 16))
-        except (BlockingIOError, PermissionError):  # which of the two depends on the system
-            return False
-        except (ImportError, OSError):
-            return True
-        return True
+    def give_up(self, digest: str) -> None:
+        if self._descriptor is not None:
+            release_byte(self._descriptor, _byte_of(digest))
+
+
+def _byte_of(digest: str) -> int:
+    return int(digest[:OFFSET_DIGITS], 16)

@@ -1,0 +1,43 @@
+"""Locks that end with the process that holds them, by whatever end it comes to.
+
+Knows two kinds. A lock on a whole file or folder belongs to the descriptor that was opened for it.
+A lock on one byte of a file belongs to the process; the byte need not be there.
+"""
+
+from contextlib import suppress
+
+
+def take_lock(descriptor: int, *, byte: int | None = None, wait: bool = False) -> bool | None:
+    """Lock a file or folder until its descriptor is closed.
+
+    Args:
+      descriptor: of the file or folder; for a byte it must be open for writing.
+      byte: the position to lock, in [0, 2**63); None locks the whole.
+      wait: whether to wait for another holder to end.
+
+    Returns:
+      Whether it is locked now; None where the system or the file system has no locks.
+    """
+    try:
+        import fcntl
+
+        how = fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB)
+        if byte is None:
+            fcntl.flock(descriptor, how)
+        else:
+            fcntl.lockf(descriptor, how, 1, byte)
+    except BlockingIOError:
+        return False
+    except PermissionError:  # what some systems say of a byte that is locked
+        return None if byte is None else False
+    except (ImportError, OSError):
+        return None
+    return True
+
+
+def release_byte(descriptor: int, byte: int) -> None:
+    """Give up a lock on a byte; without one nothing happens."""
+    with suppress(ImportError, OSError):
+        import fcntl
+
+        fcntl.lockf(descriptor, fcntl.LOCK_UN, 1, byte)

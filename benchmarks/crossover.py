@@ -4,7 +4,7 @@
 
 Times a step of LeNet-300-100 with every layer kept in full and with every layer kept by its
 survivors, interleaved, at several densities, for masks by magnitude and by chance.
-`engine.CROSSOVER` is where the two are equal.
+`layout.CROSSOVER` is where the two are equal.
 """
 
 import argparse
@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from lthctl import MLP, TrainParams, find_ticket, load_mnist
-from lthctl.training.sparse import engine
+from lthctl.training.sparse import engine, layout
 from lthctl.training.spec import Training
 
 IN_FULL, BY_SURVIVORS = -1.0, 2.0
@@ -37,7 +37,7 @@ def main() -> None:
     params = TrainParams(steps=300, evaluate_every=300, engine="sparse", device="cpu")
 
     def seconds(training: Training, crossover: float) -> float:
-        engine.CROSSOVER = crossover
+        layout.CROSSOVER = crossover
         start = time.perf_counter()
         engine.train(training, lambda _: None)
         return time.perf_counter() - start

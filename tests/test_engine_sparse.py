@@ -1,6 +1,7 @@
 """The sparse engine against dense float64 NumPy and against torch, and what must never change its
 results."""
 
+import ast
 import gc
 import hashlib
 import importlib
@@ -13,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import llvmlite
 import numba
 import numpy as np
 import pytest
@@ -28,9 +30,12 @@ from lthctl.models.module import ModuleModel
 from lthctl.params import TrainParams
 from lthctl.training import dense, history
 from lthctl.training.engines import resolve, run
-from lthctl.training.sparse import engine, kernels
+from lthctl.training.sparse import engine, kernels, layout, samples
 from lthctl.training.sparse import engine as sparse_engine
-from lthctl.training.sparse.kernels import DUSTING, WIDE, Network
+from lthctl.training.sparse.kernels.compiling import _digest_of_folder
+from lthctl.training.sparse.kernels.network import Network
+from lthctl.training.sparse.kernels.optimizer import DUSTING
+from lthctl.training.sparse.kernels.processor import LANES, WIDE
 from lthctl.training.spec import Training
 
 Arrays = dict[str, NDArray[Any]]
@@ -38,14 +43,14 @@ Arrays = dict[str, NDArray[Any]]
 KERNELS = {
     "sparse": 2.0,
     "dense": -1.0,
-    "auto": engine.CROSSOVER,
+    "auto": layout.CROSSOVER,
 }  # density above which weights are kept in full
 
 
 @pytest.fixture(params=["sparse", "dense"])
 def kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Both ways of training a layer, whatever its density."""
-    monkeypatch.setattr(engine, "CROSSOVER", KERNELS[request.param])
+    monkeypatch.setattr(layout, "CROSSOVER", KERNELS[request.param])
     return str(request.param)
 
 
@@ -173,7 +178,7 @@ OPTIMIZERS: dict[str, dict[str, Any]] = {
 def test_weights_agree_with_float64(
     optimizer: str, crossover: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "CROSSOVER", crossover)
+    monkeypatch.setattr(layout, "CROSSOVER", crossover)
     check(make(densities=(0.2, 0.6, 1.0), **OPTIMIZERS[optimizer]))
 
 
@@ -230,7 +235,7 @@ def test_one_step_is_the_dense_gradient(
 ) -> None:
     shape = tuple(sizes)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engine, "CROSSOVER", crossover)
+        patch.setattr(layout, "CROSSOVER", crossover)
         start = ticket(shape, (density,) * (len(sizes) - 1), seed)
         train = digits(50, sizes[0], sizes[-1], seed)
         check(make(shape, given=start, train=train, batch_size=batch_size, steps=1, lr=1.0))
@@ -287,7 +292,7 @@ def test_evaluation(monkeypatch: pytest.MonkeyPatch) -> None:
     assert result.history[-1].validation_loss == pytest.approx(losses.mean(), rel=1e-6)
     assert result.history[-1].validation_accuracy == (expected.argmax(1) == others.labels).mean()
     for crossover in KERNELS.values():
-        monkeypatch.setattr(engine, "CROSSOVER", crossover)
+        monkeypatch.setattr(layout, "CROSSOVER", crossover)
         loss, accuracy = engine.evaluate((70, 33, 20, 10), result.weights, training.mask, others)
         assert loss == pytest.approx(losses.mean(), rel=1e-6)
         assert accuracy == result.history[-1].validation_accuracy
@@ -299,10 +304,11 @@ def test_evaluation(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_evaluation_in_tiles_and_partial_batches(
     count: int, tile: int, batch: int, floats: bool, kernel: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "EVALUATION_BATCH", batch)
-    monkeypatch.setattr(engine, "TILE", tile)
-    monkeypatch.setattr(engine, "PIXEL_TILE", tile)
-    monkeypatch.setattr(engine, "SHORTEST_PART", 1)
+    for module in (engine, samples):
+        monkeypatch.setattr(module, "EVALUATION_BATCH", batch)
+    monkeypatch.setattr(layout, "TILE", tile)
+    monkeypatch.setattr(layout, "PIXEL_TILE", tile)
+    monkeypatch.setattr(layout, "SHORTEST_PART", 1)
     sizes = (189, 33, 7)
     weights, mask = ticket(sizes, (0.3, 0.6), seed=count)
     others = digits(count, 189, 7, seed=tile)
@@ -317,42 +323,42 @@ def test_evaluation_in_tiles_and_partial_batches(
 
 
 def test_tiled_layers_train_and_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "TILE", 16)
-    monkeypatch.setattr(engine, "SHORTEST_PART", 1)
-    monkeypatch.setattr(engine, "CROSSOVER", KERNELS["sparse"])
+    monkeypatch.setattr(layout, "TILE", 16)
+    monkeypatch.setattr(layout, "SHORTEST_PART", 1)
+    monkeypatch.setattr(layout, "CROSSOVER", KERNELS["sparse"])
     check(make(densities=(0.3, 0.3, 0.5)))
 
 
 @pytest.mark.parametrize("tile", [7, 35, 255])
 def test_pixels_are_found_where_they_are(tile: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "PIXEL_TILE", tile)
-    monkeypatch.setattr(engine, "IMAGES_AT_A_TIME", 8)
+    monkeypatch.setattr(layout, "PIXEL_TILE", tile)
+    monkeypatch.setattr(samples, "IMAGES_AT_A_TIME", 8)
     images = digits(50, 300, 10).images.astype(np.float32)
     images[3], images[4, 10], images[49, 299] = 0, np.nan, -1e-30
     images[5, 11] = -0.0
-    starts, places, shades = engine._find_pixels(images)
+    starts, places, shades = samples.find_pixels(images)
     tiles = -(-300 // tile)
     number = np.repeat(np.arange(50 * tiles), np.diff(starts))
     back = np.zeros_like(images)
     back[number // tiles, number % tiles * tile + places[: len(number)]] = shades[: len(number)]
     np.testing.assert_array_equal(back, images)
     # compiled code takes 16 at a time
-    assert len(places) == len(shades) == np.count_nonzero(images) + kernels.LANES
+    assert len(places) == len(shades) == np.count_nonzero(images) + LANES
     check(make(densities=(0.9, 0.3, 1.0), steps=50))
 
 
 def test_pixels_are_kept_while_their_split_is(monkeypatch: pytest.MonkeyPatch) -> None:
     found = []
-    find = engine._find_pixels
+    find = samples.find_pixels
     monkeypatch.setattr(
-        engine, "_find_pixels", lambda images: found.append(len(images)) or find(images)
+        samples, "find_pixels", lambda images: found.append(len(images)) or find(images)
     )
     train, validation, others = (
         digits(600, 70, 10),
         digits(40, 70, 10, seed=1),
         digits(30, 70, 10, seed=2),
     )
-    before = len(engine._pixels)
+    before = len(samples._pixels)
     with ThreadPoolExecutor(2) as pool:
         for split in (validation, others):
             trainings = [
@@ -360,12 +366,12 @@ def test_pixels_are_kept_while_their_split_is(monkeypatch: pytest.MonkeyPatch) -
             ] * 3
             list(pool.map(lambda training: engine.train(training, lambda _: None), trainings))
     assert sorted(found) == [30, 40, 600]
-    assert len(engine._pixels) == before + 3
+    assert len(samples._pixels) == before + 3
     engine.train(make(densities=(0.1, 0.3, 1.0), train=digits(20, 70, 10), steps=5), lambda _: None)
     assert len(found) == 3  # a pruned first layer takes whole images
     del train, validation, others, split, trainings
     gc.collect()
-    assert len(engine._pixels) == before
+    assert len(samples._pixels) == before
 
 
 def test_of_equal_logits_the_first_class_is_the_answer() -> None:
@@ -518,7 +524,7 @@ def test_processors_without_avx512_give_the_same_bits(tmp_path: Path) -> None:
 # ---- the cache of compiled code ----
 
 TINY = """
-from lthctl.training.sparse.kernels import cached
+from lthctl.training.sparse.kernels.compiling import cached
 
 @cached
 def answer(x: int) -> int:
@@ -564,12 +570,92 @@ def test_a_damaged_stale_or_unwritable_cache_is_harmless(
     assert call() == (420, 0)
 
 
+PACKAGE = {
+    "__init__.py": "",
+    "scaling.py": """
+from lthctl.training.sparse.kernels.compiling import compiled
+
+@compiled
+def scale(x: int) -> int:
+    return x * 7
+""",
+    "entry.py": """
+from compiled_package.scaling import scale
+from lthctl.training.sparse.kernels.compiling import cached
+
+@cached
+def answer(x: int) -> int:
+    return scale(x)
+""",
+}
+
+
+def test_a_change_in_another_file_is_compiled_again(tmp_path: Path) -> None:
+    folder = tmp_path / "compiled_package"
+    folder.mkdir()
+    for name, text in PACKAGE.items():
+        (folder / name).write_text(text)
+    program = "from compiled_package.entry import answer; print(answer(6), sum(answer.stats.cache_hits.values()))"
+    root = Path(__file__).parent.parent
+    environment = {
+        **os.environ,
+        "NUMBA_CACHE_DIR": str(tmp_path / "cache"),
+        "PYTHONPATH": f"{root}:{tmp_path}",
+        "PYTHONDONTWRITEBYTECODE": "1",  # what changes within a second looks the same to it
+    }
+
+    def call() -> str:
+        done = subprocess.run(
+            [sys.executable, "-c", program], env=environment, capture_output=True, text=True
+        )
+        return done.stdout + done.stderr
+
+    assert call() == "42 0\n"
+    assert call() == "42 1\n"
+    (folder / "scaling.py").write_text(PACKAGE["scaling.py"].replace("7", "70"))
+    assert call() == "420 0\n"
+    assert call() == "420 1\n"
+
+
+def test_compiled_code_depends_on_every_file_of_its_folder_and_on_the_compiler(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "kernels"
+    source = Path(kernels.__file__).parent
+    shutil.copytree(source, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    before = _digest_of_folder(folder)
+    assert before == _digest_of_folder(source)
+    for file in sorted(folder.glob("*.py")):
+        text = file.read_text()
+        file.write_text(f"{text}# a comment\n")
+        assert _digest_of_folder(folder) != before, file.name
+        file.write_text(text)
+    assert _digest_of_folder(folder) == before
+    for compiler in (numba, llvmlite):
+        with monkeypatch.context() as patch:
+            patch.setattr(compiler, "__version__", "0.0.1")
+            assert _digest_of_folder(folder) != before
+
+
+def test_kernels_import_nothing_of_ours_from_outside_their_folder() -> None:
+    """What they took from there could change without being compiled again."""
+    for file in Path(kernels.__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom):
+                names = [node.module or "."]
+            for name in names:
+                assert not name.startswith((".", "lthctl")) or name.startswith(
+                    f"{kernels.__name__}."
+                ), f"{file.name}: {name}"
+
+
 @pytest.mark.slow
 def test_the_kernels_themselves_survive_a_damaged_cache(tmp_path: Path) -> None:
     program = (
-        "import tests.test_engine_sparse as t; training = t.make(steps=20); before = t.engine_sparse.is_compiled(training)\n"
-        "weights = t.engine_sparse.train(training, lambda _: None).weights\n"
-        "print(before, t.engine_sparse.is_compiled(training), weights['layers.0.weight'].tobytes().hex()[:4000])"
+        "import tests.test_engine_sparse as t; training = t.make(steps=20); before = t.sparse_engine.is_compiled(training)\n"
+        "weights = t.sparse_engine.train(training, lambda _: None).weights\n"
+        "print(before, t.sparse_engine.is_compiled(training), weights['layers.0.weight'].tobytes().hex()[:4000])"
     )
 
     def results() -> list[str]:

@@ -1,0 +1,28 @@
+"""What the processor is like, and the sizes that follow from it."""
+
+from numba.core.registry import cpu_target
+
+LANES = 16  # floats in a vector
+
+COLUMN = LANES * 4  # bytes of a panel's column; sparse matrices number their columns in these
+
+STRIP = 4  # panels side by side, at most
+
+_FEATURES = cpu_target.target_context.codegen().magic_tuple()[2].split(",")
+
+WIDE = "+avx512f" in _FEATURES  # 32 registers of a vector each
+
+BLOCK_ROWS = 12  # of a dense product whose sums are kept in registers, at most
+
+BLOCK_SUMS = 24 if WIDE else 6  # the same for the vectors of sums
+
+POSITIONS = 8 if WIDE else 4  # of a sparse matrix, sampled at a time
+
+CHUNK_ROWS = 24  # of a dense layer's weight gradient at a time
+
+AHEAD = 5  # rows of a strip that are asked for before they are needed
+
+
+def pad(count: int) -> int:
+    """A count rounded up to whole vectors."""
+    return (count + LANES - 1) // LANES * LANES

@@ -6,40 +6,24 @@ The same value always gives the same bytes. Knows no files.
 import hashlib
 import json
 import math
-from json.encoder import encode_basestring
 from typing import Any
 
 import numpy as np
 
 from lthctl.mask import Weights
 
-FLAT = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
-
-
 Json = dict[str, Any]
 
 
 def canonical_json(value: object) -> bytes:
-    """The one way lthctl writes a value as JSON: sorted keys, two spaces, one trailing newline, no
-    NaN."""
-    return (_indented(value, "\n") + "\n").encode()
+    """The one way lthctl writes a value as JSON: sorted keys, two spaces, one trailing newline.
 
-
-def _indented(value: object, margin: str) -> str:
-    """What json.dumps with an indent of 2 gives for values with keys of text, in a fraction of the
-    time."""
-    if type(value) is int or (type(value) is float and math.isfinite(value)):
-        return repr(value)
-    inner = margin + "  "
-    if isinstance(value, dict) and value:
-        items = [
-            f"{inner}{encode_basestring(key)}: {_indented(value[key], inner)}"
-            for key in sorted(value)
-        ]
-        return "{" + ",".join(items) + margin + "}"
-    if isinstance(value, list | tuple) and value:
-        return "[" + ",".join([inner + _indented(item, inner) for item in value]) + margin + "]"
-    return FLAT.encode(value)
+    Raises:
+      ValueError: there is NaN or infinity in it.
+      TypeError: there is something in it that JSON has no word for.
+    """
+    text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    return f"{text}\n".encode()
 
 
 def sha256(content: bytes) -> str:

@@ -1,47 +1,157 @@
-"""Pruning methods: a method is only a score."""
+"""Pruning methods: a method is only a score.
 
+A method of one's own is a function of one parameter, the context, that returns a score for every
+weight that may be pruned. It is called `module:name` in `prune.method` and `--method`.
+"""
+
+import inspect
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lthctl.mask import Weights
+from lthctl import families
+from lthctl.datasets.base import Dataset, Split
+from lthctl.errors import TrainingError
+from lthctl.families import Family
+from lthctl.mask import Mask, Weights
+from lthctl.models.base import Model
 from lthctl.seeding import Stream
+
+if TYPE_CHECKING:
+    from torch import nn
 
 Scores = Mapping[str, NDArray[np.floating]]
 
+SAMPLE_IMAGES = 1000
+
 
 @dataclass(frozen=True)
-class Method:
-    """A way of pruning.
+class ScoreContext:
+    """What a score may look at.
 
     Attributes:
-      score: (weights, stream) -> name -> score per weight; high is kept.
-      needs_training: whether scores depend on trained weights. Where they do not, no training is
-        spent on them.
+      weights: parameter name -> array; the pruned ones are 0. They are trained weights if the
+        score needs those, and initial weights otherwise.
+      mask: what is kept so far; its names are those to be scored.
+      seed: the seed of the ticket.
+      stream: random numbers, others in every round.
+      get_model: returns the architecture.
+      get_dataset: returns the dataset.
     """
 
-    score: Callable[[Weights, Stream], Scores]
-    needs_training: bool
+    weights: Weights
+    mask: Mask
+    seed: int
+    stream: Stream
+    get_model: Callable[[], Model]
+    get_dataset: Callable[[], Dataset]
+
+    @cached_property
+    def model(self) -> Model:
+        """The architecture."""
+        return self.get_model()
+
+    @cached_property
+    def sample(self) -> Split:
+        """The first 1,000 training images in the order in which a training of this seed sees them,
+        or all where there are fewer."""
+        train = self.get_dataset().train
+        chosen = Stream(self.seed, "order", 0).permutation(len(train))[:SAMPLE_IMAGES]
+        return Split(train.images[chosen], train.labels[chosen])
+
+    def network(self) -> "nn.Module":
+        """A new torch module with the weights of this context."""
+        import torch
+
+        network = self.model.build()
+        arrays = {name: np.array(array) for name, array in self.weights.items()}
+        network.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
+        return network
 
 
-def _l1(weights: Weights, stream: Stream) -> Scores:
-    """Magnitude."""
-    return {name: np.abs(array) for name, array in weights.items()}
+@dataclass(frozen=True)
+class Score:
+    """A pruning method.
+
+    Attributes:
+      function: takes a `ScoreContext` and returns name -> scores of the parameter's shape, for the
+        names of the mask; the weights with the highest are kept.
+      needs: "trained" weights, "initial" weights, or "nothing". No training is spent on a score
+        that needs none.
+      words: what the method does, for people, such as "by magnitude".
+      colour: of its lines in figures and on the page, as `#rrggbb`.
+    """
+
+    function: Callable[[ScoreContext], Scores]
+    needs: Literal["trained", "initial", "nothing"] = "trained"
+    words: str = "by a score of one's own"
+    colour: str = "#777777"
+
+    @property
+    def needs_training(self) -> bool:
+        return self.needs == "trained"
 
 
-def _random(weights: Weights, stream: Stream) -> Scores:
-    """Noise."""
-    return {name: stream.uniform(weights[name].shape) for name in sorted(weights)}
+def as_score(name: str, found: object) -> Score:
+    """A member of the family from what a person brought: a `Score`, or a function of the context.
+
+    Raises:
+      TypeError: it is neither; says what was expected.
+    """
+    if isinstance(found, Score):
+        return found
+    expected = "a function of one parameter, the context, or a lthctl.lottery.scores.Score"
+    if not callable(found) or isinstance(found, type):
+        raise TypeError(expected)
+    try:
+        inspect.signature(found).bind(None)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{expected} ({error})") from None
+    return Score(found, words=f"by {name}")
 
 
-METHODS: Mapping[str, Method] = {
-    "l1": Method(_l1, needs_training=True),
-    "random": Method(_random, needs_training=False),
-}
+def _magnitude(context: ScoreContext) -> Scores:
+    return {name: np.abs(context.weights[name]) for name in context.mask}
 
 
-def needs_training(method: str) -> bool:
-    """Whether tickets of this method came out of trainings that lthctl ran."""
-    return method in METHODS and METHODS[method].needs_training
+def _noise(context: ScoreContext) -> Scores:
+    return {name: context.stream.uniform(kept.shape) for name, kept in sorted(context.mask.items())}
+
+
+L1 = Score(_magnitude, needs="trained", words="by magnitude", colour="#0072b2")
+
+RANDOM = Score(_noise, needs="nothing", words="by chance", colour="#d55e00")
+
+SCORES: Family[Score] = families.SCORES
+
+
+def scored_by(method: str, context: ScoreContext) -> Scores:
+    """The scores of a method, as arrays.
+
+    Raises:
+      ParamsError: there is no such method, or it may not be imported.
+      TrainingError: its function fails, or returns anything but arrays by name.
+    """
+    function = SCORES.get(method).function
+    try:
+        scores = {name: np.asarray(array) for name, array in function(context).items()}
+    except Exception as error:
+        if method in ("l1", "random"):
+            raise
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        raise TrainingError(
+            f"method {method}: its function failed at line {frame.lineno} of "
+            f"{Path(frame.filename).name} ({type(error).__name__}: {error})"
+        ) from error
+    for name, array in scores.items():
+        if array.dtype.kind not in "fiu":
+            raise TrainingError(
+                f"method {method}: its scores of {name!r} are of type {array.dtype}, expected numbers"
+            )
+    return scores

@@ -1,0 +1,239 @@
+"""Families: what a name such as `l1` or `mypackage.scores:taylor` stands for.
+
+A family has built-in members, each a module and an attribute that are imported when first asked
+for. So listing names imports nothing. A name with a colon is a member that a person brings. Its
+module is imported only if the person gave the name: by a flag, in params.yaml, or to `trust`. A
+name that comes out of a file of somebody else's is never imported unasked.
+"""
+
+import difflib
+import hashlib
+import inspect
+import os
+import re
+import sys
+from collections.abc import Mapping
+from importlib import import_module, invalidate_caches
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Generic, TypeVar
+
+from lthctl.errors import ParamsError
+
+T = TypeVar("T")
+
+_IDENTIFIER = "[A-Za-z_][A-Za-z0-9_]{0,63}"
+
+PLAIN_NAME = "[a-z0-9][a-z0-9_]{0,31}(-[a-z0-9]{1,32})?"
+
+OWN_NAME = rf"{_IDENTIFIER}(\.{_IDENTIFIER}){{0,7}}:{_IDENTIFIER}"
+"""A module, a colon and an attribute of it. It holds nothing that a path could be made of."""
+
+_trusted: set[str] = set()
+
+
+def is_own(name: str) -> bool:
+    """Whether a name is of the form `module:attribute`."""
+    return re.fullmatch(OWN_NAME, name) is not None
+
+
+def trust(*names: str) -> None:
+    """Allow that the modules of some names are imported.
+
+    Only for names that the person at the keyboard gave, never for what a file of somebody else's
+    says. Names without a colon need no trust and are passed over.
+    """
+    _trusted.update(name for name in names if is_own(name))
+
+
+def trusted() -> tuple[str, ...]:
+    """The names that may be imported, for a process that is to trust the same."""
+    return tuple(sorted(_trusted))
+
+
+class Family(Generic[T]):
+    """Members of one kind by their names.
+
+    Args:
+      noun: what a member is called in messages, as its parameter is.
+      built_in: name -> "module:attribute".
+      accept: "module:function". The function takes a name and what was found under it, and returns
+        the member. It raises TypeError with what was expected if that cannot be one.
+      example: a name with a colon, for messages.
+      reserved: names that may not be added, as they mean something else.
+    """
+
+    def __init__(
+        self,
+        noun: str,
+        built_in: Mapping[str, str],
+        *,
+        accept: str,
+        example: str,
+        reserved: tuple[str, ...] = (),
+    ) -> None:
+        self.noun, self.example = noun, example
+        self._built_in, self._accept, self._reserved = dict(built_in), accept, reserved
+        self._members: dict[str, T] = {}
+        self._sources: dict[str, str] = {}  # of members that are not built in
+
+    def names(self) -> tuple[str, ...]:
+        """The names without a colon, in the order in which they are shown."""
+        added = [name for name in self._sources if not is_own(name)]
+        return (*self._built_in, *added)
+
+    def order(self, name: str) -> tuple[int, str]:
+        """Sorts the names that are known here as `names` does, and others behind them."""
+        names = self.names()
+        return (names.index(name) if name in names else len(names), name)
+
+    def get(self, name: str) -> T:
+        """The member of a name; the module of a trusted name is imported.
+
+        Raises:
+          ParamsError: there is no such member, it may not be imported, or it is none.
+        """
+        if name in self._members:
+            return self._members[name]
+        if name in self._built_in:
+            module, attribute = self._built_in[name].split(":")
+            member: T = getattr(import_module(module), attribute)
+        elif (expected := self.expected_instead_of(name)) is not None:
+            raise ParamsError(f"{self.noun}: is {name!r}, expected {expected}")
+        elif name not in _trusted:
+            raise ParamsError(
+                f"{self.noun} {name}: is somebody's own code, which is not run unasked; if you "
+                f"trust it, say so with --trust {name}, or name it in params.yaml"
+            )
+        else:
+            module_of_own = self._import(name)
+            member = self._accepted(name, self._attribute(name, module_of_own))
+            self._sources[name] = self._digest(name, module_of_own)
+        return self._members.setdefault(name, member)
+
+    def known(self, name: str) -> T | None:
+        """The member of a name, if that takes no import of anybody's own code."""
+        return self.get(name) if name in self._members or name in self._built_in else None
+
+    def add(self, name: str, member: object) -> None:
+        """Add a member under a name without a colon.
+
+        The SHA-256 of the file that calls this becomes part of the identity of what is made with
+        the member.
+
+        Raises:
+          ParamsError: the name is taken or malformed, the member is none, or the caller has no
+            source file.
+        """
+        if not re.fullmatch(PLAIN_NAME, name):
+            raise ParamsError(
+                f"{self.noun}: is {name!r}, expected lower-case letters, digits and underscores"
+            )
+        if name in self._reserved:
+            raise ParamsError(f"{self.noun}: {name!r} means something else; choose another name")
+        if name in self._built_in or any(name in family._sources for family in FAMILIES):
+            raise ParamsError(f"{self.noun}: there is a {name!r} already; choose another name")
+        accepted = self._accepted(name, member)
+        path = Path(sys._getframe(1).f_code.co_filename)
+        if not path.is_file():
+            raise ParamsError(
+                f"{self.noun}: {name!r} is added from no file; put it into a module, whose source "
+                "is part of the identity"
+            )
+        self._sources[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+        self._members[name] = accepted
+
+    def source_digest(self, name: str) -> str | None:
+        """SHA-256 of the file that a member was brought in; None for a built-in one, and for one
+        that was not asked for yet."""
+        return self._sources.get(name)
+
+    def expected_instead_of(self, name: str) -> str | None:
+        """What a name should be instead, judged without any import; None where it may be one."""
+        if name in self.names() or is_own(name):
+            return None
+        if ":" in name:
+            return f"module:name, such as {self.example}"
+        return f"{choices(self.names())}, or your own as module:name, such as {self.example}"
+
+    def _accepted(self, name: str, found: object) -> T:
+        module, attribute = self._accept.split(":")
+        try:
+            member: T = getattr(import_module(module), attribute)(name, found)
+        except TypeError as error:
+            shown = found.__name__ if isinstance(found, type) else f"a {type(found).__name__}"
+            raise ParamsError(f"{self.noun} {name}: is {shown}, expected {error}") from None
+        return member
+
+    def _import(self, name: str) -> ModuleType:
+        wanted = name.partition(":")[0]
+        here = os.getcwd()
+        if here not in sys.path:  # as `python -m` has it
+            sys.path.insert(0, here)
+        invalidate_caches()
+        try:
+            return import_module(wanted)
+        except ModuleNotFoundError as error:
+            missing = error.name or wanted
+            if wanted == missing or wanted.startswith(f"{missing}."):
+                raise ParamsError(
+                    f"{self.noun} {name}: there is no module {missing!r}, neither in {here} nor "
+                    "among the installed packages"
+                ) from None
+            raise ParamsError(
+                f"{self.noun} {name}: the module {wanted} needs {missing!r}, which is not "
+                "installed; install it"
+            ) from None
+        except (Exception, SystemExit) as error:
+            reason = (str(error).splitlines() or [""])[0][:200]
+            raise ParamsError(
+                f"{self.noun} {name}: the module {wanted} cannot be imported "
+                f"({type(error).__name__}: {reason}); mend it"
+            ) from error
+
+    def _attribute(self, name: str, module: ModuleType) -> object:
+        wanted = name.partition(":")[2]
+        if hasattr(module, wanted):
+            return getattr(module, wanted)
+        there = [key for key in vars(module) if not key.startswith("_")]
+        close = difflib.get_close_matches(wanted, there, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(there) or 'nothing'}"
+        raise ParamsError(
+            f"{self.noun} {name}: the module {module.__name__} has no {wanted!r}; {hint}"
+        )
+
+    def _digest(self, name: str, module: ModuleType) -> str:
+        try:
+            path = inspect.getsourcefile(module)
+        except TypeError:
+            path = None
+        if path is None or not Path(path).is_file():
+            raise ParamsError(
+                f"{self.noun} {name}: the module {module.__name__} has no source file, which is "
+                "part of the identity; write it in Python"
+            )
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def choices(names: tuple[str, ...]) -> str:
+    """Names for a message: 'a', 'b' or 'c'."""
+    *first, last = map(repr, names)
+    return f"{', '.join(first)} or {last}" if first else last
+
+
+def sources_of(*members: tuple[Family[Any], str]) -> dict[str, str]:
+    """Name -> SHA-256 of the source, for those of some members that are not built in."""
+    digests = {name: family.source_digest(name) for family, name in members}
+    return {name: digest for name, digest in sorted(digests.items()) if digest is not None}
+
+
+SCORES: Family[Any] = Family(
+    "method",
+    {"l1": "lthctl.lottery.scores:L1", "random": "lthctl.lottery.scores:RANDOM"},
+    accept="lthctl.lottery.scores:as_score",
+    example="mypackage.scores:taylor",
+    reserved=("dense", "imported"),
+)
+
+FAMILIES: tuple[Family[Any], ...] = (SCORES,)
+"""All of them. A new built-in member is one entry above and one file."""

@@ -9,7 +9,6 @@ name that comes out of a file of somebody else's is never imported unasked.
 import difflib
 import hashlib
 import inspect
-import os
 import re
 import sys
 from collections.abc import Mapping
@@ -161,13 +160,14 @@ class Family(Generic[T]):
         try:
             member: T = getattr(import_module(module), attribute)(name, found)
         except TypeError as error:
-            shown = found.__name__ if isinstance(found, type) else f"a {type(found).__name__}"
+            kind = f"of type {type(found).__name__}"
+            shown = f"the class {found.__name__}" if isinstance(found, type) else kind
             raise ParamsError(f"{self.noun} {name}: is {shown}, expected {error}") from None
         return member
 
     def _import(self, name: str) -> ModuleType:
         wanted = name.partition(":")[0]
-        here = os.getcwd()
+        here = str(Path.cwd())
         if here not in sys.path:  # as `python -m` has it
             sys.path.insert(0, here)
         invalidate_caches()

@@ -13,9 +13,25 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from lthctl import families
 from lthctl.errors import ParamsError
+from lthctl.families import Family, trust
 
-Method = Literal["l1", "random"]
+
+def _member_of(family: Family[Any]) -> AfterValidator:
+    """A name that a family has, or that somebody may have brought; nothing is imported."""
+
+    def check(name: str) -> str:
+        if (expected := family.expected_instead_of(name)) is not None:
+            raise PydanticCustomError(
+                "member", "Input should be {expected}", {"expected": expected}
+            )
+        return name
+
+    return AfterValidator(check)
+
+
+Method = Annotated[str, _member_of(families.SCORES)]
 
 
 Engine = Literal["auto", "torch", "sparse"]
@@ -249,13 +265,23 @@ class Params(Section):
             section, key = path.split(".")
             values[section][key] = value
         try:
-            return type(self).model_validate(values)
+            params = type(self).model_validate(values)
         except ValidationError as error:
             raise ParamsError(
                 "\n".join(
                     f"--{'.'.join(map(str, e['loc'][1:2]))}: {explain(e)}" for e in error.errors()
                 )
             ) from None
+        params.trust_own()
+        return params
+
+    def trust_own(self) -> None:
+        """Allow that what these parameters name as `module:name` is imported, as they are those of
+        the person who runs the command."""
+        for section in self.model_dump(mode="json").values():
+            for value in section.values():
+                names = value if isinstance(value, list) else [value]
+                trust(*(name for name in names if isinstance(name, str)))
 
 
 def explain(fault: ErrorDetails) -> str:

@@ -90,7 +90,7 @@ def load_params(path: Path) -> Params:
                 key: {} if key in SECTIONS and value is None else value
                 for key, value in values.items()
             }
-        return Params.model_validate(values)
+        params = Params.model_validate(values)
     except ValidationError as error:
         lines = []
         for fault in error.errors():
@@ -103,6 +103,8 @@ def load_params(path: Path) -> Params:
         told = [text for _, _, text in sorted(lines)]
         more = [f"and {len(told) - FAULTS_TOLD} more"] if len(told) > FAULTS_TOLD else []
         raise ParamsError("\n".join(told[:FAULTS_TOLD] + more)) from None
+    params.trust_own()
+    return params
 
 
 def _extent(node: Any, known: dict[int, float]) -> float:

@@ -4,6 +4,7 @@ import signal
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,8 +13,11 @@ from lthctl.canonical import sha256
 from lthctl.datasets import mnist
 from lthctl.datasets.base import Dataset, Split
 from lthctl.datasets.idx import idx_bytes
+from lthctl.lottery.scores import ScoreContext, Scores, scored_by
+from lthctl.mask import Mask, Weights
 from lthctl.models.mlp import MLP
 from lthctl.params import TrainParams
+from lthctl.seeding import Stream
 from lthctl.training.spec import Training
 
 
@@ -103,8 +107,6 @@ def make_training(
 ) -> Callable[..., Training]:
     """A training of the small model; keyword arguments replace what it starts from or its
     parameters."""
-    from lthctl.mask import Mask
-    from lthctl.seeding import Stream
 
     def make(**changes: object) -> Training:
         mask = changes.pop("mask", Mask.full(small_model.prunable(biases=True)))
@@ -116,6 +118,16 @@ def make_training(
         )
 
     return make
+
+
+def scores_of(method: str, weights: Weights, stream: Stream) -> Scores:
+    """What a built-in method that looks at neither model nor data gives some weights."""
+
+    def nothing() -> Any:
+        raise AssertionError("it looks at the model or the data")
+
+    mask = Mask.full({name: array.shape for name, array in weights.items()})
+    return scored_by(method, ScoreContext(weights, mask, 1, stream, nothing, nothing))
 
 
 @cache

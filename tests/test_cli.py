@@ -133,7 +133,7 @@ def test_the_parameters_file_is_told_off_with_line_and_column_all_at_once(worksp
     assert refusal(2, "prune").splitlines() == [
         "params.yaml:2:3: train.stepz: is not a parameter; did you mean 'steps'? known here: steps, evaluate_every, "
         "batch_size, optimizer, lr, momentum, weight_decay, engine, device, threads",
-        "params.yaml:4:3: prune.method.0: is 'l2', expected 'l1' or 'random'",
+        "params.yaml:4:3: prune.method.0: is 'l2', expected 'l1' or 'random', or your own as module:name, such as mypackage.scores:taylor",
         "params.yaml:5:3: prune.rounds.0: is 0, expected greater than or equal to 1",
     ]
 
@@ -151,7 +151,10 @@ def test_the_parameters_file_is_told_off_with_line_and_column_all_at_once(worksp
         ),
         (["--rounds", "0"], "--rounds: is 0, expected greater than or equal to 1"),
         (["--steps", "0"], "--steps: is 0, expected greater than or equal to 1"),
-        (["--method", "l2"], "--method: is 'l2', expected 'l1' or 'random'"),
+        (
+            ["--method", "l2"],
+            "--method: is 'l2', expected 'l1' or 'random', or your own as module:name, such as mypackage.scores:taylor",
+        ),
         (["--engine", "jax"], "--engine: is 'jax', expected 'auto', 'torch' or 'sparse'"),
         (["--rounds", "31"], "steps: is 30, expected at least one step for each of the 31 rounds"),
         (

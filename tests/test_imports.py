@@ -15,7 +15,7 @@ PACKAGE = Path(lthctl.__file__).parent
 # A package or module imports only from rows above its own, and from itself.
 ROWS = [
     {"errors", "seeding", "locks"},
-    {"canonical", "disk", "mask", "params", "params_file"},
+    {"canonical", "disk", "families", "mask", "params", "params_file"},
     {"models", "datasets"},
     {"training"},
     {"artifacts"},
@@ -24,7 +24,12 @@ ROWS = [
     {"cli"},
     {"__init__", "__main__"},
 ]
-WITHIN = {"params_file": {"params"}, "canonical": {"mask"}, "disk": {"mask", "canonical"}}
+WITHIN = {
+    "params": {"families"},
+    "params_file": {"params"},
+    "canonical": {"mask"},
+    "disk": {"mask", "canonical"},
+}
 """What members of the second row may import of their own row."""
 
 

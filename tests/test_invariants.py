@@ -22,7 +22,7 @@ from lthctl.errors import MaskError
 from lthctl.grid import jobs, scheduler
 from lthctl.lottery.find import find_ticket
 from lthctl.lottery.retrain import retrain, specify_retraining
-from lthctl.lottery.scores import METHODS
+from lthctl.lottery.scores import SCORES
 from lthctl.lottery.select import select
 from lthctl.mask import Mask
 from lthctl.models.mlp import MLP
@@ -34,7 +34,7 @@ from lthctl.training.engines import run
 from lthctl.training.history import Result, Row, metrics_of
 from lthctl.training.spec import Training
 
-from .conftest import synthetic_digits
+from .conftest import scores_of, synthetic_digits
 
 MakeTraining = Callable[..., Training]
 
@@ -111,13 +111,13 @@ def test_1_remaining_counts_worked_out_by_hand(dataset: Dataset, train_params: T
     assert kept == [862, 743, 641, 553, 477]
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", SCORES.names())
 def test_2_masks_are_nested_and_inputs_unmodified(method: str, small_model: MLP) -> None:
     weights = dict(small_model.draw(Stream(1, "init")))
     before = {name: array.copy() for name, array in weights.items()}
     mask = Mask.full(small_model.shapes())
     for number in range(1, 6):
-        scores = METHODS[method].score(weights, Stream(1, "prune", number))
+        scores = scores_of(method, weights, Stream(1, "prune", number))
         smaller = select(scores, mask, rate=dict.fromkeys(mask, 0.3))
         assert smaller.is_nested_in(mask) and smaller.num_kept < mask.num_kept
         mask = smaller

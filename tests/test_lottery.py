@@ -70,7 +70,10 @@ def test_proof_counts(small_model: MLP, dataset: Dataset, train_params: TrainPar
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"method": "l2"}, "method: is 'l2', expected one of l1, random"),
+        (
+            {"method": "l2"},
+            "method: is 'l2', expected 'l1' or 'random', or your own as module:name, such as mypackage.scores:taylor",
+        ),
         ({"ratio": 1.0}, "ratio: is 1.0, expected in [0, 1): the fraction of weights to prune"),
         (
             {"ratio": float("nan")},

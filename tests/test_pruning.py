@@ -1,7 +1,5 @@
 """Selection: exact counts, ties by position, nested masks; torch's own pruning agrees."""
 
-from typing import get_args
-
 import numpy as np
 import pytest
 import torch
@@ -11,13 +9,14 @@ from hypothesis.extra import numpy as hnp
 from torch import nn
 from torch.nn.utils import prune
 
-from lthctl import params
 from lthctl.errors import MaskError
 from lthctl.lottery.rates import check_survivable, rate_per_round
-from lthctl.lottery.scores import METHODS
+from lthctl.lottery.scores import SCORES
 from lthctl.lottery.select import select
 from lthctl.mask import Mask
 from lthctl.seeding import Stream
+
+from .conftest import scores_of
 
 KEPT, GONE = True, False
 
@@ -156,7 +155,7 @@ def test_l1_agrees_with_torch_over_several_rounds() -> None:
         for name in shapes:
             prune.l1_unstructured(layer, name, amount=rate[name])
 
-        mask = select(METHODS["l1"].score(weights, Stream(1, "prune", number)), mask, rate=rate)
+        mask = select(scores_of("l1", weights, Stream(1, "prune", number)), mask, rate=rate)
         for name in shapes:
             assert np.array_equal(mask[name], getattr(layer, f"{name}_mask").numpy() == 1), (
                 number,
@@ -171,22 +170,18 @@ def test_random_has_torchs_counts() -> None:
     layer, mask = nn.Linear(13, 7), Mask.full({"weight": (7, 13)})
     for number in range(1, 5):
         prune.random_unstructured(layer, "weight", amount=0.3)
-        scores = METHODS["random"].score({"weight": np.zeros((7, 13))}, Stream(1, "prune", number))
+        scores = scores_of("random", {"weight": np.zeros((7, 13))}, Stream(1, "prune", number))
         mask = select(scores, mask, rate={"weight": 0.3})
         assert mask.num_kept == int(layer.weight_mask.sum()) == [64, 45, 31, 22][number - 1]
-
-
-def test_methods_are_those_of_the_parameters() -> None:
-    assert set(METHODS) == set(get_args(params.Method))
 
 
 def test_l1_is_the_magnitude_and_draws_nothing() -> None:
     stream = Stream(1, "prune", 1)
     weights = {"a": np.array([-2.0, 0.5, -0.0], np.float32)}
-    scores = METHODS["l1"].score(weights, stream)
+    scores = scores_of("l1", weights, stream)
     assert scores["a"].tolist() == [2.0, 0.5, 0.0]
     assert weights["a"].tolist() == [-2.0, 0.5, 0.0]
-    assert METHODS["l1"].needs_training
+    assert SCORES.get("l1").needs_training
     assert stream.words(1)[0] == Stream(1, "prune", 1).words(1)[0]
 
 
@@ -195,13 +190,13 @@ def test_random_depends_on_the_stream_alone() -> None:
         weights = {name: np.full((2, 3), value, np.float32) for name in names}
         return {
             name: array.tolist()
-            for name, array in METHODS["random"].score(weights, Stream(seed, "prune")).items()
+            for name, array in scores_of("random", weights, Stream(seed, "prune")).items()
         }
 
     assert scores(1, 0.0) == scores(1, 5.0) == scores(1, 0.0, "ba")
     assert scores(1, 0.0) != scores(2, 0.0)
     assert scores(1, 0.0)["a"] != scores(1, 0.0)["b"]
-    assert not METHODS["random"].needs_training
+    assert not SCORES.get("random").needs_training
 
 
 @pytest.mark.parametrize(

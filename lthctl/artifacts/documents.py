@@ -27,6 +27,7 @@ from lthctl.artifacts.names import is_imported, ticket_name
 from lthctl.artifacts.sealed import read_sealed
 from lthctl.canonical import Json
 from lthctl.errors import LthctlError
+from lthctl.families import OWN_NAME, PLAIN_NAME
 from lthctl.params import Count, Init, Section, Seed, TrainParams, shown
 
 SCHEMA = 1
@@ -44,7 +45,7 @@ Start = Literal["rewind", "reinit", "shuffle"]
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
-Method = Annotated[str, Field(pattern="^[a-z0-9][a-z0-9_]{0,31}(-[a-z0-9]{1,32})?$")]
+Method = Annotated[str, Field(pattern=f"^({PLAIN_NAME}|{OWN_NAME})$")]
 """Part of the names of folders, so never a path; which methods there are is for `pruning` to
 say."""
 

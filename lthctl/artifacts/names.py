@@ -10,6 +10,15 @@ def is_imported(method: str) -> bool:
     return method.partition("-")[0] == IMPORTED
 
 
+def folder_part(name: str) -> str:
+    """The name of a method or a control as part of a folder's name.
+
+    A colon is no part of a path everywhere, so `mypackage.scores:taylor` becomes
+    `mypackage.scores.taylor`.
+    """
+    return name.replace(":", ".")
+
+
 def ticket_name(method: str, ratio: float, rounds: int, seed: int | None = None) -> str:
     """The name of a ticket for people: `l1-r0.80-n5-s1`, `dense-s1`. Two decimals of the ratio,
     more where it has more.
@@ -17,7 +26,8 @@ def ticket_name(method: str, ratio: float, rounds: int, seed: int | None = None)
     Without a seed: of all replicates.
     """
     shown = f"{ratio:.2f}" if float(f"{ratio:.2f}") == ratio else repr(ratio)
-    name = "dense" if ratio == 0 and not is_imported(method) else f"{method}-r{shown}-n{rounds}"
+    is_dense = ratio == 0 and not is_imported(method)
+    name = "dense" if is_dense else f"{folder_part(method)}-r{shown}-n{rounds}"
     return name if seed is None else f"{name}-s{seed}"
 
 

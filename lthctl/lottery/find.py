@@ -18,8 +18,9 @@ from lthctl.artifacts.ticket import Ticket
 from lthctl.canonical import Json, digest_of_arrays
 from lthctl.datasets.base import Dataset
 from lthctl.errors import ParamsError
+from lthctl.families import trust
 from lthctl.lottery.rates import check_survivable, rates_of
-from lthctl.lottery.scores import METHODS, needs_training
+from lthctl.lottery.scores import SCORES, ScoreContext, needs_training, scored_by
 from lthctl.lottery.select import select
 from lthctl.mask import Mask, Weights
 from lthctl.models.base import Model
@@ -52,8 +53,8 @@ def find_ticket(
     Args:
       model: the architecture.
       dataset: what to train on.
-      method: "l1" (lowest magnitude goes) or "random"; random pruning needs no training, so none is
-        done.
+      method: "l1" (lowest magnitude goes), "random", or a score of your own as "module:name".
+        Random pruning needs no training, so none is done.
       ratio: final sparsity, in [0, 1); the output layer is pruned at half the per-round rate, so
         the total is a little lower. With 0 the dense ticket of the seed is returned, whatever
         method and rounds are.
@@ -71,6 +72,7 @@ def find_ticket(
       >>> ticket = find_ticket(MLP(), MnistFolder(Path("data/mnist")).dataset(DataParams(), seed=1),
       ratio=0.8)
     """
+    trust(method)
     resolved = resolve(train or TrainParams(), model)
     request = ticket_request(
         model,
@@ -104,8 +106,7 @@ def ticket_request(
     Raises:
       ParamsError: a value is out of range, or leaves a layer with no weight.
     """
-    if method not in METHODS:
-        raise ParamsError(f"method: is {method!r}, expected one of {', '.join(METHODS)}")
+    SCORES.get(method)  # now, and not after hours of training
     if not 0 <= ratio < 1:
         raise ParamsError(
             f"ratio: is {ratio}, expected in [0, 1): the fraction of weights to prune"
@@ -144,18 +145,25 @@ def prune_rounds(model: Model, dataset: Dataset, request: Json, train: TrainPara
     init = model.draw(Stream(seed, "init"))
     mask = Mask.full(shapes)
     rate = rates_of(model, shapes, ratio, rounds)
+    trains = needs_training(request["method"])
     sparsity = []
     for number in range(1, rounds + 1):
-        method = METHODS[request["method"]]
         weights: Weights = init
         steps = 0
-        if method.needs_training:
+        if trains:
             params = params_of_round(train, rounds)
             steps = params.steps
             weights = (yield Training(model, mask.apply(init), mask, dataset, seed, params)).weights
-        scores = method.score({name: weights[name] for name in mask}, Stream(seed, "prune", number))
-        mask = select(scores, mask, rate=rate)
-        trained = digest_of_arrays(weights) if method.needs_training else None
+        context = ScoreContext(
+            weights=mask.apply(weights),
+            mask=mask,
+            seed=seed,
+            stream=Stream(seed, "prune", number),
+            get_model=lambda: model,
+            get_dataset=lambda: dataset,
+        )
+        mask = select(scored_by(request["method"], context), mask, rate=rate)
+        trained = digest_of_arrays(weights) if trains else None
         sparsity.append(sparsity_after(number, steps, trained, mask, rate))
     return Ticket(**request, rate=rate, sparsity=tuple(sparsity), mask=mask, init=init)
 

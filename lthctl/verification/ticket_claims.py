@@ -11,11 +11,13 @@ from lthctl.artifacts.names import INIT_FILE, MASK_FILE, TICKET_JSON, is_importe
 from lthctl.artifacts.tensors import TENSORS_LIMIT
 from lthctl.artifacts.ticket import Ticket
 from lthctl.canonical import digest_of_arrays
+from lthctl.datasets.base import Dataset
 from lthctl.disk import read_file
-from lthctl.errors import LthctlError, TicketError
+from lthctl.errors import LthctlError, ParamsError, TicketError
+from lthctl.families import is_own
 from lthctl.lottery.find import prune_rounds
 from lthctl.lottery.rates import rates_of
-from lthctl.lottery.scores import METHODS, needs_training
+from lthctl.lottery.scores import SCORES, ScoreContext, scored_by
 from lthctl.lottery.select import select
 from lthctl.mask import Mask
 from lthctl.params import TrainParams
@@ -88,7 +90,9 @@ def _ticket_entries(folder: TicketFolder) -> str:
                 f"{key} is of type {type(document[key]).__name__}, expected {kind.__name__}"
             )
     method, ratio, rounds = document["method"], document["ratio"], document["rounds"]
-    if method not in (*METHODS, "dense") and not is_imported(method):
+    score = SCORES.known(method)
+    is_other = method == "dense" or is_imported(method)
+    if score is None and not is_other and not is_own(method):
         raise Failed(f"method is {method!r}, which this lthctl does not know")
     if (
         not 0 <= ratio < 1
@@ -97,7 +101,8 @@ def _ticket_entries(folder: TicketFolder) -> str:
         or (method == "dense" and ratio)
     ):
         raise Failed(f"method {method!r}, ratio {ratio} and {rounds} rounds do not go together")
-    if bool(document["train"]) != needs_training(method):
+    needs_training = score.needs_training if score else not is_other and bool(document["train"])
+    if bool(document["train"]) != needs_training:
         raise Failed(
             f"train has {len(document['train'])} entries, which is not what {method!r} needs"
         )
@@ -160,7 +165,7 @@ def _counts_follow(folder: TicketFolder) -> str:
         remaining = {name: left - round(rate[name] * left) for name, left in remaining.items()}
         expect("round", after["round"], number)
         expect(f"steps before round {number}", after["steps"], steps // document["rounds"])
-        if needs_training(method) and not isinstance(after["trained"], str):
+        if document["train"] and not isinstance(after["trained"], str):
             raise Failed(f"round {number} does not say which weights were scored")
         expect(f"the parameters of round {number}", sorted(after["layers"]), sorted(sizes))
         for name, layer in after["layers"].items():
@@ -221,9 +226,14 @@ class _MadeAgain:
         method = document["method"]
         if is_imported(method):
             raise Unchecked("the mask was made elsewhere")
-        if method not in (*METHODS, "dense"):
-            raise Unchecked(f"method {short(method)} is not known")
-        if needs_training(method):
+        if method != "dense" and SCORES.known(method) is None:
+            if self._replay is None or not is_own(method):
+                raise Unchecked(f"method {short(method)} is not known")
+            try:
+                SCORES.get(method)
+            except ParamsError as error:
+                raise Unchecked(str(error)) from error
+        if document["train"]:
             if self._replay is None:
                 raise Unchecked("its scores come from trained weights: --replay trains again")
             return self._train(folder, self._replay)
@@ -233,12 +243,23 @@ class _MadeAgain:
         mask = Mask.full({name: init[name].shape for name in document["rate"]})
         masks = [mask]
         for number in range(1, document["rounds"] + 1):
-            scores = METHODS[method].score(
-                {name: init[name] for name in mask}, Stream(document["seed"], "prune", number)
+            context = ScoreContext(
+                weights=mask.apply(init),
+                mask=mask,
+                seed=document["seed"],
+                stream=Stream(document["seed"], "prune", number),
+                get_model=folder.model,
+                get_dataset=self._dataset,
             )
-            mask = select(scores, mask, rate=document["rate"])
+            mask = select(scored_by(method, context), mask, rate=document["rate"])
             masks.append(mask)
         return masks, None
+
+    def _dataset(self) -> Dataset:
+        if self._replay is None:
+            raise Unchecked("its scores look at the data: --replay reads them")
+        document = self._folder.document
+        return self._replay.dataset(document, document["seed"])
 
     def _train(self, folder: TicketFolder, replay: Replay) -> tuple[list[Mask], Ticket]:
         document = folder.document
@@ -343,12 +364,12 @@ def _selected(folder: TicketFolder, made_again: _MadeAgain) -> str:
             f"differs from the mask made again in {count:,} of {expected.size:,} places; "
             f"{ANOTHER_MACHINE}"
         )
-    how = "trained again" if needs_training(folder.document["method"]) else "drawn again"
+    how = "trained again" if folder.document["train"] else "drawn again"
     return "all kept" if folder.document["rounds"] == 0 else f"{how}, bit for bit"
 
 
 def _same_ticket(folder: TicketFolder, made_again: _MadeAgain) -> str:
-    if not needs_training(folder.document["method"]):
+    if not folder.document["train"]:
         raise Unchecked("no training is behind it")
     files = made_again.ticket.files()
     differing = [

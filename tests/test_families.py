@@ -1,0 +1,318 @@
+"""Families: a member that is added in a test goes the whole way, and every mistake has its
+message."""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from lthctl import families
+from lthctl.cli.app import app
+from lthctl.errors import ParamsError
+from lthctl.families import FAMILIES, SCORES, Family, choices, is_own, trust
+
+Families = list[Family[Any]]
+
+
+@pytest.fixture(autouse=True)
+def _families_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What a test adds, trusts or imports is gone afterwards."""
+    for family in FAMILIES:
+        monkeypatch.setattr(family, "_members", dict(family._members))
+        monkeypatch.setattr(family, "_sources", dict(family._sources))
+    monkeypatch.setattr(families, "_trusted", set(families._trusted))
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    modules = set(sys.modules)
+    yield
+    for name in set(sys.modules) - modules:
+        if name.split(".")[0].startswith("own"):
+            del sys.modules[name]
+
+
+def lthctl(*words: str) -> Result:
+    return CliRunner().invoke(app, words)
+
+
+def done(*words: str) -> Result:
+    result = lthctl(*words)
+    assert result.exit_code == 0, result.output
+    return result
+
+
+def refusal(*words: str, code: int = 2) -> str:
+    result = lthctl(*words)
+    assert result.exit_code == code, result.output
+    assert result.stderr.startswith("Error: ")
+    return " ".join(result.stderr.removeprefix("Error: ").split())
+
+
+def refused(family: Family[Any], name: str) -> str:
+    with pytest.raises(ParamsError) as error:
+        family.get(name)
+    return str(error.value)
+
+
+# ---- names ----
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.noun)
+def test_every_built_in_member_is_there(family: Family[Any]) -> None:
+    for name in family.names():
+        assert family.get(name) is family.get(name) is family.known(name)
+        assert family.source_digest(name) is None
+
+
+def test_listing_imports_nothing() -> None:
+    import subprocess
+
+    program = (
+        "import sys; from lthctl.families import FAMILIES\n"
+        "assert all(family.names() for family in FAMILIES)\n"
+        "print(sorted(name for name in sys.modules if name.startswith('lthctl.')), 'numpy' in sys.modules)"
+    )
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert said.stdout == "['lthctl.errors', 'lthctl.families'] False\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "own"),
+    [
+        ("a:b", True),
+        ("my_package.scores.deep:Taylor2", True),
+        ("a:", False),
+        (":b", False),
+        ("a:b:c", False),
+        ("a..b:c", False),
+        (".a:b", False),
+        ("../a:b", False),
+        ("a/b:c", False),
+        ("a:b.c", False),
+        ("a:b\n", False),
+        ("1a:b", False),
+        ("a-b:c", False),
+        ("ä:b", False),
+        ("a" * 65 + ":b", False),
+        ("a.a.a.a.a.a.a.a.a:b", False),
+        ("l1", False),
+    ],
+)
+def test_names_with_a_colon(name: str, own: bool) -> None:
+    assert is_own(name) is own
+
+
+def test_choices() -> None:
+    assert choices(("a",)) == "'a'"
+    assert choices(("a", "b", "c")) == "'a', 'b' or 'c'"
+
+
+# ---- mistakes ----
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_name_that_is_none() -> None:
+    assert refused(SCORES, "l3") == (
+        "method: is 'l3', expected 'l1' or 'random', or your own as module:name, such as "
+        "mypackage.scores:taylor"
+    )
+    for name in ("a:b:c", "a:", "../x:y"):
+        assert refused(SCORES, name) == (
+            f"method: is {name!r}, expected module:name, such as mypackage.scores:taylor"
+        )
+
+
+def test_code_that_nobody_vouched_for_is_not_run(here: Path) -> None:
+    (here / "own_untrusted.py").write_text("raise SystemExit('it ran')")
+    assert refused(SCORES, "own_untrusted:score") == (
+        "method own_untrusted:score: is somebody's own code, which is not run unasked; if you "
+        "trust it, say so with --trust own_untrusted:score, or name it in params.yaml"
+    )
+    assert SCORES.known("own_untrusted:score") is None
+    assert "own_untrusted" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "said"),
+    [
+        (
+            "own_nowhere:score",
+            None,
+            "there is no module 'own_nowhere', neither in {here} nor among the installed packages",
+        ),
+        (
+            "own_module.part:score",
+            "",
+            "there is no module 'own_module.part', neither in {here} nor among the installed packages",
+        ),
+        (
+            "own_module:score",
+            "import own_missing",
+            "the module own_module needs 'own_missing', which is not installed; install it",
+        ),
+        (
+            "own_module:score",
+            "1 / 0",
+            "the module own_module cannot be imported (ZeroDivisionError: division by zero); mend it",
+        ),
+        (
+            "own_module:score",
+            "def score(context:",
+            "the module own_module cannot be imported (SyntaxError: '(' was never closed "
+            "(own_module.py, line 1)); mend it",
+        ),
+        (
+            "own_module:score",
+            "raise SystemExit(3)",
+            "the module own_module cannot be imported (SystemExit: 3); mend it",
+        ),
+        (
+            "own_module:tailor",
+            "def taylor(context): ...",
+            "the module own_module has no 'tailor'; did you mean 'taylor'?",
+        ),
+        (
+            "own_module:score",
+            "def fisher(context): ...\ndef snip(context): ...",
+            "the module own_module has no 'score'; it has fisher, snip",
+        ),
+        ("own_module:score", "", "the module own_module has no 'score'; it has nothing"),
+        (
+            "own_module:score",
+            "score = 'l1'",
+            "is of type str, expected a function of one parameter, the context, or a "
+            "lthctl.lottery.scores.Score",
+        ),
+        (
+            "own_module:score",
+            "class score: ...",
+            "is the class score, expected a function of one parameter, the context, or a "
+            "lthctl.lottery.scores.Score",
+        ),
+        (
+            "own_module:score",
+            "def score(weights, stream): ...",
+            "is of type function, expected a function of one parameter, the context, or a "
+            "lthctl.lottery.scores.Score (missing a required argument: 'stream')",
+        ),
+    ],
+)
+def test_a_score_of_ones_own_that_cannot_be_had(
+    here: Path, name: str, source: str | None, said: str
+) -> None:
+    if source is not None:
+        (here / "own_module.py").write_text(source)
+    trust(name)
+    assert refused(SCORES, name) == f"method {name}: {said.format(here=here)}"
+
+
+def test_a_module_without_source_is_refused() -> None:
+    trust("math:sqrt")
+    assert refused(SCORES, "math:sqrt") == (
+        "method math:sqrt: the module math has no source file, which is part of the identity; "
+        "write it in Python"
+    )
+
+
+def adding(name: str, member: object) -> str:
+    with pytest.raises(ParamsError) as error:
+        SCORES.add(name, member)
+    return str(error.value)
+
+
+def test_what_cannot_be_added() -> None:
+    def score(context: object) -> None: ...
+
+    SCORES.add("topk-noise", score)
+    assert adding("l1", score) == "method: there is a 'l1' already; choose another name"
+    assert adding("topk-noise", score) == (
+        "method: there is a 'topk-noise' already; choose another name"
+    )
+    assert adding("dense", score) == "method: 'dense' means something else; choose another name"
+    assert adding("../x", score) == (
+        "method: is '../x', expected lower-case letters, digits and underscores"
+    )
+    assert adding("seven", 7) == (
+        "method seven: is of type int, expected a function of one parameter, the context, or a "
+        "lthctl.lottery.scores.Score"
+    )
+    program = "SCORES.add('from-nowhere', score)"
+    with pytest.raises(ParamsError) as error:
+        exec(compile(program, "<stdin>", "exec"), {"SCORES": SCORES, "score": score})
+    assert str(error.value) == (
+        "method: 'from-nowhere' is added from no file; put it into a module, whose source is part "
+        "of the identity"
+    )
+    assert SCORES.names() == ("l1", "random", "topk-noise")
+    assert SCORES.order("topk-noise") < SCORES.order("another")
+
+
+# ---- scores ----
+
+TAYLOR = """
+import numpy as np
+from torch.nn.functional import cross_entropy
+import torch
+
+def taylor(context):
+    network = context.network()
+    images = torch.from_numpy(context.sample.images.astype(np.float32) / 255)
+    cross_entropy(network(images), torch.from_numpy(context.sample.labels)).backward()
+    gradients = {name: p.grad.numpy() for name, p in network.named_parameters()}
+    return {name: np.abs(context.weights[name] * gradients[name]) for name in context.mask}
+"""
+
+
+def documents(folder: str, name: str) -> list[dict[str, Any]]:
+    return [json.loads(path.read_bytes()) for path in sorted(Path(folder).rglob(name))]
+
+
+ASKED = ("--ratio", "0.5", "--rounds", "2", "--seed", "1", "--quiet")
+
+
+def test_a_score_of_ones_own_goes_all_the_way(workspace: Path) -> None:
+    (workspace / "own_scores.py").write_text(TAYLOR)
+    name = "own_scores:taylor"
+    done("prune", "--method", name, *ASKED)
+    (ticket,) = documents("masks", "ticket.json")
+    assert ticket["method"] == name
+    assert ticket["name"] == "own_scores.taylor-r0.50-n2-s1"
+    assert (workspace / "masks" / ticket["name"]).is_dir()
+    done("retrain", "masks", "--quiet")
+    done("verify", "masks", "tickets", "--quiet")
+    done("show", "masks")
+    done("report")
+    assert "own_scores" in (workspace / "report" / "summary.csv").read_text()
+    assert name in (workspace / "report" / "index.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (
+            "1 / 0",
+            "its function failed at line 2 of own_scores.py (ZeroDivisionError: division by zero)",
+        ),
+        (
+            "return None",
+            "its function returned a value of type NoneType, expected a mapping of parameter name "
+            "to scores",
+        ),
+        (
+            "return {name: kept.astype(str) for name, kept in context.mask.items()}",
+            "its scores of 'layers.0.bias' are of type <U5, expected numbers",
+        ),
+    ],
+)
+def test_a_score_that_fails(workspace: Path, body: str, said: str) -> None:
+    (workspace / "own_scores.py").write_text(f"def taylor(context):\n    {body}\n")
+    message = refusal("prune", "--method", "own_scores:taylor", *ASKED, code=4)
+    assert f"method own_scores:taylor: {said}" in message

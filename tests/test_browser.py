@@ -75,24 +75,24 @@ def grid() -> list[Run]:
     """Three seeds of 41 experiments; the accuracy falls with ratio, chance and fresh weights, so
     all are different."""
     runs = [
-        make_run(DENSE_TICKET, seed, 0.97 + 0.001 * seed, start=start)
+        make_run(DENSE_TICKET, seed, 0.97 + 0.001 * seed, control=control)
         for seed in (1, 2, 3)
-        for start in STARTS
+        for control in CONTROLS
     ]
-    for rounds, ratio, method, start, seed in product(
-        (1, 5), RATIOS, ("l1", "random"), STARTS, (1, 2, 3)
+    for rounds, ratio, method, control, seed in product(
+        (1, 5), RATIOS, ("l1", "random"), CONTROLS, (1, 2, 3)
     ):
         best = (
             0.97
             + 0.001 * seed
-            - 0.1 * ratio * ((method == "random") + 0.5 * (start == "reinit"))
+            - 0.1 * ratio * ((method == "random") + 0.5 * (control == "reinit"))
             + 0.0001 * rounds
         )
-        runs.append(make_run((method, ratio, rounds), seed, best, start=start))
+        runs.append(make_run((method, ratio, rounds), seed, best, control=control))
     return runs
 
 
-STARTS, RATIOS = ("rewind", "reinit"), (0.25, 0.5, 0.8, 0.9, 0.97)
+CONTROLS, RATIOS = ("rewind", "reinit"), (0.25, 0.5, 0.8, 0.9, 0.97)
 GRID = grid()
 
 
@@ -188,7 +188,7 @@ def test_it_opens_from_disk_with_everything_drawn(view: Page) -> None:
         view.locator("h1").inner_text().splitlines()[1]
         == "None of 10 random tickets won: 10 failed."
     )
-    assert view.locator("#claims tbody tr").count() == 20
+    assert view.locator("#verdicts tbody tr").count() == 20
     assert view.locator("#sizes-figures svg").count() == 4
     assert view.locator("#curves-figure .curve").count() == 6  # five ratios and dense
     assert count_and_mean(view) == expected(GRID)
@@ -206,7 +206,7 @@ def test_a_brush_dragged_with_the_mouse_changes_count_mean_and_table(view: Page)
     assert len(rows(view)) == len(chosen) < len(before)
     assert all(row[0].startswith("random-") for row in rows(view))
     drag(view, "start", 0.05, 0.45)
-    both = [run for run in chosen if run.start == "rewind"]
+    both = [run for run in chosen if run.control == "rewind"]
     assert count_and_mean(view) == expected(both)
     view.mouse.click(*centre_above(view, "start"))  # beside the choice: cleared
     assert count_and_mean(view) == expected(chosen)
@@ -230,12 +230,14 @@ def test_brushing_what_was_reached(view: Page) -> None:
     ("preset", "keep"),
     [
         ("random pruning", lambda run: run.ticket["method"] == "random"),
-        ("l1, reinit", lambda run: run.ticket["method"] == "l1" and run.start == "reinit"),
-        ("l1, rewind", lambda run: run.ticket["method"] == "l1" and run.start == "rewind"),
+        ("l1, reinit", lambda run: run.ticket["method"] == "l1" and run.control == "reinit"),
+        ("l1, rewind", lambda run: run.ticket["method"] == "l1" and run.control == "rewind"),
         (
             "l1, rewind, ratio below 0.9",
             lambda run: (
-                run.ticket["method"] == "l1" and run.start == "rewind" and run.ticket["ratio"] < 0.9
+                run.ticket["method"] == "l1"
+                and run.control == "rewind"
+                and run.ticket["ratio"] < 0.9
             ),
         ),
     ],
@@ -357,13 +359,13 @@ def test_a_hostile_name_stays_text(show: Callable[..., Page], tmp_path: Path, na
         make_run(DENSE_TICKET),
         make_run(L1_TICKET),
         make_run((name, 0.5, 1)),
-        make_run((name, 0.5, 1), start="reinit"),
+        make_run((name, 0.5, 1), control="reinit"),
     ]
     (tmp_path / "index.html").write_text(
         page_of(unread_report(*runs), left_out=((Path(name), f"{name}: odd"),))
     )
     page = show(tmp_path / "index.html")
-    assert name in page.locator("#claims").inner_text()
+    assert name in page.locator("#verdicts").inner_text()
     assert f"{name}-r0.50-n1-s1" in [row[0] for row in rows(page)]
     assert name in page.locator("#lines").inner_text()
     assert f"{name}: odd" in page.locator("#left-out").inner_text()
@@ -457,7 +459,7 @@ def test_the_verdict_as_text(show: Callable[..., Page], tmp_path: Path) -> None:
     (tmp_path / "index.html").write_text(page_of(tiny_report(tmp_path)))
     page = show(tmp_path / "index.html")
     text = page.evaluate(
-        "[...document.querySelectorAll('#claims tr')].map(row => [...row.cells].map(cell =>"
+        "[...document.querySelectorAll('#verdicts tr')].map(row => [...row.cells].map(cell =>"
         " cell.innerText.trim().split(/\\s*\\n\\s*/).join(' / ').replace(/ +/g, ' ')).join(' | ').trim()).join('\\n') + '\\n'"
     )
     assert text == CLAIMS

@@ -55,8 +55,8 @@ def retrained(pruned: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = shutil.copytree(pruned, tmp_path_factory.mktemp("retrained"), dirs_exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
         make_workspace(folder, patch)
-        for start in ("--rewind", "--reinit"):
-            assert lthctl("retrain", "masks", start, "--quiet").exit_code == 0
+        for control in ("--rewind", "--reinit"):
+            assert lthctl("retrain", "masks", control, "--quiet").exit_code == 0
     return folder
 
 
@@ -87,11 +87,11 @@ def test_the_commands_people_type(workspace: Path) -> None:
         "dense-s1", "dense-s2", "l1-r0.80-n2-s1", "l1-r0.80-n2-s2",
     ]  # fmt: skip
     assert sorted(path.name for path in Path("report").iterdir()) == [
-        "accuracy.svg", "claims.csv", "curves.csv", "curves.svg", "early_stop.svg", "index.html", "layers.csv",
+        "accuracy.svg", "curves.csv", "curves.svg", "early_stop.svg", "index.html", "layers.csv",
         "metrics.json", "overlap.csv", "parallel.svg", "pixels.csv", "pixels.svg", "provenance.json", "runs.csv",
-        "summary.csv", "verdict.svg",
+        "summary.csv", "verdict.svg", "verdicts.csv",
     ]  # fmt: skip
-    assert "l1-r0.80-n2  rewind  2" in result.stdout
+    assert "l1-r0.80-n2  rewind   2" in result.stdout
 
 
 def test_prune_prints_desired_and_actual_sparsity(workspace: Path) -> None:
@@ -305,7 +305,7 @@ def test_out_inside_a_folder_that_dvc_owns(
 ) -> None:
     Path("dvc.yaml").write_text(
         "stages:\n  prune:\n    cmd: x\n    outs:\n      - masks/pipeline\n"
-        "  retrain:\n    matrix:\n      start: [rewind, reinit]\n    cmd: x\n    outs:\n      - tickets/pipeline/${item.start}:\n"
+        "  retrain:\n    matrix:\n      control: [rewind, reinit]\n    cmd: x\n    outs:\n      - tickets/pipeline/${item.control}:\n"
         "          persist: false\n"
     )
     owned = "belongs to DVC (dvc.yaml), which deletes what others put there; choose another --out, or run the stage with `dvc repro`"
@@ -671,10 +671,11 @@ def test_imported_tickets_are_retrained_reported_and_verified(tickets: Path) -> 
         assert lthctl("export", ticket, "--to", "prune", "--out", f"{seed}.pt", "-q").exit_code == 0
         words = ["import", f"{seed}.pt", "--seed", seed, "--ratio", "0.5", "--label", "torch", "-q"]
         assert lthctl(*words).exit_code == 0
-    for start in ("--rewind", "--reinit"):
-        assert lthctl("retrain", "masks", start, "-q").exit_code == 0
+    for control in ("--rewind", "--reinit"):
+        assert lthctl("retrain", "masks", control, "-q").exit_code == 0
     rows = {
-        (row["method"], row["start"]): row for row in json.loads(lthctl("report", "--json").stdout)
+        (row["method"], row["control"]): row
+        for row in json.loads(lthctl("report", "--json").stdout)
     }
     own, imported = rows["l1", "rewind"], rows["imported-torch", "rewind"]
     assert (
@@ -751,7 +752,7 @@ def test_compare_tickets_and_runs(place: Path) -> None:
     )
     assert "l1-r0.50-n1 rewind  3  +10.00 ± 0.00" in lthctl("compare", "runs/a", "runs/b").stdout
     told = json.loads(lthctl("compare", "runs/a", "runs/b", "--json").stdout)
-    assert (told["matched_by_name"], told["cells"][0]["verdict"], len(told["runs"])) == (
+    assert (told["matched_by_name"], told["experiments"][0]["verdict"], len(told["runs"])) == (
         True,
         "better",
         3,

@@ -274,13 +274,13 @@ def test_runs_are_paired_by_seed(tmp_path: Path) -> None:
         for seed, of in enumerate(bests, start=1)
     }
     found = compared(*sides_of(tmp_path, dict(a), dict(b)))
-    (cell,) = found.cells
-    assert (cell.label, cell.difference.n) == ("l1-r0.50-n1 rewind", 3)
-    assert cell.difference.mean == pytest.approx(0.16 / 3)
-    assert cell.difference.deviation == pytest.approx(np.std([0.05, 0.04, 0.07], ddof=1))
-    assert cell.step_difference.mean == 10
-    assert cell.verdict == "better"
-    assert found.to_json()["cells"][0]["difference"]["n"] == 3
+    (experiment,) = found.experiments
+    assert (experiment.label, experiment.difference.n) == ("l1-r0.50-n1 rewind", 3)
+    assert experiment.difference.mean == pytest.approx(0.16 / 3)
+    assert experiment.difference.deviation == pytest.approx(np.std([0.05, 0.04, 0.07], ddof=1))
+    assert experiment.step_difference.mean == 10
+    assert experiment.verdict == "better"
+    assert found.to_json()["experiments"][0]["difference"]["n"] == 3
 
 
 def test_the_sign_is_b_minus_a(tmp_path: Path) -> None:
@@ -288,15 +288,15 @@ def test_the_sign_is_b_minus_a(tmp_path: Path) -> None:
         {f"s{seed}": make_run(seed=seed, best=best + seed / 100) for seed in (1, 2, 3)}
         for best in (0.80, 0.70)
     )
-    (cell,) = compared(*sides_of(tmp_path, dict(a), dict(b))).cells
-    assert cell.difference.mean == pytest.approx(-0.10)
-    assert cell.verdict == "worse"
+    (experiment,) = compared(*sides_of(tmp_path, dict(a), dict(b))).experiments
+    assert experiment.difference.mean == pytest.approx(-0.10)
+    assert experiment.verdict == "worse"
 
 
 def test_the_same_runs_are_no_statistics(tmp_path: Path) -> None:
     held = {"s1": make_run(seed=1), "s2": make_run(seed=2)}
     found = compared(*sides_of(tmp_path, dict(held), dict(held)))
-    assert found.cells == ()
+    assert found.experiments == ()
     assert all(pair.is_same for pair in found.runs)
 
 
@@ -307,14 +307,14 @@ def test_runs_on_other_images_are_not_paired(tmp_path: Path) -> None:
         for data, best in ((DATA, 0.5), (other, 0.75))
     )
     found = compared(*sides_of(tmp_path, dict(a), dict(b)))
-    assert (found.cells, [pair.same_images for pair in found.runs]) == ((), [False, False])
+    assert (found.experiments, [pair.same_images for pair in found.runs]) == ((), [False, False])
 
 
 def test_rewound_and_reinitialized_runs_are_paired_by_name(tmp_path: Path) -> None:
     a = {f"s{seed}": make_run(seed=seed, best=0.7) for seed in (1, 2)}
-    b = {f"s{seed}": make_run(seed=seed, best=0.6, start="reinit") for seed in (1, 2)}
-    (cell,) = compared(*sides_of(tmp_path, dict(a), dict(b))).cells
-    assert cell.label == "l1-r0.50-n1 rewind / reinit"
+    b = {f"s{seed}": make_run(seed=seed, best=0.6, control="reinit") for seed in (1, 2)}
+    (experiment,) = compared(*sides_of(tmp_path, dict(a), dict(b))).experiments
+    assert experiment.label == "l1-r0.50-n1 rewind / reinit"
 
 
 def test_curves_are_compared_at_the_steps_that_both_have(tmp_path: Path) -> None:

@@ -127,9 +127,9 @@ def document_of(run: Run) -> Json:
 
 RUN_TABLE = """\
 Validation accuracy (%)
-ticket           start     best  at step  early stop  at step
-dense-s1         rewind   50.00       20       37.50       30
-l1-r0.50-n1-s12  reinit  100.00       20       75.00       10
+ticket           control    best  at step  early stop  at step
+dense-s1         rewind    50.00       20       37.50       30
+l1-r0.50-n1-s12  reinit   100.00       20       75.00       10
 """
 
 
@@ -137,7 +137,7 @@ l1-r0.50-n1-s12  reinit  100.00       20       75.00       10
 def test_run_table(width: int) -> None:
     runs = [
         make_run(DENSE_TICKET, 1, 0.5, stop=30),
-        make_run(L1_TICKET, 12, 1.0, stop=10, start="reinit"),
+        make_run(L1_TICKET, 12, 1.0, stop=10, control="reinit"),
     ]
     assert text_of(run_table([document_of(run) for run in runs]), width) == RUN_TABLE
 
@@ -158,19 +158,19 @@ random-r0.50-n1  1  asked for    50.00
 
 Maximum validation accuracy (%), 95 % t intervals; minus dense is
 paired by seed (points)
-ticket           start   n      accuracy    minus dense  verdict
-dense            rewind  2  50.00 ± 0.00
-l1-r0.50-n1      rewind  2  75.00 ± 0.00  +25.00 ± 0.00  better
-l1-r0.50-n1      reinit  2  25.00 ± 0.00  -25.00 ± 0.00  worse
-random-r0.50-n1  rewind  1         37.50         -12.50  undecided
+ticket           control  n      accuracy    minus dense  verdict
+dense            rewind   2  50.00 ± 0.00
+l1-r0.50-n1      rewind   2  75.00 ± 0.00  +25.00 ± 0.00  better
+l1-r0.50-n1      reinit   2  25.00 ± 0.00  -25.00 ± 0.00  worse
+random-r0.50-n1  rewind   1         37.50         -12.50  undecided
 
 At the early-stop step, where the validation loss
 is lowest
-ticket           start   n      step      accuracy
-dense            rewind  2  30 ± 26*  37.50 ± 0.00
-l1-r0.50-n1      rewind  2   20 ± 26  75.00 ± 0.00
-l1-r0.50-n1      reinit  2   10 ± 26   0.00 ± 0.00
-random-r0.50-n1  rewind  1        20         37.50
+ticket           control  n      step      accuracy
+dense            rewind   2  30 ± 26*  37.50 ± 0.00
+l1-r0.50-n1      rewind   2   20 ± 26  75.00 ± 0.00
+l1-r0.50-n1      reinit   2   10 ± 26   0.00 ± 0.00
+random-r0.50-n1  rewind   1        20         37.50
 
 as good: not worse than dense by 0.2 points or more, one-sided; verdicts are adjusted for their number (Holm).
 One seed has no interval: nothing can be decided from it.
@@ -209,19 +209,19 @@ random-r0.50-n1  1  asked for    50.00
 
 Maximum validation accuracy (%), 95 % t intervals; minus dense is
 paired by seed (points)
-ticket           start   n      accuracy    minus dense  verdict
-dense            rewind  2  50.00 ± 0.00
-l1-r0.50-n1      rewind  2  75.00 ± 0.00  +25.00 ± 0.00  better
-l1-r0.50-n1      reinit  2  25.00 ± 0.00  -25.00 ± 0.00  worse
-random-r0.50-n1  rewind  1         37.50         -12.50  undecided
+ticket           control  n      accuracy    minus dense  verdict
+dense            rewind   2  50.00 ± 0.00
+l1-r0.50-n1      rewind   2  75.00 ± 0.00  +25.00 ± 0.00  better
+l1-r0.50-n1      reinit   2  25.00 ± 0.00  -25.00 ± 0.00  worse
+random-r0.50-n1  rewind   1         37.50         -12.50  undecided
 
 At the early-stop step, where the validation loss
 is lowest
-ticket           start   n      step      accuracy
-dense            rewind  2  30 ± 26*  37.50 ± 0.00
-l1-r0.50-n1      rewind  2   20 ± 26  75.00 ± 0.00
-l1-r0.50-n1      reinit  2   10 ± 26   0.00 ± 0.00
-random-r0.50-n1  rewind  1        20         37.50
+ticket           control  n      step      accuracy
+dense            rewind   2  30 ± 26*  37.50 ± 0.00
+l1-r0.50-n1      rewind   2   20 ± 26  75.00 ± 0.00
+l1-r0.50-n1      reinit   2   10 ± 26   0.00 ± 0.00
+random-r0.50-n1  rewind   1        20         37.50
 
 as good: not worse than dense by 0.2 points or more, one-sided; verdicts are
 adjusted for their number (Holm).
@@ -287,11 +287,11 @@ def wide_report(folder: Path, ticket: Asked = ("random", 0.93, 5)) -> Report:
                 data=data,
             )
         )
-        for start in ("rewind", "reinit", "shuffle"):
-            rows = history(0.93 + 0.02 * seed - 0.001 * len(start), stop)
+        for control in ("rewind", "reinit", "shuffle"):
+            rows = history(0.93 + 0.02 * seed - 0.001 * len(control), stop)
             runs.append(
                 make_run(
-                    ticket, seed, start=start, history=rows, train=train, model=model, data=data
+                    ticket, seed, control=control, history=rows, train=train, model=model, data=data
                 )
             )
     return report_of(folder, *runs)
@@ -302,8 +302,8 @@ def test_at_80_columns_lines_fit_and_names_are_whole(tmp_path: Path, ticket: Ask
     report = wide_report(tmp_path, ticket)
     lines = text_of(report_tables(report), 80).splitlines()
     assert max(map(len, lines)) <= 80
-    name = report.groups[0].cells[-1].key.ticket
-    # Sparsity in tables of five rounds, three starts in each of the next two tables, claims and
+    name = report.groups[0].experiments[-1].key.ticket
+    # Sparsity in tables of five rounds, three controls in each of the next two tables, verdicts and
     # what is behind them.
     assert sum(line.startswith(f"{name} ") for line in lines) == -(-ticket[2] // 5) + 3 + 3 + 2
 
@@ -319,7 +319,7 @@ def test_at_80_columns_accuracies_steps_and_verdicts_are_whole(tmp_path: Path) -
 
 
 def claims_rows(text: str, name: str) -> list[str]:
-    """The lines of the table of claims that start with a name."""
+    """The lines of the table of verdicts that start with a name."""
     return [
         line
         for line in text.partition("Winning tickets")[2].splitlines()
@@ -385,18 +385,18 @@ def test_a_report_without_dense_says_what_to_do(tmp_path: Path) -> None:
     ]
 
 
-def test_a_report_of_dense_alone_has_no_claims(tmp_path: Path) -> None:
+def test_a_report_of_dense_alone_has_no_verdicts(tmp_path: Path) -> None:
     text = text_of(report_tables(report_of(tmp_path, *replicates(DENSE_TICKET, [0.5, 0.75]))), 120)
     assert "Winning tickets" not in text
     assert (
-        "dense   rewind  2  62.50 ± 158.83\n" in text
+        "dense   rewind   2  62.50 ± 158.83\n" in text
     )  # t is 12.706, the standard error 12.5 points
 
 
 def test_seeds_that_would_decide_are_told(tmp_path: Path) -> None:
     runs = replicates(DENSE_TICKET, [0.5, 0.5, 0.5]) + replicates(L1_TICKET, [0.49, 0.50, 0.52])
     report = report_of(tmp_path, *runs)
-    needed = report.groups[0].cells[1].seeds_to_decide
+    needed = report.groups[0].experiments[1].seeds_to_decide
     assert needed is not None
     assert f"undecided ({needed}+ seeds)\n" in text_of(report_tables(report), 80)
 
@@ -405,8 +405,8 @@ def test_test_accuracy_has_a_column_where_there_are_test_images(tmp_path: Path) 
     history = (Row(10, 1.0, 0.25, 0.5, 0.25, 0.625), Row(20, 1.0, 0.5, 0.75, 0.5, 0.875))
     run = make_run(DENSE_TICKET, history=history, data={**DATA, "test": 32})
     text = text_of(report_tables(unread_report(run)), 80)
-    assert "ticket  start   n  step  accuracy  test accuracy\n" in text
-    assert "dense   rewind  1    10     50.00          62.50\n" in text
+    assert "ticket  control  n  step  accuracy  test accuracy\n" in text
+    assert "dense   rewind   1    10     50.00          62.50\n" in text
     assert "This protocol has no test images" not in text
 
 

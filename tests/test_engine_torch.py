@@ -76,7 +76,7 @@ def test_torchs_global_generator_neither_matters_nor_moves(
         torch.manual_seed(seed)
         before = torch.get_rng_state()
         ticket = find_ticket(convolution, pictures, ratio=0.5, train=train_params)
-        result = retrain(ticket, pictures, start="reinit", train=train_params, model=convolution)
+        result = retrain(ticket, pictures, control="reinit", train=train_params, model=convolution)
         digests.append((ticket.digest, result.metrics, result.history))
         assert torch.equal(torch.get_rng_state(), before)
     assert digests[0] == digests[1]

@@ -38,17 +38,17 @@ def grid(
 ) -> list[Run]:
     """Dense runs, and rewound and reinitialized ones of both methods for all rounds and ratios."""
     runs = [make_run(DENSE_TICKET, seed, ACCURACIES[seed]) for seed in seeds]
-    for number, ratio, method, start, seed in product(
+    for number, ratio, method, control, seed in product(
         rounds, ratios, ("l1", "random"), ("rewind", "reinit"), seeds
     ):
         best = (
             ACCURACIES[seed]
             - 0.1 * ratio
             - 0.02 * (method == "random")
-            - 0.01 * (start == "reinit")
+            - 0.01 * (control == "reinit")
             + 0.001 * number
         )
-        runs.append(make_run((method, ratio, number), seed, best, start=start))
+        runs.append(make_run((method, ratio, number), seed, best, control=control))
     return runs
 
 
@@ -66,7 +66,7 @@ GRIDS = {
     "random only": replicates(RANDOM_TICKET, [0.5, 0.6]),
     "shuffled": [
         *replicates(L1_TICKET, [0.9, 0.8]),
-        *replicates(L1_TICKET, [0.7, 0.8], start="shuffle"),
+        *replicates(L1_TICKET, [0.7, 0.8], control="shuffle"),
     ],
     "another method": [
         *replicates(DENSE_TICKET, [0.5, 0.6]),
@@ -112,12 +112,12 @@ def test_every_pruned_cell_has_its_point_and_its_interval(group: Group) -> None:
             for (x, y), ends in zip(line.get_xydata(), bars.get_segments(), strict=True):
                 drawn.append((x, y, ends[0][1], ends[1][1]))
     expected = []
-    for cell in group.cells:
-        if cell.key.method != "dense":
-            found = cell.accuracy
+    for experiment in group.experiments:
+        if experiment.key.method != "dense":
+            found = experiment.accuracy
             low, high = (found.mean if end is None else end for end in (found.low, found.high))
             expected.append(
-                tuple(100 * value for value in (1 - cell.sparsity, found.mean, low, high))
+                tuple(100 * value for value in (1 - experiment.sparsity, found.mean, low, high))
             )
     assert sorted(drawn) == [pytest.approx(point) for point in sorted(expected)]
 
@@ -193,7 +193,7 @@ def test_reinitialized_runs_alone_can_be_drawn(
     tmp_path: Path, experiment: tuple[str, float, int]
 ) -> None:
     """As in `lthctl report tickets/pipeline/reinit`."""
-    figures._curves(group_of(tmp_path, make_run(experiment, start="reinit")))
+    figures._curves(group_of(tmp_path, make_run(experiment, control="reinit")))
 
 
 def test_a_very_sparse_ticket_can_be_drawn(tmp_path: Path) -> None:
@@ -214,7 +214,7 @@ def test_the_verdict_shows_every_paired_difference(tmp_path: Path) -> None:
     group = group_of(tmp_path, *GRIDS["some"])
     dense, step, reinit, random = figures._verdict(group).axes
     assert [text.get_text() for text in dense.get_yticklabels()] == [
-        f"{claim.key.ticket}: {claim.state}" for claim in group.claims
+        f"{verdict.key.ticket}: {verdict.state}" for verdict in group.verdicts
     ]
 
     def drawn(panel: Any) -> list[tuple[float, float, float, float]]:
@@ -231,11 +231,13 @@ def test_the_verdict_shows_every_paired_difference(tmp_path: Path) -> None:
             pytest.approx((i, *(factor * x for x in (of.mean, of.low, of.high)))) for i, of in found
         ]
 
-    claims = group.claims
-    assert drawn(dense) == expected([group.cell(claim.key).difference for claim in claims], 100)
-    assert drawn(step) == expected([claim.step_difference for claim in claims], 1)
-    assert drawn(reinit) == expected([claim.reinit_difference for claim in claims], 100)
-    assert drawn(random) == expected([claim.random_difference for claim in claims], 100)
+    verdicts = group.verdicts
+    assert drawn(dense) == expected(
+        [group.experiment(verdict.key).difference for verdict in verdicts], 100
+    )
+    assert drawn(step) == expected([verdict.step_difference for verdict in verdicts], 1)
+    assert drawn(reinit) == expected([verdict.reinit_difference for verdict in verdicts], 100)
+    assert drawn(random) == expected([verdict.random_difference for verdict in verdicts], 100)
     assert len(drawn(random)) == 2  # l1 alone: random pruning is not compared with itself
 
 
@@ -245,7 +247,9 @@ def test_parallel_coordinates_have_a_line_per_run(group: Group) -> None:
     assert len(lines.get_segments()) == group.num_runs
     heights = [line[6][1] for line in lines.get_segments()]
     accuracies = [
-        run.metrics["best_accuracy"] for cell in group.cells for run in cell.runs.values()
+        run.metrics["best_accuracy"]
+        for experiment in group.experiments
+        for run in experiment.runs.values()
     ]
     assert sorted(range(len(heights)), key=heights.__getitem__) == sorted(
         range(len(heights)), key=accuracies.__getitem__

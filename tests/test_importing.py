@@ -157,9 +157,9 @@ def test_weights_to_rewind_to_from_another_file(tmp_path: Path) -> None:
     assert np.count_nonzero(~ticket.mask["layers.0.weight"]) == 7840
 
 
-@pytest.mark.parametrize("start", ["rewind", "reinit", "shuffle"])
+@pytest.mark.parametrize("control", ["rewind", "reinit", "shuffle"])
 def test_an_imported_ticket_is_saved_loaded_and_retrained(
-    start: str, dataset: Dataset, tmp_path: Path
+    control: str, dataset: Dataset, tmp_path: Path
 ) -> None:
     own = Own()
     prune.l1_unstructured(own.fc1, "weight", 0.9)
@@ -169,14 +169,14 @@ def test_an_imported_ticket_is_saved_loaded_and_retrained(
     run = retrain(
         back,
         dataset,
-        start=start,
+        control=control,
         train=TrainParams(steps=3, evaluate_every=3, device="cpu", engine="torch"),
     )
     assert (
         run.proof["kept_moved"] > 0
         and run.proof["pruned"] == ticket.mask.size - ticket.mask.num_kept
     )
-    expected = MODEL.draw(Stream(2, "reinit")) if start == "reinit" else ticket.init
+    expected = MODEL.draw(Stream(2, "reinit")) if control == "reinit" else ticket.init
     moved = run.weights["layers.2.weight"] - expected["layers.2.weight"]
     assert 0 < np.abs(moved).max() < 0.01  # three steps of 0.0012 from there
 

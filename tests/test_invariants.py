@@ -184,7 +184,7 @@ def test_5_rewind_train_rewind_gives_the_original_bits(
     ticket: Ticket, dataset: Dataset, small_model: MLP, train_params: TrainParams
 ) -> None:
     def start() -> Training:
-        return specify_retraining(ticket, dataset, start="rewind", train=train_params)
+        return specify_retraining(ticket, dataset, control="rewind", train=train_params)
 
     before = start()
     run(before)
@@ -262,8 +262,8 @@ def test_8_batch_order_depends_on_the_seed_alone(
 
     build = MLP.build
     monkeypatch.setattr(MLP, "build", lambda self: Recorded())
-    for start in ("rewind", "reinit", "shuffle"):
-        retrain(ticket, dataset, start=start, train=train_params)
+    for control in ("rewind", "reinit", "shuffle"):
+        retrain(ticket, dataset, control=control, train=train_params)
     retrain(ticket, dataset, train=train_params.model_copy(update={"evaluate_every": 7}))
     retrain(
         find_ticket(small_model, dataset, ratio=0.3, rounds=2, train=train_params),
@@ -310,8 +310,8 @@ def test_8_evaluation_frequency_changes_no_ticket(
 def test_9_reinit_keeps_the_mask_and_redraws_every_survivor(
     ticket: Ticket, dataset: Dataset, train_params: TrainParams
 ) -> None:
-    rewound = specify_retraining(ticket, dataset, start="rewind", train=train_params)
-    fresh = specify_retraining(ticket, dataset, start="reinit", train=train_params)
+    rewound = specify_retraining(ticket, dataset, control="rewind", train=train_params)
+    fresh = specify_retraining(ticket, dataset, control="reinit", train=train_params)
     assert fresh.mask == ticket.mask
     for name, kept in ticket.mask.items():
         assert np.all(fresh.start[name][kept] != rewound.start[name][kept])
@@ -321,7 +321,7 @@ def test_9_reinit_keeps_the_mask_and_redraws_every_survivor(
 def test_9_shuffle_keeps_each_count_and_moves_the_positions(
     ticket: Ticket, dataset: Dataset, train_params: TrainParams
 ) -> None:
-    shuffled = specify_retraining(ticket, dataset, start="shuffle", train=train_params)
+    shuffled = specify_retraining(ticket, dataset, control="shuffle", train=train_params)
     for name, kept in ticket.mask.items():
         assert np.count_nonzero(shuffled.mask[name]) == np.count_nonzero(kept)
     assert shuffled.mask != ticket.mask
@@ -486,6 +486,6 @@ def test_runs_are_the_same_bytes_twice(
     for place in ("a", "b"):
         save_ticket(ticket, tmp_path / place / "ticket")
         save_run(
-            retrain(ticket, dataset, start="reinit", train=train_params), tmp_path / place / "run"
+            retrain(ticket, dataset, control="reinit", train=train_params), tmp_path / place / "run"
         )
     assert same_trees(tmp_path / "a", tmp_path / "b")

@@ -81,7 +81,7 @@ def test_it_loads_nothing_and_runs_no_other_script(tmp_path: Path) -> None:
     addresses = set(re.findall(r"https?://[^\s\"'<>)]+", re.sub(r"data:image[^\"]*", "", without)))
     assert addresses == set()
     assert set(re.findall(r'(?:src|href)="([^"#:]*)[":]', without)) <= {"data", *PICTURES, "", *(
-        f"{name}.csv" for name in ("claims", "summary", "runs", "layers", "overlap", "pixels", "curves")
+        f"{name}.csv" for name in ("verdicts", "summary", "runs", "layers", "overlap", "pixels", "curves")
     ), "metrics.json", "provenance.json"}  # fmt: skip
     (policy,) = re.findall(r'Content-Security-Policy" content="([^"]+)"', html)
     assert policy.startswith("default-src 'none'; img-src data:;") and "unsafe-eval" not in policy
@@ -112,7 +112,11 @@ def test_hostile_names_are_data_only(name: str) -> None:
     html, expected = page_of(unread_report(*runs)), page_of(unread_report(*plain))
     assert html.count("<script") == expected.count("<script") == 3
     assert html.count("<!--") == expected.count("<!--")
-    assert name in {cell["method"] for group in data_of(html)["groups"] for cell in group["cells"]}
+    assert name in {
+        experiment["method"]
+        for group in data_of(html)["groups"]
+        for experiment in group["experiments"]
+    }
     assert (
         len(html) < len(expected) + 2000
     )  # a name that reads like a slot of the template stays one
@@ -130,18 +134,18 @@ def test_the_numbers_are_the_reports(tmp_path: Path) -> None:
     report = tiny_report(tmp_path)
     (shown,) = data_of(page_of(report))["groups"]
     group = report.groups[0]
-    for claim, of in zip(group.claims, shown["claims"], strict=True):
+    for verdict, of in zip(group.verdicts, shown["verdicts"], strict=True):
         assert of["conditions"] == {
-            name: getattr(claim, name) for name in ("accurate", "fast", "sparse", "special")
+            name: getattr(verdict, name) for name in ("accurate", "fast", "sparse", "special")
         }
         assert (of["state"], of["random_verdict"], of["seeds"]) == (
-            claim.state, claim.random_verdict, claim.seeds_to_decide,
+            verdict.state, verdict.random_verdict, verdict.seeds_to_decide,
         )  # fmt: skip
         assert (of["reinit"] and of["reinit"]["mean"]) == (
-            claim.reinit_difference and claim.reinit_difference.mean
+            verdict.reinit_difference and verdict.reinit_difference.mean
         )
-    assert [cell["accuracy"]["mean"] for cell in shown["cells"]] == [
-        cell.accuracy.mean for cell in group.cells
+    assert [experiment["accuracy"]["mean"] for experiment in shown["experiments"]] == [
+        experiment.accuracy.mean for experiment in group.experiments
     ]
     assert shown["curves"]["accuracy"][0] == [0.25, 0.5, 0.375]
 
@@ -209,12 +213,12 @@ def test_provenance_is_the_same_twice_and_counts_everything(tmp_path: Path) -> N
     }
 
 
-def paper_run(seed: int, start: str = "rewind") -> Run:
+def paper_run(seed: int, control: str = "rewind") -> Run:
     train = {**TRAIN, "steps": 50_000, "evaluate_every": 100}
     data = {**DATA, "train": 55_000, "validation": 5_000, "test": 10_000}
     model = {**MODEL, "layers": [784, 300, 100, 10], "init": "glorot"}
     return make_run(
-        RANDOM_TICKET, seed, start=start, train=train, data=data, model=model, biases=False
+        RANDOM_TICKET, seed, control=control, train=train, data=data, model=model, biases=False
     )
 
 

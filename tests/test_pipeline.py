@@ -77,7 +77,7 @@ def test_commands_carry_paths_and_these_are_declared(command: str) -> None:
         "--data",
         "--out",
         "--masks",
-        "--${item.start}",
+        "--${item.control}",
     }
     out = words[words.index("--out") + 1]
     read = {word for word in words if not word.startswith("--") and word != out}

@@ -1,4 +1,4 @@
-"""Runs become cells, differences, verdicts and claims; the runs are made by hand, so every figure
+"""Runs become experiments, differences and verdicts; the runs are made by hand, so every figure
 is known."""
 
 import csv
@@ -64,7 +64,7 @@ def make_run(
     seed: int = 1,
     best: float = 0.75,
     *,
-    start: str = "rewind",
+    control: str = "rewind",
     stop: int = 20,
     by_round: tuple[float, ...] | None = None,
     history: tuple[Row, ...] | None = None,
@@ -81,7 +81,7 @@ def make_run(
       seed: its seed.
       best: highest validation accuracy; at the early stop it is 1/4 lower at step 10, 1/8 at step
         30.
-      start: what it was retrained from.
+      control: what it was retrained from.
       stop: step of the lowest validation loss: 10, 20 or 30.
       by_round: actual sparsity after every round; by default as if each round had removed the same
         share of all.
@@ -118,11 +118,11 @@ def make_run(
         data = {**data, "test": 100}
     return Run(
         ticket=ticket,
-        start=start,
+        control=control,
         train=train,
         model=model,
         data=data,
-        training=digest_of([ticket, start, train, rows]),  # other results are another training
+        training=digest_of([ticket, control, train, rows]),  # other results are another training
         proof={
             "start": digest_of(seed),
             "pruned": 0,
@@ -173,13 +173,13 @@ def group_of(folder: Path, *runs: Run, params: ReportParams = PARAMS) -> Group:
     return group
 
 
-def cell_of(group: Group, key: ExperimentKey) -> Asked:
-    cell = group.cell(key)
-    assert cell is not None
-    return cell
+def experiment_of(group: Group, key: ExperimentKey) -> Asked:
+    experiment = group.experiment(key)
+    assert experiment is not None
+    return experiment
 
 
-# --- cells
+# --- experiments
 
 
 def test_cells_gather_seeds_and_come_in_order(tmp_path: Path) -> None:
@@ -193,9 +193,11 @@ def test_cells_gather_seeds_and_come_in_order(tmp_path: Path) -> None:
         (("dense", 0.0, 0), "reinit"),
         (("dense", 0.0, 0), "rewind"),
     ]
-    runs = [make_run(ticket, seed, start=start) for seed in (2, 1) for ticket, start in tickets]
+    runs = [
+        make_run(ticket, seed, control=control) for seed in (2, 1) for ticket, control in tickets
+    ]
     group = group_of(tmp_path, *runs)
-    assert [cell.key.label for cell in group.cells] == [
+    assert [experiment.key.label for experiment in group.experiments] == [
         "dense-rewind",
         "dense-reinit",
         "l1-r0.50-n1-rewind",
@@ -205,7 +207,7 @@ def test_cells_gather_seeds_and_come_in_order(tmp_path: Path) -> None:
         "l1-r0.50-n5-rewind",
         "random-r0.50-n1-rewind",
     ]
-    assert all(list(cell.runs) == [1, 2] for cell in group.cells)
+    assert all(list(experiment.runs) == [1, 2] for experiment in group.experiments)
     assert (group.num_runs, group.num_seeds) == (16, 2)
 
 
@@ -215,27 +217,35 @@ def test_figures_of_a_cell_by_hand(tmp_path: Path) -> None:
         make_run(L1_TICKET, 2, 0.75, stop=20, by_round=(0.50,)),  # at .75
         make_run(L1_TICKET, 3, 1.00, stop=30, by_round=(0.75,)),  # at .875
     ]
-    cell = cell_of(group_of(tmp_path, *runs), L1)
-    assert (cell.accuracy.n, cell.accuracy.mean, cell.accuracy.deviation) == (3, 0.75, 0.25)
-    assert cell.accuracy.low == pytest.approx(0.75 - 4.303 * 0.25 / 3**0.5, abs=1e-4)
-    assert (cell.early_stop_step.mean, cell.early_stop_step.deviation) == (20, 10)
-    assert cell.early_stop_accuracy.mean == pytest.approx((0.25 + 0.75 + 0.875) / 3)
-    assert cell.sparsity == 0.5
-    assert cell.stops_at_end == 1
-    assert cell.test_accuracy is None
+    experiment = experiment_of(group_of(tmp_path, *runs), L1)
+    assert (experiment.accuracy.n, experiment.accuracy.mean, experiment.accuracy.deviation) == (
+        3,
+        0.75,
+        0.25,
+    )
+    assert experiment.accuracy.low == pytest.approx(0.75 - 4.303 * 0.25 / 3**0.5, abs=1e-4)
+    assert (experiment.early_stop_step.mean, experiment.early_stop_step.deviation) == (20, 10)
+    assert experiment.early_stop_accuracy.mean == pytest.approx((0.25 + 0.75 + 0.875) / 3)
+    assert experiment.sparsity == 0.5
+    assert experiment.stops_at_end == 1
+    assert experiment.test_accuracy is None
 
 
 def test_runs_that_stop_at_the_end_are_counted(tmp_path: Path) -> None:
     group = group_of(tmp_path, *replicates(L1_TICKET, [0.5, 0.5, 0.5], stops=[30, 10, 30]))
-    assert cell_of(group, L1).stops_at_end == 2
+    assert experiment_of(group, L1).stops_at_end == 2
 
 
 def test_confidence_is_the_parameters(tmp_path: Path) -> None:
     runs = replicates(
         L1_TICKET, [0.5, 0.75]
     )  # standard error 1/8; Cauchy's quantile at (1 + .5) / 2 is 1
-    cell = cell_of(group_of(tmp_path, *runs, params=ReportParams(confidence=0.500001)), L1)
-    assert (cell.accuracy.low, cell.accuracy.high) == pytest.approx((0.5, 0.75), abs=1e-5)
+    experiment = experiment_of(
+        group_of(tmp_path, *runs, params=ReportParams(confidence=0.500001)), L1
+    )
+    assert (experiment.accuracy.low, experiment.accuracy.high) == pytest.approx(
+        (0.5, 0.75), abs=1e-5
+    )
 
 
 def test_differences_are_paired_by_the_seeds_in_common(tmp_path: Path) -> None:
@@ -243,11 +253,12 @@ def test_differences_are_paired_by_the_seeds_in_common(tmp_path: Path) -> None:
     pruned = {1: 0.25, 2: 0.75, 3: 0.75, 4: 0.25}
     runs = [make_run(DENSE_TICKET, seed, best) for seed, best in dense.items()]
     runs += [make_run(L1_TICKET, seed, best) for seed, best in pruned.items()]
-    cell = cell_of(group_of(tmp_path, *runs), L1)
-    assert cell.accuracy.mean == 0.5  # of all four
-    assert cell.difference is not None
-    assert (cell.difference.n, cell.difference.mean) == (2, 0.1875)  # 1/4 in seed 2, 1/8 in seed 3
-    assert cell.difference.deviation == pytest.approx(0.0625 * 2**0.5)
+    experiment = experiment_of(group_of(tmp_path, *runs), L1)
+    assert experiment.accuracy.mean == 0.5  # of all four
+    assert experiment.difference is not None
+    # 1/4 in seed 2, 1/8 in seed 3
+    assert (experiment.difference.n, experiment.difference.mean) == (2, 0.1875)
+    assert experiment.difference.deviation == pytest.approx(0.0625 * 2**0.5)
 
 
 def test_the_summary_gives_the_n_of_a_difference(tmp_path: Path) -> None:
@@ -261,20 +272,26 @@ def test_the_summary_gives_the_n_of_a_difference(tmp_path: Path) -> None:
 
 def test_without_a_seed_in_common_there_is_no_difference(tmp_path: Path) -> None:
     group = group_of(tmp_path, make_run(DENSE_TICKET, 1), make_run(L1_TICKET, 2))
-    cell = cell_of(group, L1)
-    assert (cell.difference, cell.verdict, cell.seeds_to_decide) == (None, None, None)
+    experiment = experiment_of(group, L1)
+    assert (experiment.difference, experiment.verdict, experiment.seeds_to_decide) == (
+        None,
+        None,
+        None,
+    )
 
 
 def test_dense_is_not_compared_with_itself(tmp_path: Path) -> None:
-    group = group_of(tmp_path, make_run(DENSE_TICKET), make_run(DENSE_TICKET, start="reinit"))
-    assert [(cell.difference, cell.verdict) for cell in group.cells] == [(None, None)] * 2
+    group = group_of(tmp_path, make_run(DENSE_TICKET), make_run(DENSE_TICKET, control="reinit"))
+    assert [(experiment.difference, experiment.verdict) for experiment in group.experiments] == [
+        (None, None)
+    ] * 2
     assert group.dense is not None and group.dense.key == DENSE
 
 
 def test_dense_means_the_rewound_one(tmp_path: Path) -> None:
-    group = group_of(tmp_path, make_run(DENSE_TICKET, start="reinit"), make_run(L1_TICKET))
+    group = group_of(tmp_path, make_run(DENSE_TICKET, control="reinit"), make_run(L1_TICKET))
     assert group.dense is None
-    assert cell_of(group, L1).difference is None
+    assert experiment_of(group, L1).difference is None
 
 
 # --- verdicts
@@ -295,15 +312,27 @@ def test_verdicts_are_those_of_the_paired_differences(tmp_path: Path) -> None:
     runs = replicates(DENSE_TICKET, dense)
     for ticket, added in differences.items():
         runs += replicates(ticket, [base + more for base, more in zip(dense, added, strict=True)])
-    cells = group_of(tmp_path, *runs).cells
-    assert [cell.verdict for cell in cells] == [None, "better", "as good", "worse", "undecided"]
-    assert [cell.seeds_to_decide is None for cell in cells] == [True, True, True, True, False]
+    experiments = group_of(tmp_path, *runs).experiments
+    assert [experiment.verdict for experiment in experiments] == [
+        None,
+        "better",
+        "as good",
+        "worse",
+        "undecided",
+    ]
+    assert [experiment.seeds_to_decide is None for experiment in experiments] == [
+        True,
+        True,
+        True,
+        True,
+        False,
+    ]
     assert (
-        cells[4].seeds_to_decide == 129
+        experiments[4].seeds_to_decide == 129
     )  # at the strictest of 4 levels t is 2.268, and 2.268 x .01 / sqrt 129 < .002
 
 
-def test_verdicts_are_adjusted_over_the_cells_of_the_group(tmp_path: Path) -> None:
+def test_verdicts_are_adjusted_over_the_experiments_of_the_group(tmp_path: Path) -> None:
     """Differences 1, 2 and 3 hundredths: t is 3.46, one-sided p .037; alone as good, of two
     undecided."""
     dense = replicates(DENSE_TICKET, [0.5, 0.5, 0.5])
@@ -311,38 +340,45 @@ def test_verdicts_are_adjusted_over_the_cells_of_the_group(tmp_path: Path) -> No
     hopeless = replicates(RANDOM_TICKET, [0.3, 0.5, 0.7])
     params = ReportParams(margin=1e-6)
     assert (
-        cell_of(group_of(tmp_path / "alone", *dense, *pruned, params=params), L1).verdict
+        experiment_of(group_of(tmp_path / "alone", *dense, *pruned, params=params), L1).verdict
         == "as good"
     )
     assert (
-        cell_of(group_of(tmp_path / "two", *dense, *pruned, *hopeless, params=params), L1).verdict
+        experiment_of(
+            group_of(tmp_path / "two", *dense, *pruned, *hopeless, params=params), L1
+        ).verdict
         == "undecided"
     )
 
 
 def test_the_margin_is_the_parameters(tmp_path: Path) -> None:
     runs = replicates(DENSE_TICKET, [0.5, 0.5, 0.5]) + replicates(L1_TICKET, [0.48, 0.49, 0.50])
-    assert cell_of(group_of(tmp_path / "narrow", *runs), L1).verdict == "undecided"
+    assert experiment_of(group_of(tmp_path / "narrow", *runs), L1).verdict == "undecided"
     assert (
-        cell_of(group_of(tmp_path / "wide", *runs, params=ReportParams(margin=0.1)), L1).verdict
+        experiment_of(
+            group_of(tmp_path / "wide", *runs, params=ReportParams(margin=0.1)), L1
+        ).verdict
         == "as good"
     )
 
 
 def test_one_seed_decides_nothing(tmp_path: Path) -> None:
-    cell = cell_of(
+    experiment = experiment_of(
         group_of(tmp_path, make_run(DENSE_TICKET, 1, 0.5), make_run(L1_TICKET, 1, 1.0)), L1
     )
-    assert cell.difference is not None and (cell.difference.n, cell.difference.low) == (1, None)
-    assert (cell.verdict, cell.seeds_to_decide) == ("undecided", None)
+    assert experiment.difference is not None and (
+        experiment.difference.n,
+        experiment.difference.low,
+    ) == (1, None)
+    assert (experiment.verdict, experiment.seeds_to_decide) == ("undecided", None)
 
 
-# --- claims
+# --- verdicts
 
 BASE = [0.90, 0.91, 0.92]
 
 
-def claim_of(
+def verdict_of(
     folder: Path,
     *,
     gain: tuple[float, ...] = (0.010, 0.011, 0.012),
@@ -353,7 +389,7 @@ def claim_of(
     has_dense: bool = True,
     has_reinit: bool = True,
 ) -> TicketVerdict:
-    """The claim on an l1 ticket of three seeds, which holds in all four conditions unless it is
+    """The verdict on an l1 ticket of three seeds, which holds in all four conditions unless it is
     told otherwise.
 
     Args:
@@ -370,19 +406,19 @@ def claim_of(
         runs += replicates(DENSE_TICKET, BASE, stops=list(dense_stops))
     if has_reinit:
         worse = [accuracy - less for accuracy, less in zip(accuracies, over_reinit, strict=True)]
-        runs += replicates(L1_TICKET, worse, start="reinit", by_round=by_round)
-    (claim,) = group_of(folder, *runs).claims
-    return claim
+        runs += replicates(L1_TICKET, worse, control="reinit", by_round=by_round)
+    (verdict,) = group_of(folder, *runs).verdicts
+    return verdict
 
 
 def test_a_winning_ticket(tmp_path: Path) -> None:
-    claim = claim_of(tmp_path)
-    assert claim.key == L1
-    assert (claim.accurate, claim.fast, claim.sparse, claim.special) == ("held",) * 4
-    assert claim.state == "held"
-    assert claim.step_difference is not None and claim.reinit_difference is not None
-    assert claim.step_difference.mean == pytest.approx(-50 / 3)  # 20, 20 and 10 steps earlier
-    assert claim.reinit_difference.mean == pytest.approx(0.021)
+    verdict = verdict_of(tmp_path)
+    assert verdict.key == L1
+    assert (verdict.accurate, verdict.fast, verdict.sparse, verdict.special) == ("held",) * 4
+    assert verdict.state == "held"
+    assert verdict.step_difference is not None and verdict.reinit_difference is not None
+    assert verdict.step_difference.mean == pytest.approx(-50 / 3)  # 20, 20 and 10 steps earlier
+    assert verdict.reinit_difference.mean == pytest.approx(0.021)
 
 
 @pytest.mark.parametrize(
@@ -395,7 +431,7 @@ def test_a_winning_ticket(tmp_path: Path) -> None:
     ],
 )
 def test_condition_accurate(tmp_path: Path, changes: dict[str, object], state: State) -> None:
-    assert claim_of(tmp_path, **changes).accurate == state
+    assert verdict_of(tmp_path, **changes).accurate == state
 
 
 @pytest.mark.parametrize(
@@ -415,12 +451,12 @@ def test_condition_accurate(tmp_path: Path, changes: dict[str, object], state: S
     ],
 )
 def test_condition_fast(tmp_path: Path, changes: dict[str, object], state: State) -> None:
-    assert claim_of(tmp_path, **changes).fast == state
+    assert verdict_of(tmp_path, **changes).fast == state
 
 
 def test_condition_sparse(tmp_path: Path) -> None:
-    claim = claim_of(tmp_path, by_round=(0.0,))
-    assert (claim.sparse, claim.state) == ("failed", "failed")
+    verdict = verdict_of(tmp_path, by_round=(0.0,))
+    assert (verdict.sparse, verdict.state) == ("failed", "failed")
 
 
 @pytest.mark.parametrize(
@@ -433,7 +469,7 @@ def test_condition_sparse(tmp_path: Path) -> None:
     ],
 )
 def test_condition_special(tmp_path: Path, changes: dict[str, object], state: State) -> None:
-    assert claim_of(tmp_path, **changes).special == state
+    assert verdict_of(tmp_path, **changes).special == state
 
 
 @pytest.mark.parametrize(
@@ -446,29 +482,29 @@ def test_condition_special(tmp_path: Path, changes: dict[str, object], state: St
         (("unknown", "undecided", "failed", "held"), "failed"),
     ],
 )
-def test_a_claim_is_as_good_as_its_weakest_condition(
+def test_a_verdict_is_as_good_as_its_weakest_condition(
     states: tuple[State, State, State, State], expected: State
 ) -> None:
     assert TicketVerdict(L1, *states, None, None, None, None, {}).state == expected
 
 
-def test_claims_are_about_rewound_pruned_tickets_only(tmp_path: Path) -> None:
+def test_verdicts_are_about_rewound_pruned_tickets_only(tmp_path: Path) -> None:
     runs = [make_run(DENSE_TICKET), make_run(RANDOM_TICKET), make_run()]
-    runs += [make_run(start=start) for start in ("reinit", "shuffle")]
-    assert [claim.key for claim in group_of(tmp_path, *runs).claims] == [L1, RANDOM]
+    runs += [make_run(control=control) for control in ("reinit", "shuffle")]
+    assert [verdict.key for verdict in group_of(tmp_path, *runs).verdicts] == [L1, RANDOM]
 
 
-def test_claims_are_adjusted_over_the_cells(tmp_path: Path) -> None:
+def test_verdicts_are_adjusted_over_the_experiments(tmp_path: Path) -> None:
     """Better than reinit by 1, 2 and 3 hundredths is p .074, by 2, 3 and 4 it is .035: enough
     alone, not for one of two."""
     runs = replicates(L1_TICKET, [0.52, 0.53, 0.54]) + replicates(
-        L1_TICKET, [0.5, 0.5, 0.5], start="reinit"
+        L1_TICKET, [0.5, 0.5, 0.5], control="reinit"
     )
-    (alone,) = group_of(tmp_path / "one", *runs).claims
+    (alone,) = group_of(tmp_path / "one", *runs).verdicts
     runs += replicates(RANDOM_TICKET, [0.3, 0.5, 0.7]) + replicates(
-        RANDOM_TICKET, [0.5, 0.5, 0.5], start="reinit"
+        RANDOM_TICKET, [0.5, 0.5, 0.5], control="reinit"
     )
-    of_two = group_of(tmp_path / "two", *runs).claims[0]
+    of_two = group_of(tmp_path / "two", *runs).verdicts[0]
     assert (alone.special, of_two.special) == ("held", "undecided")
 
 
@@ -496,13 +532,13 @@ def test_other_protocols_are_never_averaged_together(
     tmp_path: Path, other: dict[str, object], words: str
 ) -> None:
     groups = report_of(tmp_path, make_run(best=0.5), make_run(best=0.75, **other)).groups
-    assert sorted(group.cells[0].accuracy.mean for group in groups) == [0.5, 0.75]
+    assert sorted(group.experiments[0].accuracy.mean for group in groups) == [0.5, 0.75]
     assert [words in group.title for group in groups].count(True) == 1
 
 
 def test_a_holdout_that_differs_by_seed_is_one_protocol(tmp_path: Path) -> None:
     runs = [make_run(seed=seed, data={**DATA, "digest": digest_of(seed)}) for seed in (1, 2)]
-    assert cell_of(group_of(tmp_path, *runs), L1).accuracy.n == 2
+    assert experiment_of(group_of(tmp_path, *runs), L1).accuracy.n == 2
     other = make_run(seed=3, data={**DATA, "source": "other images"})
     assert len(report_of(tmp_path / "other", *runs, other).groups) == 2
 
@@ -511,16 +547,20 @@ def test_tickets_without_training_go_with_those_of_any(tmp_path: Path) -> None:
     untrained = [make_run(DENSE_TICKET, best=0.5), make_run(RANDOM_TICKET, best=0.25)]
     trained = [make_run(best=0.75), make_run(best=1.0, found={**TRAIN, "steps": 15})]
     groups = report_of(tmp_path, *untrained, *trained).groups
-    assert [[cell.key for cell in group.cells] for group in groups] == [[DENSE, L1, RANDOM]] * 2
-    differences = [cell_of(group, L1).difference for group in groups]
+    assert [[experiment.key for experiment in group.experiments] for group in groups] == [
+        [DENSE, L1, RANDOM]
+    ] * 2
+    differences = [experiment_of(group, L1).difference for group in groups]
     assert sorted(difference.mean for difference in differences if difference) == [0.25, 0.5]
     assert [("pruned after 15 steps in all" in group.title) for group in groups].count(True) == 1
 
 
 def test_tickets_without_training_alone_are_one_group(tmp_path: Path) -> None:
     assert [
-        cell.key
-        for cell in group_of(tmp_path, make_run(DENSE_TICKET), make_run(RANDOM_TICKET)).cells
+        experiment.key
+        for experiment in group_of(
+            tmp_path, make_run(DENSE_TICKET), make_run(RANDOM_TICKET)
+        ).experiments
     ] == [
         DENSE,
         RANDOM,
@@ -554,11 +594,11 @@ def test_the_same_run_in_two_places_counts_once(tmp_path: Path) -> None:
     save_run(run, tmp_path / "pipeline" / "rewind" / "l1")
     save_run(run, tmp_path / "rewind" / "copy")
     (group,) = make_report([tmp_path, tmp_path / "rewind" / "copy"], PARAMS).groups
-    assert (group.num_runs, cell_of(group, L1).accuracy.n) == (1, 1)
+    assert (group.num_runs, experiment_of(group, L1).accuracy.n) == (1, 1)
 
 
 def test_a_rewound_and_a_reinitialized_run_are_two(tmp_path: Path) -> None:
-    assert group_of(tmp_path, make_run(), make_run(start="reinit")).num_runs == 2
+    assert group_of(tmp_path, make_run(), make_run(control="reinit")).num_runs == 2
 
 
 def test_two_different_runs_of_one_experiment_are_refused(tmp_path: Path) -> None:
@@ -568,8 +608,8 @@ def test_two_different_runs_of_one_experiment_are_refused(tmp_path: Path) -> Non
     ):
         report_of(
             tmp_path,
-            make_run(seed=7, best=0.5, start="reinit"),
-            make_run(seed=7, best=0.75, start="reinit"),
+            make_run(seed=7, best=0.5, control="reinit"),
+            make_run(seed=7, best=0.75, control="reinit"),
         )
 
 
@@ -599,7 +639,7 @@ def test_damaged_runs_are_left_out_and_listed(tmp_path: Path, how: str) -> None:
     bad = save_run(make_run(seed=2, best=0.75), tmp_path / "bad")
     damage(bad, how)
     report = make_report([tmp_path], PARAMS)
-    assert cell_of(report.groups[0], L1).accuracy.mean == 0.5
+    assert experiment_of(report.groups[0], L1).accuracy.mean == 0.5
     ((folder, reason),) = report.left_out
     assert folder == bad
     assert reason.startswith(f"{bad}/")
@@ -646,15 +686,15 @@ def test_a_path_that_does_not_exist(tmp_path: Path) -> None:
 
 def test_seeds_that_would_decide_a_condition_by_hand(tmp_path: Path) -> None:
     """Differences to reinit and to random pruning of .001 and .003, so of mean .002 and deviation
-    .00141; Holm's strictest level of two claims is .025, of the one comparison with random pruning
+    .00141; Holm's strictest level of two verdicts is .025, of the one comparison with random pruning
     .05."""
     runs = replicates(DENSE_TICKET, [0.9, 0.9]) + replicates(L1_TICKET, [0.901, 0.903])
-    runs += replicates(L1_TICKET, [0.9, 0.9], start="reinit") + replicates(
+    runs += replicates(L1_TICKET, [0.9, 0.9], control="reinit") + replicates(
         RANDOM_TICKET, [0.9, 0.9]
     )
-    claims = {claim.key: claim for claim in group_of(tmp_path, *runs).claims}
-    claim = claims[L1]
-    assert (claim.special, claim.random_verdict) == ("undecided", "undecided")
+    verdicts = {verdict.key: verdict for verdict in group_of(tmp_path, *runs).verdicts}
+    verdict = verdicts[L1]
+    assert (verdict.special, verdict.random_verdict) == ("undecided", "undecided")
 
     def t(n: int) -> float:
         return 0.002 / (0.001 * 2**0.5 / n**0.5)
@@ -662,10 +702,10 @@ def test_seeds_that_would_decide_a_condition_by_hand(tmp_path: Path) -> None:
     # Student's t, two-sided: .0125 in a tail of 5 degrees of freedom is 3.163, of 4 3.495; as good:
     # above -.002
     assert t(5) < 3.495 and t(6) > 3.163
-    assert claim.seeds_to_decide["special"] == 6
+    assert verdict.seeds_to_decide["special"] == 6
     assert 2 * t(2) < 6.314 and 2 * t(3) > 2.920  # one-sided, .05
-    assert claim.seeds_to_decide["random"] == 3
-    assert claims[RANDOM].random_difference is None and claims[RANDOM].random_verdict is None
+    assert verdict.seeds_to_decide["random"] == 3
+    assert verdicts[RANDOM].random_difference is None and verdicts[RANDOM].random_verdict is None
 
 
 # --- test images
@@ -679,21 +719,25 @@ def test_test_accuracy_is_read_at_the_early_stop_step_and_chooses_nothing(tmp_pa
     tests = [(0.125, 1.0), (2.0, 0.625), (1.0, 0.875)]
     history = tuple(Row(*row, *test) for row, test in zip(validation, tests, strict=True))
     group = group_of(tmp_path / "a", make_run(data=data, history=history))
-    cell = cell_of(group, L1)
+    experiment = experiment_of(group, L1)
     assert "32 test images" in group.title
-    assert cell.test_accuracy is not None and cell.test_accuracy.mean == 0.625
-    assert (cell.accuracy.mean, cell.early_stop_step.mean, cell.early_stop_accuracy.mean) == (
+    assert experiment.test_accuracy is not None and experiment.test_accuracy.mean == 0.625
+    assert (
+        experiment.accuracy.mean,
+        experiment.early_stop_step.mean,
+        experiment.early_stop_accuracy.mean,
+    ) == (
         0.75,
         20,
         0.5,
     )
 
     swapped = tuple(Row(*row, *test) for row, test in zip(validation, reversed(tests), strict=True))
-    other = cell_of(group_of(tmp_path / "b", make_run(data=data, history=swapped)), L1)
+    other = experiment_of(group_of(tmp_path / "b", make_run(data=data, history=swapped)), L1)
     assert (other.accuracy, other.early_stop_step, other.early_stop_accuracy) == (
-        cell.accuracy,
-        cell.early_stop_step,
-        cell.early_stop_accuracy,
+        experiment.accuracy,
+        experiment.early_stop_step,
+        experiment.early_stop_accuracy,
     )
 
 
@@ -705,12 +749,14 @@ def tiny_report(folder: Path) -> Report:
     exact."""
     runs = replicates(DENSE_TICKET, [0.5, 0.5], stops=[30, 30])
     runs += replicates(L1_TICKET, [0.75, 0.75], stops=[20, 20], by_round=(0.4375,))
-    runs += replicates(L1_TICKET, [0.25, 0.25], stops=[10, 10], by_round=(0.4375,), start="reinit")
+    runs += replicates(
+        L1_TICKET, [0.25, 0.25], stops=[10, 10], by_round=(0.4375,), control="reinit"
+    )
     return report_of(folder, *runs, make_run(RANDOM_TICKET, 1, 0.375, by_round=(0.4375,)))
 
 
 SUMMARY_CSV = """\
-group,start,method,rounds,ratio,sparsity,n,accuracy,accuracy_low,accuracy_high,difference,difference_low,\
+group,control,method,rounds,ratio,sparsity,n,accuracy,accuracy_low,accuracy_high,difference,difference_low,\
 difference_high,early_stop_step,early_stop_step_low,early_stop_step_high,early_stop_accuracy,\
 early_stop_accuracy_low,early_stop_accuracy_high,test_accuracy,test_accuracy_low,test_accuracy_high,\
 difference_n,verdict,seeds_to_decide
@@ -720,14 +766,14 @@ difference_n,verdict,seeds_to_decide
 1,rewind,random,1,0.5,0.4375,1,0.375,,,-0.125,,,20,,,0.375,,,,,,1,undecided,
 """
 
-CLAIMS_CSV = """\
+VERDICTS_CSV = """\
 group,method,rounds,ratio,sparsity,winning,accurate,fast,sparse,special,random_verdict,accurate_seeds,fast_seeds,special_seeds,random_seeds,dense_difference,dense_difference_low,dense_difference_high,dense_difference_n,step_difference,step_difference_low,step_difference_high,step_difference_n,reinit_difference,reinit_difference_low,reinit_difference_high,reinit_difference_n,random_difference,random_difference_low,random_difference_high,random_difference_n
 1,l1,1,0.5,0.4375,undecided,held,undecided,held,held,undecided,,3,,,0.25,0.25,0.25,2,-10,-46.68,26.68,2,0.5,0.5,0.5,2,0.375,,,1
 1,random,1,0.5,0.4375,unknown,undecided,undecided,held,unknown,,,,,,-0.125,,,1,-10,,,1,,,,,,,,
 """
 
 CURVES_CSV = """\
-group,start,method,rounds,ratio,step,n,train_loss,validation_loss,validation_accuracy
+group,control,method,rounds,ratio,step,n,train_loss,validation_loss,validation_accuracy
 1,rewind,dense,0,0.0,10,2,1.5,0.5,0.25
 1,rewind,dense,0,0.0,20,2,1.5,0.5,0.5
 1,rewind,dense,0,0.0,30,2,1.5,0.25,0.375
@@ -743,7 +789,7 @@ group,start,method,rounds,ratio,step,n,train_loss,validation_loss,validation_acc
 """
 
 RUNS_CSV = """\
-group,name,start,method,rounds,ratio,seed,sparsity,best_accuracy,best_step,early_stop_accuracy,early_stop_step,final_accuracy,early_stop_test_accuracy
+group,name,control,method,rounds,ratio,seed,sparsity,best_accuracy,best_step,early_stop_accuracy,early_stop_step,final_accuracy,early_stop_test_accuracy
 1,dense-s1,rewind,dense,0,0.0,1,0.0,0.5,20,0.375,30,0.375,
 1,dense-s2,rewind,dense,0,0.0,2,0.0,0.5,20,0.375,30,0.375,
 1,l1-r0.50-n1-s1,rewind,l1,1,0.5,1,0.4375,0.75,20,0.75,20,0.625,
@@ -774,11 +820,11 @@ def test_files_of_a_tiny_report(tmp_path: Path) -> None:
     files = {
         name: content.decode() for name, content in report_files(tiny_report(tmp_path)).items()
     }
-    for name in ("summary.csv", "claims.csv"):
+    for name in ("summary.csv", "verdicts.csv"):
         files[name] = rounded(files[name])
     assert files == {
         "summary.csv": SUMMARY_CSV,
-        "claims.csv": CLAIMS_CSV,
+        "verdicts.csv": VERDICTS_CSV,
         "runs.csv": RUNS_CSV,
         "curves.csv": CURVES_CSV,
         "metrics.json": METRICS_JSON,
@@ -789,7 +835,7 @@ def test_summary_reads_back_exactly(tmp_path: Path) -> None:
     runs = replicates(DENSE_TICKET, [0.9, 0.91, 0.93]) + replicates(L1_TICKET, [0.91, 0.93, 0.92])
     report = report_of(tmp_path, *runs)
     dense, pruned = csv.DictReader(io.StringIO(report_files(report)["summary.csv"].decode()))
-    difference = cell_of(report.groups[0], L1).difference
+    difference = experiment_of(report.groups[0], L1).difference
     assert difference is not None
     assert [
         float(pruned[name]) for name in ("difference", "difference_low", "difference_high")
@@ -869,13 +915,15 @@ def test_a_report_of_ten_thousand_runs_takes_four_times_as_long_as_one_of_a_quar
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda descriptor: None)
         for number in range(10_000):
-            ratio, seed, start = (
+            ratio, seed, control = (
                 0.02 * (1 + number % 49),
                 number // 98,
                 ("rewind", "reinit")[number // 49 % 2],
             )
             train = {**TRAIN, "steps": 15_000, "evaluate_every": 250}
-            run = make_run(("l1", round(ratio, 2), 1), seed, start=start, history=rows, train=train)
+            run = make_run(
+                ("l1", round(ratio, 2), 1), seed, control=control, history=rows, train=train
+            )
             save_run(run, tmp_path / ("a", "b")[number >= 2500] / f"{number}")
     for paths in [tmp_path / "a"], [tmp_path / "a", tmp_path / "b"]:
         began = time.process_time()

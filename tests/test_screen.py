@@ -249,7 +249,7 @@ def test_several_are_listed_with_the_way_on(tmp_path: Path) -> None:
     side = side_of(tmp_path / "t", a=make_ticket(), b=make_run())
     text = text_of(side_screen(side), 100)
     assert f"a         12     66.67  {side.tickets['a'].digest[:12]}" in text
-    assert "b    rewind  75.00       20       75.00       20" in text
+    assert "b    rewind   75.00       20       75.00       20" in text
     assert text.endswith("2 below t; to see one: lthctl show t/a\n")
 
 
@@ -328,7 +328,7 @@ def test_numbers_stay_whole_on_a_narrow_terminal(tmp_path: Path) -> None:
         f"s{seed}": make_run(seed=seed, best=0.7 + seed / 50, stop=10 * seed) for seed in (1, 2, 3)
     }
     b = {
-        f"s{seed}": make_run(seed=seed, best=0.5 + seed**2 / 50, start="reinit")
+        f"s{seed}": make_run(seed=seed, best=0.5 + seed**2 / 50, control="reinit")
         for seed in (1, 2, 3)
     }
     text = comparison(tmp_path, dict(a), dict(b), 50)

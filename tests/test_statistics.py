@@ -43,11 +43,13 @@ def of(n: int, mean: float, deviation: float) -> Interval:
 
 
 def verdict_of(
-    difference: Interval, *, margin: float, confidence: float = 0.95, num_cells: int = 1
+    difference: Interval, *, margin: float, confidence: float = 0.95, num_experiments: int = 1
 ) -> Verdict:
-    """The verdict at the strictest of Holm's levels: the other cells show nothing, so this one has
+    """The verdict at the strictest of Holm's levels: the other experiments show nothing, so this one has
     the smallest p."""
-    return judge([difference] + [SINGLE] * (num_cells - 1), margin=margin, confidence=confidence)[0]
+    return judge(
+        [difference] + [SINGLE] * (num_experiments - 1), margin=margin, confidence=confidence
+    )[0]
 
 
 # --- intervals
@@ -223,13 +225,13 @@ def test_verdicts_are_adjusted_for_their_number() -> None:
         5, 3.0, math.sqrt(5)
     )  # one-sided .020, two-sided .040: adjusted for three .060 and .120
     assert verdict_of(difference, margin=1e-6) == "better"
-    assert verdict_of(difference, margin=1e-6, num_cells=2) == "as good"
-    assert verdict_of(difference, margin=1e-6, num_cells=3) == "undecided"
+    assert verdict_of(difference, margin=1e-6, num_experiments=2) == "as good"
+    assert verdict_of(difference, margin=1e-6, num_experiments=3) == "undecided"
 
 
 def test_verdicts_come_in_the_order_given() -> None:
-    cells = [of(5, -0.01, 0.001), SINGLE, of(5, 0.01, 0.001), of(5, 0.0, 0.0005)]
-    assert judge(cells, margin=0.002, confidence=0.95) == [
+    experiments = [of(5, -0.01, 0.001), SINGLE, of(5, 0.01, 0.001), of(5, 0.0, 0.0005)]
+    assert judge(experiments, margin=0.002, confidence=0.95) == [
         "worse",
         "undecided",
         "better",
@@ -242,7 +244,7 @@ def test_two_seeds_that_agree_by_chance_decide_nothing() -> None:
     """Accuracies come in steps of an image: two seeds whose differences have a deviation of 5 agree
     in one case of 18."""
     one_image = interval([0.0001, 0.0001], 0.95, least_deviation=0.0001 / math.sqrt(6))
-    assert verdict_of(one_image, margin=0.00005, num_cells=30) == "undecided"
+    assert verdict_of(one_image, margin=0.00005, num_experiments=30) == "undecided"
 
 
 def test_rounding_is_no_spread() -> None:
@@ -269,23 +271,23 @@ def test_seeds_to_decide_by_hand(margin: float, seeds: int) -> None:
     """At 75 % the one-sided quantile of t with 2 degrees of freedom is sqrt(2/3), so 3 seeds leave
     an error of sqrt 2."""
     difference = of(2, 0.0, 3.0)  # with 2 seeds it is 3 / sqrt 2 = 2.1
-    assert seeds_to_decide(difference, margin=margin, confidence=0.75, num_cells=1) == seeds
+    assert seeds_to_decide(difference, margin=margin, confidence=0.75, num_experiments=1) == seeds
 
 
-@pytest.mark.parametrize("num_cells", [1, 2, 30])
+@pytest.mark.parametrize("num_experiments", [1, 2, 30])
 @pytest.mark.parametrize(
     ("mean", "deviation"),
     [(0.0, 0.004), (-0.001, 0.003), (-0.004, 0.005), (0.001, 0.003), (0.003, 0.02)],
 )
 def test_that_many_seeds_decide_and_one_less_does_not(
-    mean: float, deviation: float, num_cells: int
+    mean: float, deviation: float, num_experiments: int
 ) -> None:
     seeds = seeds_to_decide(
-        of(3, mean, deviation), margin=0.002, confidence=0.95, num_cells=num_cells
+        of(3, mean, deviation), margin=0.002, confidence=0.95, num_experiments=num_experiments
     )
     assert seeds is not None and seeds > 3
     decided, before = (
-        verdict_of(of(n, mean, deviation), margin=0.002, num_cells=num_cells)
+        verdict_of(of(n, mean, deviation), margin=0.002, num_experiments=num_experiments)
         for n in (seeds, seeds - 1)
     )
     assert decided != "undecided"
@@ -294,19 +296,21 @@ def test_that_many_seeds_decide_and_one_less_does_not(
 
 def test_more_cells_need_more_seeds() -> None:
     few, many = (
-        seeds_to_decide(of(3, 0.0, 0.004), margin=0.002, confidence=0.95, num_cells=n)
+        seeds_to_decide(of(3, 0.0, 0.004), margin=0.002, confidence=0.95, num_experiments=n)
         for n in (1, 30)
     )
     assert few is not None and many is not None and few < many
 
 
 def test_there_is_no_telling_from_one_seed_nor_beyond_a_thousand() -> None:
-    assert seeds_to_decide(SINGLE, margin=0.002, confidence=0.95, num_cells=1) is None
+    assert seeds_to_decide(SINGLE, margin=0.002, confidence=0.95, num_experiments=1) is None
     # 1.645 x deviation / sqrt n is below the margin of .002 from n = 911 on for a deviation of
     # .0367, never for .05.
-    found = seeds_to_decide(of(5, 0.0, 0.0367), margin=0.002, confidence=0.95, num_cells=1)
+    found = seeds_to_decide(of(5, 0.0, 0.0367), margin=0.002, confidence=0.95, num_experiments=1)
     assert found == pytest.approx(911, abs=3)
-    assert seeds_to_decide(of(5, 0.0, 0.05), margin=0.002, confidence=0.95, num_cells=1) is None
+    assert (
+        seeds_to_decide(of(5, 0.0, 0.05), margin=0.002, confidence=0.95, num_experiments=1) is None
+    )
 
 
 @settings(deadline=None)

@@ -378,13 +378,13 @@ CLAIMING = """
 import sys
 from pathlib import Path
 from lthctl.artifacts.store import Store
-with Store(Path(sys.argv[1])).claims() as claims:
-    print(*[claims.take(digest) for digest in sys.argv[2:]], flush=True)
+with Store(Path(sys.argv[1])).leases() as leases:
+    print(*[leases.take(digest) for digest in sys.argv[2:]], flush=True)
     sys.stdin.readline()
 """
 
 
-def test_a_claim_is_one_process_s_until_that_ends(store: Store, tmp_path: Path) -> None:
+def test_a_lease_is_one_process_s_until_that_ends(store: Store, tmp_path: Path) -> None:
     one, other = "0" * 64, "f" * 64
 
     def claiming(*digests: str) -> subprocess.Popen[str]:
@@ -396,34 +396,34 @@ def test_a_claim_is_one_process_s_until_that_ends(store: Store, tmp_path: Path) 
 
     with claiming(one) as first:
         assert first.stdout and first.stdout.readline() == "True\n"
-        with store.claims() as claims:
-            assert [claims.take(one), claims.take(other)] == [False, True]
+        with store.leases() as leases:
+            assert [leases.take(one), leases.take(other)] == [False, True]
             with claiming(one, other) as second:
                 assert second.stdout and second.stdout.readline() == "False False\n"
                 second.kill()
-            claims.give_up(other)
+            leases.give_up(other)
             first.kill()
             first.wait()
-            assert [claims.take(one), claims.take(other)] == [True, True]
+            assert [leases.take(one), leases.take(other)] == [True, True]
     assert (tmp_path / ".lthctl" / "trainings" / LOCK_FILE).read_bytes() == b""
 
 
 @pytest.mark.parametrize("fault", [OSError(37, "no locks"), BlockingIOError()])
-def test_where_there_are_no_locks_everything_may_be_claimed(
+def test_where_there_are_no_locks_everything_may_be_leased(
     store: Store, monkeypatch: pytest.MonkeyPatch, fault: OSError
 ) -> None:
     def lockf(*_: object) -> None:
         raise fault
 
     monkeypatch.setattr(fcntl, "lockf", lockf)
-    with store.claims() as claims:
-        assert claims.take("0" * 64) is not isinstance(fault, BlockingIOError)
+    with store.leases() as leases:
+        assert leases.take("0" * 64) is not isinstance(fault, BlockingIOError)
 
 
-def test_a_store_that_cannot_be_written_may_be_claimed(tmp_path: Path) -> None:
+def test_a_store_that_cannot_be_written_may_be_leased(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
-    with Store(tmp_path / "file").claims() as claims:
-        assert claims.take("0" * 64)
+    with Store(tmp_path / "file").leases() as leases:
+        assert leases.take("0" * 64)
 
 
 @pytest.mark.slow

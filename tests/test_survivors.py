@@ -65,11 +65,11 @@ def make_ticket(method: str, seed: int) -> Ticket:
     )  # fmt: skip
 
 
-def run_of(ticket: Ticket, best: float = 0.75, start: str = "rewind") -> Run:
+def run_of(ticket: Ticket, best: float = 0.75, control: str = "rewind") -> Run:
     """A run that names this ticket."""
     experiment: Asked = (ticket.method, ticket.ratio, ticket.rounds)
     run = make_run(
-        experiment, ticket.seed, best, start=start, by_round=(ticket.mask.sparsity,), found={}
+        experiment, ticket.seed, best, control=control, by_round=(ticket.mask.sparsity,), found={}
     )
     run.ticket.update(digest=ticket.digest, sparsity=ticket.mask.sparsity)
     return run
@@ -87,7 +87,7 @@ def tickets(tmp_path: Path) -> dict[tuple[str, int], Ticket]:
 def report(tmp_path: Path, tickets: dict[tuple[str, int], Ticket]) -> Report:
     runs = [run_of(ticket) for ticket in tickets.values()]
     return report_of(
-        tmp_path, *runs, *(run_of(ticket, start="reinit") for ticket in tickets.values())
+        tmp_path, *runs, *(run_of(ticket, control="reinit") for ticket in tickets.values())
     )
 
 
@@ -167,8 +167,8 @@ def test_a_damaged_ticket_is_left_out_with_the_reason(
         ticket = make_ticket("l1", 1)
         ticket.sparsity[0]["actual"] = 0.9
         save_ticket(ticket, folder, replace=True)
-        for cell in report.groups[0].cells:
-            for run in cell.runs.values():
+        for experiment in report.groups[0].experiments:
+            for run in experiment.runs.values():
                 run.ticket["digest"] = ticket.digest
     (found,), ((place, reason),) = find_survivors(report, tmp_path / "masks")
     assert place == folder and reason.startswith(str(folder))

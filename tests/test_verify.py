@@ -66,10 +66,10 @@ def made(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, ticket in tickets.items():
         save_ticket(ticket, root / "masks" / name)
     for name in ("l1", "random"):
-        for start in ("rewind", "reinit", "shuffle"):
+        for control in ("rewind", "reinit", "shuffle"):
             save_run(
-                retrain(tickets[name], dataset, start=start, train=TRAIN),
-                root / "tickets" / start / name,
+                retrain(tickets[name], dataset, control=control, train=TRAIN),
+                root / "tickets" / control / name,
             )
     return root
 

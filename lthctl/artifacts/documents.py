@@ -39,7 +39,7 @@ FAULTS_TOLD = 5
 PARAMETERS_LIMIT = 10_000
 
 
-Start = Literal["rewind", "reinit", "shuffle"]
+Control = Literal["rewind", "reinit", "shuffle"]
 
 
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
@@ -267,7 +267,7 @@ class RunDocument(Section):
     """run.json."""
 
     ticket: TicketSummary
-    start: Start
+    start: Control
     train: Training
     model: Model
     data: DataDescription

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from lthctl.artifacts.documents import SCHEMA, Start, read_document
+from lthctl.artifacts.documents import SCHEMA, Control, read_document
 from lthctl.artifacts.history_csv import HISTORY_LIMIT, history_bytes, history_from
 from lthctl.artifacts.names import HISTORY_FILE, RUN_JSON, WEIGHTS_FILE
 from lthctl.artifacts.sealed import seal
@@ -22,7 +22,7 @@ class Run:
 
     Attributes:
       ticket: name, digest, actual sparsity and request of the ticket.
-      start: "rewind", "reinit" or "shuffle".
+      control: "rewind", "reinit" or "shuffle".
       train: parameters of the training.
       model, data: as in the ticket.
       training: digest of the training's specification.
@@ -33,7 +33,7 @@ class Run:
     """
 
     ticket: Json
-    start: Start
+    control: Control
     train: Json
     model: Json
     data: Json
@@ -47,7 +47,7 @@ class Run:
         """What was asked for to get this run."""
         return {
             "ticket": self.ticket,
-            "start": self.start,
+            "start": self.control,  # as schema 1 calls it
             "train": self.train,
             "model": self.model,
             "data": self.data,
@@ -111,8 +111,13 @@ def load_run(folder: Path | str, *, with_weights: bool = True) -> Run:
         raise RunError(
             f"{folder / RUN_JSON}: its metrics are not those of {HISTORY_FILE}; make the run again"
         )
-    keys = ("ticket", "start", "train", "model", "data", "training", "proof", "metrics")
-    return Run(**{key: document[key] for key in keys}, history=history, weights=weights)
+    keys = ("ticket", "train", "model", "data", "training", "proof", "metrics")
+    return Run(
+        **{key: document[key] for key in keys},
+        control=document["start"],  # as schema 1 calls it
+        history=history,
+        weights=weights,
+    )
 
 
 def read_run_json(folder: Path) -> Json:

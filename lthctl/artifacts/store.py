@@ -163,13 +163,13 @@ class Store:
         write_folder(place, files | {TRAINING_JSON: seal(document)}, replace=True)
 
     @contextmanager
-    def claims(self) -> Iterator["Leases"]:
-        """Claims on trainings; all are given up in the end, by whatever end the process comes
+    def leases(self) -> Iterator["Leases"]:
+        """Leases of trainings; all are given up in the end, by whatever end the process comes
         to."""
         descriptor = None
         with suppress(
             OSError
-        ):  # without it nothing can be claimed, and equal trainings may run twice
+        ):  # without it nothing can be leased, and equal trainings may run twice
             self._root.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(self._root / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o666)
         try:

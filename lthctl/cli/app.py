@@ -286,10 +286,10 @@ def retrain(
         from lthctl.grid import jobs as job_lists
         from lthctl.grid.dvc import refuse_if_owned
 
-        start: Any = "reinit" if reinit else "shuffle" if shuffle else "rewind"
-        refuse_if_owned(out / start)
+        control: Any = "reinit" if reinit else "shuffle" if shuffle else "rewind"
+        refuse_if_owned(out / control)
         try:
-            planned = job_lists.retraining_jobs(params, data, paths, start, out)
+            planned = job_lists.retraining_jobs(params, data, paths, control, out)
         except TicketError as error:
             raise (
                 TicketError(f"{error}; there is no plan before that") if dry_run else error
@@ -297,7 +297,7 @@ def retrain(
         if dry_run:
             _show_plan(planned, len(planned), "run", num_jobs=jobs, json=json, verbose=verbose)
             return
-        verb = f"retraining ({start})"
+        verb = f"retraining ({control})"
         outcome = _run(planned, verb=verb, num_jobs=jobs, force=force, quiet=quiet, verbose=verbose)
         documents = [
             read_run_json(job.place)
@@ -308,7 +308,7 @@ def retrain(
             _print_json(documents)
         elif not quiet:
             _results().print(ticket_table.run_table(documents))
-            _say_outcome(outcome, out / start, "run")
+            _say_outcome(outcome, out / control, "run")
         _raise_failures(outcome)
 
 

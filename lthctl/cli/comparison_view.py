@@ -172,7 +172,7 @@ def _matched(found: Comparison, params: ReportParams) -> list[RenderableType]:
                         "# Accuracies are of other images: the difference says little.", style="dim"
                     )
                 )
-        parts += _cell_table(found, params)
+        parts += _experiment_table(found, params)
         parts += _changes([pair.changes for pair in found.runs if not pair.is_same])
     for side, names in found.only.items():
         if names:
@@ -199,21 +199,21 @@ def _accuracies(pairs: Sequence[RunPair]) -> RenderableType:
     return made
 
 
-def _cell_table(found: Comparison, params: ReportParams) -> list[RenderableType]:
-    if not found.cells:
+def _experiment_table(found: Comparison, params: ReportParams) -> list[RenderableType]:
+    if not found.experiments:
         return []
     title = (
         f"Paired by seed, b - a, {100 * params.confidence:g} % t intervals: "
         "best accuracy (points), early-stop step"
     )
     made = fact_grid("", "experiment", ">n", ">accuracy", ">step", "b is")
-    for cell in found.cells:
-        verdict = Text(cell.verdict, style=VERDICT_STYLES[cell.verdict])
+    for experiment in found.experiments:
+        verdict = Text(experiment.verdict, style=VERDICT_STYLES[experiment.verdict])
         made.add_row(
-            plain(cell.label),
-            str(cell.difference.n),
-            points(cell.difference),
-            steps(cell.step_difference),
+            plain(experiment.label),
+            str(experiment.difference.n),
+            points(experiment.difference),
+            steps(experiment.step_difference),
             verdict,
         )
     note = (
@@ -221,7 +221,7 @@ def _cell_table(found: Comparison, params: ReportParams) -> list[RenderableType]
         "verdicts are adjusted for their number (Holm)."
         + (
             " One seed decides nothing."
-            if any(cell.difference.n == 1 for cell in found.cells)
+            if any(experiment.difference.n == 1 for experiment in found.experiments)
             else ""
         )
     )

@@ -37,38 +37,44 @@ def report_tables(report: Report) -> RenderableType:
             _early_stop_table(group),
         ]
         parts += [Text(), *_notes(group)]
-        if group.claims:
+        if group.verdicts:
             parts += [
                 Text(),
                 plain(" ".join(group.headlines)),
                 Text(),
-                _claims_table(group),
+                _verdict_table(group),
                 Text(),
                 _differences_table(group),
-                *_claim_notes(group),
+                *_verdict_notes(group),
             ]
         parts.append(Text())
     return Lines(*parts)
 
 
 def _sparsity_tables(group: Group) -> list[RenderableType]:
-    cells = [
-        cell for cell in group.cells if cell.key.start == "rewind" and cell.key.method != "dense"
+    experiments = [
+        experiment
+        for experiment in group.experiments
+        if experiment.key.control == "rewind" and experiment.key.method != "dense"
     ]
-    cells = cells or [cell for cell in group.cells if cell.key.method != "dense"]
+    experiments = experiments or [
+        experiment for experiment in group.experiments if experiment.key.method != "dense"
+    ]
     tables: list[RenderableType] = []
-    for block in blocks(range(max((cell.key.rounds for cell in cells), default=0))):
+    for block in blocks(
+        range(max((experiment.key.rounds for experiment in experiments), default=0))
+    ):
         columns = [f">round {number + 1}" for number in block]
         table = new_table(
             "Sparsity (%) asked for and reached, mean over seeds", "ticket", ">n", "", *columns
         )
-        for cell in cells:
-            desired = desired_by_round(cell.key)
-            reached = [run.ticket["sparsity_by_round"] for run in cell.runs.values()]
-            shown = [number for number in block if number < cell.key.rounds]
+        for experiment in experiments:
+            desired = desired_by_round(experiment.key)
+            reached = [run.ticket["sparsity_by_round"] for run in experiment.runs.values()]
+            shown = [number for number in block if number < experiment.key.rounds]
             means = [sum(after[number] for after in reached) / len(reached) for number in shown]
             if shown:
-                name, n = plain(cell.key.ticket), str(cell.accuracy.n)
+                name, n = plain(experiment.key.ticket), str(experiment.accuracy.n)
                 table.add_row(
                     name,
                     n,
@@ -86,20 +92,20 @@ def _accuracy_table(group: Group) -> RenderableType:
         f"Maximum validation accuracy (%), {100 * group.params.confidence:g} % t intervals; "
         "minus dense is paired by seed (points)",
         "ticket",
-        "start",
+        "control",
         ">n",
         ">accuracy",
         ">minus dense",
         "verdict",
     )
-    for cell in group.cells:
+    for experiment in group.experiments:
         table.add_row(
-            plain(cell.key.ticket),
-            plain(cell.key.start),
-            str(cell.accuracy.n),
-            percent(cell.accuracy),
-            points(cell.difference, cell.accuracy.n),
-            _verdict(cell.verdict, cell.seeds_to_decide),
+            plain(experiment.key.ticket),
+            plain(experiment.key.control),
+            str(experiment.accuracy.n),
+            percent(experiment.accuracy),
+            points(experiment.difference, experiment.accuracy.n),
+            _verdict(experiment.verdict, experiment.seeds_to_decide),
         )
     return table
 
@@ -108,23 +114,29 @@ def _early_stop_table(group: Group) -> RenderableType:
     table = new_table(
         "At the early-stop step, where the validation loss is lowest",
         "ticket",
-        "start",
+        "control",
         ">n",
         ">step",
         ">accuracy",
     )
-    has_test = any(cell.test_accuracy for cell in group.cells)
+    has_test = any(experiment.test_accuracy for experiment in group.experiments)
     if has_test:
         table.add_column("test accuracy", justify="right")
-    for cell in group.cells:
-        step = steps(cell.early_stop_step).removeprefix("+") + ("*" if cell.stops_at_end else "")
-        test = [percent(cell.test_accuracy) if cell.test_accuracy else ""] if has_test else []
+    for experiment in group.experiments:
+        step = steps(experiment.early_stop_step).removeprefix("+") + (
+            "*" if experiment.stops_at_end else ""
+        )
+        test = (
+            [percent(experiment.test_accuracy) if experiment.test_accuracy else ""]
+            if has_test
+            else []
+        )
         table.add_row(
-            plain(cell.key.ticket),
-            cell.key.start,
-            str(cell.accuracy.n),
+            plain(experiment.key.ticket),
+            experiment.key.control,
+            str(experiment.accuracy.n),
             step,
-            percent(cell.early_stop_accuracy),
+            percent(experiment.early_stop_accuracy),
             *test,
         )
     return table
@@ -150,15 +162,22 @@ def _notes(group: Group) -> list[RenderableType]:
         notes.append(
             "No dense run here, so nothing to compare with: prune --ratio 0, and retrain that."
         )
-    differences = [cell.difference for cell in group.cells if cell.difference is not None]
-    if any(value.n == 1 for value in (*differences, *(cell.accuracy for cell in group.cells))):
+    differences = [
+        experiment.difference
+        for experiment in group.experiments
+        if experiment.difference is not None
+    ]
+    if any(
+        value.n == 1
+        for value in (*differences, *(experiment.accuracy for experiment in group.experiments))
+    ):
         notes.append("One seed has no interval: nothing can be decided from it.")
-    if any(cell.stops_at_end for cell in group.cells):
+    if any(experiment.stops_at_end for experiment in group.experiments):
         notes.append(
             "* In some of these runs the validation loss was lowest at the last step: they may be "
             "too short to overfit."
         )
-    if all(cell.test_accuracy is None for cell in group.cells):
+    if all(experiment.test_accuracy is None for experiment in group.experiments):
         notes.append(
             "This protocol has no test images: accuracies are of the images that chose the best "
             "step, "
@@ -167,21 +186,21 @@ def _notes(group: Group) -> list[RenderableType]:
     return [Text(note, style="dim") for note in notes]
 
 
-def _claims_table(group: Group) -> RenderableType:
+def _verdict_table(group: Group) -> RenderableType:
     title = "Winning tickets: as accurate as dense, no later, sparser, and better than their reinit"
     table = new_table(title, "ticket", "wins", "accuracy", "early stop", ">weights", "beats reinit")
-    for claim in group.claims:
-        cell = group.cell(claim.key)
-        assert cell is not None
-        weights = f"{100 * (1 - cell.sparsity):.3g} %"
-        needed = claim.seeds_to_decide
+    for verdict in group.verdicts:
+        experiment = group.experiment(verdict.key)
+        assert experiment is not None
+        weights = f"{100 * (1 - experiment.sparsity):.3g} %"
+        needed = verdict.seeds_to_decide
         states = (
-            _state(claim.accurate, needed.get("accurate")),
-            _state(claim.fast, needed.get("fast")),
+            _state(verdict.accurate, needed.get("accurate")),
+            _state(verdict.fast, needed.get("fast")),
             weights,
-            _state(claim.special, needed.get("special")),
+            _state(verdict.special, needed.get("special")),
         )
-        table.add_row(plain(claim.key.ticket), _wins(claim), *states)
+        table.add_row(plain(verdict.key.ticket), _wins(verdict), *states)
     return table
 
 
@@ -193,20 +212,20 @@ def _differences_table(group: Group) -> RenderableType:
     table = new_table(
         title, "ticket", ">n", ">steps", ">n", ">minus reinit", ">n", ">minus random", "verdict"
     )
-    for claim in group.claims:
+    for verdict in group.verdicts:
         row: list[str | Text] = []
         for value, shown in (
-            (claim.step_difference, steps(claim.step_difference)),
-            (claim.reinit_difference, points(claim.reinit_difference)),
-            (claim.random_difference, points(claim.random_difference)),
+            (verdict.step_difference, steps(verdict.step_difference)),
+            (verdict.reinit_difference, points(verdict.reinit_difference)),
+            (verdict.random_difference, points(verdict.random_difference)),
         ):
             row += [str(value.n) if value else "", shown]
-        row.append(_verdict(claim.random_verdict, claim.seeds_to_decide.get("random")))
-        table.add_row(plain(claim.key.ticket), *row)
+        row.append(_verdict(verdict.random_verdict, verdict.seeds_to_decide.get("random")))
+        table.add_row(plain(verdict.key.ticket), *row)
     return table
 
 
-def _claim_notes(group: Group) -> list[RenderableType]:
+def _verdict_notes(group: Group) -> list[RenderableType]:
     dense = group.dense
     notes = []
     if dense is not None and dense.stops_at_end:
@@ -222,11 +241,11 @@ def _state(state: State, seeds: int | None) -> Text:
     return Text(state + _needed(seeds), style=STATE_STYLES[state])
 
 
-def _wins(claim: TicketVerdict) -> Text:
+def _wins(verdict: TicketVerdict) -> Text:
     words: dict[State, str] = {
         "held": "yes",
         "failed": "no",
         "undecided": "undecided",
         "unknown": "unknown",
     }
-    return Text(words[claim.state], style=STATE_STYLES[claim.state])
+    return Text(words[verdict.state], style=STATE_STYLES[verdict.state])

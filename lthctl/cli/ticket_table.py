@@ -92,7 +92,7 @@ def run_table(runs: Sequence[Json]) -> RenderableType:
     table = new_table(
         "Validation accuracy (%)",
         "ticket",
-        "start",
+        "control",
         ">best",
         ">at step",
         ">early stop",

@@ -112,7 +112,9 @@ def run_screen(label: str, run: Run, document: Json) -> RenderableType:
     )
     curves.add_row("loss", Spark(loss, high=largest), f"{min(loss):.4f} to {largest:.4f} or more")
     return Lines(
-        plain(f"{label}: a run, {run.ticket['name']} from {_START_WORDS[run.start]}", style="bold"),
+        plain(
+            f"{label}: a run, {run.ticket['name']} from {_CONTROL_WORDS[run.control]}", style="bold"
+        ),
         fact_table(facts),
         Text(),
         Text(
@@ -123,7 +125,7 @@ def run_screen(label: str, run: Run, document: Json) -> RenderableType:
     )
 
 
-_START_WORDS = {
+_CONTROL_WORDS = {
     "rewind": "its own weights (rewind)",
     "reinit": "fresh weights (reinit)",
     "shuffle": "its own weights, the mask permuted (shuffle)",
@@ -157,7 +159,7 @@ def _list(side: Side) -> RenderableType:
         listed = fact_grid(
             "Runs, validation accuracy (%)",
             "run",
-            "start",
+            "control",
             ">best",
             ">at step",
             ">early stop",
@@ -170,7 +172,7 @@ def _list(side: Side) -> RenderableType:
                 percent_or_blank(metrics["early_stop_accuracy"]),
                 step_words(metrics["early_stop_step"]),
             )
-            listed.add_row(plain(name), run.start, *best, *stop)
+            listed.add_row(plain(name), run.control, *best, *stop)
         parts += [listed, Text()]
     names = [*side.tickets, *side.runs]
     parts.append(
@@ -282,7 +284,7 @@ def count_words(pairs: Sequence[object]) -> int:
 
 
 def run_words(run: Run) -> str:
-    return f"{run.ticket['name']}, {run.start}"
+    return f"{run.ticket['name']}, {run.control}"
 
 
 def value_words(value: object) -> str:

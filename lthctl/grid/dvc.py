@@ -38,7 +38,7 @@ def _owned(folder: Path, owner: Path) -> OutputError:
 
 
 def _outputs(pipeline: Path) -> list[str]:
-    """Absolute paths of a dvc.yaml's outputs as patterns; a template such as ${item.start} stands
+    """Absolute paths of a dvc.yaml's outputs as patterns; a template such as ${item.control} stands
     for anything without a slash."""
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError

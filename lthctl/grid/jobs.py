@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from lthctl.artifacts.documents import Start
+from lthctl.artifacts.documents import Control
 from lthctl.artifacts.names import ticket_name
 from lthctl.artifacts.run import Run, read_run_json
 from lthctl.artifacts.tensors import TENSORS_LIMIT
@@ -132,9 +132,9 @@ def ticket_jobs(params: Params, data: Path, out: Path) -> list[Job]:
 
 
 def retraining_jobs(
-    params: Params, data: Path, paths: Sequence[Path], start: Start, out: Path
+    params: Params, data: Path, paths: Sequence[Path], control: Control, out: Path
 ) -> list[Job]:
-    """A job for every ticket at or below some paths, to `out`/<start>/<ticket>. All tickets are
+    """A job for every ticket at or below some paths, to `out`/<control>/<ticket>. All tickets are
     read and verified first.
 
     Raises:
@@ -171,12 +171,16 @@ def retraining_jobs(
             ticket = load_ticket(path)
             dataset = folder.dataset(params.data, ticket.seed)
             return retraining(
-                ticket, dataset, start=start, train=train, keep_weights=params.retrain.keep_weights
+                ticket,
+                dataset,
+                control=control,
+                train=train,
+                keep_weights=params.retrain.keep_weights,
             )
 
-        place = out / start / ticket.name
-        request = run_request(ticket, dataset, start, train)
-        trainings = (Expected((start, ticket.digest), train, ticket.mask.density),)
+        place = out / control / ticket.name
+        request = run_request(ticket, dataset, control, train)
+        trainings = (Expected((control, ticket.digest), train, ticket.mask.density),)
         jobs[ticket.name] = Job(
             ticket.name, place, begin, trainings, existing(place, read_run_json, request)
         )

@@ -118,9 +118,9 @@ def run_jobs(
     outcome = Outcome(present=[job.place for job in jobs if job.found])
     began = time.monotonic()
     pool = ThreadPoolExecutor(num_side_by_side, thread_name_prefix="training")
-    with store.claims() as claims:
+    with store.leases() as leases:
         todo = deque(job for job in jobs if not job.found)
-        grid = _Grid(todo, store, claims, pool, replace, watcher or Watcher(), outcome)
+        grid = _Grid(todo, store, leases, pool, replace, watcher or Watcher(), outcome)
         try:
             with _interrupts_noted(grid.cancel):
                 grid.drive(num_side_by_side)
@@ -162,7 +162,7 @@ class _Grid:
 
     pending: deque[Job]
     store: Store
-    claims: Leases
+    leases: Leases
     pool: ThreadPoolExecutor
     replace: bool
     watcher: Watcher
@@ -183,10 +183,10 @@ class _Grid:
     def drive(self, num_side_by_side: int) -> None:
         while self.pending or self.running or self.elsewhere:
             for active in list(self.elsewhere.values()):
-                if len(self.running) < num_side_by_side and self.claims.take(
+                if len(self.running) < num_side_by_side and self.leases.take(
                     active.training.digest
                 ):
-                    self.claims.give_up(active.training.digest)
+                    self.leases.give_up(active.training.digest)
                     self._finish_elsewhere(active)
             while self.pending and len(self.running) < num_side_by_side:
                 job = self.pending.popleft()
@@ -216,14 +216,14 @@ class _Grid:
                 known = self.store.get(training)
                 if known is None:
                     active = _Active(job, work, training, number)
-                    if not self.claims.take(digest):
+                    if not self.leases.take(digest):
                         self.waiting[digest], self.elsewhere[digest] = [], active
                         return
                     known = self.store.get(training)  # by now, perhaps
                     if known is None:
                         self._start(active)
                         return
-                    self.claims.give_up(digest)
+                    self.leases.give_up(digest)
                 from_store = digest not in self.met
                 self.met.add(digest)
                 self.outcome.num_from_store += from_store
@@ -265,7 +265,7 @@ class _Grid:
         try:
             result = future.result()
         except Exception as error:
-            self.claims.give_up(digest)
+            self.leases.give_up(digest)
             self.watcher.training_ended(digest, None)
             reason = (
                 str(error) if isinstance(error, LthctlError) else f"{type(error).__name__}: {error}"
@@ -277,7 +277,7 @@ class _Grid:
         self.outcome.num_trained += 1
         self.met.add(digest)
         self.store.put(active.training, result)
-        self.claims.give_up(digest)
+        self.leases.give_up(digest)
         self.pending.extendleft(
             reversed(others)
         )  # from their start: what they need is in the store now

@@ -4,13 +4,13 @@ from collections.abc import Callable, Generator
 
 import numpy as np
 
-from lthctl.artifacts.documents import Start
+from lthctl.artifacts.documents import Control
 from lthctl.artifacts.run import Run
 from lthctl.artifacts.ticket import Ticket
 from lthctl.canonical import Json, digest_of_arrays
 from lthctl.datasets.base import Dataset
 from lthctl.errors import TicketError
-from lthctl.lottery.controls import starting_point
+from lthctl.lottery.controls import apply_control
 from lthctl.lottery.find import run_all
 from lthctl.mask import Mask, Weights
 from lthctl.models.base import Model
@@ -27,7 +27,7 @@ def retrain(
     ticket: Ticket,
     dataset: Dataset,
     *,
-    start: Start = "rewind",
+    control: Control = "rewind",
     train: TrainParams | None = None,
     model: Model | None = None,
     train_with: Callable[[Training], Result] = run,
@@ -37,7 +37,7 @@ def retrain(
     Args:
       ticket: the ticket.
       dataset: the one that it was found on.
-      start: "rewind", the ticket's own weights; "reinit", fresh weights under the same mask;
+      control: "rewind", the ticket's own weights; "reinit", fresh weights under the same mask;
         "shuffle", the ticket's weights under a mask with the same count in every parameter at
         positions given by chance.
       train: how to train; the defaults are those of params.yaml.
@@ -50,7 +50,7 @@ def retrain(
     """
     resolved = resolve(train or TrainParams(), _model_of(ticket, model))
     return run_all(
-        retraining(ticket, dataset, start=start, train=resolved, model=model), train_with
+        retraining(ticket, dataset, control=control, train=resolved, model=model), train_with
     )
 
 
@@ -58,19 +58,19 @@ def retraining(
     ticket: Ticket,
     dataset: Dataset,
     *,
-    start: Start,
+    control: Control,
     train: TrainParams,
     model: Model | None = None,
     keep_weights: bool = True,
 ) -> Retraining:
     """Train a ticket or a control of it, `train` being resolved; see `retrain`."""
-    training = specify_retraining(ticket, dataset, start=start, train=train, model=model)
+    training = specify_retraining(ticket, dataset, control=control, train=train, model=model)
     result = yield training
     proof = proof_of(training.mask, training.start, result.weights)
     assert proof["pruned_nonzero"] == 0, "an engine let a pruned weight come back"
     return Run(
         ticket=summary_of(ticket),
-        start=start,
+        control=control,
         train=training.params.identity(),
         model=ticket.model,
         data=dataset.describe(),
@@ -86,7 +86,7 @@ def specify_retraining(
     ticket: Ticket,
     dataset: Dataset,
     *,
-    start: Start,
+    control: Control,
     train: TrainParams,
     model: Model | None = None,
 ) -> Training:
@@ -98,7 +98,7 @@ def specify_retraining(
     """
     model = _model_of(ticket, model)
     check_ticket(ticket, model, dataset, where=ticket.name)
-    mask, weights = starting_point(ticket, start, model)
+    mask, weights = apply_control(ticket, control, model)
     return Training(model, weights, mask, dataset, ticket.seed, train)
 
 
@@ -169,11 +169,11 @@ def proof_of(mask: Mask, start: Weights, weights: Weights) -> Json:
     return {**counts, "start": digest_of_arrays(start)}
 
 
-def run_request(ticket: Ticket, dataset: Dataset, start: Start, train: TrainParams) -> Json:
+def run_request(ticket: Ticket, dataset: Dataset, control: Control, train: TrainParams) -> Json:
     """What `Run.request` of a retraining will be."""
     return {
         "ticket": summary_of(ticket),
-        "start": start,
+        "start": control,
         "train": train.identity(),
         "model": ticket.model,
         "data": dataset.describe(),

@@ -227,9 +227,8 @@ class ExperimentPair:
     def label(self) -> str:
         if self.key_a.ticket != self.key_b.ticket:
             return f"{self.key_a.label} / {self.key_b.label}"
-        return (
-            f"{self.key_a.ticket} {' / '.join(dict.fromkeys((self.key_a.start, self.key_b.start)))}"
-        )
+        controls = dict.fromkeys((self.key_a.control, self.key_b.control))
+        return f"{self.key_a.ticket} {' / '.join(controls)}"
 
     def to_json(self) -> Json:
         return {
@@ -250,7 +249,7 @@ class Comparison:
       tickets, runs: the pairs. Where names were matched, one per name that both sides have;
         otherwise one per combination.
       only: side -> names that only it has; empty where names were not matched.
-      cells: the same runs by experiment, paired by seed; empty where names were not matched.
+      experiments: the same runs by experiment, paired by seed; empty where names were not matched.
       matched: whether names were matched.
     """
 
@@ -258,7 +257,7 @@ class Comparison:
     tickets: tuple[TicketPair, ...]
     runs: tuple[RunPair, ...]
     only: Mapping[str, tuple[str, ...]]
-    cells: tuple[ExperimentPair, ...]
+    experiments: tuple[ExperimentPair, ...]
     matched: bool
 
     def to_json(self) -> Json:
@@ -268,7 +267,7 @@ class Comparison:
             "tickets": [pair.to_json() for pair in self.tickets],
             "runs": [pair.to_json() for pair in self.runs],
             "only": {side: list(names) for side, names in self.only.items()},
-            "cells": [cell.to_json() for cell in self.cells],
+            "experiments": [experiment.to_json() for experiment in self.experiments],
         }
 
 
@@ -346,7 +345,7 @@ def compare(sides: Sequence[Side], params: ReportParams) -> Comparison:
         runs = [_run_pair(a, b, name) for name in sorted(a.runs.keys() & b.runs.keys())]
         only = {a.label: _missing(a, b), b.label: _missing(b, a)}
         return Comparison(
-            labels, tuple(tickets), tuple(runs), only, _cells(runs, params), matched=True
+            labels, tuple(tickets), tuple(runs), only, _experiments(runs, params), matched=True
         )
     of_tickets = [
         (side.named(name), ticket) for side in sides for name, ticket in side.tickets.items()
@@ -417,7 +416,7 @@ def _missing(a: Side, b: Side) -> tuple[str, ...]:
     return tuple(sorted((a.tickets.keys() - b.tickets.keys()) | (a.runs.keys() - b.runs.keys())))
 
 
-def _cells(pairs: Sequence[RunPair], params: ReportParams) -> tuple[ExperimentPair, ...]:
+def _experiments(pairs: Sequence[RunPair], params: ReportParams) -> tuple[ExperimentPair, ...]:
     """Pairs of the same seed by experiment; without other images, and without experiments that are
     all the same."""
     members: dict[tuple[ExperimentKey, ExperimentKey], dict[int, RunPair]] = {}
@@ -439,7 +438,7 @@ def _cells(pairs: Sequence[RunPair], params: ReportParams) -> tuple[ExperimentPa
             for side in ("a", "b")
         )
         found = paired(of_b, of_a, metric, params)
-        assert found is not None, "a cell holds the seeds of both"
+        assert found is not None, "an experiment holds the seeds of both"
         return found
 
     differences = [difference(key, "best_accuracy") for key in keys]

@@ -11,23 +11,23 @@ from lthctl.lottery.rates import rate_per_round
 from lthctl.params import ReportParams
 from lthctl.reporting.statistics import Interval, Verdict, interval
 
-STARTS = ("rewind", "reinit", "shuffle")
+CONTROLS = ("rewind", "reinit", "shuffle")
 
 
 METHODS = ("dense", "l1", "random")
 
 
 class ExperimentKey(NamedTuple):
-    """What the runs of a cell have in common; they differ in seed."""
+    """What the runs of an experiment have in common; they differ in seed."""
 
-    start: str
+    control: str
     method: str
     rounds: int
     ratio: float
 
     @classmethod
     def of(cls, run: Run) -> "ExperimentKey":
-        return cls(run.start, run.ticket["method"], run.ticket["rounds"], run.ticket["ratio"])
+        return cls(run.control, run.ticket["method"], run.ticket["rounds"], run.ticket["ratio"])
 
     @property
     def ticket(self) -> str:
@@ -36,7 +36,7 @@ class ExperimentKey(NamedTuple):
 
     @property
     def label(self) -> str:
-        return f"{self.ticket}-{self.start}"
+        return f"{self.ticket}-{self.control}"
 
     def order(self) -> tuple[object, ...]:
         """Sorts dense before l1 before random, and rewind before its controls."""
@@ -45,7 +45,7 @@ class ExperimentKey(NamedTuple):
             self.method,
             self.rounds,
             self.ratio,
-            STARTS.index(self.start),
+            CONTROLS.index(self.control),
         )
 
 

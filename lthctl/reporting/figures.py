@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from lthctl.reporting.experiments import DENSE, METHODS, STARTS, Experiment, ExperimentKey
+from lthctl.reporting.experiments import CONTROLS, DENSE, METHODS, Experiment, ExperimentKey
 from lthctl.reporting.statistics import Interval, interval
 from lthctl.reporting.survivors import Survivors
 from lthctl.reporting.verdicts import Group
@@ -41,37 +41,45 @@ def figure_files(group: Group, survivors: Survivors) -> dict[str, bytes]:
 
 
 def _verdict(group: Group) -> "Figure":
-    """The paired differences behind every claim, with their intervals; the margin is shaded."""
+    """The paired differences behind every verdict, with their intervals; the margin is shaded."""
     from matplotlib.figure import Figure
 
-    claims = group.claims
+    verdicts = group.verdicts
     names = [
-        f"{claim.key.ticket}: {'wins' if claim.state == 'held' else claim.state}"
-        for claim in claims
+        f"{verdict.key.ticket}: {'wins' if verdict.state == 'held' else verdict.state}"
+        for verdict in verdicts
     ]
-    judged = {claim.key for claim in claims}
+    judged = {verdict.key for verdict in verdicts}
     margin = 100 * group.params.margin
     panels_of: list[tuple[str, float, list[Interval | None]]] = [
         (
             "accuracy minus dense (points)",
             100,
-            [cell.difference for cell in group.cells if cell.key in judged],
+            [experiment.difference for experiment in group.experiments if experiment.key in judged],
         ),
-        ("early stop minus dense (steps)", 1, [claim.step_difference for claim in claims]),
-        ("accuracy minus reinit (points)", 100, [claim.reinit_difference for claim in claims]),
-        ("accuracy minus random (points)", 100, [claim.random_difference for claim in claims]),
+        ("early stop minus dense (steps)", 1, [verdict.step_difference for verdict in verdicts]),
+        (
+            "accuracy minus reinit (points)",
+            100,
+            [verdict.reinit_difference for verdict in verdicts],
+        ),
+        (
+            "accuracy minus random (points)",
+            100,
+            [verdict.random_difference for verdict in verdicts],
+        ),
     ]
-    figure = Figure(figsize=(13, 1.2 + 0.32 * max(1, len(claims))), layout="constrained")
+    figure = Figure(figsize=(13, 1.2 + 0.32 * max(1, len(verdicts))), layout="constrained")
     panels = figure.subplots(1, len(panels_of), sharey=True)
     for panel, (name, factor, differences) in zip(panels, panels_of, strict=True):
         panel.axvline(0, color="#888888", linewidth=0.8)
         if factor == 100:
             panel.axvspan(-margin, margin, color=DENSE_COLOUR, alpha=0.06, linewidth=0)
-        for method in dict.fromkeys(claim.key.method for claim in claims):
+        for method in dict.fromkeys(verdict.key.method for verdict in verdicts):
             rows = [
                 (i, value)
                 for i, value in enumerate(differences)
-                if value and claims[i].key.method == method
+                if value and verdicts[i].key.method == method
             ]
             panel.errorbar(
                 [factor * value.mean for _, value in rows],
@@ -86,7 +94,7 @@ def _verdict(group: Group) -> "Figure":
                 markersize=4,
                 capsize=2.5,
             )
-        panel.set_ylim(max(1, len(claims)) - 0.5, -0.5)  # the first on top
+        panel.set_ylim(max(1, len(verdicts)) - 0.5, -0.5)  # the first on top
         panel.set_xlabel(name, fontsize=9)
         panel.tick_params(labelsize=8, left=False)
         panel.grid(axis="x", alpha=0.25)
@@ -108,10 +116,10 @@ def _early_stop(group: Group) -> "Figure":
 def _against_size(
     group: Group, figure_of: Literal["accuracy", "early_stop_step"], factor: float, name: str
 ) -> "Figure":
-    """A figure of the cells against remaining weights, a panel per number of rounds.
+    """A figure of the experiments against remaining weights, a panel per number of rounds.
 
     Args:
-      group: whose cells.
+      group: whose experiments.
       figure_of: which of their intervals.
       factor: by which it is multiplied.
       name: what the axis is called.
@@ -120,7 +128,11 @@ def _against_size(
     from matplotlib.ticker import FuncFormatter, NullLocator
 
     all_rounds = sorted(
-        {cell.key.rounds for cell in group.cells if cell.key.method != "dense"}
+        {
+            experiment.key.rounds
+            for experiment in group.experiments
+            if experiment.key.method != "dense"
+        }
     ) or [0]
     figure = Figure(figsize=(1.2 + 5.3 * len(all_rounds), 4.4), layout="constrained")
     panels = figure.subplots(1, len(all_rounds), sharey=True, squeeze=False)[0]
@@ -141,18 +153,25 @@ def _against_size(
                     alpha=0.08,
                     linewidth=0,
                 )
-        cells = [
-            cell for cell in group.cells if cell.key.rounds == rounds and cell.key.method != "dense"
+        experiments = [
+            experiment
+            for experiment in group.experiments
+            if experiment.key.rounds == rounds and experiment.key.method != "dense"
         ]
         densities = sorted(
-            {float(f"{100 * (1 - cell.sparsity):.3g}") for cell in cells}, reverse=True
+            {float(f"{100 * (1 - experiment.sparsity):.3g}") for experiment in experiments},
+            reverse=True,
         )
-        for method, start in sorted(
-            {(cell.key.method, cell.key.start) for cell in cells},
+        for method, control in sorted(
+            {(experiment.key.method, experiment.key.control) for experiment in experiments},
             key=lambda ms: ExperimentKey(ms[1], ms[0], 0, 0).order(),
         ):
-            line = [cell for cell in cells if (cell.key.method, cell.key.start) == (method, start)]
-            _draw_line(panel, line, [getattr(cell, figure_of) for cell in line], factor)
+            line = [
+                experiment
+                for experiment in experiments
+                if (experiment.key.method, experiment.key.control) == (method, control)
+            ]
+            _draw_line(panel, line, [getattr(experiment, figure_of) for experiment in line], factor)
         panel.set_xscale("log")
         panel.invert_xaxis()
         panel.set_xticks(densities)
@@ -168,25 +187,25 @@ def _against_size(
 
 
 def _draw_line(
-    panel: "Axes", cells: list[Experiment], values: list[Interval], factor: float
+    panel: "Axes", experiments: list[Experiment], values: list[Interval], factor: float
 ) -> None:
-    method, start = cells[0].key.method, cells[0].key.start
+    method, control = experiments[0].key.method, experiments[0].key.control
     replicates = sorted({value.n for value in values})
     n = str(replicates[0]) if len(replicates) == 1 else f"{replicates[0]} to {replicates[-1]}"
     panel.errorbar(
-        [100 * (1 - cell.sparsity) for cell in cells],
+        [100 * (1 - experiment.sparsity) for experiment in experiments],
         [factor * value.mean for value in values],
         yerr=[
             factor * (value.mean - (value.mean if value.low is None else value.low))
             for value in values
         ],  # symmetric
         color=COLOURS.get(method, "#777777"),
-        linestyle=LINES[start],
-        marker=MARKERS[start],
+        linestyle=LINES[control],
+        marker=MARKERS[control],
         markersize=4,
         linewidth=1.4,
         capsize=2.5,
-        label=f"{method}, {start} (n = {n})",
+        label=f"{method}, {control} (n = {n})",
     )
 
 
@@ -196,14 +215,20 @@ def _parallel(group: Group) -> "Figure":
     from matplotlib.collections import LineCollection
     from matplotlib.figure import Figure
 
-    runs = [(cell.key, seed, run) for cell in group.cells for seed, run in cell.runs.items()]
+    runs = [
+        (experiment.key, seed, run)
+        for experiment in group.experiments
+        for seed, run in experiment.runs.items()
+    ]
     methods = sorted(
         {key.method for key, _, _ in runs}, key=lambda name: (name in METHODS, name), reverse=True
     )
-    starts = [start for start in STARTS if any(key.start == start for key, _, _ in runs)]
+    controls = [
+        control for control in CONTROLS if any(key.control == control for key, _, _ in runs)
+    ]
     axes: list[tuple[str, list[float], list[tuple[float, str]]]] = [
         _ranks("method", [key.method for key, _, _ in runs], methods[::-1]),
-        _ranks("start", [key.start for key, _, _ in runs], starts[::-1]),
+        _ranks("control", [key.control for key, _, _ in runs], controls[::-1]),
         _ranks("rounds", [key.rounds for key, _, _ in runs]),
         _ranks("ratio", [key.ratio for key, _, _ in runs]),
         _ranks("seed", [seed for _, seed, _ in runs]),
@@ -310,40 +335,47 @@ def _curves(group: Group) -> "Figure":
     figure = Figure(figsize=(6.8, 4.4), layout="constrained")
     panel = figure.subplots()
     pruned = [
-        cell for cell in group.cells if cell.key.start == "rewind" and cell.key.method != "dense"
+        experiment
+        for experiment in group.experiments
+        if experiment.key.control == "rewind" and experiment.key.method != "dense"
     ]
     best_method = (
         "l1"
-        if any(cell.key.method == "l1" for cell in pruned)
+        if any(experiment.key.method == "l1" for experiment in pruned)
         else pruned[0].key.method
         if pruned
         else ""
     )
-    rounds = max((cell.key.rounds for cell in pruned if cell.key.method == best_method), default=0)
+    rounds = max(
+        (experiment.key.rounds for experiment in pruned if experiment.key.method == best_method),
+        default=0,
+    )
     chosen = [
-        cell for cell in pruned if cell.key.method == best_method and cell.key.rounds == rounds
+        experiment
+        for experiment in pruned
+        if experiment.key.method == best_method and experiment.key.rounds == rounds
     ]
     shades = colormaps["viridis"]
-    for index, cell in enumerate(chosen):
+    for index, experiment in enumerate(chosen):
         colour = shades(0.05 + 0.85 * index / max(1, len(chosen) - 1))
         _draw_curve(
             panel,
-            cell,
-            f"{100 * (1 - cell.sparsity):.1f} % of weights (n = {cell.accuracy.n})",
+            experiment,
+            f"{100 * (1 - experiment.sparsity):.1f} % of weights (n = {experiment.accuracy.n})",
             colour,
         )
-    dense = group.cell(DENSE)
+    dense = group.experiment(DENSE)
     if dense is not None:
         _draw_curve(panel, dense, f"dense (n = {dense.accuracy.n})", DENSE_COLOUR)
     final = [
         100 * run.history[-1].validation_accuracy
-        for cell in group.cells
-        for run in cell.runs.values()
+        for experiment in group.experiments
+        for run in experiment.runs.values()
     ]
     first = [
         100 * row.validation_accuracy
-        for cell in chosen
-        for run in cell.runs.values()
+        for experiment in chosen
+        for run in experiment.runs.values()
         for row in run.history[1:2]
     ]
     panel.set_ylim(bottom=max(0.0, min([*first, *final, 100.0]) - 1))
@@ -360,8 +392,8 @@ def _curves(group: Group) -> "Figure":
     return figure
 
 
-def _draw_curve(panel: "Axes", cell: Experiment, label: str, colour: object) -> None:
-    runs = list(cell.runs.values())
+def _draw_curve(panel: "Axes", experiment: Experiment, label: str, colour: object) -> None:
+    runs = list(experiment.runs.values())
     steps = [row.step for row in runs[0].history]
     means = [
         100 * interval([run.history[i].validation_accuracy for run in runs], 0.95).mean

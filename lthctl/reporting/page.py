@@ -114,15 +114,20 @@ def json_in_html(value: object) -> str:
 
 def thinning(report: Report) -> int:
     """Every how many evaluations one is in the page; 1 for all."""
-    runs = [run for group in report.groups for cell in group.cells for run in cell.runs.values()]
+    runs = [
+        run
+        for group in report.groups
+        for experiment in group.experiments
+        for run in experiment.runs.values()
+    ]
     return max(1, -(-sum(len(run.history) for run in runs) // MOST_EVALUATIONS))
 
 
 def _group(group: Group, survivors: Survivors, stride: int) -> Json:
     runs = [
         (index, seed, run)
-        for index, cell in enumerate(group.cells)
-        for seed, run in cell.runs.items()
+        for index, experiment in enumerate(group.experiments)
+        for seed, run in experiment.runs.items()
     ]
     history = runs[0][2].history
     kept = [i for i in range(len(history)) if i % stride == stride - 1 or i == len(history) - 1]
@@ -135,9 +140,9 @@ def _group(group: Group, survivors: Survivors, stride: int) -> Json:
         "num_seeds": group.num_seeds,
         "validation": runs[0][2].data["validation"],
         "test": runs[0][2].data["test"],
-        "stops_at_end": sum(cell.stops_at_end for cell in group.cells),
-        "claims": [_claim(group, claim) for claim in group.claims],
-        "cells": [_cell(cell) for cell in group.cells],
+        "stops_at_end": sum(experiment.stops_at_end for experiment in group.experiments),
+        "verdicts": [_verdict(group, verdict) for verdict in group.verdicts],
+        "experiments": [_experiment(experiment) for experiment in group.experiments],
         "runs": [
             [
                 index,
@@ -160,7 +165,11 @@ def _group(group: Group, survivors: Survivors, stride: int) -> Json:
                 [_short(row.train_loss, 4) for row in _at(run, kept)] for _, _, run in runs
             ],
         },
-        "sparsity": [_sparsity(cell) for cell in group.cells if cell.key.method != "dense"],
+        "sparsity": [
+            _sparsity(experiment)
+            for experiment in group.experiments
+            if experiment.key.method != "dense"
+        ],
         "layers": [[*row.key[1:], *row[1:]] for row in survivors.layers],
         "pixels": [
             [*row.key[1:], row.n, [round(float(kept), 1) for kept in row.kept]]
@@ -195,47 +204,47 @@ def _interval(value: Interval | None) -> Json | None:
     )
 
 
-def _claim(group: Group, claim: TicketVerdict) -> Json:
-    cell = group.cell(claim.key)
-    assert cell is not None
+def _verdict(group: Group, verdict: TicketVerdict) -> Json:
+    experiment = group.experiment(verdict.key)
+    assert experiment is not None
     return {
-        **claim.key._asdict(),
-        "ticket": claim.key.ticket,
-        "density": 1 - cell.sparsity,
-        "n": cell.accuracy.n,
-        "state": claim.state,
+        **verdict.key._asdict(),
+        "ticket": verdict.key.ticket,
+        "density": 1 - experiment.sparsity,
+        "n": experiment.accuracy.n,
+        "state": verdict.state,
         "conditions": {
-            name: getattr(claim, name) for name in ("accurate", "fast", "sparse", "special")
+            name: getattr(verdict, name) for name in ("accurate", "fast", "sparse", "special")
         },
-        "seeds": dict(claim.seeds_to_decide),
-        "dense": _interval(cell.difference),
-        "dense_verdict": cell.verdict,
-        "step": _interval(claim.step_difference),
-        "reinit": _interval(claim.reinit_difference),
-        "random": _interval(claim.random_difference),
-        "random_verdict": claim.random_verdict,
+        "seeds": dict(verdict.seeds_to_decide),
+        "dense": _interval(experiment.difference),
+        "dense_verdict": experiment.verdict,
+        "step": _interval(verdict.step_difference),
+        "reinit": _interval(verdict.reinit_difference),
+        "random": _interval(verdict.random_difference),
+        "random_verdict": verdict.random_verdict,
     }
 
 
-def _cell(cell: Experiment) -> Json:
+def _experiment(experiment: Experiment) -> Json:
     return {
-        **cell.key._asdict(),
-        "ticket": cell.key.ticket,
-        "density": 1 - cell.sparsity,
-        "accuracy": _interval(cell.accuracy),
-        "stop": _interval(cell.early_stop_step),
-        "test": _interval(cell.test_accuracy),
-        "stops_at_end": cell.stops_at_end,
+        **experiment.key._asdict(),
+        "ticket": experiment.key.ticket,
+        "density": 1 - experiment.sparsity,
+        "accuracy": _interval(experiment.accuracy),
+        "stop": _interval(experiment.early_stop_step),
+        "test": _interval(experiment.test_accuracy),
+        "stops_at_end": experiment.stops_at_end,
     }
 
 
-def _sparsity(cell: Experiment) -> Json:
-    reached = [run.ticket["sparsity_by_round"] for run in cell.runs.values()]
+def _sparsity(experiment: Experiment) -> Json:
+    reached = [run.ticket["sparsity_by_round"] for run in experiment.runs.values()]
     return {
-        **cell.key._asdict(),
-        "ticket": cell.key.ticket,
+        **experiment.key._asdict(),
+        "ticket": experiment.key.ticket,
         "n": len(reached),
-        "desired": desired_by_round(cell.key),
+        "desired": desired_by_round(experiment.key),
         "actual": [sum(after) / len(after) for after in zip(*reached, strict=True)],
     }
 

@@ -66,7 +66,9 @@ def protocol_rows(group: Group) -> list[Json]:
         else str(model.get("name"))
     )
     test = f"{data['test']:,} test" if data["test"] else "no test split"
-    rounds = sorted({cell.key.rounds for cell in group.cells if cell.key.rounds})
+    rounds = sorted(
+        {experiment.key.rounds for experiment in group.experiments if experiment.key.rounds}
+    )
     optimizer = f"{train['optimizer']} {train['lr']:g}, batch {train['batch_size']}"
     rows = [
         ("network", sizes, "784-300-100-10"),
@@ -132,12 +134,12 @@ def _group_provenance(group: Group) -> Json:
         "n": {
             "runs": len(runs),
             "tickets": len({run.ticket["digest"] for run in runs}),
-            "experiments": len(group.cells),
-            "seeds": sorted({seed for cell in group.cells for seed in cell.runs}),
+            "experiments": len(group.experiments),
+            "seeds": sorted({seed for experiment in group.experiments for seed in experiment.runs}),
             "evaluations": sum(len(run.history) for run in runs),
         },
     }
 
 
 def _runs(group: Group) -> list[Run]:
-    return [run for cell in group.cells for run in cell.runs.values()]
+    return [run for experiment in group.experiments for run in experiment.runs.values()]

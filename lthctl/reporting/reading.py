@@ -42,7 +42,7 @@ def make_report(paths: Sequence[Path], params: ReportParams) -> Report:
         try:
             run = load_run(folder, with_weights=False)
             runs.setdefault(
-                (run.ticket["digest"], run.start, run.training), run
+                (run.ticket["digest"], run.control, run.training), run
             )  # the same run in two places counts once
         except LthctlError as error:
             left_out.append((folder, str(error)))

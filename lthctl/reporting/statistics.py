@@ -93,7 +93,7 @@ def judge(differences: Sequence[Interval], *, margin: float, confidence: float) 
     are each adjusted by themselves.
 
     Args:
-      differences: one per cell of a grid.
+      differences: one per experiment of a grid.
       margin: what "as good" may cost, above 0, in the unit of the differences.
       confidence: 1 - alpha.
     """
@@ -116,21 +116,21 @@ def judge(differences: Sequence[Interval], *, margin: float, confidence: float) 
 
 
 def seeds_to_decide(
-    difference: Interval, *, margin: float, confidence: float, num_cells: int
+    difference: Interval, *, margin: float, confidence: float, num_experiments: int
 ) -> int | None:
     """How many seeds would decide, were mean and deviation to stay as they are.
 
     Args:
       difference: an undecided one.
       margin, confidence: as in `judge`.
-      num_cells: number of cells that are judged together; the strictest of Holm's levels is
-        assumed.
+      num_experiments: number of experiments that are judged together; the strictest of Holm's
+        levels is assumed.
 
     Returns:
       The smallest such number, or None where there is no telling (a single value) or it is above
       1000.
     """
-    alpha = (1 - confidence) / num_cells
+    alpha = (1 - confidence) / num_experiments
     moved = (abs(difference.mean), alpha / 2)
     return seeds_to_show(difference, [(difference.mean + margin, alpha), moved])
 

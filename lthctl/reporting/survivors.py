@@ -85,7 +85,7 @@ class Survivors:
     """What survived in the tickets of a group.
 
     Attributes:
-      layers: in the order of cells, rounds and layers.
+      layers: in the order of experiments, rounds and layers.
       pixels: per experiment; empty where the inputs are no square picture.
       common: overlaps.
       missing: names of tickets that the runs name and that were not found, sorted.
@@ -112,8 +112,8 @@ def find_survivors(
     wanted = {
         run.ticket["digest"]
         for group in report.groups
-        for cell in group.cells
-        for run in cell.runs.values()
+        for experiment in group.experiments
+        for run in experiment.runs.values()
     }
     places: dict[str, Path] = {}
     left_out: list[tuple[Path, str]] = []
@@ -162,16 +162,16 @@ def survivor_files(found: Sequence[Survivors]) -> dict[str, bytes]:
 
 def _survivors(group: Group, places: Mapping[str, Path]) -> Survivors:
     tickets: dict[ExperimentKey, dict[int, Json]] = {}
-    for cell in group.cells:
-        replicates = tickets.setdefault(cell.key._replace(start="rewind"), {})
-        replicates.update({seed: run.ticket for seed, run in cell.runs.items()})
+    for experiment in group.experiments:
+        replicates = tickets.setdefault(experiment.key._replace(control="rewind"), {})
+        replicates.update({seed: run.ticket for seed, run in experiment.runs.items()})
     missing = {
         of["name"]
         for replicates in tickets.values()
         for of in replicates.values()
         if of["digest"] not in places
     }
-    model = next(iter(group.cells[0].runs.values())).model
+    model = next(iter(group.experiments[0].runs.values())).model
     inputs = model["layers"][0] if model.get("kind") == "mlp" else 0
     is_square = inputs > 0 and math.isqrt(inputs) ** 2 == inputs
     compared = set(

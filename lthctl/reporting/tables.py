@@ -25,7 +25,7 @@ def report_files(report: Report) -> dict[str, bytes]:
     """File name -> bytes of everything in the report but the figures."""
     return {
         "summary.csv": _summary_csv(report),
-        "claims.csv": _claims_csv(report),
+        "verdicts.csv": _verdicts_csv(report),
         "runs.csv": _runs_csv(report),
         "curves.csv": _curves_csv(report),
         "metrics.json": canonical_json(_metrics(report.groups[0])),
@@ -33,30 +33,32 @@ def report_files(report: Report) -> dict[str, bytes]:
 
 
 def summary_rows(report: Report) -> list[Json]:
-    """One flat row per cell, accuracies as fractions; what summary.csv holds."""
+    """One flat row per experiment, accuracies as fractions; what summary.csv holds."""
     rows = []
     for number, group in enumerate(report.groups, start=1):
-        for cell in group.cells:
+        for experiment in group.experiments:
             row: Json = {
                 "group": number,
-                **cell.key._asdict(),
-                "sparsity": cell.sparsity,
-                "n": cell.accuracy.n,
+                **experiment.key._asdict(),
+                "sparsity": experiment.sparsity,
+                "n": experiment.accuracy.n,
             }
             for name, value in (
-                ("accuracy", cell.accuracy),
-                ("difference", cell.difference),
-                ("early_stop_step", cell.early_stop_step),
-                ("early_stop_accuracy", cell.early_stop_accuracy),
-                ("test_accuracy", cell.test_accuracy),
+                ("accuracy", experiment.accuracy),
+                ("difference", experiment.difference),
+                ("early_stop_step", experiment.early_stop_step),
+                ("early_stop_accuracy", experiment.early_stop_accuracy),
+                ("test_accuracy", experiment.test_accuracy),
             ):
                 row |= {
                     name: value and value.mean,
                     f"{name}_low": value and value.low,
                     f"{name}_high": value and value.high,
                 }
-            row["difference_n"] = cell.difference and cell.difference.n
-            rows.append(row | {"verdict": cell.verdict, "seeds_to_decide": cell.seeds_to_decide})
+            row["difference_n"] = experiment.difference and experiment.difference.n
+            rows.append(
+                row | {"verdict": experiment.verdict, "seeds_to_decide": experiment.seeds_to_decide}
+            )
     return rows
 
 
@@ -65,7 +67,7 @@ def _summary_csv(report: Report) -> bytes:
     return csv_bytes(list(rows[0]), [list(row.values()) for row in rows])
 
 
-def _claims_csv(report: Report) -> bytes:
+def _verdicts_csv(report: Report) -> bytes:
     """A row per pruned, rewound experiment: the four conditions, and the paired differences behind
     them."""
     header = [
@@ -86,27 +88,33 @@ def _claims_csv(report: Report) -> bytes:
     header += [f"{name}_difference{end}" for name in names for end in ("", "_low", "_high", "_n")]
     rows = []
     for number, group in enumerate(report.groups, start=1):
-        for claim in group.claims:
-            cell = group.cell(claim.key)
-            assert cell is not None
+        for verdict in group.verdicts:
+            experiment = group.experiment(verdict.key)
+            assert experiment is not None
             row = [
                 number,
-                claim.key.method,
-                claim.key.rounds,
-                claim.key.ratio,
-                cell.sparsity,
-                claim.state,
+                verdict.key.method,
+                verdict.key.rounds,
+                verdict.key.ratio,
+                experiment.sparsity,
+                verdict.state,
             ]
-            row += [claim.accurate, claim.fast, claim.sparse, claim.special, claim.random_verdict]
             row += [
-                claim.seeds_to_decide.get(name)
+                verdict.accurate,
+                verdict.fast,
+                verdict.sparse,
+                verdict.special,
+                verdict.random_verdict,
+            ]
+            row += [
+                verdict.seeds_to_decide.get(name)
                 for name in ("accurate", "fast", "special", "random")
             ]
             for value in (
-                cell.difference,
-                claim.step_difference,
-                claim.reinit_difference,
-                claim.random_difference,
+                experiment.difference,
+                verdict.step_difference,
+                verdict.reinit_difference,
+                verdict.random_difference,
             ):
                 row += [value.mean, value.low, value.high, value.n] if value else [None] * 4
             rows.append(row)
@@ -114,7 +122,7 @@ def _claims_csv(report: Report) -> bytes:
 
 
 def _runs_csv(report: Report) -> bytes:
-    header = ["group", "name", "start", "method", "rounds", "ratio", "seed", "sparsity"]
+    header = ["group", "name", "control", "method", "rounds", "ratio", "seed", "sparsity"]
     metrics = [
         "best_accuracy",
         "best_step",
@@ -127,14 +135,14 @@ def _runs_csv(report: Report) -> bytes:
         [
             number,
             run.ticket["name"],
-            *cell.key,
+            *experiment.key,
             seed,
             run.ticket["sparsity"],
             *(run.metrics.get(metric) for metric in metrics),
         ]
         for number, group in enumerate(report.groups, start=1)
-        for cell in group.cells
-        for seed, run in cell.runs.items()
+        for experiment in group.experiments
+        for seed, run in experiment.runs.items()
     ]
     return csv_bytes(header + metrics, rows)
 
@@ -143,13 +151,13 @@ def _curves_csv(report: Report) -> bytes:
     """A row per experiment and evaluation: means over seeds."""
     rows = []
     for number, group in enumerate(report.groups, start=1):
-        for cell in group.cells:
-            for after in zip(*(run.history for run in cell.runs.values()), strict=False):
+        for experiment in group.experiments:
+            for after in zip(*(run.history for run in experiment.runs.values()), strict=False):
                 (step, *_), *columns = zip(*(row[:4] for row in after), strict=True)
                 rows.append(
                     [
                         number,
-                        *cell.key,
+                        *experiment.key,
                         step,
                         len(after),
                         *(sum(column) / len(after) for column in columns),
@@ -159,10 +167,13 @@ def _curves_csv(report: Report) -> bytes:
 
 
 def _metrics(group: Group) -> Json:
-    """A few flat numbers of the largest group, for `dvc metrics diff`: mean accuracy per cell in
-    percent, and how many tickets win."""
+    """A few flat numbers of the largest group, for `dvc metrics diff`: mean accuracy per experiment
+    in percent, and how many tickets win."""
     return {
         "runs": group.num_runs,
-        "winning": sum(claim.state == "held" for claim in group.claims),
-        **{cell.key.label: round(100 * cell.accuracy.mean, 4) for cell in group.cells},
+        "winning": sum(verdict.state == "held" for verdict in group.verdicts),
+        **{
+            experiment.key.label: round(100 * experiment.accuracy.mean, 4)
+            for experiment in group.experiments
+        },
     }

@@ -31,7 +31,7 @@ class TicketVerdict:
     beside them.
 
     Attributes:
-      key: the rewound cell.
+      key: the rewound experiment.
       accurate: not inferior to dense in accuracy.
       fast: not later than dense in early-stop step, within one evaluation interval.
       sparse: fewer weights than dense.
@@ -73,44 +73,56 @@ class Group:
 
     title: str
     params: ReportParams
-    cells: tuple[Experiment, ...]
+    experiments: tuple[Experiment, ...]
 
     @cached_property
     def dense(self) -> Experiment | None:
-        return self.cell(DENSE)
+        return self.experiment(DENSE)
 
-    def cell(self, key: ExperimentKey) -> Experiment | None:
+    def experiment(self, key: ExperimentKey) -> Experiment | None:
         return self._by_key.get(key)
 
     @cached_property
     def _by_key(self) -> dict[ExperimentKey, Experiment]:
-        return {cell.key: cell for cell in self.cells}
+        return {experiment.key: experiment for experiment in self.experiments}
 
     @property
     def num_runs(self) -> int:
-        return sum(len(cell.runs) for cell in self.cells)
+        return sum(len(experiment.runs) for experiment in self.experiments)
 
     @property
     def num_seeds(self) -> int:
-        return len({seed for cell in self.cells for seed in cell.runs})
+        return len({seed for experiment in self.experiments for seed in experiment.runs})
 
     @cached_property
-    def claims(self) -> tuple[TicketVerdict, ...]:
-        """One per pruned, rewound cell; each condition adjusted by Holm over the cells."""
-        cells = [
-            cell for cell in self.cells if cell.key.start == "rewind" and cell.key.method != "dense"
+    def verdicts(self) -> tuple[TicketVerdict, ...]:
+        """One per pruned, rewound experiment; each condition adjusted by Holm over all of them."""
+        experiments = [
+            experiment
+            for experiment in self.experiments
+            if experiment.key.control == "rewind" and experiment.key.method != "dense"
         ]
-        resolution = float(next(iter(self.cells[0].runs.values())).train["evaluate_every"])
-        steps = [self._paired(cell, self.dense, "early_stop_step") for cell in cells]
+        resolution = float(next(iter(self.experiments[0].runs.values())).train["evaluate_every"])
+        steps = [
+            self._paired(experiment, self.dense, "early_stop_step") for experiment in experiments
+        ]
         reinits = [
-            self._paired(cell, self.cell(cell.key._replace(start="reinit")), "best_accuracy")
-            for cell in cells
+            self._paired(
+                experiment,
+                self.experiment(experiment.key._replace(control="reinit")),
+                "best_accuracy",
+            )
+            for experiment in experiments
         ]
         randoms = [
             None
-            if cell.key.method == "random"
-            else self._paired(cell, self.cell(cell.key._replace(method="random")), "best_accuracy")
-            for cell in cells
+            if experiment.key.method == "random"
+            else self._paired(
+                experiment,
+                self.experiment(experiment.key._replace(method="random")),
+                "best_accuracy",
+            )
+            for experiment in experiments
         ]
         margin, confidence = self.params.margin, self.params.confidence
         alpha = 1 - confidence
@@ -140,7 +152,7 @@ class Group:
         def needed(i: int) -> dict[str, int]:
             """Seeds that would decide what is undecided; the strictest of Holm's levels is
             assumed."""
-            level, numbers = alpha / len(cells), {"accurate": cells[i].seeds_to_decide}
+            level, numbers = alpha / len(experiments), {"accurate": experiments[i].seeds_to_decide}
             step, reinit, chance = steps[i], reinits[i], randoms[i]
             if step and fast[i] == "undecided":
                 numbers["fast"] = seeds_to_show(
@@ -152,16 +164,16 @@ class Group:
                 )
             if chance and random[i] == "undecided":
                 numbers["random"] = seeds_to_decide(
-                    chance, margin=margin, confidence=confidence, num_cells=len(judged)
+                    chance, margin=margin, confidence=confidence, num_experiments=len(judged)
                 )
             return {name: number for name, number in numbers.items() if number}
 
         return tuple(
             TicketVerdict(
-                cell.key,
-                accurate[cell.verdict],
+                experiment.key,
+                accurate[experiment.verdict],
                 fast[i],
-                "held" if cell.sparsity > 0 else "failed",
+                "held" if experiment.sparsity > 0 else "failed",
                 special[i],
                 steps[i],
                 reinits[i],
@@ -169,15 +181,15 @@ class Group:
                 random[i],
                 needed(i),
             )
-            for i, cell in enumerate(cells)
+            for i, experiment in enumerate(experiments)
         )
 
     @property
     def headlines(self) -> tuple[str, ...]:
-        """What the claims come to: a sentence per method."""
+        """What the verdicts come to: a sentence per method."""
         sentences = []
-        for method in dict.fromkeys(claim.key.method for claim in self.claims):
-            states = [claim.state for claim in self.claims if claim.key.method == method]
+        for method in dict.fromkeys(verdict.key.method for verdict in self.verdicts):
+            states = [verdict.state for verdict in self.verdicts if verdict.key.method == method]
             counts = {
                 state: states.count(state) for state in ("held", "undecided", "failed", "unknown")
             }
@@ -196,8 +208,10 @@ class Group:
             "Nothing to judge: there is no pruned ticket with its original weights here.",
         )
 
-    def _paired(self, cell: Experiment, other: Experiment | None, metric: str) -> Interval | None:
-        return paired(cell.runs, other.runs if other else {}, metric, self.params)
+    def _paired(
+        self, experiment: Experiment, other: Experiment | None, metric: str
+    ) -> Interval | None:
+        return paired(experiment.runs, other.runs if other else {}, metric, self.params)
 
 
 def judged_group(title: str, runs: Sequence[Run], params: ReportParams) -> Group:
@@ -227,7 +241,7 @@ def judged_group(title: str, runs: Sequence[Run], params: ReportParams) -> Group
         )
     )
 
-    def cell(key: ExperimentKey) -> Experiment:
+    def experiment(key: ExperimentKey) -> Experiment:
         replicates = dict(sorted(members[key].items()))
 
         def over_seeds(metric: str) -> Interval:
@@ -245,7 +259,7 @@ def judged_group(title: str, runs: Sequence[Run], params: ReportParams) -> Group
                 judged[key],
                 margin=params.margin,
                 confidence=params.confidence,
-                num_cells=len(judged),
+                num_experiments=len(judged),
             )
             if undecided
             else None,
@@ -256,7 +270,7 @@ def judged_group(title: str, runs: Sequence[Run], params: ReportParams) -> Group
             else None,
         )
 
-    return Group(title, params, tuple(cell(key) for key in keys))
+    return Group(title, params, tuple(experiment(key) for key in keys))
 
 
 def _negate(value: Interval) -> Interval:

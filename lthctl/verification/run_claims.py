@@ -11,7 +11,7 @@ from lthctl.artifacts.names import HISTORY_FILE, INIT_FILE, MASK_FILE, RUN_JSON,
 from lthctl.artifacts.tensors import tensors_bytes
 from lthctl.canonical import Json, digest_of_arrays
 from lthctl.errors import LthctlError
-from lthctl.lottery.controls import starting_point
+from lthctl.lottery.controls import apply_control
 from lthctl.lottery.retrain import proof_of, summary_of
 from lthctl.mask import Mask, Weights
 from lthctl.params import TrainParams
@@ -98,10 +98,10 @@ class _Origin:
                 folder.intact(name)()
             except Failed as why:
                 raise Unchecked(f"the ticket in {folder.path} is damaged: {why}") from why
-        start = self._run.document["start"]
-        if start == "rewind":  # needs no model
+        control = self._run.document["start"]
+        if control == "rewind":  # needs no model
             return folder.mask, folder.mask.apply(folder.init)
-        return starting_point(folder.ticket, start, folder.model())
+        return apply_control(folder.ticket, control, folder.model())
 
 
 def _run_entries(folder: RunFolder) -> str:

@@ -8,8 +8,8 @@ let room = 0; // width of what is drawn, read once: to read it between drawings 
 
 // --- words and numbers
 
-const RUN = { cell: 0, seed: 1, name: 2, sparsity: 3, best: 4, bestStep: 5, stopAccuracy: 6, stop: 7, final: 8 };
-const STARTS = ["rewind", "reinit", "shuffle"];
+const RUN = { experiment: 0, seed: 1, name: 2, sparsity: 3, best: 4, bestStep: 5, stopAccuracy: 6, stop: 7, final: 8 };
+const CONTROLS = ["rewind", "reinit", "shuffle"];
 const VERDICTS = { better: "held", "as good": "held", worse: "failed", undecided: "undecided" };
 const SIGNS = { held: "✓", failed: "✕", undecided: "?", unknown: "–" };
 
@@ -137,47 +137,47 @@ function canvasOf(width, height) {
 function verdict() {
   put("headline", ...group.headlines.map((text) => make("span", {}, text)));
   find("title").textContent = group.title;
-  const dense = group.cells.find((cell) => cell.method === "dense" && cell.start === "rewind");
-  const best = group.cells.filter((cell) => cell.method !== "dense" && cell.start === "rewind")
+  const dense = group.experiments.find((experiment) => experiment.method === "dense" && experiment.control === "rewind");
+  const best = group.experiments.filter((experiment) => experiment.method !== "dense" && experiment.control === "rewind")
     .reduce((a, b) => (a && a.accuracy.mean >= b.accuracy.mean ? a : b), null);
   const number = (label, value, more) =>
     make("div", {}, make("dt", {}, label), make("dd", {}, value, " ", make("small", {}, more)));
-  const accuracy = (cell) => `${points(cell.accuracy.mean)}${half(cell.accuracy, points)} %`;
+  const accuracy = (experiment) => `${points(experiment.accuracy.mean)}${half(experiment.accuracy, points)} %`;
   put("numbers",
     ...(dense ? [number("dense network, accuracy", accuracy(dense), `n ${dense.accuracy.n}`)] : []),
     ...(best ? [number(`most accurate ticket: ${best.ticket}`, accuracy(best), `n ${best.accuracy.n}, ${size(best.density)} of the weights`)] : []),
     number("runs", count(group.num_runs), plural(group.num_seeds, "seed")));
 
-  const claims = ordered(group.claims, (claim) => claim.method, (claim) => claim.rounds, (claim) => claim.ratio);
-  const forests = Object.fromEntries(["dense", "reinit", "random", "step"].map((of) => [of, forestScale(claims, of)]));
+  const verdicts = ordered(group.verdicts, (verdict) => verdict.method, (verdict) => verdict.rounds, (verdict) => verdict.ratio);
+  const forests = Object.fromEntries(["dense", "reinit", "random", "step"].map((of) => [of, forestScale(verdicts, of)]));
   const chip = (state, text) => make("span", { class: `chip ${state}` }, `${SIGNS[state]} ${text}`);
   const needs = (seeds) => (seeds ? make("span", { class: "needs" }, ` ${count(seeds)}+ seeds`) : null);
   /** A paired difference as a picture and as numbers, above what it shows. */
-  const difference = (claim, of, state, text, seeds) => {
-    const interval = claim[of];
+  const difference = (verdict, of, state, text, seeds) => {
+    const interval = verdict[of];
     if (!interval) return make("div", {}, state && state !== "unknown" ? chip(state, text) : make("small", {}, "no pair"));
     const format = of === "step" ? round : points;
-    return make("div", {}, forest(interval, forests[of], claim.method),
+    return make("div", {}, forest(interval, forests[of], verdict.method),
       make("div", { class: "figures-of" }, signed(interval.mean, format) + half(interval, format), " ", make("small", {}, `n ${interval.n}`)),
       chip(state, text), state === "undecided" ? needs(seeds) : null);
   };
   const words = { held: "wins", failed: "no", undecided: "undecided", unknown: "unknown" };
   let before;
-  const rows = claims.map((claim) => {
-    const { accurate, fast, sparse, special } = claim.conditions, way = `${claim.method}, ${roundsOf(claim.rounds)}`;
+  const rows = verdicts.map((verdict) => {
+    const { accurate, fast, sparse, special } = verdict.conditions, way = `${verdict.method}, ${roundsOf(verdict.rounds)}`;
     const gap = before !== undefined && before !== way;
     before = way;
     return { gap, cells: [
-      make("div", {}, make("span", { class: "size" }, size(claim.density)), make("small", {}, way)),
-      chip(claim.state, words[claim.state]),
-      difference(claim, "dense", accurate, ["held", "failed"].includes(accurate) ? `${accurate}: ${claim.dense_verdict}` : accurate, claim.seeds.accurate),
-      difference(claim, "step", fast, fast, claim.seeds.fast),
+      make("div", {}, make("span", { class: "size" }, size(verdict.density)), make("small", {}, way)),
+      chip(verdict.state, words[verdict.state]),
+      difference(verdict, "dense", accurate, ["held", "failed"].includes(accurate) ? `${accurate}: ${verdict.dense_verdict}` : accurate, verdict.seeds.accurate),
+      difference(verdict, "step", fast, fast, verdict.seeds.fast),
       chip(sparse, sparse),
-      difference(claim, "reinit", special, special, claim.seeds.special),
-      claim.method === "random" ? null : difference(claim, "random", VERDICTS[claim.random_verdict], claim.random_verdict, claim.seeds.random)] };
+      difference(verdict, "reinit", special, special, verdict.seeds.special),
+      verdict.method === "random" ? null : difference(verdict, "random", VERDICTS[verdict.random_verdict], verdict.random_verdict, verdict.seeds.random)] };
   });
   const heading = (text, unit) => ({ text: make("span", {}, text, ...(unit ? [make("br"), make("small", {}, unit)] : [])) });
-  fillTable(find("claims"), ["Weights left", "Winning ticket", heading("1  As accurate", "minus dense, points"), heading("2  No later", "early stop minus dense, steps"),
+  fillTable(find("verdicts"), ["Weights left", "Winning ticket", heading("1  As accurate", "minus dense, points"), heading("2  No later", "early stop minus dense, steps"),
     "3  Sparser", heading("4  Beats its reinit", "minus reinit, points"), heading("Beside: random pruning", "minus random, points")], rows);
   const notes = [
     `Intervals are ${100 * group.confidence} % t intervals over seeds. As accurate: not worse than dense by ${points(group.margin)} points or more. The shaded strip is that margin; an arrow says that an interval goes on. Verdicts are adjusted for their number (Holm). “n+ seeds” would decide, were mean and spread to stay as they are.`,
@@ -185,13 +185,13 @@ function verdict() {
     group.stops_at_end ? `In ${plural(group.stops_at_end, "run")} the validation loss was lowest at the last step: they may be too short to tell where it would have been.` : null,
     dense && dense.stops_at_end ? `${dense.stops_at_end} of ${dense.accuracy.n} dense runs are among them: “no later” holds by default there.` : null,
     dense ? null : "There is no dense run here, so nothing to compare with: lthctl prune --ratio 0, and retrain that.",
-    group.claims.some((claim) => claim.n === 1) ? "One seed has no interval: nothing can be decided from it." : null,
+    group.verdicts.some((verdict) => verdict.n === 1) ? "One seed has no interval: nothing can be decided from it." : null,
   ];
   put("verdict-notes", ...notes.filter(Boolean).map((text) => make("p", {}, text)));
 }
 
-function forestScale(claims, of) {
-  const shown = claims.map((claim) => claim[of]).filter(Boolean);
+function forestScale(verdicts, of) {
+  const shown = verdicts.map((verdict) => verdict[of]).filter(Boolean);
   const reach = shown.map((interval) => Math.max(Math.abs(interval.low ?? interval.mean), Math.abs(interval.high ?? interval.mean)));
   const margin = of === "step" ? 0 : group.margin;
   // What most intervals need; one that is far away must not flatten the others.
@@ -223,7 +223,7 @@ function forest(interval, scale, method) {
 const parallel = { extents: new Map(), sort: { key: "best", descending: true }, all: false };
 
 function axesOf() {
-  const cell = (run) => group.cells[run[RUN.cell]];
+  const experiment = (run) => group.experiments[run[RUN.experiment]];
   const known = (order, values) => ordered(new Set(values), (value) => order.indexOf(value) >>> 0, (value) => value);
   const ranks = (key, label, get, order, text = String) => {
     const values = order ? known(order, group.runs.map(get)) : distinct(group.runs.map(get));
@@ -238,12 +238,12 @@ function axesOf() {
   const [fewest, most] = d3.extent(group.runs, (run) => 1 - run[RUN.sparsity]);
   const reached = { key: "sparsity", label: "sparsity reached", get: (run) => run[RUN.sparsity], text: (value) => percent(value, 1) };
   const logarithm = logScale([most === fewest ? most * 1.01 : most, fewest], [0, 1]);
-  reached.scale = Object.assign((sparsity) => logarithm(1 - sparsity), { ticks: () => spread(distinct(group.cells.map((of) => 1 - of.density)), (of) => logarithm(1 - of)) });
+  reached.scale = Object.assign((sparsity) => logarithm(1 - sparsity), { ticks: () => spread(distinct(group.experiments.map((of) => 1 - of.density)), (of) => logarithm(1 - of)) });
   return [
-    ranks("method", "method", (run) => cell(run).method, ["random", "l1", "dense"]),
-    ranks("start", "start", (run) => cell(run).start, ["shuffle", "reinit", "rewind"]),
-    ranks("rounds", "rounds", (run) => cell(run).rounds),
-    ranks("ratio", "ratio", (run) => cell(run).ratio),
+    ranks("method", "method", (run) => experiment(run).method, ["random", "l1", "dense"]),
+    ranks("control", "control", (run) => experiment(run).control, ["shuffle", "reinit", "rewind"]),
+    ranks("rounds", "rounds", (run) => experiment(run).rounds),
+    ranks("ratio", "ratio", (run) => experiment(run).ratio),
     ranks("seed", "seed", (run) => run[RUN.seed]),
     reached,
     linear("best", "best accuracy", (run) => run[RUN.best], (value) => percent(value, 1)),
@@ -376,9 +376,9 @@ function drawParallel() {
   const presets = [
     ["all runs", {}],
     ["random pruning", { method: is("random") }],
-    ["l1, reinit", { method: is("l1"), start: is("reinit") }],
-    ["l1, rewind", { method: is("l1"), start: is("rewind") }],
-    ["l1, rewind, ratio below 0.9", { method: is("l1"), start: is("rewind"), ratio: (ratio) => ratio < 0.9 }],
+    ["l1, reinit", { method: is("l1"), control: is("reinit") }],
+    ["l1, rewind", { method: is("l1"), control: is("rewind") }],
+    ["l1, rewind, ratio below 0.9", { method: is("l1"), control: is("rewind"), ratio: (ratio) => ratio < 0.9 }],
   ];
   put("presets", ...presets.map(([text, wanted]) => make("button", { type: "button", "aria-pressed": "false", onclick: (event) => {
     choose(wanted);
@@ -405,7 +405,7 @@ function told(chosen) {
 
 const COLUMNS = [
   ["name", "ticket", (run) => run[RUN.name], String],
-  ["start", "start", (run) => group.cells[run[RUN.cell]].start, String],
+  ["control", "control", (run) => group.experiments[run[RUN.experiment]].control, String],
   ["sparsity", "sparsity", (run) => run[RUN.sparsity], percent],
   ["best", "best accuracy", (run) => run[RUN.best], percent],
   ["bestStep", "at step", (run) => run[RUN.bestStep], count],
@@ -436,27 +436,27 @@ function tellSelected(chosen, whole, highlight) {
 
 // --- 3. against remaining weights
 
-const hidden = new Set(); // lines that are switched off, as "method start"
+const hidden = new Set(); // lines that are switched off, as "method control"
 const DASHES = { rewind: null, reinit: "5 3", shuffle: "1.5 3" };
 const SYMBOLS = { rewind: d3.symbolCircle, reinit: d3.symbolSquare, shuffle: d3.symbolTriangle };
 
 function drawSizes() {
-  const pruned = group.cells.filter((cell) => cell.method !== "dense");
-  const kinds = grouped(pruned, (cell) => `${cell.method} ${cell.start}`).map(([name, cells]) => ({ name, method: cells[0].method, start: cells[0].start }));
+  const pruned = group.experiments.filter((experiment) => experiment.method !== "dense");
+  const kinds = grouped(pruned, (experiment) => `${experiment.method} ${experiment.control}`).map(([name, experiments]) => ({ name, method: experiments[0].method, control: experiments[0].control }));
   put("lines", ...kinds.map((kind) => {
     const swatch = d3.create("svg").attr("width", 26).attr("height", 12).attr("aria-hidden", "true");
-    swatch.append("line").attr("x2", 26).attr("y1", 6).attr("y2", 6).attr("stroke-width", 2).attr("stroke-dasharray", DASHES[kind.start]).style("stroke", methodColour(kind.method));
-    swatch.append("path").attr("d", d3.symbol().type(SYMBOLS[kind.start]).size(44)()).attr("transform", "translate(13,6)").style("fill", methodColour(kind.method));
+    swatch.append("line").attr("x2", 26).attr("y1", 6).attr("y2", 6).attr("stroke-width", 2).attr("stroke-dasharray", DASHES[kind.control]).style("stroke", methodColour(kind.method));
+    swatch.append("path").attr("d", d3.symbol().type(SYMBOLS[kind.control]).size(44)()).attr("transform", "translate(13,6)").style("fill", methodColour(kind.method));
     return make("button", { type: "button", "aria-pressed": String(!hidden.has(kind.name)), onclick: (event) => {
       if (!hidden.delete(kind.name)) hidden.add(kind.name);
       drawSizes();
       find("lines").children[kinds.indexOf(kind)].focus();
-    } }, swatch.node(), `${kind.method}, ${kind.start}`);
+    } }, swatch.node(), `${kind.method}, ${kind.control}`);
   }));
-  const shown = pruned.filter((cell) => !hidden.has(`${cell.method} ${cell.start}`));
-  const dense = group.cells.find((cell) => cell.method === "dense" && cell.start === "rewind");
+  const shown = pruned.filter((experiment) => !hidden.has(`${experiment.method} ${experiment.control}`));
+  const dense = group.experiments.find((experiment) => experiment.method === "dense" && experiment.control === "rewind");
   const parts = [];
-  for (const rounds of distinct(pruned.map((cell) => cell.rounds))) {
+  for (const rounds of distinct(pruned.map((experiment) => experiment.rounds))) {
     for (const [metric, title, text, factor] of [["accuracy", "Maximum validation accuracy, %", points, 100], ["stop", "Early-stop step", round, 1]]) {
       const figure = make("figure", {}, make("figcaption", {}, title, " ", make("small", {}, roundsOf(rounds))));
       parts.push([figure, metric, text, factor, rounds]);
@@ -469,15 +469,15 @@ function drawSizes() {
 function sizeFigure(figure, shown, dense, rounds, metric, text, factor, pruned) {
   const width = Math.max(320, room < 912 ? room : (room - 32) / 2), height = 306, left = 50, right = width - 10, top = 8, bottom = height - 40;
   const ends = (interval) => [interval.low ?? interval.mean, interval.high ?? interval.mean].map((value) => factor * value);
-  const all = [...shown, ...(dense ? [dense] : [])].map((cell) => ends(cell[metric])).flat();
-  const densities = distinct(pruned.map((cell) => Number((100 * cell.density).toPrecision(3))));
+  const all = [...shown, ...(dense ? [dense] : [])].map((experiment) => ends(experiment[metric])).flat();
+  const densities = distinct(pruned.map((experiment) => Number((100 * experiment.density).toPrecision(3))));
   const x = logScale([densities.at(-1) * 1.06, densities[0] / 1.06], [left, right]);
   const y = linearScale(all.length ? d3.extent(all) : [0, 1], [bottom, top]).nice();
   const svg = d3.create("svg").attr("viewBox", [0, 0, width, height]).attr("width", width).attr("height", height).attr("role", "img").attr("aria-label", `${figure.textContent} against remaining weights`);
   figure.append(svg.node());
   const across = d3.axisLeft(y).ticks(6).tickFormat(withMinus(y.tickFormat(6))).tickSize(left - right).tickPadding(8);
   svg.append("g").attr("class", "grid").attr("transform", `translate(${left},0)`).call(across);
-  const labelled = densities.filter((density) => pruned.some((cell) => cell.rounds === rounds && Number((100 * cell.density).toPrecision(3)) === density));
+  const labelled = densities.filter((density) => pruned.some((experiment) => experiment.rounds === rounds && Number((100 * experiment.density).toPrecision(3)) === density));
   const ticks = spread(labelled, (density) => (x(density) - left) / (right - left));
   svg.append("g").attr("transform", `translate(0,${bottom + 2})`).call(d3.axisBottom(x).tickValues(ticks).tickFormat(String).tickSizeOuter(0));
   svg.append("text").attr("x", (left + right) / 2).attr("y", height - 4).attr("text-anchor", "middle").text("remaining weights, %");
@@ -490,20 +490,20 @@ function sizeFigure(figure, shown, dense, rounds, metric, text, factor, pruned) 
     svg.append("text").attr("class", "halo").attr("x", right - 4).attr("y", at - 6).attr("text-anchor", "end").style("fill", "var(--dense)").text(`dense, n ${dense[metric].n}`);
     marks.push({ x: left + 10, y: at, text: `dense\n${text(dense[metric].mean)}${half(dense[metric], text)}  (n ${dense[metric].n})` });
   }
-  const kinds = grouped(shown.filter((cell) => cell.rounds === rounds), (cell) => `${cell.method} ${cell.start}`);
-  for (const [, cells] of kinds) {
-    const { method, start } = cells[0], colour = methodColour(method);
-    const sorted = ordered(cells, (cell) => -cell.density);
-    const at = (cell) => [x(100 * cell.density), y(factor * cell[metric].mean)];
-    svg.append("path").attr("d", d3.line()(sorted.map(at))).attr("fill", "none").attr("stroke-width", 1.8).attr("stroke-dasharray", DASHES[start]).style("stroke", colour);
-    for (const cell of sorted) {
-      const [cx, cy] = at(cell);
-      const [low, high] = ends(cell[metric]).map(y);
+  const kinds = grouped(shown.filter((experiment) => experiment.rounds === rounds), (experiment) => `${experiment.method} ${experiment.control}`);
+  for (const [, experiments] of kinds) {
+    const { method, control } = experiments[0], colour = methodColour(method);
+    const sorted = ordered(experiments, (experiment) => -experiment.density);
+    const at = (experiment) => [x(100 * experiment.density), y(factor * experiment[metric].mean)];
+    svg.append("path").attr("d", d3.line()(sorted.map(at))).attr("fill", "none").attr("stroke-width", 1.8).attr("stroke-dasharray", DASHES[control]).style("stroke", colour);
+    for (const experiment of sorted) {
+      const [cx, cy] = at(experiment);
+      const [low, high] = ends(experiment[metric]).map(y);
       svg.append("line").attr("x1", cx).attr("x2", cx).attr("y1", low).attr("y2", high).attr("stroke-width", 1.2).style("stroke", colour);
-      svg.append("path").attr("d", d3.symbol().type(SYMBOLS[start]).size(40)()).attr("transform", `translate(${cx},${cy})`).style("fill", colour).style("stroke", "var(--paper)");
-      const late = metric === "stop" && cell.stops_at_end ? `\nlowest at the last step in ${cell.stops_at_end} of ${cell.stop.n}` : "";
-      const test = metric === "accuracy" && cell.test ? `\ntest accuracy at the early stop ${points(cell.test.mean)}${half(cell.test, points)}` : "";
-      marks.push({ x: cx, y: cy, text: `${cell.ticket}, ${start}\n${size(cell.density)} of the weights\n${text(cell[metric].mean)}${half(cell[metric], text)}  (n ${cell[metric].n})${test}${late}` });
+      svg.append("path").attr("d", d3.symbol().type(SYMBOLS[control]).size(40)()).attr("transform", `translate(${cx},${cy})`).style("fill", colour).style("stroke", "var(--paper)");
+      const late = metric === "stop" && experiment.stops_at_end ? `\nlowest at the last step in ${experiment.stops_at_end} of ${experiment.stop.n}` : "";
+      const test = metric === "accuracy" && experiment.test ? `\ntest accuracy at the early stop ${points(experiment.test.mean)}${half(experiment.test, points)}` : "";
+      marks.push({ x: cx, y: cy, text: `${experiment.ticket}, ${control}\n${size(experiment.density)} of the weights\n${text(experiment[metric].mean)}${half(experiment[metric], text)}  (n ${experiment[metric].n})${test}${late}` });
     }
   }
   explain(svg, marks);
@@ -511,7 +511,7 @@ function sizeFigure(figure, shown, dense, rounds, metric, text, factor, pruned) 
 
 // --- 4. learning curves
 
-const curves = { metric: "accuracy", start: null, way: null, seed: "mean", smoothing: 0 };
+const curves = { metric: "accuracy", control: null, way: null, seed: "mean", smoothing: 0 };
 const METRICS = { accuracy: "validation accuracy", loss: "validation loss", train_loss: "training loss" };
 
 /** Exponential moving average that does not lean towards where it started. */
@@ -526,12 +526,12 @@ function smooth(values, weight) {
 }
 
 function drawCurves() {
-  const wayOf = (cell) => `${cell.method} ${cell.rounds}`;
-  const pruned = group.cells.filter((cell) => cell.method !== "dense");
-  const ways = grouped(pruned, wayOf).map(([value, [cell]]) => [value, `${cell.method}, ${roundsOf(cell.rounds)}`]);
-  const starts = STARTS.filter((start) => group.cells.some((cell) => cell.start === start));
+  const wayOf = (experiment) => `${experiment.method} ${experiment.rounds}`;
+  const pruned = group.experiments.filter((experiment) => experiment.method !== "dense");
+  const ways = grouped(pruned, wayOf).map(([value, [experiment]]) => [value, `${experiment.method}, ${roundsOf(experiment.rounds)}`]);
+  const controls = CONTROLS.filter((control) => group.experiments.some((experiment) => experiment.control === control));
   if (!ways.some(([value]) => value === curves.way)) curves.way = (ways.filter(([value]) => value.startsWith("l1 ")).at(-1) ?? ways[0] ?? [null])[0];
-  if (!starts.includes(curves.start)) curves.start = starts[0];
+  if (!controls.includes(curves.control)) curves.control = controls[0];
   const seeds = distinct(group.runs.map((run) => run[RUN.seed]));
   if (curves.seed !== "mean" && !seeds.includes(Number(curves.seed))) curves.seed = "mean";
   const set = (name) => (value) => { curves[name] = value; drawCurveFigure(); };
@@ -544,7 +544,7 @@ function drawCurves() {
   put("curve-controls",
     select("of", Object.entries(METRICS), curves.metric, set("metric")),
     ...(ways.length ? [select("pruned by", ways, curves.way, set("way"))] : []),
-    select("start", starts.map((start) => [start, start]), curves.start, set("start")),
+    select("control", controls.map((control) => [control, control]), curves.control, set("control")),
     select("seed", [["mean", "mean over seeds"], ...seeds.map((seed) => [seed, `seed ${seed}`])], curves.seed, set("seed")),
     make("label", {}, "smoothing", slider, amount));
   put("curves-note", data.thinned > 1 ? `Curves are thinned: one evaluation in ${data.thinned} is in this page, and the last. All are in the runs' history.csv.` : "");
@@ -557,19 +557,19 @@ function drawCurveFigure() {
   const width = Math.max(320, room), height = 400, left = 50, right = width - 14, top = 10, bottom = height - 40;
   const isLoss = curves.metric !== "accuracy", factor = isLoss ? 1 : 100;
   const text = isLoss ? (value) => value.toFixed(4) : points;
-  const lineOf = (cell) => {
-    const index = group.cells.indexOf(cell);
-    const chosen = d3.range(group.runs.length).filter((i) => group.runs[i][RUN.cell] === index && (curves.seed === "mean" || group.runs[i][RUN.seed] === Number(curves.seed)));
+  const lineOf = (experiment) => {
+    const index = group.experiments.indexOf(experiment);
+    const chosen = d3.range(group.runs.length).filter((i) => group.runs[i][RUN.experiment] === index && (curves.seed === "mean" || group.runs[i][RUN.seed] === Number(curves.seed)));
     const raw = steps.map((_, s) => d3.mean(chosen, (i) => group.curves[curves.metric][i][s]) ?? null);
-    return { cell, n: chosen.length, raw, smoothed: smooth(raw, curves.smoothing) };
+    return { experiment, n: chosen.length, raw, smoothed: smooth(raw, curves.smoothing) };
   };
-  const cells = group.cells.filter((cell) => `${cell.method} ${cell.rounds}` === curves.way && cell.start === curves.start);
-  const lines = ordered(cells, (cell) => -cell.density).map(lineOf);
+  const experiments = group.experiments.filter((experiment) => `${experiment.method} ${experiment.rounds}` === curves.way && experiment.control === curves.control);
+  const lines = ordered(experiments, (experiment) => -experiment.density).map(lineOf);
   lines.forEach((line, i) => {
     line.colour = shade(lines.length > 1 ? i / (lines.length - 1) : 0.4);
-    line.name = `${size(line.cell.density)} of the weights`;
+    line.name = `${size(line.experiment.density)} of the weights`;
   });
-  const dense = group.cells.find((cell) => cell.method === "dense" && cell.start === "rewind");
+  const dense = group.experiments.find((experiment) => experiment.method === "dense" && experiment.control === "rewind");
   if (dense) lines.push({ ...lineOf(dense), colour: "var(--dense)", name: "dense", isDense: true });
   const drawn = lines.filter((line) => line.n);
   // The start of a training is a cliff: leave out what the first tenth of the steps alone would need.

@@ -334,7 +334,7 @@ def test_dry_run_does_nothing(workspace: Path) -> None:
         "trainings  2 distinct: 0 in the store, 2 to run",
         "           1 depend on earlier results: taken as distinct and not stored",
         "steps      30",
-        "time       about 0 s, 2 side by side, as measured now:",
+        "time       about 0 s, 2 at a time, as measured now:",
     ]
     assert re.fullmatch(
         r" +[0-9,]+ steps/s each at density 0.71, [0-9]+ ms an evaluation *", lines[5]

@@ -1,4 +1,4 @@
-"""Many jobs: equal trainings once, failures apart, interruptions harmless."""
+"""Many tasks: equal trainings once, failures apart, interruptions harmless."""
 
 import ctypes
 import os
@@ -16,9 +16,11 @@ import pytest
 from lthctl.artifacts.leases import Leases
 from lthctl.artifacts.store import Store
 from lthctl.errors import OutputError, TicketError, TrainingError
-from lthctl.grid import jobs, scheduler
-from lthctl.grid.jobs import Job, existing
-from lthctl.grid.scheduler import Interrupted, Watcher, run_jobs
+from lthctl.grid import driver, walk
+from lthctl.grid.driver import Interrupted, run_tasks
+from lthctl.grid.executors import threads
+from lthctl.grid.tasks import State, Task, state_of
+from lthctl.grid.watcher import Watcher
 from lthctl.params import Params
 from lthctl.params_file import load_params
 from lthctl.training.history import Result
@@ -32,8 +34,8 @@ def params(workspace: Path) -> Params:
     return load_params(Path("params.yaml"))
 
 
-def jobs_for(params: Params, **flags: object) -> list[Job]:
-    return jobs.ticket_jobs(
+def tasks_for(params: Params, **flags: object) -> list[Task]:
+    return walk.ticket_tasks(
         params.override({f"prune.{key}": value for key, value in flags.items()}),
         DATA,
         Path("masks"),
@@ -41,7 +43,7 @@ def jobs_for(params: Params, **flags: object) -> list[Job]:
 
 
 def test_the_product_of_the_lists_with_dense_once_a_seed(params: Params) -> None:
-    names = [job.name for job in jobs_for(params, rounds=(1, 2))]
+    names = [task.name for task in tasks_for(params, rounds=(1, 2))]
     assert sorted(names) == sorted(
         [
             f"{method}-r0.50-n{rounds}-s{seed}"
@@ -54,7 +56,7 @@ def test_the_product_of_the_lists_with_dense_once_a_seed(params: Params) -> None
 
 
 def test_steps_are_counted_where_there_is_training(params: Params) -> None:
-    steps = {job.name: job.num_steps for job in jobs_for(params, seed=(1,), rounds=(1, 4))}
+    steps = {task.name: task.num_steps for task in tasks_for(params, seed=(1,), rounds=(1, 4))}
     assert steps == {
         "dense-s1": 0,
         "l1-r0.50-n1-s1": 30,
@@ -65,8 +67,8 @@ def test_steps_are_counted_where_there_is_training(params: Params) -> None:
 
 
 def test_equal_trainings_run_once(params: Params) -> None:
-    planned = jobs_for(params, ratio=(0.5, 0.8), rounds=(1, 2), seed=(1,))
-    outcome = run_jobs(planned, store=Store(Path(".lthctl")), num_side_by_side=2)
+    planned = tasks_for(params, ratio=(0.5, 0.8), rounds=(1, 2), seed=(1,))
+    outcome = run_tasks(planned, store=Store(Path(".lthctl")), num_jobs=2)
     # one of 30 steps for both one-shot tickets, one of 15 for the first round of both iterative
     # ones, and a second round each
     assert outcome.num_trained == 4
@@ -75,69 +77,65 @@ def test_equal_trainings_run_once(params: Params) -> None:
 
 def test_pruning_one_shot_and_retraining_dense_share_a_training(params: Params) -> None:
     store = Store(Path(".lthctl"))
-    run_jobs(
-        jobs_for(params, ratio=(0, 0.5), rounds=(1,), seed=(1,)), store=store, num_side_by_side=1
-    )
-    outcome = run_jobs(
-        jobs.retraining_jobs(params, DATA, [Path("masks/dense-s1")], "rewind", Path("tickets")),
+    run_tasks(tasks_for(params, ratio=(0, 0.5), rounds=(1,), seed=(1,)), store=store, num_jobs=1)
+    outcome = run_tasks(
+        walk.retraining_tasks(params, DATA, [Path("masks/dense-s1")], "rewind", Path("tickets")),
         store=store,
-        num_side_by_side=1,
+        num_jobs=1,
     )
     assert (outcome.num_trained, outcome.num_from_store) == (0, 1)
 
 
 def test_what_is_there_already_is_left_alone(params: Params) -> None:
     store = Store(Path(".lthctl"))
-    run_jobs(jobs_for(params), store=store, num_side_by_side=1)
+    run_tasks(tasks_for(params), store=store, num_jobs=1)
     before = {path: path.stat().st_mtime_ns for path in Path("masks").rglob("*")}
-    outcome = run_jobs(jobs_for(params), store=store, num_side_by_side=1)
-    assert (len(outcome.present), outcome.made, outcome.num_trained) == (6, [], 0)
+    outcome = run_tasks(tasks_for(params), store=store, num_jobs=1)
+    assert (len(outcome.present), outcome.written, outcome.num_trained) == (6, [], 0)
     assert {path: path.stat().st_mtime_ns for path in Path("masks").rglob("*")} == before
 
 
 def test_something_else_of_the_name_is_refused_or_replaced(params: Params) -> None:
     store = Store(Path(".lthctl"))
-    run_jobs(
-        jobs_for(params, method=("l1",), seed=(1,), ratio=(0.5,)), store=store, num_side_by_side=1
-    )
+    run_tasks(tasks_for(params, method=("l1",), seed=(1,), ratio=(0.5,)), store=store, num_jobs=1)
     document = Path("masks/l1-r0.50-n2-s1/ticket.json")
     before = document.read_bytes()
     longer = params.override(
         {"train.steps": 40, "prune.seed": (1,), "prune.method": ("l1",), "prune.ratio": (0.5,)}
     )
-    planned = jobs.ticket_jobs(longer, DATA, Path("masks"))
+    planned = walk.ticket_tasks(longer, DATA, Path("masks"))
     with pytest.raises(OutputError) as refusal:
-        run_jobs(planned, store=store, num_side_by_side=1)
+        run_tasks(planned, store=store, num_jobs=1)
     assert str(refusal.value) == (
         "masks/l1-r0.50-n2-s1: holds something else, or something damaged; choose another --out, or give --force to replace it"
     )
     assert document.read_bytes() == before
-    run_jobs(planned, store=store, num_side_by_side=1, replace=True)
+    run_tasks(planned, store=store, num_jobs=1, replace=True)
     assert document.read_bytes() != before
     assert list(Path("masks").glob(".*")) == []
 
 
 @pytest.mark.parametrize("name", ["ticket.json", "mask.safetensors", "init.safetensors"])
 def test_a_damaged_folder_does_not_pass_for_a_finished_one(name: str, params: Params) -> None:
-    def jobs() -> list[Job]:
-        return jobs_for(params, ratio=(0,), seed=(1,))
+    def tasks() -> list[Task]:
+        return tasks_for(params, ratio=(0,), seed=(1,))
 
-    run_jobs(jobs(), store=Store(Path(".lthctl")), num_side_by_side=1)
+    run_tasks(tasks(), store=Store(Path(".lthctl")), num_jobs=1)
     file = Path("masks/dense-s1") / name
     whole = file.read_bytes()
     file.write_bytes(whole[:-7])
     with pytest.raises(
         OutputError, match="masks/dense-s1: holds something else, or something damaged"
     ):
-        run_jobs(jobs(), store=Store(Path(".lthctl")), num_side_by_side=1)
-    run_jobs(jobs(), store=Store(Path(".lthctl")), num_side_by_side=1, replace=True)
+        run_tasks(tasks(), store=Store(Path(".lthctl")), num_jobs=1)
+    run_tasks(tasks(), store=Store(Path(".lthctl")), num_jobs=1, replace=True)
     assert file.read_bytes() == whole
 
 
 def test_a_failed_training_does_not_stop_the_others(
     params: Params, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = scheduler.run
+    original = threads.run
 
     def run(training: Training, on_step: Callable[[int], None]) -> Result:
         if training.seed == 2:
@@ -148,14 +146,14 @@ def test_a_failed_training_does_not_stop_the_others(
 
     store = Store(Path(".lthctl"))
     with monkeypatch.context() as patch:
-        patch.setattr(scheduler, "run", run)
-        outcome = run_jobs(jobs_for(params, method=("l1",)), store=store, num_side_by_side=2)
+        patch.setattr(threads, "run", run)
+        outcome = run_tasks(tasks_for(params, method=("l1",)), store=store, num_jobs=2)
     assert outcome.failed == [
         ("l1-r0.50-n2-s2", "the loss is not finite at step 10 with train.lr 1; try a smaller one")
     ]
-    assert {path.name for path in outcome.made} == {"dense-s1", "dense-s2", "l1-r0.50-n2-s1"}
-    again = run_jobs(jobs_for(params, method=("l1",)), store=store, num_side_by_side=2)
-    assert [path.name for path in again.made] == ["l1-r0.50-n2-s2"]
+    assert {path.name for path in outcome.written} == {"dense-s1", "dense-s2", "l1-r0.50-n2-s1"}
+    again = run_tasks(tasks_for(params, method=("l1",)), store=store, num_jobs=2)
+    assert [path.name for path in again.written] == ["l1-r0.50-n2-s2"]
 
 
 def test_a_full_disk_stops_everything_and_keeps_what_is_finished(
@@ -169,14 +167,14 @@ def test_a_full_disk_stops_everything_and_keeps_what_is_finished(
     with monkeypatch.context() as patch:
         patch.setattr(Store, "put", put)
         with pytest.raises(OutputError, match="the disk is full"):
-            run_jobs(
-                jobs_for(params, method=("random", "l1")),
+            run_tasks(
+                tasks_for(params, method=("random", "l1")),
                 store=Store(Path(".lthctl")),
-                num_side_by_side=1,
+                num_jobs=1,
             )
     assert (Path("masks") / "random-r0.50-n2-s1" / "ticket.json").is_file()
-    outcome = run_jobs(jobs_for(params), store=Store(Path(".lthctl")), num_side_by_side=1)
-    assert len(outcome.made) + len(outcome.present) == 6
+    outcome = run_tasks(tasks_for(params), store=Store(Path(".lthctl")), num_jobs=1)
+    assert len(outcome.written) + len(outcome.present) == 6
 
 
 def test_ctrl_c_stops_trainings_and_says_what_is_finished(
@@ -195,11 +193,11 @@ def test_ctrl_c_stops_trainings_and_says_what_is_finished(
     def interrupt(*args: object, **kwargs: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(scheduler, "run", run)
-    monkeypatch.setattr(scheduler, "wait", interrupt)
+    monkeypatch.setattr(threads, "run", run)
+    monkeypatch.setattr(driver, "wait", interrupt)
     with pytest.raises(Interrupted, match="2 of 4 are finished"):
-        run_jobs(jobs_for(params, seed=(1,), ratio=(0, 0.5), rounds=(1,), method=("random", "l1"))
-                 + jobs_for(params, seed=(2,), ratio=(0,)), store=Store(Path(".lthctl")), num_side_by_side=1)  # fmt: skip
+        run_tasks(tasks_for(params, seed=(1,), ratio=(0, 0.5), rounds=(1,), method=("random", "l1"))
+                 + tasks_for(params, seed=(2,), ratio=(0,)), store=Store(Path(".lthctl")), num_jobs=1)  # fmt: skip
     assert stopped.is_set()
 
 
@@ -214,14 +212,14 @@ def test_tickets_of_one_name_but_different_content_are_refused(params: Params) -
                 "prune.ratio": (0.5,),
             }
         )
-        run_jobs(jobs.ticket_jobs(changed, DATA, Path(out)), store=store, num_side_by_side=1)
+        run_tasks(walk.ticket_tasks(changed, DATA, Path(out)), store=store, num_jobs=1)
     with pytest.raises(
         OutputError, match=r"masks/a/.* and masks/b/.*: are different tickets of one name"
     ):
-        jobs.retraining_jobs(params, DATA, [Path("masks")], "rewind", Path("tickets"))
+        walk.retraining_tasks(params, DATA, [Path("masks")], "rewind", Path("tickets"))
     assert (
         len(
-            jobs.retraining_jobs(
+            walk.retraining_tasks(
                 params, DATA, [Path("masks/a"), Path("masks/a")], "rewind", Path("tickets")
             )
         )
@@ -230,15 +228,13 @@ def test_tickets_of_one_name_but_different_content_are_refused(params: Params) -
 
 
 def test_a_ticket_of_another_model_is_named_by_its_folder(params: Params) -> None:
-    run_jobs(
-        jobs_for(params, ratio=(0,), seed=(1,)), store=Store(Path(".lthctl")), num_side_by_side=1
-    )
+    run_tasks(tasks_for(params, ratio=(0,), seed=(1,)), store=Store(Path(".lthctl")), num_jobs=1)
     other = params.override({"model.layers": (784, 7, 10)})
     with pytest.raises(
         TicketError,
         match=r"^masks/dense-s1: is a ticket of an MLP 784-20-12-10 .* expected an MLP 784-7-10",
     ):
-        jobs.retraining_jobs(other, DATA, [Path("masks")], "rewind", Path("tickets"))
+        walk.retraining_tasks(other, DATA, [Path("masks")], "rewind", Path("tickets"))
 
 
 PROGRAM = """
@@ -247,14 +243,15 @@ sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 from tests.conftest import write_digits
 from lthctl.datasets import mnist
-from lthctl.grid import jobs, scheduler
+from lthctl.grid import driver, walk
+from lthctl.grid.executors import threads
 mnist.MNIST = write_digits(Path("data/mnist"))
 from lthctl.cli.app import main
-run = scheduler.run
+run = threads.run
 def told(*given):
     Path("training").touch()
     return run(*given)
-scheduler.run = told
+threads.run = told
 sys.argv = ["lthctl", "prune", "--method", "l1", "--steps", sys.argv[2], "--jobs", "2", "--quiet"]
 main()
 """
@@ -265,8 +262,8 @@ def prune_process(params: Params) -> Iterator[Callable[[int], subprocess.Popen[s
     """Starts a prune of so many steps in a process of its own."""
     processes: list[subprocess.Popen[str]] = []
     root = str(Path(__file__).parent.parent)
-    run_jobs(
-        jobs_for(params, method=("l1",)), store=Store(Path("elsewhere")), num_side_by_side=1
+    run_tasks(
+        tasks_for(params, method=("l1",)), store=Store(Path("elsewhere")), num_jobs=1
     )  # compiles the kernels
     shutil.rmtree("masks")
 
@@ -311,11 +308,11 @@ def test_ctrl_c_is_noted_where_its_exception_is_lost(
 
     lost: list[object] = []
     monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: lost.append(unraisable.exc_type))
-    monkeypatch.setattr(scheduler, "needs_compiling", lambda training: True)
-    monkeypatch.setattr(scheduler, "compile_for", call_back)
+    monkeypatch.setattr(driver, "needs_compiling", lambda training: True)
+    monkeypatch.setattr(driver, "compile_for", call_back)
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(Interrupted, match="2 of 6 are finished"):
-        run_jobs(jobs_for(params), store=Store(Path(".lthctl")), num_side_by_side=2)
+        run_tasks(tasks_for(params), store=Store(Path(".lthctl")), num_jobs=2)
     assert lost == [KeyboardInterrupt]
     assert signal.getsignal(signal.SIGINT) is before
 
@@ -332,9 +329,7 @@ def test_ctrl_c_is_noted_while_only_others_are_at_work(
     monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: lost.append(unraisable.exc_type))
     monkeypatch.setattr(Leases, "take", lambda self, digest: False)
     with pytest.raises(Interrupted, match="4 of 6 are finished"):
-        run_jobs(
-            jobs_for(params), store=Store(Path(".lthctl")), num_side_by_side=2, watcher=Losing()
-        )
+        run_tasks(tasks_for(params), store=Store(Path(".lthctl")), num_jobs=2, watcher=Losing())
     assert lost == [KeyboardInterrupt]
 
 
@@ -347,13 +342,13 @@ def test_a_real_kill_leaves_nothing_half_written(
     process.communicate()
     kept = len(list(Store(Path(".lthctl"))))
     longer = params.override({"train.steps": 4000, "prune.method": ("l1",)})
-    outcome = run_jobs(
-        jobs.ticket_jobs(longer, DATA, Path("masks")),
+    outcome = run_tasks(
+        walk.ticket_tasks(longer, DATA, Path("masks")),
         store=Store(Path(".lthctl")),
-        num_side_by_side=2,
+        num_jobs=2,
     )
     assert outcome.num_trained == 4 - kept
-    assert len(outcome.made) + len(outcome.present) == 4
+    assert len(outcome.written) + len(outcome.present) == 4
 
 
 MEMORY_PROGRAM = """
@@ -363,36 +358,36 @@ import os
 from pathlib import Path
 from tests.conftest import write_digits
 from lthctl.datasets import mnist
-from lthctl.grid import jobs, scheduler
+from lthctl.grid import driver, walk
 from lthctl.params import Params
 from lthctl.artifacts.store import Store
 mnist.MNIST = write_digits(Path("data/mnist"))
 os.fsync = lambda descriptor: None
-num_jobs = int(sys.argv[2])
+num_tasks = int(sys.argv[2])
 params = Params().override({
     "model.layers": (784, 100, 10), "train.steps": 2, "prune.rounds": (1,),
-    "prune.ratio": tuple((number + 1) / (num_jobs + 2) for number in range(num_jobs)),
+    "prune.ratio": tuple((number + 1) / (num_tasks + 2) for number in range(num_tasks)),
 })
-jobs = jobs.ticket_jobs(params, Path("data/mnist"), Path(f"masks{num_jobs}"))
-outcome = scheduler.run_jobs(jobs, store=Store(Path(".lthctl")), num_side_by_side=2)
-jobs = jobs.retraining_jobs(params, Path("data/mnist"), [Path(f"masks{num_jobs}")], "rewind", Path(f"tickets{num_jobs}"))
-outcome = scheduler.run_jobs(jobs, store=Store(Path(".lthctl")), num_side_by_side=2)
-assert len(outcome.made) == num_jobs
+tasks = walk.ticket_tasks(params, Path("data/mnist"), Path(f"masks{num_tasks}"))
+outcome = driver.run_tasks(tasks, store=Store(Path(".lthctl")), num_jobs=2)
+tasks = walk.retraining_tasks(params, Path("data/mnist"), [Path(f"masks{num_tasks}")], "rewind", Path(f"tickets{num_tasks}"))
+outcome = driver.run_tasks(tasks, store=Store(Path(".lthctl")), num_jobs=2)
+assert len(outcome.written) == num_tasks
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
 
 @pytest.mark.slow
-def test_memory_does_not_grow_with_the_number_of_jobs(tmp_path: Path) -> None:
+def test_memory_does_not_grow_with_the_number_of_tasks(tmp_path: Path) -> None:
     """All of these tickets wait for one training; held in memory, each would be 0.7 MB."""
 
-    def kilobytes(num_jobs: int) -> int:
+    def kilobytes(num_tasks: int) -> int:
         program = [
             sys.executable,
             "-c",
             MEMORY_PROGRAM,
             str(Path(__file__).parent.parent),
-            str(num_jobs),
+            str(num_tasks),
         ]
         return int(
             subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
@@ -404,4 +399,4 @@ def test_memory_does_not_grow_with_the_number_of_jobs(tmp_path: Path) -> None:
 
 def test_a_folder_with_a_pipe_in_it_holds_something_else(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a")
-    assert existing(tmp_path, lambda folder: {"files": {"a": "0" * 64}}, {}) is False
+    assert state_of(tmp_path, lambda folder: {"files": {"a": "0" * 64}}, {}) is State.OTHER

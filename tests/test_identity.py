@@ -31,7 +31,7 @@ from pathlib import Path
 from lthctl.artifacts.run import load_run
 from lthctl.artifacts.store import Store
 from lthctl.artifacts.ticket import load_ticket
-from lthctl.grid.jobs import existing
+from lthctl.grid.tasks import state_of
 from lthctl.artifacts.ticket import read_ticket_json
 from lthctl.lottery.find import ticket_request
 from lthctl.lottery.retrain import run_request
@@ -63,7 +63,7 @@ print(json.dumps({
     "ticket request": ticket_request(model, dataset, **asked),
     "run request": run_request(tickets[0], dataset, "rewind", params),
     "present": [
-        existing(path.parent, read_ticket_json, load_ticket(path.parent).request())
+        state_of(path.parent, read_ticket_json, load_ticket(path.parent).request()).value
         for path in sorted(fixtures.glob("masks/*/ticket.json"))
     ],
     "identities": {name: value.identity() for name, value in Params()},
@@ -120,7 +120,7 @@ def test_a_new_field_at_its_default_costs_old_artifacts_nothing(
     assert new == now
     assert new["found"] is True
     assert new["training"] == training.digest
-    assert new["present"] == [True] * len(TICKETS)
+    assert new["present"] == ["there already"] * len(TICKETS)
     assert new["failed"] == []
     assert [digest for digest, _ in new["tickets"]] == [load_ticket(t).digest for t in TICKETS]
     assert len(new["runs"]) == len(RUNS) > 0

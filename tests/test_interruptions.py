@@ -41,16 +41,16 @@ from pathlib import Path
 from tests.conftest import write_digits
 from lthctl import disk
 from lthctl.datasets import mnist
-from lthctl.grid import scheduler
+from lthctl.grid.executors import threads
 mnist.MNIST = write_digits(Path("data/mnist"))
 from lthctl.cli.app import app
 
-run = scheduler.run
+run = threads.run
 def logged(training, on_step):
     with open("trained.txt", "a") as log:
         log.write(training.digest + chr(10))
     return run(training, on_step)
-scheduler.run = logged
+threads.run = logged
 os.fsync = lambda descriptor: None  # the system lives on, and has what was written
 
 def grid(folder):

@@ -19,7 +19,7 @@ from lthctl.artifacts.store import Store
 from lthctl.artifacts.ticket import Ticket, save_ticket
 from lthctl.datasets.base import Dataset, Split
 from lthctl.errors import MaskError
-from lthctl.grid import jobs, scheduler
+from lthctl.grid import driver, walk
 from lthctl.lottery.find import find_ticket
 from lthctl.lottery.retrain import retrain, specify_retraining
 from lthctl.lottery.scores import SCORES
@@ -207,12 +207,10 @@ def test_6_every_training_has_a_fresh_optimizer(make_training: MakeTraining) -> 
                               first.weights["layers.0.weight"])  # fmt: skip
 
 
-def ticket_folders(params: Params, data: Path, out: Path, num_side_by_side: int) -> Path:
-    planned = jobs.ticket_jobs(params, data, out)
-    outcome = scheduler.run_jobs(
-        planned, store=Store(out / ".store"), num_side_by_side=num_side_by_side
-    )
-    assert not outcome.failed and len(outcome.made) == len(planned)
+def ticket_folders(params: Params, data: Path, out: Path, num_jobs: int) -> Path:
+    planned = walk.ticket_tasks(params, data, out)
+    outcome = driver.run_tasks(planned, store=Store(out / ".store"), num_jobs=num_jobs)
+    assert not outcome.failed and len(outcome.written) == len(planned)
     return out
 
 
@@ -475,8 +473,8 @@ def test_15_a_kill_at_any_moment_loses_only_what_was_in_flight(
             ticket_folders(params, Path("data/mnist"), Path("killed"), 1)
     for found in Path("killed").glob("*/ticket.json"):
         assert filecmp.cmp(found, undisturbed / found.relative_to("killed"), shallow=False)
-    planned = jobs.ticket_jobs(params, Path("data/mnist"), Path("killed"))
-    scheduler.run_jobs(planned, store=Store(Path("killed/.store")), num_side_by_side=1)
+    planned = walk.ticket_tasks(params, Path("data/mnist"), Path("killed"))
+    driver.run_tasks(planned, store=Store(Path("killed/.store")), num_jobs=1)
     assert same_trees(undisturbed, Path("killed"))
 
 

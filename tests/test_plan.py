@@ -1,4 +1,4 @@
-"""What some jobs will cost, told before: counted by hand, and compared with what is then
+"""What some tasks will cost, told before: counted by hand, and compared with what is then
 trained."""
 
 import weakref
@@ -9,9 +9,10 @@ import pytest
 from lthctl.artifacts.store import Store
 from lthctl.datasets.base import Dataset
 from lthctl.datasets.mnist import MnistFolder
-from lthctl.grid import jobs, plan
+from lthctl.grid import plan, walk
 from lthctl.grid.cost import Speed, Speeds
-from lthctl.grid.scheduler import run_jobs
+from lthctl.grid.driver import run_tasks
+from lthctl.grid.tasks import Task
 from lthctl.params import DataParams, Params
 from lthctl.params_file import load_params
 
@@ -28,15 +29,15 @@ def store() -> Store:
     return Store(Path(".lthctl"))
 
 
-def tickets(params: Params, out: str = "masks", **flags: object) -> list[plan.Job]:
-    return jobs.ticket_jobs(
+def tickets(params: Params, out: str = "masks", **flags: object) -> list[Task]:
+    return walk.ticket_tasks(
         params.override({f"prune.{key}": value for key, value in flags.items()}), DATA, Path(out)
     )
 
 
 def test_equal_trainings_are_counted_once(params: Params, store: Store) -> None:
-    jobs = tickets(params, rounds=(1, 3), ratio=(0, 0.5, 0.8, 0.9))
-    made = plan.make_plan(jobs, store)
+    tasks = tickets(params, rounds=(1, 3), ratio=(0, 0.5, 0.8, 0.9))
+    made = plan.make_plan(tasks, store)
     # Of each of two seeds: one of 30 steps for three one-shot tickets, one of 10 for three first
     # rounds, two more rounds of 10 for each of three tickets.
     assert len(made.distinct) == 2 * (1 + 1 + 6)
@@ -46,9 +47,9 @@ def test_equal_trainings_are_counted_once(params: Params, store: Store) -> None:
 
 
 def test_what_is_planned_is_what_is_trained(params: Params, store: Store) -> None:
-    jobs = tickets(params, rounds=(1, 3), ratio=(0, 0.5, 0.8))
-    made = plan.make_plan(jobs, store)
-    outcome = run_jobs(jobs, store=store, num_side_by_side=2)
+    tasks = tickets(params, rounds=(1, 3), ratio=(0, 0.5, 0.8))
+    made = plan.make_plan(tasks, store)
+    outcome = run_tasks(tasks, store=store, num_jobs=2)
     assert outcome.num_trained == len(made.distinct)
     after = plan.make_plan(tickets(params, out="again", rounds=(1, 3), ratio=(0, 0.5, 0.8)), store)
     assert (after.num_known, after.missing, after.first) == (len(made.distinct), (), None)
@@ -61,7 +62,7 @@ def test_tickets_are_walked_through_the_store_as_far_as_it_knows(
     params: Params, store: Store
 ) -> None:
     one = {"rounds": (3,), "seed": (1,), "method": ("l1",)}
-    run_jobs(tickets(params, ratio=(0.5,), **one), store=store, num_side_by_side=1)
+    run_tasks(tickets(params, ratio=(0.5,), **one), store=store, num_jobs=1)
     made = plan.make_plan(tickets(params, ratio=(0.5, 0.8), out="again", **one), store)
     assert made.num_known == 3  # all of the first ticket's; the second shares its first round
     assert [training.steps for training in made.distinct] == [10, 10]
@@ -69,8 +70,8 @@ def test_tickets_are_walked_through_the_store_as_far_as_it_knows(
 
 
 def test_retraining_is_known_exactly(params: Params, store: Store) -> None:
-    run_jobs(tickets(params, rounds=(1,)), store=store, num_side_by_side=1)
-    retraining = jobs.retraining_jobs(params, DATA, [Path("masks")], "rewind", Path("tickets"))
+    run_tasks(tickets(params, rounds=(1,)), store=store, num_jobs=1)
+    retraining = walk.retraining_tasks(params, DATA, [Path("masks")], "rewind", Path("tickets"))
     made = plan.make_plan(retraining, store)
     assert (made.num_known, len(made.distinct), made.num_later) == (
         2,
@@ -78,11 +79,11 @@ def test_retraining_is_known_exactly(params: Params, store: Store) -> None:
         0,
     )  # dense ones were trained to be pruned
     assert made.num_steps == 4 * 30
-    outcome = run_jobs(retraining, store=store, num_side_by_side=1)
+    outcome = run_tasks(retraining, store=store, num_jobs=1)
     assert (outcome.num_trained, outcome.num_from_store) == (4, 2)
 
 
-def test_time_is_work_divided_but_never_less_than_the_longest_job(
+def test_time_is_work_divided_but_never_less_than_the_longest_task(
     params: Params, store: Store
 ) -> None:
     made = plan.make_plan(
@@ -134,13 +135,13 @@ def test_datasets_of_many_seeds_are_not_all_held(
     monkeypatch.setattr(MnistFolder, "dataset", dataset)
     held_out = params.override({"data.holdout": 100})
     planned = tickets(held_out, seed=tuple(range(10)), method=("l1",))
-    assert [job.name for job in planned[:12]] == [f"dense-s{seed}" for seed in range(10)] + [
+    assert [task.name for task in planned[:12]] == [f"dense-s{seed}" for seed in range(10)] + [
         "l1-r0.50-n2-s0",
         "l1-r0.50-n2-s1",
     ]
     assert not any(reference() for reference in alive)
-    run_jobs(planned[:10], store=Store(Path(".lthctl")), num_side_by_side=1)
-    runs = jobs.retraining_jobs(held_out, DATA, [Path("masks")], "rewind", Path("tickets"))
-    assert [job.name for job in runs] == [f"dense-s{seed}" for seed in range(10)]
+    run_tasks(planned[:10], store=Store(Path(".lthctl")), num_jobs=1)
+    runs = walk.retraining_tasks(held_out, DATA, [Path("masks")], "rewind", Path("tickets"))
+    assert [task.name for task in runs] == [f"dense-s{seed}" for seed in range(10)]
     assert not any(reference() for reference in alive)
     assert len({id(reference) for reference in alive}) > 10

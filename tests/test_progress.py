@@ -11,7 +11,7 @@ from rich.console import Console
 
 from lthctl.cli import progress as progress_module
 from lthctl.cli.progress import TrainingProgress
-from lthctl.grid.jobs import Expected, Job
+from lthctl.grid.tasks import PlannedTraining, Task
 from lthctl.mask import Mask
 from lthctl.params import TrainParams
 from lthctl.training.history import Result, Row
@@ -39,10 +39,10 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-def job_of(
+def task_of(
     name: str, *steps: int, density: float = 1.0, shared: bool = False, every: int = 10
-) -> Job:
-    """A job with a training of so many steps each; the first one may be every other job's first
+) -> Task:
+    """A task with a training of so many steps each; the first one may be every other task's first
     one, too."""
     keys = [
         ("shared",) if shared and not number else (name, number) for number in range(len(steps))
@@ -51,12 +51,12 @@ def job_of(
         TrainParams(steps=count, evaluate_every=every, batch_size=60, engine="sparse", device="cpu")
         for count in steps
     ]
-    expected = tuple(Expected(*both, density) for both in zip(keys, params, strict=True))
-    return Job(name, Path(name), lambda: (_ for _ in ()), expected)
+    expected = tuple(PlannedTraining(*both, density) for both in zip(keys, params, strict=True))
+    return Task(name, Path(name), lambda: (_ for _ in ()), expected)
 
 
 def progress_of(
-    jobs: Sequence[Job],
+    tasks: Sequence[Task],
     *,
     side: int = 1,
     terminal: bool = True,
@@ -65,7 +65,7 @@ def progress_of(
 ) -> TrainingProgress:
     console = Console(file=io.StringIO(), width=120, force_terminal=terminal, color_system=None)
     return TrainingProgress(
-        console, verb="pruning", jobs=jobs, num_side_by_side=side, enabled=enabled, verbose=verbose
+        console, verb="pruning", tasks=tasks, num_jobs=side, enabled=enabled, verbose=verbose
     )
 
 
@@ -96,11 +96,11 @@ def sparse_training(make_training: MakeTraining) -> Callable[[float, int], Train
 def test_time_left_is_the_work_left_at_the_rate_so_far(
     clock: Clock, make_training: MakeTraining
 ) -> None:
-    jobs = [job_of("a", 50), job_of("b", 30), job_of("c", 20)]
-    progress = progress_of(jobs)
+    tasks = [task_of("a", 50), task_of("b", 30), task_of("c", 20)]
+    progress = progress_of(tasks)
     assert progress.seconds_left() is None
     a, b = make_training(steps=50), make_training(steps=30)
-    progress.training_started(jobs[0], 0, a)
+    progress.training_started(tasks[0], 0, a)
     clock.seconds += 5
     assert progress.seconds_left() is None  # no step was done
     progress.stepped(a.digest, 10)
@@ -109,7 +109,7 @@ def test_time_left_is_the_work_left_at_the_rate_so_far(
     clock.seconds += 20
     progress.training_ended(a.digest, A_RESULT)
     assert progress.seconds_left() == pytest.approx(25)  # 50 at 2 a second
-    progress.training_started(jobs[1], 0, b)
+    progress.training_started(tasks[1], 0, b)
     assert progress.seconds_left() == pytest.approx(25)
     clock.seconds += 15
     progress.training_ended(b.digest, A_RESULT)
@@ -118,14 +118,14 @@ def test_time_left_is_the_work_left_at_the_rate_so_far(
 
 def test_evaluations_are_work(clock: Clock, make_training: MakeTraining) -> None:
     """A training between rounds is evaluated at its end alone."""
-    often, once = job_of("often", 100), job_of("once", 100, 100, every=100)
+    often, once = task_of("often", 100), task_of("once", 100, 100, every=100)
     progress = progress_of([often, once])
     training = make_training(steps=100)
     num_images = len(training.dataset.validation)
     progress.training_started(often, 0, training)
     clock.seconds += 100 + 10 * num_images / 60 / 2
     progress.training_ended(training.digest, A_RESULT)
-    progress.job_ended(often)
+    progress.task_ended(often)
     assert progress.seconds_left() == pytest.approx(2 * (100 + num_images / 60 / 2))
     rarely = make_training(steps=100, evaluate_every=100)
     progress.training_started(once, 0, rarely)
@@ -138,11 +138,11 @@ def test_evaluations_are_work(clock: Clock, make_training: MakeTraining) -> None
 def test_side_by_side_they_take_as_long_as_the_longest(
     clock: Clock, make_training: MakeTraining
 ) -> None:
-    jobs = [job_of("a", 100, 100), job_of("b", 100), job_of("c", 100)]
-    progress = progress_of(jobs, side=2)
+    tasks = [task_of("a", 100, 100), task_of("b", 100), task_of("c", 100)]
+    progress = progress_of(tasks, side=2)
     a, b = make_training(steps=100), make_training(steps=100, seed=2)
-    progress.training_started(jobs[0], 0, a)
-    progress.training_started(jobs[1], 0, b)
+    progress.training_started(tasks[0], 0, a)
+    progress.training_started(tasks[1], 0, b)
     clock.seconds += 10
     progress.stepped(a.digest, 50)
     progress.stepped(b.digest, 50)
@@ -152,9 +152,9 @@ def test_side_by_side_they_take_as_long_as_the_longest(
     clock.seconds += 10
     progress.training_ended(b.digest, A_RESULT)
     progress.training_ended(a.digest, A_RESULT)
-    progress.training_started(jobs[0], 1, a)
-    progress.training_spared(jobs[2], 0, b, from_store=True)
-    progress.job_ended(jobs[2])
+    progress.training_started(tasks[0], 1, a)
+    progress.training_known(tasks[2], 0, b, from_store=True)
+    progress.task_ended(tasks[2])
     assert progress.seconds_left() == pytest.approx(20)  # nobody helps the last one
 
 
@@ -162,8 +162,8 @@ def test_a_sparse_step_counts_less_before_any_was_done(
     clock: Clock, sparse_training: Callable[[float, int], Training]
 ) -> None:
     dense, sparse = (
-        job_of("dense", 1000),
-        [job_of(f"sparse{number}", 1000, density=0.02) for number in range(9)],
+        task_of("dense", 1000),
+        [task_of(f"sparse{number}", 1000, density=0.02) for number in range(9)],
     )
     progress = progress_of([dense, *sparse])
     training = sparse_training(1.0, 1000)
@@ -177,42 +177,42 @@ def test_a_sparse_step_counts_less_before_any_was_done(
 def test_what_a_density_costs_is_learned(
     clock: Clock, sparse_training: Callable[[float, int], Training]
 ) -> None:
-    dense = [job_of(f"dense{number}", 1000) for number in range(2)]
-    sparse = [job_of(f"sparse{number}", 1000, density=0.02) for number in range(5)]
+    dense = [task_of(f"dense{number}", 1000) for number in range(2)]
+    sparse = [task_of(f"sparse{number}", 1000, density=0.02) for number in range(5)]
     progress = progress_of([*dense, *sparse])
-    for job, density, seconds in ((dense[0], 1.0, 20), (sparse[0], 0.02, 2)):
+    for task, density, seconds in ((dense[0], 1.0, 20), (sparse[0], 0.02, 2)):
         training = sparse_training(density, 1000)
-        progress.training_started(job, 0, training)
+        progress.training_started(task, 0, training)
         clock.seconds += seconds
         progress.training_ended(training.digest, A_RESULT)
-        progress.job_ended(job)
+        progress.task_ended(task)
     assert progress.seconds_left() == pytest.approx(20 + 4 * 2, rel=0.02)
 
 
 def test_the_latest_training_counts_most(clock: Clock, make_training: MakeTraining) -> None:
     """A machine that was slow and is not any more."""
-    jobs = [job_of(str(number), 100) for number in range(12)]
-    progress = progress_of(jobs)
+    tasks = [task_of(str(number), 100) for number in range(12)]
+    progress = progress_of(tasks)
     training = make_training(steps=100)
-    for job, seconds in zip(jobs, [100] * 3 + [10] * 7, strict=False):
-        progress.training_started(job, 0, training)
+    for task, seconds in zip(tasks, [100] * 3 + [10] * 7, strict=False):
+        progress.training_started(task, 0, training)
         clock.seconds += seconds
         progress.training_ended(training.digest, A_RESULT)
     assert 20 < progress.seconds_left() < 24  # 2 more of 10 seconds
 
 
 def test_equal_trainings_are_waited_for_once(clock: Clock, make_training: MakeTraining) -> None:
-    jobs = [job_of(str(number), 100, 100, shared=True) for number in range(3)]
-    progress = progress_of(jobs)
+    tasks = [task_of(str(number), 100, 100, shared=True) for number in range(3)]
+    progress = progress_of(tasks)
     training = make_training(steps=100)
-    progress.training_started(jobs[0], 0, training)
+    progress.training_started(tasks[0], 0, training)
     clock.seconds += 10
     progress.stepped(training.digest, 50)
     assert progress.seconds_left() == pytest.approx(10 + 3 * 20)
     clock.seconds += 10
     progress.training_ended(training.digest, A_RESULT)
-    for job in jobs[1:]:
-        progress.training_spared(job, 0, training, from_store=False)
+    for task in tasks[1:]:
+        progress.training_known(task, 0, training, from_store=False)
     assert progress.seconds_left() == pytest.approx(60)
     assert progress.fraction_done() == pytest.approx(1 / 4)
 
@@ -220,33 +220,33 @@ def test_equal_trainings_are_waited_for_once(clock: Clock, make_training: MakeTr
 def test_what_the_store_knows_is_done_but_says_nothing_of_the_speed(
     clock: Clock, make_training: MakeTraining
 ) -> None:
-    jobs = [job_of("a", 100), job_of("b", 100)]
-    progress = progress_of(jobs)
+    tasks = [task_of("a", 100), task_of("b", 100)]
+    progress = progress_of(tasks)
     training = make_training(steps=100)
     clock.seconds += 10
-    progress.training_spared(jobs[0], 0, training, from_store=True)
-    progress.job_ended(jobs[0])
+    progress.training_known(tasks[0], 0, training, from_store=True)
+    progress.task_ended(tasks[0])
     assert progress.seconds_left() is None
     assert progress.fraction_done() == pytest.approx(0.5)
-    progress.training_started(jobs[1], 0, training)
+    progress.training_started(tasks[1], 0, training)
     clock.seconds += 10
     progress.stepped(training.digest, 50)
     assert progress.seconds_left() == pytest.approx(10)
 
 
-def test_trainings_that_a_failed_job_did_not_come_to_are_not_waited_for(
+def test_trainings_that_a_failed_task_did_not_come_to_are_not_waited_for(
     clock: Clock, make_training: MakeTraining
 ) -> None:
-    jobs = [job_of("a", 100, 100, 100), job_of("b", 100)]
-    progress = progress_of(jobs)
+    tasks = [task_of("a", 100, 100, 100), task_of("b", 100)]
+    progress = progress_of(tasks)
     training = make_training(steps=100)
-    progress.training_started(jobs[0], 0, training)
+    progress.training_started(tasks[0], 0, training)
     progress.stepped(training.digest, 50)
     clock.seconds += 10
     progress.training_ended(training.digest, None)
-    progress.job_ended(jobs[0])
+    progress.task_ended(tasks[0])
     other = make_training(steps=100, seed=2)
-    progress.training_started(jobs[1], 0, other)
+    progress.training_started(tasks[1], 0, other)
     progress.stepped(other.digest, 50)
     clock.seconds += 10
     assert progress.seconds_left() == pytest.approx(10)
@@ -256,10 +256,10 @@ def test_steps_of_an_ended_training_come_too_late(
     clock: Clock, make_training: MakeTraining
 ) -> None:
     """`stepped` is called from other threads, the last time perhaps after the end was told."""
-    jobs = [job_of("a", 50)]
-    progress = progress_of(jobs)
+    tasks = [task_of("a", 50)]
+    progress = progress_of(tasks)
     training = make_training(steps=50)
-    progress.training_started(jobs[0], 0, training)
+    progress.training_started(tasks[0], 0, training)
     clock.seconds += 5
     progress.training_ended(training.digest, A_RESULT)
     progress.stepped(training.digest, 50)
@@ -267,10 +267,10 @@ def test_steps_of_an_ended_training_come_too_late(
 
 
 def test_the_rate_is_of_the_last_half_minute(clock: Clock, make_training: MakeTraining) -> None:
-    jobs = [job_of("a", 10_000)]
-    progress = progress_of(jobs)
+    tasks = [task_of("a", 10_000)]
+    progress = progress_of(tasks)
     training = make_training(steps=10_000)
-    progress.training_started(jobs[0], 0, training)
+    progress.training_started(tasks[0], 0, training)
     step = 0
     for rate in [1] * 60 + [10] * 31:
         progress.tick()
@@ -282,19 +282,19 @@ def test_the_rate_is_of_the_last_half_minute(clock: Clock, make_training: MakeTr
 
 
 def test_what_is_drawn(clock: Clock, make_training: MakeTraining) -> None:
-    jobs = [job_of("l1-r0.80-n5-s1", 50, 50), job_of("[bold]x", 50), job_of("dense-s1")]
-    progress = progress_of(jobs, side=2)
+    tasks = [task_of("l1-r0.80-n5-s1", 50, 50), task_of("[bold]x", 50), task_of("dense-s1")]
+    progress = progress_of(tasks, side=2)
     assert drawn(progress)[0].startswith("pruning ") and drawn(progress)[0].endswith(
         " 0/3 --:-- left"
     )
     a, b = make_training(steps=50), make_training(steps=50, seed=2)
     progress.tick()
-    progress.training_started(jobs[0], 1, a)
-    progress.training_spared(jobs[0], 0, a, from_store=True)
-    progress.training_started(jobs[1], 0, b)
+    progress.training_started(tasks[0], 1, a)
+    progress.training_known(tasks[0], 0, a, from_store=True)
+    progress.training_started(tasks[1], 0, b)
     progress.stepped(a.digest, 10)
     progress.stepped(b.digest, 20)
-    progress.job_ended(jobs[2])
+    progress.task_ended(tasks[2])
     clock.seconds += 10
     progress.tick()
     bar, running = drawn(progress)
@@ -314,10 +314,10 @@ def test_time_left_has_hours_where_there_are_any() -> None:
 def test_on_a_narrow_terminal_the_time_left_is_whole(
     clock: Clock, make_training: MakeTraining, width: int
 ) -> None:
-    jobs = [job_of(f"random-r0.97-n5-s{number}", 50) for number in range(8)]
-    progress = progress_of(jobs, side=8)
-    for number, job in enumerate(jobs):
-        progress.training_started(job, 0, make_training(steps=50, seed=number))
+    tasks = [task_of(f"random-r0.97-n5-s{number}", 50) for number in range(8)]
+    progress = progress_of(tasks, side=8)
+    for number, task in enumerate(tasks):
+        progress.training_started(task, 0, make_training(steps=50, seed=number))
     bar, running = drawn(progress, width)
     assert bar.startswith("pruning") and bar.endswith(" 0/8 --:-- left")
     assert running.startswith("random-r0.97-n5-s0 0 %") and running.endswith("…")
@@ -327,10 +327,10 @@ def test_on_a_narrow_terminal_the_time_left_is_whole(
 def test_elsewhere_than_on_a_terminal_a_plain_line_now_and_then(
     clock: Clock, make_training: MakeTraining
 ) -> None:
-    jobs = [job_of("l1-s1", 3000), job_of("l1-s2", 3000)]
+    tasks = [task_of("l1-s1", 3000), task_of("l1-s2", 3000)]
     training = make_training(steps=3000)
-    with progress_of(jobs, terminal=False) as progress:
-        progress.training_started(jobs[0], 0, training)
+    with progress_of(tasks, terminal=False) as progress:
+        progress.training_started(tasks[0], 0, training)
         for second in range(70):
             progress.tick()
             clock.seconds += 1
@@ -344,14 +344,14 @@ def test_elsewhere_than_on_a_terminal_a_plain_line_now_and_then(
 def test_a_line_for_every_training_where_it_is_asked_for(
     clock: Clock, make_training: MakeTraining
 ) -> None:
-    jobs = [job_of("l1-s1", 30, 30, shared=True), job_of("[b]l1-s2", 30, 30, shared=True)]
+    tasks = [task_of("l1-s1", 30, 30, shared=True), task_of("[b]l1-s2", 30, 30, shared=True)]
     training = make_training()
-    with progress_of(jobs, terminal=False, verbose=True) as progress:
-        progress.training_started(jobs[0], 0, training)
+    with progress_of(tasks, terminal=False, verbose=True) as progress:
+        progress.training_started(tasks[0], 0, training)
         clock.seconds += 1.26
         progress.training_ended(training.digest, A_RESULT)
-        progress.training_spared(jobs[1], 0, training, from_store=False)
-        progress.training_spared(jobs[1], 1, training, from_store=True)
+        progress.training_known(tasks[1], 0, training, from_store=False)
+        progress.training_known(tasks[1], 1, training, from_store=True)
     assert printed(progress) == [
         "l1-s1 1/2: density 1.000, 30 steps, best accuracy 93.00 %, 1.3 s",
         "[b]l1-s2 1/2: density 1.000, equal to one before",
@@ -363,21 +363,21 @@ def test_a_line_for_every_training_where_it_is_asked_for(
 def test_nothing_at_all_where_it_is_not_asked_for(
     clock: Clock, make_training: MakeTraining, terminal: bool
 ) -> None:
-    jobs = [job_of("a", 50)]
-    with progress_of(jobs, terminal=terminal, enabled=False, verbose=True) as progress:
+    tasks = [task_of("a", 50)]
+    with progress_of(tasks, terminal=terminal, enabled=False, verbose=True) as progress:
         progress.compiling()
         training = make_training(steps=50)
-        progress.training_started(jobs[0], 0, training)
+        progress.training_started(tasks[0], 0, training)
         clock.seconds += 100
         progress.tick()
         progress.training_ended(training.digest, A_RESULT)
-        progress.job_ended(jobs[0])
+        progress.task_ended(tasks[0])
     assert printed(progress) == []
 
 
 def test_it_is_drawn_on_a_terminal(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
-    jobs = [job_of("a", 50)]
-    with progress_of(jobs) as progress:
-        progress.job_ended(jobs[0])
+    tasks = [task_of("a", 50)]
+    with progress_of(tasks) as progress:
+        progress.task_ended(tasks[0])
     assert "pruning" in "".join(printed(progress))

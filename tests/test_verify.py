@@ -155,7 +155,7 @@ def test_replay_trains_everything_again_and_asks_no_store(
     monkeypatch.setattr(Store, "get", None)
     said: list[str] = []
     checks = verify_paths(
-        "masks", "tickets/shuffle", replay=dataset, announce=said.append, num_side_by_side=2
+        "masks", "tickets/shuffle", replay=dataset, announce=said.append, num_jobs=2
     )
     assert not [check for check in checks if check.state == "failed"]
     assert states(checks, NESTED) == dict.fromkeys(

@@ -163,8 +163,8 @@ class Store:
         write_folder(place, files | {TRAINING_JSON: seal(document)}, replace=True)
 
     @contextmanager
-    def leases(self) -> Iterator["Leases"]:
-        """Leases of trainings; all are given up in the end, by whatever end the process comes
+    def leases(self) -> Iterator[Leases]:
+        """Leases on trainings; all are given up in the end, by whatever end the process comes
         to."""
         descriptor = None
         with suppress(

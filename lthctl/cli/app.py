@@ -20,8 +20,8 @@ from lthctl.errors import LthctlError, ParamsError, TicketError, TrainingError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from lthctl.grid.jobs import Job
-    from lthctl.grid.scheduler import Outcome
+    from lthctl.grid.driver import Outcome
+    from lthctl.grid.tasks import Task
     from lthctl.params import Params
 
 
@@ -61,9 +61,7 @@ EngineOption = Annotated[str, typer.Option("--engine", help="auto, sparse or tor
 
 JobsOption = Annotated[
     int | None,
-    typer.Option(
-        "--jobs", min=1, help="Trainings side by side.", show_default="the number of cores"
-    ),
+    typer.Option("--jobs", min=1, help="Trainings at a time.", show_default="the number of cores"),
 ]
 
 
@@ -204,11 +202,11 @@ def prune(
         params = _params(context, "prune", {**flags, "train.steps": steps, "train.engine": engine})
         from lthctl.artifacts.ticket import read_ticket_json
         from lthctl.cli import ticket_table
-        from lthctl.grid import jobs as job_lists
+        from lthctl.grid import walk
         from lthctl.grid.dvc import refuse_if_owned
 
         refuse_if_owned(out)
-        planned = job_lists.ticket_jobs(params, data, out)
+        planned = walk.ticket_tasks(params, data, out)
         if dry_run:
             lists = params.prune.method, params.prune.rounds, params.prune.ratio, params.prune.seed
             _show_plan(
@@ -223,13 +221,13 @@ def prune(
         outcome = _run(
             planned, verb="pruning", num_jobs=jobs, force=force, quiet=quiet, verbose=verbose
         )
-        finished = [job for job in planned if job.place in {*outcome.made, *outcome.present}]
-        documents = [read_ticket_json(job.place) for job in finished]
+        finished = [task for task in planned if task.place in {*outcome.written, *outcome.present}]
+        documents = [read_ticket_json(task.place) for task in finished]
         if json:
             _print_json(
                 [
-                    {"path": str(job.place), **document}
-                    for job, document in zip(finished, documents, strict=True)
+                    {"path": str(task.place), **document}
+                    for task, document in zip(finished, documents, strict=True)
                 ]
             )
         elif not quiet:
@@ -283,13 +281,13 @@ def retrain(
             )
         from lthctl.artifacts.run import read_run_json
         from lthctl.cli import ticket_table
-        from lthctl.grid import jobs as job_lists
+        from lthctl.grid import walk
         from lthctl.grid.dvc import refuse_if_owned
 
         control: Any = "reinit" if reinit else "shuffle" if shuffle else "rewind"
         refuse_if_owned(out / control)
         try:
-            planned = job_lists.retraining_jobs(params, data, paths, control, out)
+            planned = walk.retraining_tasks(params, data, paths, control, out)
         except TicketError as error:
             raise (
                 TicketError(f"{error}; there is no plan before that") if dry_run else error
@@ -300,9 +298,9 @@ def retrain(
         verb = f"retraining ({control})"
         outcome = _run(planned, verb=verb, num_jobs=jobs, force=force, quiet=quiet, verbose=verbose)
         documents = [
-            read_run_json(job.place)
-            for job in planned
-            if job.place in {*outcome.made, *outcome.present}
+            read_run_json(task.place)
+            for task in planned
+            if task.place in {*outcome.written, *outcome.present}
         ]
         if json:
             _print_json(documents)
@@ -514,7 +512,7 @@ def verify(
             checks = verify_paths(
                 *paths,
                 replay=datasets,
-                num_side_by_side=jobs or len(os.sched_getaffinity(0)),
+                num_jobs=jobs or len(os.sched_getaffinity(0)),
                 announce=lambda text: None if quiet else _say(text),
             )
         except KeyboardInterrupt:
@@ -717,7 +715,7 @@ def _params(context: typer.Context, command: str, flags: dict[str, object]) -> "
 
 
 def _run(
-    planned: list["Job"],
+    planned: list["Task"],
     *,
     verb: str,
     num_jobs: int | None,
@@ -727,15 +725,16 @@ def _run(
 ) -> "Outcome":
     from lthctl.artifacts.store import Store
     from lthctl.cli.progress import TrainingProgress
-    from lthctl.grid import scheduler
+    from lthctl.grid import driver
+    from lthctl.grid.tasks import State
 
-    todo = [job for job in planned if not job.found]
+    missing = [task for task in planned if task.state is not State.PRESENT]
     side = _side_by_side(num_jobs)
     with TrainingProgress(
-        _errors(), verb=verb, jobs=todo, num_side_by_side=side, enabled=not quiet, verbose=verbose
+        _errors(), verb=verb, tasks=missing, num_jobs=side, enabled=not quiet, verbose=verbose
     ) as progress:
-        return scheduler.run_jobs(
-            planned, store=Store(STORE), num_side_by_side=side, replace=force, watcher=progress
+        return driver.run_tasks(
+            planned, store=Store(STORE), num_jobs=side, replace=force, watcher=progress
         )
 
 
@@ -746,7 +745,9 @@ def _side_by_side(num_jobs: int | None) -> int:
 def _say_outcome(outcome: "Outcome", folder: Path, what: str) -> None:
     from lthctl.cli import terminal
 
-    parts = [f"{len(outcome.made)} {what}{'s' * (len(outcome.made) != 1)} written to {folder}"]
+    parts = [
+        f"{len(outcome.written)} {what}{'s' * (len(outcome.written) != 1)} written to {folder}"
+    ]
     if outcome.present:
         parts.append(f"{len(outcome.present)} there already")
     trained = f"{outcome.num_trained} trainings run in {terminal.duration(outcome.seconds)}"
@@ -764,7 +765,7 @@ def _raise_failures(outcome: "Outcome") -> None:
 
 
 def _show_plan(
-    planned: list["Job"],
+    planned: list["Task"],
     num_asked: int,
     what: str,
     *,

@@ -37,8 +37,7 @@ def plan_table(plan: Json, what: str) -> RenderableType:
         rows.append(
             (
                 "time",
-                f"about {duration(plan['seconds'])}, {plan['side_by_side']} side by side, as "
-                "measured now:",
+                f"about {duration(plan['seconds'])}, {plan['jobs']} at a time, as measured now:",
             )
         )
     for of in plan["measured"]:

@@ -6,14 +6,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console, RenderableType
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, TaskID, TextColumn
+from rich.progress import Task as Bar
 from rich.table import Column
 from rich.text import Text
 
 from lthctl.cli.terminal import plain
 from lthctl.grid.cost import Speed, equivalent_steps, relative_cost
-from lthctl.grid.jobs import Expected, Job
-from lthctl.grid.scheduler import Watcher
+from lthctl.grid.tasks import PlannedTraining, Task
+from lthctl.grid.watcher import Watcher
 from lthctl.params import TrainParams
 from lthctl.training.history import Result
 from lthctl.training.spec import Training
@@ -31,7 +32,7 @@ FIRST_SECONDS = 2.0  # before which there is no rate to speak of
 class _Line:
     """What the display knows of a running training."""
 
-    job: Job
+    task: Task
     number: int
     training: Training
     began: float
@@ -39,7 +40,7 @@ class _Line:
     step: int = 0
 
     def __str__(self) -> str:
-        return f"{_told(self.job, self.number)} {100 * self.step // self.steps} %"
+        return f"{_told(self.task, self.number)} {100 * self.step // self.steps} %"
 
     @property
     def steps(self) -> int:
@@ -55,9 +56,9 @@ class _Line:
         return self.step / self.steps
 
     @property
-    def later(self) -> tuple[Expected, ...]:
-        """The trainings of the job after this one."""
-        return self.job.trainings[self.number + 1 :]
+    def later(self) -> tuple[PlannedTraining, ...]:
+        """The trainings of the task after this one."""
+        return self.task.trainings[self.number + 1 :]
 
 
 class TrainingProgress(Watcher):
@@ -71,8 +72,8 @@ class TrainingProgress(Watcher):
     Args:
       console: for stderr.
       verb: what is being done, such as "pruning".
-      jobs: those to be done.
-      num_side_by_side: trainings at the same time.
+      tasks: those to be done.
+      num_jobs: trainings at the same time.
       enabled: whether to tell anything at all.
       verbose: tell every training that is finished, too.
     """
@@ -82,21 +83,21 @@ class TrainingProgress(Watcher):
         console: Console,
         *,
         verb: str,
-        jobs: Sequence[Job],
-        num_side_by_side: int,
+        tasks: Sequence[Task],
+        num_jobs: int,
         enabled: bool,
         verbose: bool = False,
     ) -> None:
         self._enabled, self._verbose = enabled, verbose
-        self._verb, self._num_jobs, self._num_side_by_side = verb, len(jobs), num_side_by_side
-        self._waiting = {training.key: training for job in jobs for training in job.trainings}
+        self._verb, self._num_tasks, self._num_jobs = verb, len(tasks), num_jobs
+        self._waiting = {training.key: training for task in tasks for training in task.trainings}
         self._alike = Counter(
             (training.density, training.params) for training in self._waiting.values()
         )
         self._running: dict[str, _Line] = {}
         self._example: Training | None = None
         self._speed = Speed("torch")
-        self._jobs_done = self._from_store = self._steps_trained = 0
+        self._tasks_done = self._from_store = self._steps_trained = 0
         self._work_done = 0.0  # in dense steps
         self._told = time.monotonic()
         self._recent: deque[tuple[float, int]] = deque()  # times and steps trained until then
@@ -124,11 +125,11 @@ class TrainingProgress(Watcher):
     def compiling(self) -> None:
         self._say("compiling the sparse engine's kernels, once: some twenty seconds")
 
-    def training_started(self, job: Job, number: int, training: Training) -> None:
+    def training_started(self, task: Task, number: int, training: Training) -> None:
         self._meet(training)
-        self._forget(job.trainings[number])
+        self._forget(task.trainings[number])
         self._running[training.digest] = _Line(
-            job, number, training, time.monotonic(), training.mask.density
+            task, number, training, time.monotonic(), training.mask.density
         )
 
     def stepped(self, digest: str, step: int) -> None:
@@ -150,23 +151,23 @@ class TrainingProgress(Watcher):
                 f"density {line.density:.3f}, {line.steps:,} steps, "
                 f"best accuracy {100 * best:.2f} %, {seconds:.1f} s"
             )
-            self._say(f"{_told(line.job, line.number)}: {told}")
+            self._say(f"{_told(line.task, line.number)}: {told}")
 
-    def training_spared(
-        self, job: Job, number: int, training: Training, *, from_store: bool
+    def training_known(
+        self, task: Task, number: int, training: Training, *, from_store: bool
     ) -> None:
         self._meet(training)
-        if self._forget(job.trainings[number]):
+        if self._forget(task.trainings[number]):
             self._work_done += self._work(training.mask.density, training.params)
         if from_store:
             self._from_store += 1
         if self._verbose:
             where = "from the store" if from_store else "equal to one before"
-            self._say(f"{_told(job, number)}: density {training.mask.density:.3f}, {where}")
+            self._say(f"{_told(task, number)}: density {training.mask.density:.3f}, {where}")
 
-    def job_ended(self, job: Job) -> None:
-        self._jobs_done += 1
-        for training in job.trainings:  # those that a job which failed did not come to
+    def task_ended(self, task: Task) -> None:
+        self._tasks_done += 1
+        for training in task.trainings:  # those that a task which failed did not come to
             self._forget(training)
 
     def tick(self) -> None:
@@ -184,8 +185,8 @@ class TrainingProgress(Watcher):
             self._say(f"{self._verb}: {self._counts()}, {self._time_left()}; {self.running()}")
 
     def seconds_left(self) -> float | None:
-        """Seconds until all is done: as the work divides, but never less than the longest job under
-        way. None before there is a rate."""
+        """Seconds until all is done: as the work divides, but never less than the longest task
+        under way. None before there is a rate."""
         now = time.monotonic()
         running = list(self._running.values())
         speed = self._speed.copy()
@@ -208,7 +209,7 @@ class TrainingProgress(Watcher):
             longest = max(
                 longest, rest + sum(seconds(later.density, later.params) for later in line.later)
             )
-        return max(longest, total / self._num_side_by_side)
+        return max(longest, total / self._num_jobs)
 
     def fraction_done(self) -> float:
         """Of the work, in [0, 1]."""
@@ -237,7 +238,7 @@ class TrainingProgress(Watcher):
         if self._example is None:
             self._example, self._speed = training, Speed(training.params.engine)
 
-    def _forget(self, expected: Expected) -> bool:
+    def _forget(self, expected: PlannedTraining) -> bool:
         """Wait for a training no more; whether it was waited for."""
         if self._waiting.pop(expected.key, None) is None:
             return False
@@ -261,7 +262,7 @@ class TrainingProgress(Watcher):
 
     def _counts(self) -> str:
         rate = self.steps_per_second()
-        parts = [f"{self._jobs_done}/{self._num_jobs}"]
+        parts = [f"{self._tasks_done}/{self._num_tasks}"]
         parts += [f"{rate:,.0f} steps/s"] if rate is not None else []
         parts += [f"{self._from_store} from store"] if self._from_store else []
         return ", ".join(parts)
@@ -292,7 +293,7 @@ class _Live(ProgressColumn):
         super().__init__(column)
         self._text = text
 
-    def render(self, task: Task) -> Text:
+    def render(self, task: Bar) -> Text:
         return Text(self._text())
 
 
@@ -306,6 +307,8 @@ def clock(seconds: float) -> str:
     )
 
 
-def _told(job: Job, number: int) -> str:
-    """A training's job, and its round where the job has several."""
-    return f"{job.name} {number + 1}/{len(job.trainings)}" if len(job.trainings) > 1 else job.name
+def _told(task: Task, number: int) -> str:
+    """A training's task, and its round where the task has several."""
+    return (
+        f"{task.name} {number + 1}/{len(task.trainings)}" if len(task.trainings) > 1 else task.name
+    )

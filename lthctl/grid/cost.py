@@ -1,7 +1,7 @@
 """What trainings cost: seconds for a unit of work at a density, from what was measured.
 
-Knows nothing of jobs and of what is planned. Two ask it: a plan, after a short measurement, and the
-progress of a grid, after every training.
+Knows nothing of tasks and of what is planned. Two ask it: a plan, after a short measurement, and
+the progress of a grid, after every training.
 """
 
 import time
@@ -111,14 +111,14 @@ class Speeds:
         return params.steps * self.step.seconds(density) + evaluations
 
 
-def measure(like: Training, densities: Sequence[float], num_side_by_side: int) -> Speeds:
+def measure(like: Training, densities: Sequence[float], num_jobs: int) -> Speeds:
     """Train for a moment, at a few of some densities, under masks drawn by chance; about two
     seconds in all.
 
     Args:
       like: model, dataset and parameters; kernels are compiled for it first where they are not.
       densities: at least one; measured are the lowest, the highest, and some between.
-      num_side_by_side: trainings at the same time, which share caches and memory.
+      num_jobs: trainings at the same time, which share caches and memory.
     """
     if needs_compiling(like):
         compile_for(like)
@@ -131,10 +131,10 @@ def measure(like: Training, densities: Sequence[float], num_side_by_side: int) -
     )
     chosen = tuple(distinct[rank] for rank in dict.fromkeys(ranks.tolist()))
     speeds = Speeds(chosen, Speed(like.params.engine), Speed(like.params.engine))
-    with ThreadPoolExecutor(num_side_by_side) as pool:
+    with ThreadPoolExecutor(num_jobs) as pool:
         for density in chosen:
             training = _at_density(like, density)
-            for step, evaluation in pool.map(_time, [training] * num_side_by_side):
+            for step, evaluation in pool.map(_time, [training] * num_jobs):
                 speeds.step.learn(density, 1, step)
                 speeds.evaluation.learn(density, 1, evaluation)
     return speeds

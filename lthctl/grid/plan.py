@@ -1,4 +1,4 @@
-"""What jobs need that is not known yet, and what it will cost."""
+"""What tasks need that is not known yet, and what it will cost."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -6,17 +6,17 @@ from dataclasses import dataclass, replace
 from lthctl.artifacts.store import Store
 from lthctl.canonical import Json
 from lthctl.grid.cost import Speeds, measure
-from lthctl.grid.jobs import Expected, Job
+from lthctl.grid.tasks import PlannedTraining, State, Task
 from lthctl.training.spec import Training
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What some jobs need that is not known yet.
+    """What some tasks need that is not known yet.
 
     Attributes:
       num_known: distinct trainings that the store holds already.
-      missing: for every job whose folder is not there, its trainings that are to be run, in order;
+      missing: for every task whose folder is not there, its trainings that are to be run, in order;
         equal keys are equal trainings.
       num_later: of those, the ones that start from the results of others. What they are cannot be
         known, and they are counted as distinct and as not in the store.
@@ -24,12 +24,12 @@ class Plan:
     """
 
     num_known: int
-    missing: tuple[tuple[Expected, ...], ...]
+    missing: tuple[tuple[PlannedTraining, ...], ...]
     num_later: int
     first: Training | None
 
     @property
-    def distinct(self) -> tuple[Expected, ...]:
+    def distinct(self) -> tuple[PlannedTraining, ...]:
         """The trainings to be run, each once."""
         return tuple(
             {training.key: training for chain in self.missing for training in chain}.values()
@@ -39,36 +39,36 @@ class Plan:
     def num_steps(self) -> int:
         return sum(training.steps for training in self.distinct)
 
-    def measure(self, num_side_by_side: int) -> Speeds | None:
+    def measure(self, num_jobs: int) -> Speeds | None:
         """How fast trainings like the missing ones are here and now; None where nothing is
         missing."""
         distinct = self.distinct
         if self.first is None:
             return None
         densities = [training.density for training in distinct]
-        return measure(self.first, densities, min(num_side_by_side, len(distinct)))
+        return measure(self.first, densities, min(num_jobs, len(distinct)))
 
-    def seconds(self, speeds: Speeds, num_side_by_side: int) -> float:
-        """Until all is trained: as the work divides, but never less than the longest job, a
+    def seconds(self, speeds: Speeds, num_jobs: int) -> float:
+        """Until all is trained: as the work divides, but never less than the longest task, a
         training after another."""
         cost = {
             training.key: speeds.seconds(training.params, training.density)
             for training in self.distinct
         }
         longest = max(sum(cost[training.key] for training in chain) for chain in self.missing)
-        return max(longest, sum(cost.values()) / num_side_by_side)
+        return max(longest, sum(cost.values()) / num_jobs)
 
 
-def make_plan(jobs: Sequence[Job], store: Store) -> Plan:
-    """Walk jobs as far as the store knows the way, training nothing."""
+def make_plan(tasks: Sequence[Task], store: Store) -> Plan:
+    """Walk tasks as far as the store knows the way, training nothing."""
     known: set[str] = set()
-    missing: list[tuple[Expected, ...]] = []
+    missing: list[tuple[PlannedTraining, ...]] = []
     num_later, first = 0, None
-    for job in jobs:
-        if job.found or not job.trainings:
+    for task in tasks:
+        if task.state is State.PRESENT or not task.trainings:
             continue
         try:
-            work = job.start()
+            work = task.begin()
             training = next(work)
             number = 0
             while (result := store.get(training)) is not None:
@@ -78,32 +78,27 @@ def make_plan(jobs: Sequence[Job], store: Store) -> Plan:
         except StopIteration:
             continue
         first = first or training
-        later = job.trainings[number + 1 :]
+        later = task.trainings[number + 1 :]
         num_later += len(later)
-        missing.append((replace(job.trainings[number], key=(training.digest,)), *later))
+        missing.append((replace(task.trainings[number], key=(training.digest,)), *later))
     return Plan(len(known), tuple(missing), num_later, first)
 
 
 def describe_plan(
-    plan: Plan, jobs: Sequence[Job], speeds: Speeds | None, num_asked: int, num_side_by_side: int
+    plan: Plan, tasks: Sequence[Task], speeds: Speeds | None, num_asked: int, num_jobs: int
 ) -> Json:
     """A plan as `--dry-run --json` prints it; `num_asked` counts equal experiments as often as they
     were asked for."""
-    states = {
-        None: "to be made",
-        True: "there already",
-        False: "holds something else, or something damaged",
-    }
     measured = speeds.densities if speeds else ()
     return {
         "asked": num_asked,
         "folders": [
             {
-                "path": str(job.place),
-                "state": states[job.found],
-                "steps": 0 if job.found else job.num_steps,
+                "path": str(task.place),
+                "state": task.state.value,
+                "steps": 0 if task.state is State.PRESENT else task.num_steps,
             }
-            for job in jobs
+            for task in tasks
         ],
         "trainings": {
             "in_store": plan.num_known,
@@ -111,8 +106,8 @@ def describe_plan(
             "of_later_rounds": plan.num_later,
         },
         "steps": plan.num_steps,
-        "side_by_side": num_side_by_side,
-        "seconds": plan.seconds(speeds, num_side_by_side) if speeds else 0.0,
+        "jobs": num_jobs,
+        "seconds": plan.seconds(speeds, num_jobs) if speeds else 0.0,
         "measured": [
             {
                 "density": density,

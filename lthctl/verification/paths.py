@@ -33,7 +33,7 @@ def verify_paths(
     *paths: Path | str,
     replay: Dataset | Datasets | None = None,
     model: Model | None = None,
-    num_side_by_side: int = 1,
+    num_jobs: int = 1,
     announce: Callable[[str], None] = lambda _: None,
 ) -> list[Check]:
     """Check everything that can be checked of the tickets and runs at or below some paths.
@@ -44,7 +44,7 @@ def verify_paths(
       replay: train again and compare bytes; the dataset to do it with, or what finds one for a
         ticket's `data` and seed. No result is taken from a store. With None nothing is trained.
       model: needed for tickets that are not of an MLP.
-      num_side_by_side: folders checked at the same time.
+      num_jobs: folders checked at the same time.
       announce: told in a sentence what is being trained.
 
     Returns:
@@ -76,7 +76,7 @@ def verify_paths(
         *(TicketFolder(path, model) for path in tickets),
         *(RunFolder(path, model) for path in runs),
     ]
-    pool = ThreadPoolExecutor(num_side_by_side)
+    pool = ThreadPoolExecutor(num_jobs)
     try:
         return [check for checks in pool.map(check_folder, folders) for check in checks]
     finally:

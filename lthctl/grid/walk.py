@@ -1,99 +1,32 @@
-"""From parameters to jobs: the product of the lists, every experiment once.
+"""From parameters to tasks: the product of the lists, every experiment once.
 
 All that can be checked is checked here, before anything is trained.
 """
 
-from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from lthctl.artifacts.documents import Control
 from lthctl.artifacts.names import ticket_name
-from lthctl.artifacts.run import Run, read_run_json
-from lthctl.artifacts.tensors import TENSORS_LIMIT
-from lthctl.artifacts.ticket import Ticket, find_tickets, load_ticket, read_ticket_json
-from lthctl.canonical import Json, sha256
+from lthctl.artifacts.run import read_run_json
+from lthctl.artifacts.ticket import find_tickets, load_ticket, read_ticket_json
+from lthctl.canonical import Json
 from lthctl.datasets.base import Dataset
 from lthctl.datasets.mnist import MnistFolder
-from lthctl.disk import read_file
-from lthctl.errors import LthctlError, OutputError, ParamsError
+from lthctl.errors import OutputError, ParamsError
+from lthctl.grid.tasks import PlannedTraining, Task, Work, state_of
 from lthctl.lottery.find import params_of_round, prune_rounds, ticket_request
 from lthctl.lottery.retrain import check_ticket, retraining, run_request
 from lthctl.models.mlp import MLP
 from lthctl.params import Method, Params, TrainParams
 from lthctl.training.engines import resolve
-from lthctl.training.history import Result
-from lthctl.training.spec import Training
-
-Work = Generator[Training, Result, Ticket | Run]
 
 
-@dataclass(frozen=True)
-class Expected:
-    """A training that a job will need, as far as it is known before anything is trained.
-
-    Attributes:
-      key: equal for trainings that are known to be equal beforehand; others may turn out to be.
-      params: how it is done.
-      density: about how much of the model it trains, in (0, 1].
-    """
-
-    key: tuple[object, ...]
-    params: TrainParams
-    density: float
-
-    @property
-    def steps(self) -> int:
-        return self.params.steps
-
-
-@dataclass(frozen=True)
-class Job:
-    """A folder to be made.
-
-    Attributes:
-      name: for people.
-      place: the folder.
-      start: begins the work.
-      trainings: the trainings that it will yield, in order.
-      found: what `place` holds already: None for nothing, True for what the job would make, False
-        for something else.
-    """
-
-    name: str
-    place: Path
-    start: Callable[[], Work]
-    trainings: tuple[Expected, ...]
-    found: bool | None = None
-
-    @property
-    def num_steps(self) -> int:
-        """Steps of its trainings, some of which may be known already or shared."""
-        return sum(training.steps for training in self.trainings)
-
-
-def existing(folder: Path, read: Callable[[Path], Json], request: Json) -> bool | None:
-    """What a folder holds: None for nothing, True for what was asked for, whole; False for anything
-    else."""
-    if not folder.exists():
-        return None
-    try:
-        document: dict[str, Any] = read(folder)
-        whole = all(
-            sha256(read_file(folder / name, OutputError, limit=TENSORS_LIMIT)) == digest
-            for name, digest in document["files"].items()
-        )
-    except LthctlError:
-        return False
-    return whole and all(document.get(key) == value for key, value in request.items())
-
-
-def ticket_jobs(params: Params, data: Path, out: Path) -> list[Job]:
-    """A job for every ticket in the product of `prune`'s lists, to `out`/<ticket>; at ratio 0 one
+def ticket_tasks(params: Params, data: Path, out: Path) -> list[Task]:
+    """A task for every ticket in the product of `prune`'s lists, to `out`/<ticket>; at ratio 0 one
     per seed.
 
     Raises:
@@ -106,8 +39,8 @@ def ticket_jobs(params: Params, data: Path, out: Path) -> list[Job]:
     asked: dict[str, tuple[Method, int, float, int]] = {}
     for method, rounds, ratio, seed in product(prune.method, prune.rounds, prune.ratio, prune.seed):
         asked.setdefault(ticket_name(method, ratio, rounds, seed), (method, rounds, ratio, seed))
-    jobs: dict[str, Job] = {}
-    # Seed by seed, and in no job: with images held out, every seed has a dataset of its own.
+    tasks: dict[str, Task] = {}
+    # Seed by seed, and in no task: with images held out, every seed has a dataset of its own.
     for name, (method, rounds, ratio, seed) in sorted(asked.items(), key=lambda item: item[1][-1]):
         dataset = folder.dataset(params.data, seed)
         _check_sizes(model, dataset)
@@ -122,19 +55,21 @@ def ticket_jobs(params: Params, data: Path, out: Path) -> list[Job]:
             train=train,
         )
 
-        def start(seed: int = seed, request: Json = request) -> Work:
+        def begin(seed: int = seed, request: Json = request) -> Work:
             return prune_rounds(model, folder.dataset(params.data, seed), request, train)
 
         place = out / name
         trainings = _trainings_of_rounds(name, request, train) if request["train"] else ()
-        jobs[name] = Job(name, place, start, trainings, existing(place, read_ticket_json, request))
-    return [jobs[name] for name in asked]
+        tasks[name] = Task(
+            name, place, begin, trainings, state_of(place, read_ticket_json, request)
+        )
+    return [tasks[name] for name in asked]
 
 
-def retraining_jobs(
+def retraining_tasks(
     params: Params, data: Path, paths: Sequence[Path], control: Control, out: Path
-) -> list[Job]:
-    """A job for every ticket at or below some paths, to `out`/<control>/<ticket>. All tickets are
+) -> list[Task]:
+    """A task for every ticket at or below some paths, to `out`/<control>/<ticket>. All tickets are
     read and verified first.
 
     Raises:
@@ -145,7 +80,7 @@ def retraining_jobs(
     folders = find_tickets(*paths)
     folder, model = MnistFolder(data), MLP.from_params(params.model)
     train = resolve(params.train, model)
-    jobs: dict[str, Job] = {}
+    tasks: dict[str, Task] = {}
     origin: dict[str, tuple[str, Path]] = {}
     seed_by_seed = params.data.holdout > 0
     for path in (
@@ -180,21 +115,23 @@ def retraining_jobs(
 
         place = out / control / ticket.name
         request = run_request(ticket, dataset, control, train)
-        trainings = (Expected((control, ticket.digest), train, ticket.mask.density),)
-        jobs[ticket.name] = Job(
-            ticket.name, place, begin, trainings, existing(place, read_run_json, request)
+        trainings = (PlannedTraining((control, ticket.digest), train, ticket.mask.density),)
+        tasks[ticket.name] = Task(
+            ticket.name, place, begin, trainings, state_of(place, read_run_json, request)
         )
     places = {path: position for position, path in enumerate(folders)}
-    return sorted(jobs.values(), key=lambda job: places[origin[job.name][1]])
+    return sorted(tasks.values(), key=lambda task: places[origin[task.name][1]])
 
 
-def _trainings_of_rounds(name: str, request: Json, train: TrainParams) -> tuple[Expected, ...]:
+def _trainings_of_rounds(
+    name: str, request: Json, train: TrainParams
+) -> tuple[PlannedTraining, ...]:
     """A training before each pruning. The first is the same for all tickets of a seed with as many
     rounds."""
     ratio, rounds = request["ratio"], request["rounds"]
     params = params_of_round(train, rounds)
     return tuple(
-        Expected(
+        PlannedTraining(
             (name, number) if number else (request["seed"], params),
             params,
             (1 - ratio) ** (number / rounds),

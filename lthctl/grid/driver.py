@@ -1,0 +1,280 @@
+"""From tasks to folders: trainings run side by side, equal ones once, finished ones are kept.
+
+Knows nothing of pruning. A task is a generator that yields trainings (see `lthctl.lottery`) and
+ends in something with files. The scheduler says what goes on, the store what is known, the leases
+what others do, and an executor runs the rest. The order of tasks, the number of jobs and the
+executor change nothing but the time it takes.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from lthctl.artifacts.leases import Leases
+from lthctl.artifacts.store import Store
+from lthctl.disk import check_writable, write_folder
+from lthctl.errors import LthctlError, OutputError
+from lthctl.grid.executors.base import EXECUTORS, Executor
+from lthctl.grid.scheduler import Scheduler
+from lthctl.grid.signals import interrupts_noted
+from lthctl.grid.tasks import State, Task, Work
+from lthctl.grid.watcher import Watcher
+from lthctl.training.engines import compile_for, needs_compiling
+from lthctl.training.history import Result
+from lthctl.training.spec import Training
+
+WAIT_SECONDS = 0.5  # for a training, so that Ctrl-C is seen where a lock cannot be interrupted
+ASK_SECONDS = 0.1  # between two looks at what other processes do
+
+
+@dataclass
+class Outcome:
+    """What became of tasks.
+
+    Attributes:
+      written: the folders written now.
+      present: the folders that were there already.
+      failed: name and reason of each task that failed.
+      num_trained, num_from_store: trainings run here, and taken from the store.
+      seconds: how long it took.
+    """
+
+    written: list[Path] = field(default_factory=list)
+    present: list[Path] = field(default_factory=list)
+    failed: list[tuple[str, str]] = field(default_factory=list)
+    num_trained: int = 0
+    num_from_store: int = 0
+    seconds: float = 0.0
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C: what was finished by then is kept; the message says how much that is."""
+
+
+def run_tasks(
+    tasks: Sequence[Task],
+    *,
+    store: Store,
+    num_jobs: int,
+    executor: str = "threads",
+    replace: bool = False,
+    watcher: Watcher | None = None,
+) -> Outcome:
+    """Do tasks, each to its folder.
+
+    Args:
+      tasks: folders to be made; none twice.
+      store: knows finished trainings and is given new ones.
+      num_jobs: trainings that run at a time, at least 1.
+      executor: where they run, one of `EXECUTORS`.
+      replace: put folders in the place of others that hold something else.
+      watcher: is told what happens.
+
+    Returns:
+      What became of them. A task that fails does not stop the others.
+
+    Raises:
+      OutputError: a folder holds something else, cannot be written, or the disk is full; what is
+        finished is kept.
+      Interrupted: by Ctrl-C; what is finished is kept.
+    """
+    taken = [task for task in tasks if task.state is State.OTHER]
+    if taken and not replace:
+        raise OutputError(
+            "; ".join(f"{task.place}: {State.OTHER.value}" for task in taken)
+            + "; choose another --out, or give --force to replace it"
+        )
+    for parent in sorted({task.place.parent for task in tasks}):
+        check_writable(parent)
+    present = [task.place for task in tasks if task.state is State.PRESENT]
+    outcome = Outcome(present=present)
+    began = time.monotonic()
+    missing = [task for task in tasks if task.state is not State.PRESENT]
+    running = EXECUTORS[executor].create(num_jobs)
+    with store.leases() as leases:
+        try:
+            with interrupts_noted() as interrupted:
+                _Driver(
+                    Scheduler(missing, num_jobs),
+                    store,
+                    leases,
+                    running,
+                    replace,
+                    watcher or Watcher(),
+                    outcome,
+                    interrupted,
+                ).drive()
+        except KeyboardInterrupt:
+            raise Interrupted(
+                f"{len(outcome.written) + len(present)} of {len(tasks)} are finished"
+            ) from None
+        finally:
+            running.cancel()
+            running.close()
+    outcome.seconds = time.monotonic() - began
+    return outcome
+
+
+@dataclass
+class _Active:
+    """A task under way and the training that it waits for."""
+
+    task: Task
+    work: Work
+    training: Training
+    number: int  # of the training within the task
+
+    @property
+    def digest(self) -> str:
+        return self.training.digest
+
+
+_Step = Callable[[], tuple[Work, Training]]
+"""Takes a task to its next training."""
+
+
+@dataclass
+class _Driver:
+    """Does what the scheduler decides. Arrays are held for the task that leads a training, and for
+    no task that waits."""
+
+    scheduler: Scheduler[Task]
+    store: Store
+    leases: Leases
+    executor: Executor
+    replace: bool
+    watcher: Watcher
+    outcome: Outcome
+    interrupted: threading.Event
+    compiled: bool = False
+    running: dict[Future[Result], _Active] = field(default_factory=dict)
+    elsewhere: dict[str, _Active] = field(default_factory=dict)
+
+    def drive(self) -> None:
+        while not self.scheduler.is_done:
+            self._look_elsewhere()
+            while (task := self.scheduler.next_task()) is not None:
+                self._advance(task, partial(_first, task), 0)
+            self.watcher.tick()
+            for future in self._wait():
+                self._end(future)
+
+    def _wait(self) -> set[Future[Result]]:
+        """Trainings that have ended meanwhile.
+
+        Raises:
+          KeyboardInterrupt: Ctrl-C was pressed, whether or not its exception was lost.
+        """
+        ended: set[Future[Result]] = set()
+        if self.running:
+            ended = wait(self.running, WAIT_SECONDS, return_when=FIRST_COMPLETED).done
+        elif self.scheduler.elsewhere:
+            self.interrupted.wait(ASK_SECONDS)
+        if self.interrupted.is_set():
+            raise KeyboardInterrupt
+        return ended
+
+    def _look_elsewhere(self) -> None:
+        """Go on with tasks whose training another process has ended, one way or the other."""
+        for digest in self.scheduler.elsewhere:
+            if self.scheduler.has_room and self.leases.take(digest):
+                self.leases.give_up(digest)
+                self.scheduler.retake(digest)
+                active = self.elsewhere.pop(digest)
+                self._advance(active.task, partial(_same, active), active.number)
+
+    def _advance(self, task: Task, step: _Step, number: int) -> None:
+        """Take a task to its next training that is not known yet, from its training `number` on, or
+        to its end."""
+        try:
+            while True:
+                active = _Active(task, *step(), number)
+                if self.scheduler.wait_for(active.digest, task):
+                    return
+                known = self.store.get(active.training)
+                if known is None:
+                    if not self.leases.take(active.digest):
+                        self.scheduler.leave(active.digest)
+                        self.elsewhere[active.digest] = active
+                        return
+                    known = self.store.get(active.training)  # by now, perhaps
+                    if known is None:
+                        self._start(active)
+                        return
+                    self.leases.give_up(active.digest)
+                from_store = self.scheduler.recall(active.digest)
+                self.outcome.num_from_store += from_store
+                self.watcher.training_known(task, number, active.training, from_store=from_store)
+                number += 1
+                step = partial(_next, active, known)
+        except StopIteration as done:
+            self._write(task, done.value.files())
+            self.outcome.written.append(task.place)
+            self.watcher.task_ended(task)
+        except OutputError:
+            raise
+        except LthctlError as error:
+            self._fail(task, str(error))
+
+    def _start(self, active: _Active) -> None:
+        if not self.compiled:
+            # Here and not in a worker, where Ctrl-C would have to wait for it, and two would
+            # compile the same.
+            if needs_compiling(active.training):
+                self.watcher.compiling()
+                compile_for(active.training)
+            self.compiled = True
+        self.scheduler.start(active.digest)
+        self.watcher.training_started(active.task, active.number, active.training)
+        on_step = partial(self.watcher.stepped, active.digest)
+        self.running[self.executor.submit(active.training, on_step)] = active
+
+    def _end(self, future: Future[Result]) -> None:
+        active = self.running.pop(future)
+        try:
+            result = future.result()
+        except Exception as error:
+            self.leases.give_up(active.digest)
+            self.watcher.training_ended(active.digest, None)
+            is_ours = isinstance(error, LthctlError)
+            reason = str(error) if is_ours else f"{type(error).__name__}: {error}"
+            for task in active.task, *self.scheduler.fail(active.digest):
+                self._fail(task, reason)
+            return
+        self.watcher.training_ended(active.digest, result)
+        self.outcome.num_trained += 1
+        self.store.put(active.training, result)
+        self.leases.give_up(active.digest)
+        self.scheduler.finish(active.digest)
+        self._advance(active.task, partial(_next, active, result), active.number + 1)
+
+    def _write(self, task: Task, files: dict[str, bytes]) -> None:
+        try:
+            write_folder(task.place, files, replace=self.replace)
+        except OutputError:
+            # Another process may have written the same meanwhile.
+            if not all((task.place / name).is_file() for name in files) or any(
+                (task.place / name).read_bytes() != content for name, content in files.items()
+            ):
+                raise
+
+    def _fail(self, task: Task, reason: str) -> None:
+        self.outcome.failed.append((task.name, reason))
+        self.watcher.task_ended(task)
+
+
+def _first(task: Task) -> tuple[Work, Training]:
+    work = task.begin()
+    return work, next(work)
+
+
+def _next(active: _Active, result: Result) -> tuple[Work, Training]:
+    return active.work, active.work.send(result)
+
+
+def _same(active: _Active) -> tuple[Work, Training]:
+    return active.work, active.training

@@ -1,0 +1,1 @@
+"""Where trainings run: threads of this process, or processes of their own."""

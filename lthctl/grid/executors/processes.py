@@ -1,0 +1,133 @@
+"""Trainings in processes of their own, each with its own interpreter and torch generator.
+
+A thread here looks after each worker process. It sends a training, hands on the steps that the
+worker reports, and takes the result. A worker that dies is replaced, and its training is run once
+more.
+"""
+
+import pickle
+import signal
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from multiprocessing import get_context
+from multiprocessing.context import SpawnProcess
+
+from lthctl.errors import TrainingError
+from lthctl.grid.executors.base import Cancelled
+from lthctl.grid.executors.worker import Answer, Failure, serve
+from lthctl.training.history import Result
+from lthctl.training.spec import OnStep, Training
+
+POLL_SECONDS = 0.1  # between two looks whether all is cancelled
+END_SECONDS = 5.0  # that a worker has to end by itself
+ATTEMPTS = 2  # at a training whose worker dies
+
+
+class ProcessExecutor:
+    """Runs every training in a process beside this one; see `Executor`."""
+
+    def __init__(self, num_jobs: int) -> None:
+        self._pool = ThreadPoolExecutor(
+            num_jobs, thread_name_prefix="worker", initializer=_leave_interrupts_to_main_thread
+        )
+        self._cancelled = threading.Event()
+        self._idle: list[_Worker] = []
+
+    def submit(self, training: Training, on_step: OnStep) -> Future[Result]:
+        return self._pool.submit(self._run, training, on_step)
+
+    def cancel(self) -> None:
+        self._cancelled.set()
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        while self._idle:
+            self._idle.pop().end()
+
+    def _run(self, training: Training, on_step: OnStep) -> Result:
+        pickled = _pickled(training)
+        deaths: list[str] = []
+        while len(deaths) < ATTEMPTS:
+            if self._cancelled.is_set():
+                raise Cancelled
+            worker = self._idle.pop() if self._idle else _Worker()
+            try:
+                answer = self._converse(worker, pickled, on_step)
+            except (EOFError, OSError):
+                deaths.append(worker.end())
+                continue
+            except BaseException:
+                worker.kill()
+                raise
+            self._idle.append(worker)
+            if isinstance(answer, Failure):
+                raise answer.kind(answer.message)
+            return answer
+        raise TrainingError(
+            f"its worker process {deaths[0]}, and so did a second one ({deaths[1]}); perhaps there "
+            "is too little memory: try fewer --jobs"
+        )
+
+    def _converse(self, worker: "_Worker", pickled: bytes, on_step: OnStep) -> Result | Failure:
+        """Send a training and wait for its end.
+
+        Raises:
+          EOFError, OSError: the worker has died.
+        """
+        worker.connection.send_bytes(pickled)
+        while True:
+            if self._cancelled.is_set():
+                raise Cancelled
+            if worker.connection.poll(POLL_SECONDS):
+                answer: Answer = worker.connection.recv()
+                if not isinstance(answer, int):
+                    return answer
+                on_step(answer)
+
+
+class _Worker:
+    """A process that runs trainings, and our end of the connection to it."""
+
+    _starting = threading.Lock()  # multiprocessing keeps a list of all processes
+
+    def __init__(self) -> None:
+        context = get_context("spawn")
+        self.connection, theirs = context.Pipe()
+        self._process: SpawnProcess = context.Process(target=serve, args=(theirs,), daemon=True)
+        with self._starting:
+            self._process.start()
+        theirs.close()
+
+    def end(self) -> str:
+        """Close the connection and wait for the process to end; how it did."""
+        self.connection.close()
+        self._process.join(END_SECONDS)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+        code = self._process.exitcode
+        self._process.close()
+        if code is not None and code < 0:
+            return f"was killed by {signal.Signals(-code).name}"
+        return f"ended with exit code {code}"
+
+    def kill(self) -> None:
+        """End the process at once, whatever it does."""
+        self._process.kill()
+        self.end()
+
+
+def _pickled(training: Training) -> bytes:
+    try:
+        return pickle.dumps(training)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise TrainingError(
+            f"its model or dataset cannot go to another process ({error}); define it at the top "
+            "level of a module, or use --executor threads"
+        ) from error
+
+
+def _leave_interrupts_to_main_thread() -> None:
+    """Block Ctrl-C in this thread. A worker that it starts is born with Ctrl-C blocked, and ends
+    when it is told to."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})

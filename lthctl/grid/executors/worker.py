@@ -1,0 +1,75 @@
+"""What a worker process does: it runs the trainings that it is sent, one after another."""
+
+import pickle
+import time
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+
+from lthctl.errors import LthctlError, TrainingError
+from lthctl.training.engines import run
+from lthctl.training.history import Result
+from lthctl.training.spec import Training
+
+REPORT_SECONDS = 0.1  # between two reports of the steps done
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What ended a training.
+
+    Attributes:
+      kind: the error to raise where the training was asked for.
+      message: what it says.
+    """
+
+    kind: type[LthctlError]
+    message: str
+
+    @classmethod
+    def of(cls, error: Exception) -> "Failure":
+        if isinstance(error, LthctlError):
+            return cls(type(error), str(error))
+        return cls(TrainingError, f"{type(error).__name__}: {error}")
+
+
+Answer = int | Result | Failure
+"""Steps done so far, or how a training ended."""
+
+
+def serve(connection: Connection) -> None:
+    """Run trainings until the other end is closed, or its process has ended.
+
+    A training comes as its pickle. Answers are numbers of steps and, at the end, a result or a
+    failure.
+    """
+    try:
+        while True:
+            connection.send(_run(connection.recv_bytes(), connection))
+    except (EOFError, OSError):
+        pass  # nobody is there any more
+
+
+def _run(pickled: bytes, connection: Connection) -> Result | Failure:
+    reported = time.monotonic()
+
+    def report(step: int) -> None:
+        nonlocal reported
+        now = time.monotonic()
+        if now - reported >= REPORT_SECONDS:
+            reported = now
+            connection.send(step)
+
+    try:
+        training: Training = pickle.loads(pickled)
+    except LthctlError as error:
+        return Failure.of(error)
+    except Exception as error:
+        return Failure(
+            TrainingError,
+            f"its model or dataset cannot be made in another process ({type(error).__name__}: "
+            f"{error}); define it in a module that can be imported, or use --executor threads",
+        )
+    try:
+        return run(training, report)
+    except Exception as error:
+        return Failure.of(error)

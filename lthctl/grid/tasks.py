@@ -1,0 +1,92 @@
+"""Tasks: folders to be made, and the trainings that each will need."""
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from lthctl.artifacts.run import Run
+from lthctl.artifacts.tensors import TENSORS_LIMIT
+from lthctl.artifacts.ticket import Ticket
+from lthctl.canonical import Json, sha256
+from lthctl.disk import read_file
+from lthctl.errors import LthctlError, OutputError
+from lthctl.params import TrainParams
+from lthctl.training.history import Result
+from lthctl.training.spec import Training
+
+Work = Generator[Training, Result, Ticket | Run]
+
+
+class State(Enum):
+    """What the folder of a task holds, in words for people."""
+
+    MISSING = "to be made"
+    PRESENT = "there already"
+    OTHER = "holds something else, or something damaged"
+
+
+@dataclass(frozen=True)
+class PlannedTraining:
+    """A training that a task will need, as far as it is known before anything is trained.
+
+    Attributes:
+      key: equal for trainings that are known to be equal beforehand; others may turn out to be.
+      params: how it is done.
+      density: about how much of the model it trains, in (0, 1].
+    """
+
+    key: tuple[object, ...]
+    params: TrainParams
+    density: float
+
+    @property
+    def steps(self) -> int:
+        return self.params.steps
+
+
+@dataclass(frozen=True)
+class Task:
+    """A folder to be made.
+
+    Attributes:
+      name: for people.
+      place: the folder.
+      begin: begins the work.
+      trainings: the trainings that it will yield, in order.
+      state: what `place` holds already.
+    """
+
+    name: str
+    place: Path
+    begin: Callable[[], Work]
+    trainings: tuple[PlannedTraining, ...]
+    state: State = State.MISSING
+
+    @property
+    def num_steps(self) -> int:
+        """Steps of its trainings, some of which may be known already or shared."""
+        return sum(training.steps for training in self.trainings)
+
+
+def state_of(folder: Path, read: Callable[[Path], Json], request: Json) -> State:
+    """What a folder holds: nothing, what was asked for and whole, or anything else.
+
+    Args:
+      folder: the place of a task.
+      read: reads the document in it.
+      request: keys and values that the document of what was asked for has.
+    """
+    if not folder.exists():
+        return State.MISSING
+    try:
+        document: dict[str, Any] = read(folder)
+        whole = all(
+            sha256(read_file(folder / name, OutputError, limit=TENSORS_LIMIT)) == digest
+            for name, digest in document["files"].items()
+        )
+    except LthctlError:
+        return State.OTHER
+    same = all(document.get(key) == value for key, value in request.items())
+    return State.PRESENT if whole and same else State.OTHER

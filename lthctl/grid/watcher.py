@@ -1,0 +1,30 @@
+"""Who is told what happens to tasks and trainings."""
+
+from lthctl.grid.tasks import Task
+from lthctl.training.history import Result
+from lthctl.training.spec import Training
+
+
+class Watcher:
+    """Is told what happens; this one looks away.
+
+    All is told from the main thread but `stepped`. `number` is that of the training within its
+    task, from 0.
+    """
+
+    def compiling(self) -> None:
+        """The engine compiles its kernels before the first training, which takes some seconds."""
+
+    def training_started(self, task: Task, number: int, training: Training) -> None: ...
+    def stepped(self, digest: str, step: int) -> None: ...
+    def training_ended(self, digest: str, result: Result | None) -> None:
+        """The result is None where the training failed."""
+
+    def training_known(
+        self, task: Task, number: int, training: Training, *, from_store: bool
+    ) -> None:
+        """Its result was known: from the store, or because another task had needed it before."""
+
+    def task_ended(self, task: Task) -> None: ...
+    def tick(self) -> None:
+        """Half a second or less has gone by."""

@@ -22,6 +22,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lthctl import pickles
 from lthctl.canonical import sha256
 from lthctl.datasets import download as download_module
 from lthctl.datasets import idx, mnist
@@ -39,6 +40,7 @@ from lthctl.datasets.mnist import (
 )
 from lthctl.datasets.wheel import unpack_wheel
 from lthctl.errors import DataError, OutputError
+from lthctl.interop import torch_file
 from lthctl.params import DataParams
 from lthctl.training.batches import BatchOrder
 
@@ -645,13 +647,32 @@ def test_pickle_that_asks_for_a_command_is_not_obeyed(
 
 
 def test_nothing_is_unpickled() -> None:
-    assert "pickle" not in vars(wheel_module)
-    assert "load" not in wheel_module._arrays_of.__code__.co_names
+    for module in (wheel_module, pickles, torch_file):
+        source = Path(module.__file__).read_text()
+        assert re.findall(r"^ *(?:import|from) (?:pickle|torch)\b", source, re.MULTILINE) == []
+        assert (
+            re.findall(r"\b(?:np|pickle|torch)\.load\(|Unpickler\(", source.partition('"""\n\n')[2])
+            == []
+        )
+
+
+def test_the_arrays_of_the_wheel_are_what_they_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    images, labels = np.zeros((2, 784), np.float32), np.zeros(2, np.int64)
+    for wrong in (
+        (images.astype(np.float64), labels),
+        (images.astype(">f4"), labels),
+        (np.asfortranarray(images), labels),
+        (images, labels.astype(np.int32)),
+        (images, [0, 0]),
+    ):
+        content = [(images, labels), (images, labels), wrong]
+        with pytest.raises(DataError, match=r"(of another type than|cannot be unpacked)"):
+            unpack_wheel(trusted(monkeypatch, content))
 
 
 def test_a_pickle_without_end_is_not_followed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        wheel_module.pickletools,
+        pickles.pickletools,
         "genops",
         lambda _: ((pickletools.code2op["("], None, n) for n in forever()),
     )

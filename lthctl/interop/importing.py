@@ -14,7 +14,8 @@ import numpy as np
 from lthctl.artifacts.names import IMPORTED
 from lthctl.artifacts.ticket import Ticket
 from lthctl.errors import CheckpointError, ParamsError
-from lthctl.interop.checkpoints import BFLOAT16, Checkpoint, Entry, read_checkpoint
+from lthctl.interop.checkpoints import read_checkpoint
+from lthctl.interop.entries import BFLOAT16, Checkpoint, Entry
 from lthctl.lottery.find import sparsity_after
 from lthctl.mask import Array, Bools, Mask, Shapes, Weights, unpack_mask
 from lthctl.models.base import Model

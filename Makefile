@@ -44,4 +44,4 @@ fuzz: .venv/installed-dev    ## every reader against 100,000 mutated files, some
 	touch .venv/installed $@
 
 clean:    ## everything that can be made again, the dataset and the environment excepted
-	rm -rf .lthctl masks/pipeline tickets/pipeline .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .lthctl masks/pipeline runs/pipeline .pytest_cache .mypy_cache .ruff_cache

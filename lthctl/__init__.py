@@ -16,35 +16,51 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from lthctl.artifacts.housekeeping import check_store, prune_store, store_size
     from lthctl.artifacts.run import Run, load_run, save_run
     from lthctl.artifacts.ticket import Ticket, find_tickets, load_ticket, save_ticket
     from lthctl.datasets.base import Dataset, Split
+    from lthctl.datasets.download import download
     from lthctl.datasets.mnist import load_mnist
     from lthctl.errors import LthctlError
+    from lthctl.grid.grids import Grid, run_grid, ticket_grid
     from lthctl.interop.apply import apply_ticket_, keep_pruned_
-    from lthctl.interop.export import export_to
+    from lthctl.interop.export import export, export_to
     from lthctl.interop.importing import import_ticket
     from lthctl.lottery.find import find_ticket
     from lthctl.lottery.retrain import retrain
     from lthctl.mask import Mask
     from lthctl.models.mlp import MLP
     from lthctl.models.module import ModuleModel
-    from lthctl.params import TrainParams
+    from lthctl.params import Params, ReportParams, TrainParams
+    from lthctl.reporting.compare import Comparison, Side
+    from lthctl.reporting.paths import compare, show
+    from lthctl.reporting.report import FinishedReport, report
     from lthctl.verification.evidence import Check
-    from lthctl.verification.paths import verify_paths
+    from lthctl.verification.paths import verify
 
 _HOME = {
     "Check": "verification.evidence",
+    "Comparison": "reporting.compare",
     "Dataset": "datasets.base",
+    "FinishedReport": "reporting.report",
+    "Grid": "grid.grids",
     "LthctlError": "errors",
     "MLP": "models.mlp",
     "Mask": "mask",
     "ModuleModel": "models.module",
+    "Params": "params",
+    "ReportParams": "params",
     "Run": "artifacts.run",
+    "Side": "reporting.compare",
     "Split": "datasets.base",
     "Ticket": "artifacts.ticket",
     "TrainParams": "params",
     "apply_ticket_": "interop.apply",
+    "check_store": "artifacts.housekeeping",
+    "compare": "reporting.paths",
+    "download": "datasets.download",
+    "export": "interop.export",
     "export_to": "interop.export",
     "find_ticket": "lottery.find",
     "find_tickets": "artifacts.ticket",
@@ -53,24 +69,40 @@ _HOME = {
     "load_mnist": "datasets.mnist",
     "load_run": "artifacts.run",
     "load_ticket": "artifacts.ticket",
+    "prune_store": "artifacts.housekeeping",
+    "report": "reporting.report",
     "retrain": "lottery.retrain",
+    "run_grid": "grid.grids",
     "save_run": "artifacts.run",
     "save_ticket": "artifacts.ticket",
-    "verify_paths": "verification.paths",
+    "show": "reporting.paths",
+    "store_size": "artifacts.housekeeping",
+    "ticket_grid": "grid.grids",
+    "verify": "verification.paths",
 }
 
 __all__ = [
     "MLP",
     "Check",
+    "Comparison",
     "Dataset",
+    "FinishedReport",
+    "Grid",
     "LthctlError",
     "Mask",
     "ModuleModel",
+    "Params",
+    "ReportParams",
     "Run",
+    "Side",
     "Split",
     "Ticket",
     "TrainParams",
     "apply_ticket_",
+    "check_store",
+    "compare",
+    "download",
+    "export",
     "export_to",
     "find_ticket",
     "find_tickets",
@@ -79,10 +111,16 @@ __all__ = [
     "load_mnist",
     "load_run",
     "load_ticket",
+    "prune_store",
+    "report",
     "retrain",
+    "run_grid",
     "save_run",
     "save_ticket",
-    "verify_paths",
+    "show",
+    "store_size",
+    "ticket_grid",
+    "verify",
 ]
 
 

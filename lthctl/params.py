@@ -6,6 +6,7 @@ the file's, else the default here.
 """
 
 import difflib
+import re
 from collections.abc import Collection, Mapping
 from reprlib import Repr
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -57,6 +58,60 @@ def _as_tuple(value: object) -> object:
     return tuple(value) if isinstance(value, list | tuple) else (value,)
 
 
+RANGE_LIMIT = 10_000  # seeds; a range of more is a slip of the finger, and would fill the memory
+
+
+def _as_seeds(value: object) -> object:
+    """Seeds as a tuple, with every range such as "1-20" written out.
+
+    Where a range is wrong, all stay as they are, so that the error names its place in the list.
+    """
+    items = value if isinstance(value, list | tuple) else (value,)
+    try:
+        ranges = [_range_of_seeds(item) for item in items]
+    except PydanticCustomError:
+        return tuple(items)
+    return tuple(
+        seed
+        for item, seeds in zip(items, ranges, strict=True)
+        for seed in ((item,) if seeds is None else seeds)
+    )
+
+
+def _check_range(value: object) -> object:
+    seeds = _range_of_seeds(value)
+    return value if seeds is None else seeds[0]
+
+
+def _range_of_seeds(value: object) -> range | None:
+    """The seeds of a text such as "1-20"; None for anything that is no range.
+
+    Raises:
+      PydanticCustomError: it runs backwards, or is too long.
+    """
+    ends = (
+        re.fullmatch(r"\s*([0-9]{1,18})\s*-\s*([0-9]{1,18})\s*", value, re.ASCII)
+        if isinstance(value, str)
+        else None
+    )
+    if ends is None:
+        return None
+    first, last = int(ends[1]), int(ends[2])
+    if first > last:
+        raise PydanticCustomError(
+            "seed_range",
+            "is {text}, a range that runs backwards; write {last}-{first}",
+            {"text": shown(value), "first": first, "last": last},
+        )
+    if last - first >= RANGE_LIMIT:
+        raise PydanticCustomError(
+            "seed_range",
+            "is {text}, a range of more than {limit} seeds; give a shorter one",
+            {"text": shown(value), "limit": f"{RANGE_LIMIT:,}"},
+        )
+    return range(first, last + 1)
+
+
 def _check_ratio(value: float) -> float:
     if not 0 <= value < 1:
         raise PydanticCustomError(
@@ -83,7 +138,11 @@ Ratios = Annotated[tuple[Ratio, ...], BeforeValidator(_as_tuple), Field(min_leng
 Counts = Annotated[tuple[Count, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
 
 
-Seeds = Annotated[tuple[Seed, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
+Seeds = Annotated[
+    tuple[Annotated[Seed, BeforeValidator(_check_range)], ...],
+    BeforeValidator(_as_seeds),
+    Field(min_length=1),
+]
 
 
 Sizes = Annotated[tuple[Count, ...], BeforeValidator(_as_tuple), Field(min_length=2)]
@@ -213,7 +272,7 @@ class PruneParams(Section):
     """Train-prune-rewind rounds: 1 is one-shot, more is iterative."""
 
     seed: Seeds = (1,)
-    """Seeds; each is a replicate of the whole experiment."""
+    """Seeds; each is a replicate of the whole experiment. `1-20` is a range, also inside a list."""
 
     biases: bool = True
     """Whether biases are pruned too, each layer's at the rate of its weights."""
@@ -297,6 +356,10 @@ def explain(fault: ErrorDetails) -> str:
         return (
             f"is {shown(fault['input'])}, expected keys with values; known here: {', '.join(known)}"
         )
+    if fault["type"] == "seed_range":
+        return fault["msg"]
+    if fault["type"] == "int_type" and fault["loc"][:2] == ("prune", "seed"):
+        return f"is {shown(fault['input'])}, expected a seed such as 7, or a range such as 1-20"
     if fault["type"] == "too_short":
         lengths = fault["ctx"]
         return f"has {lengths['actual_length']} values, expected at least {lengths['min_length']}"

@@ -67,7 +67,7 @@ def tickets(workspace: Path, pruned: Path) -> Path:
 
 @pytest.fixture
 def runs(workspace: Path, retrained: Path) -> Path:
-    return shutil.copytree(retrained, workspace, dirs_exist_ok=True) / "tickets"
+    return shutil.copytree(retrained, workspace, dirs_exist_ok=True) / "runs"
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def test_the_commands_people_type(workspace: Path) -> None:
     assert lthctl("retrain", "masks/", "--reinit").exit_code == 0
     result = lthctl("report")
     assert result.exit_code == 0
-    assert sorted(path.name for path in Path("tickets/reinit").iterdir()) == [
+    assert sorted(path.name for path in Path("runs/reinit").iterdir()) == [
         "dense-s1", "dense-s2", "l1-r0.80-n2-s1", "l1-r0.80-n2-s2",
     ]  # fmt: skip
     assert sorted(path.name for path in Path("report").iterdir()) == [
@@ -178,9 +178,15 @@ def test_an_unknown_flag_is_a_usage_error(workspace: Path) -> None:
     assert result.exit_code == 2 and "--ratoi" in result.stderr
 
 
-def test_two_starts_at_once_are_refused(workspace: Path) -> None:
+def test_an_unknown_control_is_refused_with_the_nearest_name(tickets: Path) -> None:
+    assert refusal(2, "retrain", "masks", "--control", "shufle") == (
+        "control: is 'shufle'; did you mean 'shuffle'? expected one of rewind, reinit, shuffle"
+    )
+
+
+def test_two_controls_at_once_are_refused(workspace: Path) -> None:
     assert refusal(2, "retrain", "masks", "--reinit", "--shuffle").startswith(
-        "--rewind, --reinit and --shuffle exclude"
+        "--control, --rewind, --reinit and --shuffle exclude"
     )
 
 
@@ -223,7 +229,7 @@ def test_a_truncated_ticket(name: str, tickets: Path) -> None:
     file.write_bytes(file.read_bytes()[:-7])
     message = refusal(3, "retrain", "masks")
     assert message.startswith(f"masks/l1-r0.50-n2-s1/{name}: ") and "truncated" in message
-    assert not Path("tickets").exists()
+    assert not Path("runs").exists()
 
 
 def test_an_altered_and_a_newer_ticket(tickets: Path) -> None:
@@ -305,15 +311,14 @@ def test_out_inside_a_folder_that_dvc_owns(
 ) -> None:
     Path("dvc.yaml").write_text(
         "stages:\n  prune:\n    cmd: x\n    outs:\n      - masks/pipeline\n"
-        "  retrain:\n    matrix:\n      control: [rewind, reinit]\n    cmd: x\n    outs:\n      - tickets/pipeline/${item.control}:\n"
+        "  retrain:\n    matrix:\n      control: [rewind, reinit]\n    cmd: x\n    outs:\n      - runs/pipeline/${item.control}:\n"
         "          persist: false\n"
     )
     owned = "belongs to DVC (dvc.yaml), which deletes what others put there; choose another --out, or run the stage with `dvc repro`"
     assert refusal(3, "prune", "--out", "masks/pipeline/mine") == f"masks/pipeline/mine: {owned}"
     assert lthctl("prune", "--quiet").exit_code == 0
     assert (
-        refusal(3, "retrain", "masks", "--out", "tickets/pipeline")
-        == f"tickets/pipeline/rewind: {owned}"
+        refusal(3, "retrain", "masks", "--out", "runs/pipeline") == f"runs/pipeline/rewind: {owned}"
     )
     assert lthctl("retrain", "masks", "--quiet").exit_code == 0
     monkeypatch.setenv("DVC_STAGE", "prune")
@@ -421,7 +426,7 @@ def test_failed_trainings_end_with_4_and_the_others_are_saved(workspace: Path) -
 
 def test_shuffle_is_a_control_of_its_own(tickets: Path) -> None:
     assert lthctl("retrain", "masks", "--shuffle", "--quiet").exit_code == 0
-    run = json.loads(Path("tickets/shuffle/l1-r0.50-n2-s1/run.json").read_text())
+    run = json.loads(Path("runs/shuffle/l1-r0.50-n2-s1/run.json").read_text())
     assert run["start"] == "shuffle"
 
 
@@ -430,7 +435,7 @@ def test_runs_may_leave_their_weights_out(tickets: Path) -> None:
         Path("params.yaml").read_text() + "retrain:\n  keep_weights: false\n"
     )
     assert lthctl("retrain", "masks/dense-s1", "--quiet").exit_code == 0
-    assert sorted(path.name for path in Path("tickets/rewind/dense-s1").iterdir()) == [
+    assert sorted(path.name for path in Path("runs/rewind/dense-s1").iterdir()) == [
         "history.csv",
         "run.json",
     ]
@@ -442,7 +447,7 @@ def test_report_lists_damaged_runs_and_is_strict_on_request(runs: Path) -> None:
     result = lthctl("report")
     assert (
         result.exit_code == 0
-        and "left out: tickets/rewind/l1-r0.50-n2-s1/history.csv: does not match" in result.stderr
+        and "left out: runs/rewind/l1-r0.50-n2-s1/history.csv: does not match" in result.stderr
     )
     assert lthctl("report", "--strict").exit_code == 3
 
@@ -489,7 +494,7 @@ def test_report_opens_its_page(runs: Path, monkeypatch: pytest.MonkeyPatch, work
 def test_report_without_runs(workspace: Path) -> None:
     assert (
         refusal(3, "report")
-        == "tickets: does not exist; retrain some tickets first: lthctl retrain masks/"
+        == "runs: does not exist; retrain some tickets first: lthctl retrain masks/"
     )
 
 
@@ -498,7 +503,7 @@ def test_names_from_files_are_never_markup(runs: Path) -> None:
     target = runs / "rewind" / "[red]x"
     target.mkdir()
     (target / "run.json").write_text("{")
-    assert "left out: tickets/rewind/[red]x/run.json: is not JSON" in lthctl("report").stderr
+    assert "left out: runs/rewind/[red]x/run.json: is not JSON" in lthctl("report").stderr
 
 
 def test_download_from_a_folder(workspace: Path) -> None:
@@ -520,7 +525,7 @@ def test_as_a_process(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (3, "")
     assert (
         done.stderr
-        == "Error: tickets: does not exist; retrain some tickets first: lthctl retrain masks/\n"
+        == "Error: runs: does not exist; retrain some tickets first: lthctl retrain masks/\n"
     )
     done = subprocess.run(
         [sys.executable, "-m", "lthctl", "--version"], capture_output=True, text=True, check=True
@@ -559,17 +564,17 @@ def test_store_prune_keeps_what_tickets_and_runs_came_from(runs: Path) -> None:
         == 0
     )
     num_all = json.loads(lthctl("store", "--json").stdout)["trainings"]
-    planned = json.loads(lthctl("store", "prune", "masks", "tickets", "--dry-run", "--json").stdout)
+    planned = json.loads(lthctl("store", "prune", "masks", "runs", "--dry-run", "--json").stdout)
     assert (
         len(planned["unreferenced"]) == 2 and planned["thrown_out"] == []
     )  # second rounds of `other`
     assert json.loads(lthctl("store", "--json").stdout)["trainings"] == num_all
-    result = lthctl("store", "prune", "masks", "tickets")
+    result = lthctl("store", "prune", "masks", "runs")
     assert re.fullmatch(
         rf"\.lthctl: 2 trainings thrown out, 0\.\d MB; {num_all - 2} stay\n", result.stdout
     )
     assert "0 trainings run in" in lthctl("prune", "--out", "again").stderr
-    assert lthctl("store", "prune", "masks", "tickets", "other").stdout.startswith(
+    assert lthctl("store", "prune", "masks", "runs", "other").stdout.startswith(
         ".lthctl: 0 trainings thrown out"
     )
 
@@ -578,13 +583,13 @@ def test_store_prune_refuses_to_guess(runs: Path) -> None:
     num_all = json.loads(lthctl("store", "--json").stdout)["trainings"]
     assert "ticket: does not exist" in refusal(3, "store", "prune", "masks", "ticket")
     Path("masks/l1-r0.50-n2-s1/ticket.json").write_bytes(b"{")
-    assert "is not JSON" in refusal(3, "store", "prune", "masks", "tickets")
+    assert "is not JSON" in refusal(3, "store", "prune", "masks", "runs")
     assert lthctl("store", "prune").exit_code == 2
     assert json.loads(lthctl("store", "--json").stdout)["trainings"] == num_all
 
 
 def test_verify_counts_claims_and_ends_with_3_if_one_fails(runs: Path) -> None:
-    result = lthctl("verify", "masks", "tickets")
+    result = lthctl("verify", "masks", "runs")
     assert result.exit_code == 0, result.output
     assert re.search(
         r"the start is mask \* init, or the control's draw, bit for bit +12 +0 +0", result.stdout
@@ -593,15 +598,15 @@ def test_verify_counts_claims_and_ends_with_3_if_one_fails(runs: Path) -> None:
         "masks/l1-r0.50-n2-s1 and 1 more: the mask is what its scores select: its scores come from"
         in flat(result.stdout)
     )
-    file = Path("tickets/rewind/dense-s1/weights.safetensors")
+    file = Path("runs/rewind/dense-s1/weights.safetensors")
     file.write_bytes(file.read_bytes()[:-9])
-    result = lthctl("verify", "masks", "tickets")
+    result = lthctl("verify", "masks", "runs")
     assert result.exit_code == 3 and "Traceback" not in result.output
     assert (
-        "tickets/rewind/dense-s1: weights.safetensors matches the digest in run.json: weights.safetensors has SHA-256"
+        "runs/rewind/dense-s1: weights.safetensors matches the digest in run.json: weights.safetensors has SHA-256"
         in flat(result.stdout)
     )
-    checks = json.loads(lthctl("verify", "tickets/rewind/dense-s1", "--json").stdout)
+    checks = json.loads(lthctl("verify", "runs/rewind/dense-s1", "--json").stdout)
     assert {"path", "claim", "state", "detail"} == checks[0].keys()
     assert {check["claim"] for check in checks if check["state"] == "failed"} == {
         "weights.safetensors matches the digest in run.json"
@@ -615,7 +620,7 @@ def test_verify_counts_claims_and_ends_with_3_if_one_fails(runs: Path) -> None:
 
 def test_verify_replay_trains_without_the_store(runs: Path) -> None:
     shutil.rmtree(".lthctl")
-    result = lthctl("verify", "masks/l1-r0.50-n2-s1", "tickets/reinit/l1-r0.50-n2-s1", "--replay")
+    result = lthctl("verify", "masks/l1-r0.50-n2-s1", "runs/reinit/l1-r0.50-n2-s1", "--replay")
     assert result.exit_code == 0, result.output
     assert re.search("trained again, the run has the same bytes +1 +0 +0", result.stdout)
     assert "training masks/l1-r0.50-n2-s1, round 2 of 2, again, 15 steps" in result.stderr
@@ -682,7 +687,7 @@ def test_imported_tickets_are_retrained_reported_and_verified(tickets: Path) -> 
         imported["n"] == 2 and imported["accuracy"] == own["accuracy"]
     )  # the same masks and weights
     assert imported["verdict"] is not None
-    assert lthctl("report").exit_code == lthctl("verify", "masks", "tickets").exit_code == 0
+    assert lthctl("report").exit_code == lthctl("verify", "masks", "runs").exit_code == 0
 
 
 # --- show and compare; the tickets and runs are made by hand

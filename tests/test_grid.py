@@ -79,7 +79,7 @@ def test_pruning_one_shot_and_retraining_dense_share_a_training(params: Params) 
     store = Store(Path(".lthctl"))
     run_tasks(tasks_for(params, ratio=(0, 0.5), rounds=(1,), seed=(1,)), store=store, num_jobs=1)
     outcome = run_tasks(
-        walk.retraining_tasks(params, DATA, [Path("masks/dense-s1")], "rewind", Path("tickets")),
+        walk.retraining_tasks(params, DATA, [Path("masks/dense-s1")], "rewind", Path("runs")),
         store=store,
         num_jobs=1,
     )
@@ -216,11 +216,11 @@ def test_tickets_of_one_name_but_different_content_are_refused(params: Params) -
     with pytest.raises(
         OutputError, match=r"masks/a/.* and masks/b/.*: are different tickets of one name"
     ):
-        walk.retraining_tasks(params, DATA, [Path("masks")], "rewind", Path("tickets"))
+        walk.retraining_tasks(params, DATA, [Path("masks")], "rewind", Path("runs"))
     assert (
         len(
             walk.retraining_tasks(
-                params, DATA, [Path("masks/a"), Path("masks/a")], "rewind", Path("tickets")
+                params, DATA, [Path("masks/a"), Path("masks/a")], "rewind", Path("runs")
             )
         )
         == 1
@@ -234,7 +234,7 @@ def test_a_ticket_of_another_model_is_named_by_its_folder(params: Params) -> Non
         TicketError,
         match=r"^masks/dense-s1: is a ticket of an MLP 784-20-12-10 .* expected an MLP 784-7-10",
     ):
-        walk.retraining_tasks(other, DATA, [Path("masks")], "rewind", Path("tickets"))
+        walk.retraining_tasks(other, DATA, [Path("masks")], "rewind", Path("runs"))
 
 
 PROGRAM = """
@@ -370,7 +370,7 @@ params = Params().override({
 })
 tasks = walk.ticket_tasks(params, Path("data/mnist"), Path(f"masks{num_tasks}"))
 outcome = driver.run_tasks(tasks, store=Store(Path(".lthctl")), num_jobs=2)
-tasks = walk.retraining_tasks(params, Path("data/mnist"), [Path(f"masks{num_tasks}")], "rewind", Path(f"tickets{num_tasks}"))
+tasks = walk.retraining_tasks(params, Path("data/mnist"), [Path(f"masks{num_tasks}")], "rewind", Path(f"runs{num_tasks}"))
 outcome = driver.run_tasks(tasks, store=Store(Path(".lthctl")), num_jobs=2)
 assert len(outcome.written) == num_tasks
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)

@@ -40,7 +40,7 @@ from lthctl.models.mlp import MLP
 from lthctl.params import Params, TrainParams
 from lthctl.seeding import Stream
 from lthctl.training.spec import Training
-from lthctl.verification.paths import verify_paths
+from lthctl.verification.paths import verify as verify_paths
 from tests.conftest import synthetic_dataset
 
 fixtures, store, warmup = Path(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3])

@@ -97,7 +97,7 @@ for line in sys.stdin:
 def results(folder: Path) -> Tree:
     """What the grid has written, hidden files and half-written ones included."""
     found = {}
-    for name in "masks", "tickets", ".lthctl":
+    for name in "masks", "runs", ".lthctl":
         if (folder / name).exists():
             found |= {f"{name}/{path}": content for path, content in tree(folder / name).items()}
     return found
@@ -206,7 +206,7 @@ def small_grid(workspace: Path) -> Tree:
     )
     assert run_small_grid() == 0
     expected = results(workspace)
-    for name in "masks", "tickets", ".lthctl":
+    for name in "masks", "runs", ".lthctl":
         shutil.rmtree(name)
     return expected
 

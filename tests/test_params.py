@@ -151,7 +151,7 @@ report: 3
         "params.yaml:16:16: prune.ratio.1: is 1, expected in [0, 1): the fraction of weights to prune\n"
         "params.yaml:16:19: prune.ratio.2: is -0.1, expected in [0, 1): the fraction of weights to prune\n"
         "params.yaml:19:7: prune.seed.1: is -3, expected greater than or equal to 0\n"
-        "params.yaml:20:7: prune.seed.2: is '2', expected a valid integer\n"
+        "params.yaml:20:7: prune.seed.2: is '2', expected a seed such as 7, or a range such as 1-20\n"
         "params.yaml:21:3: prune.rounds: has 0 values, expected at least 1\n"
         "params.yaml:22:1: report: is 3, expected keys with values; known here: margin, confidence"
     )
@@ -365,3 +365,26 @@ def test_a_pipe_or_device_is_refused(params_yaml: Path, target: str) -> None:
         str(refusal.value)
         == "params.yaml: is a pipe or a device, expected a file; name another with --params"
     )
+
+
+def test_a_range_of_seeds(params_yaml: Path) -> None:
+    assert loaded(params_yaml, "prune:\n  seed: 1-20\n").prune.seed == tuple(range(1, 21))
+    assert loaded(params_yaml, "prune: {seed: [1-3, 9, 7 - 7]}").prune.seed == (1, 2, 3, 9, 7)
+    assert Params().override({"prune.seed": ["2-4", 8]}).prune.seed == (2, 3, 4, 8)
+
+
+def test_a_range_that_runs_backwards_is_refused_at_its_place(params_yaml: Path) -> None:
+    assert refusal_of(params_yaml, "prune:\n  seed: 5-1\n") == (
+        "params.yaml:2:3: prune.seed.0: is '5-1', a range that runs backwards; write 1-5"
+    )
+    said = refusal_of(
+        params_yaml, "prune:\n  seed:\n    - 1-3\n    - 9-8\n    - 1-x\n    - 0-10000\n"
+    )
+    assert said.splitlines() == [
+        "params.yaml:4:7: prune.seed.1: is '9-8', a range that runs backwards; write 8-9",
+        "params.yaml:5:7: prune.seed.2: is '1-x', expected a seed such as 7, or a range such as 1-20",
+        "params.yaml:6:7: prune.seed.3: is '0-10000', a range of more than 10,000 seeds; give a shorter one",
+    ]
+    with pytest.raises(ParamsError) as refusal:
+        Params().override({"prune.seed": ["5-1"]})
+    assert str(refusal.value) == "--seed: is '5-1', a range that runs backwards; write 1-5"

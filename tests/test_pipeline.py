@@ -95,7 +95,7 @@ def test_dvc_owns_leaf_folders_and_never_deletes_the_data() -> None:
         for stage in STAGES.values()
         for o in stage.get("outs", [])
     ]
-    assert not {"data", "masks", "tickets", "report"} & set(owned)
+    assert not {"data", "masks", "runs", "report"} & set(owned)
     assert STAGES["download"]["outs"] == [
         {f"data/mnist/{name}": {"persist": True}} for name in mnist.MNIST
     ]
@@ -126,8 +126,8 @@ def test_results_are_ignored_by_hand() -> None:
     results = (
         "masks/pipeline",
         "masks/best",
-        "tickets/rewind/best",
-        "tickets/pipeline/rewind",
+        "runs/rewind/best",
+        "runs/pipeline/rewind",
         ".lthctl/x",
     )
     results += ("report/index.html", "report/curves.csv")
@@ -141,8 +141,8 @@ def test_results_are_ignored_by_hand() -> None:
     for path in (
         "data/README.md",
         "masks/best.dvc",
-        "tickets/rewind.dvc",
-        "tickets/rewind/best.dvc",
+        "runs/rewind.dvc",
+        "runs/rewind/best.dvc",
         "report/metrics.json",
         "report/curves.svg",
         "dvc.lock",
@@ -235,7 +235,7 @@ def test_the_whole_pipeline(clone: tuple[Path, dict[str, str]]) -> None:
         ).stdout
 
     dvc("repro")
-    assert sorted(path.name for path in (place / "tickets/pipeline/reinit").iterdir()) == [
+    assert sorted(path.name for path in (place / "runs/pipeline/reinit").iterdir()) == [
         "dense-s1", "dense-s2", "l1-r0.50-n2-s1", "l1-r0.50-n2-s2",
     ]  # fmt: skip
     assert {line[3:].rstrip("/") for line in git("status", "--porcelain").splitlines()} == {
@@ -321,6 +321,6 @@ def test_dvc_killed_at_any_moment(clone: tuple[Path, dict[str, str]], tmp_path: 
         assert process.returncode == 0, said
         break
     assert kills >= 3
-    for name in "masks/pipeline", "tickets/pipeline", "report":
+    for name in "masks/pipeline", "runs/pipeline", "report":
         assert tree(place / name) == tree(undisturbed / name)
     assert (place / "dvc.lock").read_bytes() == (undisturbed / "dvc.lock").read_bytes()

@@ -252,11 +252,11 @@ def test_what_a_hostile_document_says_does_not_reach_the_terminal(tmp_path: Path
 def test_names_that_are_free_are_escaped_in_json(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from lthctl.cli import app
+    from lthctl.cli import console
 
     printed: list[str] = []
-    monkeypatch.setattr(app.sys.stdout, "write", printed.append)
-    app._print_json([{"name": HOSTILE, "lone": "\ud800"}])
+    monkeypatch.setattr(console.sys.stdout, "write", printed.append)
+    console.print_json([{"name": HOSTILE, "lone": "\ud800"}])
     assert "".join(printed).replace("\n", "").isascii()
     assert "".join(printed).replace("\n", "").isprintable()
     assert json.loads("".join(printed)) == [{"name": HOSTILE, "lone": "\ud800"}]

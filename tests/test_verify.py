@@ -24,7 +24,7 @@ from lthctl.models.mlp import MLP
 from lthctl.models.module import ModuleModel
 from lthctl.params import TrainParams
 from lthctl.verification.evidence import Check
-from lthctl.verification.paths import verify_paths
+from lthctl.verification.paths import verify as verify_paths
 
 MODEL = MLP((784, 20, 12, 10))
 TRAIN = TrainParams(steps=30, evaluate_every=10, batch_size=60, engine="torch", device="cpu")

@@ -17,7 +17,7 @@ from pathlib import Path
 from lthctl.artifacts.leases import Leases
 from lthctl.artifacts.store import Store
 from lthctl.disk import check_writable, write_folder
-from lthctl.errors import LthctlError, OutputError
+from lthctl.errors import LthctlError, OutputError, TrainingError
 from lthctl.grid.executors.base import EXECUTORS, Executor
 from lthctl.grid.scheduler import Scheduler
 from lthctl.grid.signals import interrupts_noted
@@ -49,6 +49,19 @@ class Outcome:
     num_trained: int = 0
     num_from_store: int = 0
     seconds: float = 0.0
+
+    def raise_failures(self) -> None:
+        """Do nothing where nothing failed.
+
+        Raises:
+          TrainingError: some failed; all of them are named.
+        """
+        if self.failed:
+            reasons = "".join(f"\n  {name}: {reason}" for name, reason in self.failed)
+            raise TrainingError(
+                f"{len(self.failed)} failed, the others are saved; the same command tries these "
+                f"again:{reasons}"
+            )
 
 
 class Interrupted(KeyboardInterrupt):

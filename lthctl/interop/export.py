@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lthctl.artifacts.run import Run
-from lthctl.artifacts.ticket import Ticket
+from lthctl.artifacts.names import RUN_JSON
+from lthctl.artifacts.run import Run, load_run
+from lthctl.artifacts.ticket import Ticket, load_ticket
 from lthctl.disk import write_file, write_folder
 from lthctl.errors import OutputError, ParamsError, RunError, TicketError
 from lthctl.mask import Array, Mask, Weights
@@ -70,6 +71,31 @@ def export_to(
         )
     write_file(out, made)
     return out
+
+
+def export(
+    path: Path | str, out: Path | str, *, to: str = "state_dict", replace: bool = False
+) -> int:
+    """Write the ticket or the run in a folder in another program's format.
+
+    Args:
+      path: the folder of a ticket or a run.
+      out, to, replace: see `export_to`.
+
+    Returns:
+      How many kept weights are exactly 0 and cannot be told from pruned ones in this format.
+
+    Raises:
+      as `export_to`, and where the ticket or the run cannot be read.
+
+    Example:
+      >>> export("masks/l1-r0.80-n5-s1", "ticket.pt", to="prune")
+      0
+    """
+    folder = Path(path)
+    source = load_run(folder) if (folder / RUN_JSON).exists() else load_ticket(folder)
+    export_to(source, out, to=to, replace=replace)
+    return num_kept_zeros(source) if to == "state_dict" else 0
 
 
 def num_kept_zeros(source: Ticket | Run) -> int:

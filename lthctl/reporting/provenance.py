@@ -30,7 +30,8 @@ def revision() -> Json | None:
     is none.
 
     What results write is no difference: dvc.lock, and everything in folders called report, masks
-    and tickets. So the pipeline, which changes these itself, says the same before and after.
+    and runs, or tickets, as older versions called that one. So the pipeline, which changes these
+    itself, says the same before and after.
     """
 
     def git(*words: str) -> str:
@@ -51,7 +52,7 @@ def revision() -> Json | None:
 
 def _is_result(path: str) -> bool:
     parts = path.split("/")
-    return parts[-1] == "dvc.lock" or bool({"report", "masks", "tickets"} & set(parts[:-1]))
+    return parts[-1] == "dvc.lock" or bool({"report", "masks", "runs", "tickets"} & set(parts[:-1]))
 
 
 def protocol_rows(group: Group) -> list[Json]:

@@ -121,8 +121,8 @@ def _verdicts_csv(report: Report) -> bytes:
     return csv_bytes(header, rows)
 
 
-def _runs_csv(report: Report) -> bytes:
-    header = ["group", "name", "control", "method", "rounds", "ratio", "seed", "sparsity"]
+def run_rows(report: Report) -> list[Json]:
+    """One flat row per run, accuracies as fractions; what runs.csv holds."""
     metrics = [
         "best_accuracy",
         "best_step",
@@ -131,20 +131,24 @@ def _runs_csv(report: Report) -> bytes:
         "final_accuracy",
         "early_stop_test_accuracy",
     ]
-    rows = [
-        [
-            number,
-            run.ticket["name"],
-            *experiment.key,
-            seed,
-            run.ticket["sparsity"],
-            *(run.metrics.get(metric) for metric in metrics),
-        ]
+    return [
+        {
+            "group": number,
+            "name": run.ticket["name"],
+            **experiment.key._asdict(),
+            "seed": seed,
+            "sparsity": run.ticket["sparsity"],
+            **{metric: run.metrics.get(metric) for metric in metrics},
+        }
         for number, group in enumerate(report.groups, start=1)
         for experiment in group.experiments
         for seed, run in experiment.runs.items()
     ]
-    return csv_bytes(header + metrics, rows)
+
+
+def _runs_csv(report: Report) -> bytes:
+    rows = run_rows(report)
+    return csv_bytes(list(rows[0]), [list(row.values()) for row in rows])
 
 
 def _curves_csv(report: Report) -> bytes:

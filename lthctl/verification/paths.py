@@ -29,7 +29,7 @@ from lthctl.verification.run_claims import run_claims
 from lthctl.verification.ticket_claims import ticket_claims
 
 
-def verify_paths(
+def verify(
     *paths: Path | str,
     replay: Dataset | Datasets | None = None,
     model: Model | None = None,
@@ -54,7 +54,7 @@ def verify_paths(
       LthctlError: there is neither ticket nor run at or below a path.
 
     Example:
-      >>> [check for check in verify_paths("masks", "tickets") if check.state == "failed"]
+      >>> [check for check in verify("masks", "tickets") if check.state == "failed"]
       []
     """
     tickets, runs = _find([Path(path) for path in paths])

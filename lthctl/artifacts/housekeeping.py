@@ -1,0 +1,81 @@
+"""What people do with the store: count it, check it, clear it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lthctl.artifacts.store import Store
+
+
+@dataclass(frozen=True)
+class StoreSize:
+    """How many trainings a store holds, and their bytes."""
+
+    num_trainings: int
+    num_bytes: int
+
+
+@dataclass(frozen=True)
+class StoreCheck:
+    """What a check of a store came to.
+
+    Attributes:
+      num_whole: trainings that are left.
+      damaged: digest and reason of each that was damaged, and was thrown out.
+    """
+
+    num_whole: int
+    damaged: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class StorePruning:
+    """Trainings that no ticket and no run came from.
+
+    Attributes:
+      unreferenced: their digests.
+      thrown_out: those that were thrown out: all of them, or none.
+      bytes: of the unreferenced ones.
+      num_left: trainings that stay.
+    """
+
+    unreferenced: tuple[str, ...]
+    thrown_out: tuple[str, ...]
+    bytes: int
+    num_left: int
+
+
+def store_size(place: Path | str = ".lthctl") -> StoreSize:
+    """Count the finished trainings of a store."""
+    store = Store(Path(place))
+    sizes = [store.size(digest) for digest in store]
+    return StoreSize(len(sizes), sum(sizes))
+
+
+def check_store(place: Path | str = ".lthctl") -> StoreCheck:
+    """Check every training against its digests, and throw out the damaged ones."""
+    store = Store(Path(place))
+    damaged = store.throw_out_damaged()
+    return StoreCheck(len(list(store)), tuple(damaged))
+
+
+def prune_store(place: Path | str, paths: Sequence[Path], *, dry_run: bool = False) -> StorePruning:
+    """Throw out the trainings that no ticket and no run at or below some paths came from.
+
+    Args:
+      place: the store.
+      paths: tickets and runs whose trainings stay, or folders of them.
+      dry_run: look, and throw out nothing.
+
+    Raises:
+      TicketError, RunError: one of them is damaged, or a path holds none. Nothing is thrown out.
+    """
+    store = Store(Path(place))
+    unreferenced = tuple(store.unreferenced(paths))
+    num_bytes = sum(store.size(digest) for digest in unreferenced)
+    num_left = len(list(store)) - len(unreferenced)
+    if dry_run:
+        return StorePruning(unreferenced, (), num_bytes, num_left)
+    for digest in unreferenced:
+        store.throw_out(digest)
+    return StorePruning(unreferenced, unreferenced, num_bytes, num_left)

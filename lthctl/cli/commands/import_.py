@@ -1,0 +1,82 @@
+"""`lthctl import`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lthctl.cli import options
+from lthctl.cli.console import print_json, results_console, say
+from lthctl.cli.parameters import parameters
+
+
+def import_(
+    context: typer.Context,
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="safetensors, or a state_dict saved by torch.save."),
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Folder for the ticket's folder.")
+    ] = Path("masks"),
+    init: Annotated[
+        Path | None,
+        typer.Option(
+            "--init",
+            metavar="FILE",
+            help="Weights to rewind to. Without it: those in FILE, else drawn from the seed.",
+        ),
+    ] = None,
+    seed: Annotated[
+        int,
+        typer.Option("--seed", min=0, help="Seed of batches, of reinit, and of missing weights."),
+    ] = 1,
+    ratio: Annotated[
+        float | None,
+        typer.Option(
+            "--ratio", help="Sparsity that was asked for.", show_default="what the mask has"
+        ),
+    ] = None,
+    label: Annotated[
+        str | None,
+        typer.Option("--label", help="How it was pruned. Becomes part of the ticket's name."),
+    ] = None,
+    biases: Annotated[
+        bool | None,
+        typer.Option(
+            "--biases/--no-biases",
+            help="Whether biases are prunable.",
+            show_default="as in the file",
+        ),
+    ] = None,
+    force: options.ForceOption = False,
+    json: options.JsonOption = False,
+    quiet: options.QuietOption = False,
+) -> None:
+    """Make a ticket of a mask or a pruned checkpoint that another program made."""
+    # A ticket of the model that prune would make it of.
+    model = parameters(context, "prune").model
+    from lthctl.artifacts.ticket import save_ticket
+    from lthctl.cli import grid_view
+    from lthctl.cli.ticket_table import ticket_tables
+    from lthctl.grid.dvc import refuse_if_owned
+    from lthctl.interop.importing import import_ticket
+    from lthctl.models.mlp import MLP
+
+    refuse_if_owned(out)
+    ticket = import_ticket(
+        file,
+        model=MLP.from_params(model),
+        seed=seed,
+        init=init,
+        ratio=ratio,
+        label=label,
+        biases=biases,
+        announce=lambda text: None if quiet else say(text),
+    )
+    folder = save_ticket(ticket, out / ticket.name, replace=force)
+    if json:
+        print_json(grid_view.ticket_documents([folder])[0])
+    elif not quiet:
+        results_console().print(ticket_tables(grid_view.documents([folder])))
+        say(f"1 ticket written to {folder}")

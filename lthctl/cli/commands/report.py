@@ -1,0 +1,70 @@
+"""`lthctl report`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lthctl.cli import options
+from lthctl.cli.console import print_json, results_console, say, show
+from lthctl.cli.parameters import parameters
+from lthctl.errors import LthctlError
+
+
+def report(
+    context: typer.Context,
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[PATH]...",
+            help="Runs, or folders with runs below them.",
+            show_default="runs",
+        ),
+    ] = None,
+    masks: Annotated[
+        Path, typer.Option("--masks", metavar="DIR", help="Folder with the tickets of these runs.")
+    ] = Path("masks"),
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", metavar="DIR", help="Folder for index.html, for the tables and the figures."
+        ),
+    ] = Path("report"),
+    open_page: Annotated[
+        bool, typer.Option("--open", help="Open the page in the browser.")
+    ] = False,
+    strict: Annotated[
+        bool,
+        typer.Option("--strict", help="Exit with 3 if a damaged run or ticket was left out."),
+    ] = False,
+    json: options.JsonOption = False,
+    quiet: options.QuietOption = False,
+) -> None:
+    """Compare all runs with the dense network, and judge the tickets."""
+    params = parameters(context, "report").report
+    from lthctl.cli.older_runs import RUNS, older_runs_note
+    from lthctl.cli.report_view import report_tables
+    from lthctl.reporting.report import report as make_report
+
+    if not paths and (note := older_runs_note(RUNS)):
+        say(note)
+    made = make_report(paths or [RUNS], masks=masks, out=out, params=params)
+    for _, reason in made.left_out:
+        say(f"left out: {reason}")
+    if made.num_missing_tickets:
+        say(
+            f"{masks}: lacks {made.num_missing_tickets} tickets of these runs, so the page is "
+            "without their masks; see --masks"
+        )
+    if json:
+        print_json(made.summary_rows())
+    elif not quiet:
+        results_console().print(report_tables(made.report))
+        show(f"Written to {out}: {', '.join(sorted(made.files))}")
+    if open_page:
+        import webbrowser
+
+        if not webbrowser.open((out / "index.html").absolute().as_uri()):
+            say(f"no browser can be opened from here: open {out / 'index.html'} by hand")
+    if strict and made.left_out:
+        raise typer.Exit(LthctlError.exit_code)

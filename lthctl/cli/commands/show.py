@@ -1,0 +1,30 @@
+"""`lthctl show`."""
+
+from typing import Annotated
+
+import typer
+
+from lthctl.cli.console import print_json, results_console
+from lthctl.cli.options import JsonOption
+
+
+def show(
+    path: Annotated[
+        str,
+        typer.Argument(
+            metavar="PATH", help="A ticket, a run, or a folder of them. Also path@revision."
+        ),
+    ],
+    json: JsonOption = False,
+) -> None:
+    """Look into a ticket or a run, or list those below a folder."""
+    from lthctl.cli.ticket_view import side_screen
+    from lthctl.reporting.compare import facts
+    from lthctl.reporting.paths import show as read
+
+    side = read(path)
+    if json:
+        documents = facts(side)
+        print_json(documents[0] if side.is_single else documents)
+    else:
+        results_console().print(side_screen(side))

@@ -1,0 +1,88 @@
+"""`lthctl store`, and its commands `check` and `prune`."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lthctl.cli.console import print_json, show
+from lthctl.cli.options import DryRunOption, JsonOption
+from lthctl.errors import LthctlError
+
+STORE = Path(".lthctl")
+
+store_app = typer.Typer(
+    help="Finished trainings, kept so that equal ones run once.", rich_markup_mode=None
+)
+
+
+@store_app.callback()
+def store(context: typer.Context, json: JsonOption = False) -> None:
+    """Count the finished trainings in .lthctl, and their bytes.
+
+    A command checks them or throws some out.
+    """
+    if context.invoked_subcommand:
+        return
+    from lthctl.artifacts.housekeeping import store_size
+
+    size = store_size(STORE)
+    if json:
+        print_json({"path": str(STORE), "trainings": size.num_trainings, "bytes": size.num_bytes})
+    else:
+        show(f"{STORE}: {_trainings(size.num_trainings)}, {_megabytes(size.num_bytes)}")
+
+
+@store_app.command()
+def check(json: JsonOption = False) -> None:
+    """Check every training against its digests.
+
+    Damaged ones are thrown out. They will run again.
+    """
+    from lthctl.artifacts.housekeeping import check_store
+
+    checked = check_store(STORE)
+    if json:
+        damaged = [{"training": name, "reason": reason} for name, reason in checked.damaged]
+        print_json({"whole": checked.num_whole, "damaged": damaged})
+    else:
+        for _, reason in checked.damaged:
+            show(f"thrown out: {reason}")
+        whole = _trainings(checked.num_whole)
+        show(f"{STORE}: {whole} whole, {len(checked.damaged)} damaged")
+    if checked.damaged:
+        raise typer.Exit(LthctlError.exit_code)
+
+
+@store_app.command("prune")
+def prune(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="PATH...", help="Tickets and runs whose trainings stay, or folders of them."
+        ),
+    ],
+    dry_run: DryRunOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Throw out the trainings that no ticket and no run below the paths came from."""
+    from lthctl.artifacts.housekeeping import prune_store
+
+    pruned = prune_store(STORE, paths, dry_run=dry_run)
+    if json:
+        print_json({key: value for key, value in asdict(pruned).items() if key != "num_left"})
+        return
+    what = "would be thrown out" if dry_run else "thrown out"
+    show(
+        f"{STORE}: {_trainings(len(pruned.unreferenced))} {what}, {_megabytes(pruned.bytes)}; "
+        f"{pruned.num_left} stay"
+    )
+
+
+def _trainings(count: int) -> str:
+    return f"{count:,} training{'s' * (count != 1)}"
+
+
+def _megabytes(num_bytes: int) -> str:
+    return f"{num_bytes / 1e6:,.1f} MB"

@@ -1,0 +1,55 @@
+"""`lthctl verify`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lthctl.cli import options
+from lthctl.cli.console import print_json, results_console, say
+from lthctl.cores import num_cores
+from lthctl.errors import LthctlError
+
+
+def verify(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="PATH...", help="Tickets and runs, or folders with such below them."
+        ),
+    ],
+    replay: Annotated[
+        bool,
+        typer.Option("--replay", help="Train again, without the store, and compare the bytes."),
+    ] = False,
+    data: Annotated[
+        Path,
+        typer.Option("--data", metavar="DIR", help="Folder of the dataset, for --replay."),
+    ] = Path("data/mnist"),
+    jobs: options.JobsOption = None,
+    json: options.JsonOption = False,
+    quiet: options.QuietOption = False,
+) -> None:
+    """Prove from the files what can be proven. Exit with 3 if a claim fails."""
+    from dataclasses import asdict
+
+    from lthctl.cli.check_view import check_tables
+    from lthctl.datasets.mnist import MnistFolder
+    from lthctl.verification.paths import verify as verify_paths
+
+    try:
+        checks = verify_paths(
+            *paths,
+            replay=MnistFolder(data).described if replay else None,
+            num_jobs=jobs or num_cores(),
+            announce=lambda text: None if quiet else say(text),
+        )
+    except KeyboardInterrupt:
+        say("Interrupted: nothing was written, and the same command starts over.")
+        raise typer.Exit(130) from None
+    if json:
+        print_json([{**asdict(check), "path": str(check.path)} for check in checks])
+    elif not quiet:
+        results_console().print(check_tables(checks))
+    if any(check.state == "failed" for check in checks):
+        raise typer.Exit(LthctlError.exit_code)

@@ -1,0 +1,65 @@
+"""Plans, progress and outcomes of a grid on the terminal."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from lthctl.artifacts.names import RUN_JSON
+from lthctl.artifacts.run import read_run_json
+from lthctl.artifacts.ticket import read_ticket_json
+from lthctl.canonical import Json
+from lthctl.cli.console import errors_console, print_json, results_console, say, show
+from lthctl.cli.plan_view import plan_table
+from lthctl.cli.progress import TrainingProgress
+from lthctl.cli.terminal import duration
+from lthctl.cores import num_cores
+from lthctl.grid.driver import Outcome
+from lthctl.grid.grids import Grid
+
+
+def show_plan(plan: Json, what: str, *, json: bool, verbose: bool) -> None:
+    if json:
+        print_json(plan)
+        return
+    if verbose:
+        for folder in plan["folders"]:
+            show(f"{folder['path']}: {folder['state']}, {folder['steps']:,} steps at most")
+    results_console().print(plan_table(plan, what))
+
+
+def progress(
+    grid: Grid, verb: str, num_jobs: int | None, *, quiet: bool, verbose: bool
+) -> TrainingProgress:
+    return TrainingProgress(
+        errors_console(),
+        verb=verb,
+        tasks=grid.missing,
+        num_jobs=num_jobs or num_cores(),
+        enabled=not quiet,
+        verbose=verbose,
+    )
+
+
+def documents(folders: Sequence[Path]) -> list[Json]:
+    """What ticket.json or run.json says, of each folder."""
+    return [
+        read_run_json(folder) if (folder / RUN_JSON).exists() else read_ticket_json(folder)
+        for folder in folders
+    ]
+
+
+def ticket_documents(folders: Sequence[Path]) -> list[Json]:
+    """The same with the path, as `--json` prints tickets."""
+    return [
+        {"path": str(folder), **document}
+        for folder, document in zip(folders, documents(folders), strict=True)
+    ]
+
+
+def say_outcome(outcome: Outcome, grid: Grid) -> None:
+    count = len(outcome.written)
+    parts = [f"{count} {grid.what}{'s' * (count != 1)} written to {grid.folder}"]
+    if outcome.present:
+        parts.append(f"{len(outcome.present)} there already")
+    trained = f"{outcome.num_trained} trainings run in {duration(outcome.seconds)}"
+    parts.append(f"{trained}, {outcome.num_from_store} from the store")
+    say("; ".join(parts))

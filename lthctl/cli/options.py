@@ -1,0 +1,109 @@
+"""Options that several commands share, and options that offer a choice."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any, get_args
+
+import typer
+
+from lthctl.errors import ParamsError
+from lthctl.families import SCORES
+from lthctl.params import Engine
+
+CHOICES: dict[str, Callable[[], tuple[str, ...]]] = {
+    "method": SCORES.names,
+    "engine": lambda: get_args(Engine),
+    "control": lambda: ("rewind", "reinit", "shuffle"),
+    "executor": lambda: ("threads", "processes"),
+    "format": lambda: ("state_dict", "prune", "csr", "onnx"),
+}
+"""What may be chosen: for help and for the shell, which completes it. A method may also be
+somebody's own, as `module:name`."""
+
+
+def choice(flag: str, family: str, help: str) -> Any:
+    """An option whose values are listed in its help, and completed by the shell.
+
+    Args:
+      flag: such as "--method".
+      family: a key of `CHOICES`.
+      help: with "{names}" in the place of the choices.
+    """
+    names = CHOICES[family]
+
+    def complete(incomplete: str) -> list[str]:
+        return [name for name in names() if name.startswith(incomplete)]
+
+    *first, last = names()
+    listed = f"{', '.join(first)} or {last}"
+    return typer.Option(
+        flag, metavar="NAME", autocompletion=complete, help=help.format(names=listed)
+    )
+
+
+def listed_values(values: Sequence[str]) -> list[str]:
+    """The values of a flag that may be repeated, each of which may be a list with commas."""
+    return [part.strip() for value in values for part in value.split(",") if part.strip()]
+
+
+def numbers(flag: str, values: Sequence[str], kind: Callable[[str], object]) -> list[object]:
+    """The same as numbers.
+
+    Args:
+      flag: for the message.
+      values: what was given.
+      kind: `int` or `float`.
+
+    Raises:
+      ParamsError: one of them is no number.
+    """
+    found = []
+    for text in listed_values(values):
+        try:
+            found.append(kind(text))
+        except ValueError:
+            expected = "a whole number" if kind is int else "a number"
+            raise ParamsError(f"{flag}: is {text!r}, expected {expected}") from None
+    return found
+
+
+def seeds(values: Sequence[str]) -> list[object]:
+    """Seeds, as the parameters take them: whole numbers, and ranges such as "1-20"."""
+    return [int(text) if text.isdecimal() else text for text in listed_values(values)]
+
+
+DataOption = Annotated[Path, typer.Option("--data", metavar="DIR", help="Folder of the dataset.")]
+StepsOption = Annotated[
+    int,
+    typer.Option(
+        "--steps",
+        help="Training steps. A ticket of n rounds gets steps/n before each pruning.",
+    ),
+]
+EngineOption = Annotated[str, choice("--engine", "engine", "What trains: {names}.")]
+JobsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--jobs",
+        min=1,
+        help="Trainings at a time.",
+        show_default="the number of cores",
+    ),
+]
+ExecutorOption = Annotated[
+    str, choice("--executor", "executor", "Where trainings run: {names}. Changes no result.")
+]
+ForceOption = Annotated[
+    bool, typer.Option("--force", help="Replace folders that hold something else.")
+]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Show what would be done. Do nothing.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the results as JSON.")]
+VerboseOption = Annotated[
+    bool,
+    typer.Option("--verbose", "-v", help="Tell every training, and in a plan every folder."),
+]
+QuietOption = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Print no tables and no progress.")
+]

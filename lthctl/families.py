@@ -235,5 +235,15 @@ SCORES: Family[Any] = Family(
     reserved=("dense", "imported"),
 )
 
-FAMILIES: tuple[Family[Any], ...] = (SCORES,)
+EXECUTORS: Family[Any] = Family(
+    "executor",
+    {
+        "threads": "lthctl.grid.executors.threads:ThreadExecutor",
+        "processes": "lthctl.grid.executors.processes:ProcessExecutor",
+    },
+    accept="lthctl.grid.executors.base:as_executor",
+    example="mypackage.cluster:Executor",
+)
+
+FAMILIES: tuple[Family[Any], ...] = (SCORES, EXECUTORS)
 """All of them. A new built-in member is one entry above and one file."""

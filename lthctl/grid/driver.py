@@ -91,6 +91,7 @@ def run_tasks(
       What became of them. A task that fails does not stop the others.
 
     Raises:
+      ParamsError: there is no such executor.
       OutputError: a folder holds something else, cannot be written, or the disk is full; what is
         finished is kept.
       Interrupted: by Ctrl-C; what is finished is kept.
@@ -107,7 +108,7 @@ def run_tasks(
     outcome = Outcome(present=present)
     began = time.monotonic()
     missing = [task for task in tasks if task.state is not State.PRESENT]
-    running = EXECUTORS[executor].create(num_jobs)
+    running = EXECUTORS.get(executor)(num_jobs)
     with store.leases() as leases:
         try:
             with interrupts_noted() as interrupted:

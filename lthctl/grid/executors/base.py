@@ -4,12 +4,11 @@ An executor runs trainings and knows nothing of tasks, stores and leases. Which 
 changes no byte of its result, so it is no part of any digest.
 """
 
-from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
-from importlib import import_module
 from typing import Protocol
 
+from lthctl import families
+from lthctl.families import Family
 from lthctl.training.history import Result
 from lthctl.training.spec import OnStep, Training
 
@@ -19,7 +18,13 @@ class Cancelled(Exception):  # noqa: N818 - an event, not an error
 
 
 class Executor(Protocol):
-    """Runs trainings, at most `num_jobs` at a time."""
+    """Runs trainings, at most `num_jobs` at a time.
+
+    Attributes:
+      words: what it is, for help.
+    """
+
+    words: str
 
     def __init__(self, num_jobs: int) -> None: ...
 
@@ -41,32 +46,16 @@ class Executor(Protocol):
         """Wait until all trainings have ended, and leave no thread and no process behind."""
 
 
-@dataclass(frozen=True)
-class ExecutorEntry:
-    """A kind of executor.
+EXECUTORS: Family[type[Executor]] = families.EXECUTORS
 
-    Attributes:
-      home: module and class, imported when it is needed.
-      summary: for people, in one line.
+
+def as_executor(name: str, found: object) -> type[Executor]:
+    """A member of the family from what a person brought.
+
+    Raises:
+      TypeError: it is no class with the methods of an executor.
     """
-
-    home: str
-    summary: str
-
-    def create(self, num_jobs: int) -> Executor:
-        module, name = self.home.split(":")
-        kind: Callable[[int], Executor] = getattr(import_module(module), name)
-        return kind(num_jobs)
-
-
-EXECUTORS: Mapping[str, ExecutorEntry] = {
-    "threads": ExecutorEntry(
-        "lthctl.grid.executors.threads:ThreadExecutor",
-        "threads of one process: best for MLPs on a CPU, and for a GPU",
-    ),
-    "processes": ExecutorEntry(
-        "lthctl.grid.executors.processes:ProcessExecutor",
-        "a process each: for modules with dropout or much Python, which threads train one by one",
-    ),
-}
-"""Name -> a kind of executor."""
+    methods = ("submit", "cancel", "close")
+    if isinstance(found, type) and all(callable(getattr(found, key, None)) for key in methods):
+        return found
+    raise TypeError("a class with the methods submit, cancel and close, made with a number of jobs")

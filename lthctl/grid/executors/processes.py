@@ -13,6 +13,7 @@ from multiprocessing import get_context
 from multiprocessing.context import SpawnProcess
 
 from lthctl.errors import TrainingError
+from lthctl.families import trusted
 from lthctl.grid.executors.base import Cancelled
 from lthctl.grid.executors.worker import Answer, Failure, serve
 from lthctl.training.history import Result
@@ -25,6 +26,8 @@ ATTEMPTS = 2  # at a training whose worker dies
 
 class ProcessExecutor:
     """Runs every training in a process beside this one; see `Executor`."""
+
+    words = "a process each, best for modules with dropout or with much Python"
 
     def __init__(self, num_jobs: int) -> None:
         self._pool = ThreadPoolExecutor(
@@ -64,8 +67,8 @@ class ProcessExecutor:
                 raise answer.kind(answer.message)
             return answer
         raise TrainingError(
-            f"its worker process {deaths[0]}, and so did a second one ({deaths[1]}); perhaps there "
-            "is too little memory: try fewer --jobs"
+            f"its worker process {deaths[0]}, and a second one {deaths[1]}; perhaps there is too "
+            "little memory: try fewer --jobs"
         )
 
     def _converse(self, worker: "_Worker", pickled: bytes, on_step: OnStep) -> Result | Failure:
@@ -93,7 +96,9 @@ class _Worker:
     def __init__(self) -> None:
         context = get_context("spawn")
         self.connection, theirs = context.Pipe()
-        self._process: SpawnProcess = context.Process(target=serve, args=(theirs,), daemon=True)
+        self._process: SpawnProcess = context.Process(
+            target=serve, args=(theirs, trusted()), daemon=True
+        )
         with self._starting:
             self._process.start()
         theirs.close()

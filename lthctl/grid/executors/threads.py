@@ -12,6 +12,8 @@ from lthctl.training.spec import OnStep, Training
 class ThreadExecutor:
     """Runs every training in a thread of this process; see `Executor`."""
 
+    words = "threads of one process, best for MLPs on a CPU and for a GPU"
+
     def __init__(self, num_jobs: int) -> None:
         self._pool = ThreadPoolExecutor(num_jobs, thread_name_prefix="training")
         self._cancelled = threading.Event()

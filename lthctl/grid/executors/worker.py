@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
 from lthctl.errors import LthctlError, TrainingError
+from lthctl.families import trust
 from lthctl.training.engines import run
 from lthctl.training.history import Result
 from lthctl.training.spec import Training
@@ -36,12 +37,17 @@ Answer = int | Result | Failure
 """Steps done so far, or how a training ended."""
 
 
-def serve(connection: Connection) -> None:
+def serve(connection: Connection, trusted: tuple[str, ...]) -> None:
     """Run trainings until the other end is closed, or its process has ended.
 
     A training comes as its pickle. Answers are numbers of steps and, at the end, a result or a
     failure.
+
+    Args:
+      connection: to the process that asks for trainings.
+      trusted: names of a person's own code that may be imported there, and so here.
     """
+    trust(*trusted)
     try:
         while True:
             connection.send(_run(connection.recv_bytes(), connection))

@@ -2,6 +2,7 @@
 package index, here pip with no index at all."""
 
 import gzip
+import io
 import os
 import socket
 import subprocess
@@ -12,7 +13,9 @@ from threading import Thread
 
 import pytest
 import requests
+from rich.console import Console
 
+from lthctl.cli.download_view import DownloadProgress
 from lthctl.datasets import download as download_module
 from lthctl.datasets import package_index
 from lthctl.datasets.download import download
@@ -208,6 +211,21 @@ def test_a_download_over_the_network(
     assert TRAIN_IMAGES in seen
     for name in MNIST:
         assert (tmp_path / "m" / name).read_bytes() == (digits_folder / name).read_bytes()
+
+
+def test_a_bar_for_each_file_on_a_terminal_and_none_elsewhere() -> None:
+    def shown(*, terminal: bool, enabled: bool = True) -> str:
+        console = Console(file=io.StringIO(), force_terminal=terminal, width=80)
+        with DownloadProgress(console, enabled=enabled) as progress:
+            progress.say("fetching a[b] from /c")
+            progress.on_bytes("a[b]", 2**19, 0)
+            progress.on_bytes("a[b]", 2**19, 2**20)
+        return console.file.getvalue()
+
+    assert "0.5/1.0 MB" in shown(terminal=True)
+    assert "a[b]" in shown(terminal=True)
+    assert shown(terminal=False) == "fetching a[b] from /c\n"
+    assert shown(terminal=True, enabled=False) == ""
 
 
 # ---- the package index ----

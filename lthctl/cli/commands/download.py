@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from lthctl.cli.console import print_json, say, show
+from lthctl.cli.console import errors_console, print_json, show
 from lthctl.cli.options import JsonOption, QuietOption
 from lthctl.cli.parameters import parameters
 
@@ -28,9 +28,11 @@ def download(
 ) -> None:
     """Fetch MNIST and verify it. Files that are right already stay."""
     parameters(context, "download")
+    from lthctl.cli.download_view import DownloadProgress
     from lthctl.datasets.download import download as fetch
 
-    origins = fetch(out, source=source, announce=lambda text: None if quiet else say(text))
+    with DownloadProgress(errors_console(), enabled=not quiet) as progress:
+        origins = fetch(out, source=source, announce=progress.say, on_bytes=progress.on_bytes)
     if json:
         print_json(origins)
     elif not quiet:

@@ -46,7 +46,7 @@ def test_a_copy_learns_for_itself() -> None:
     ("density", "measured"), [(1.0, 381), (0.2, 234), (0.1, 140), (0.03, 68), (0.01, 44)]
 )
 def test_relative_cost_is_what_was_measured(density: float, measured: float) -> None:
-    """Against the table of a step inside the compiled loop in docs/ARCHITECTURE.md."""
+    """Against the table of a step inside the compiled loop in docs/PERFORMANCE.md."""
     assert relative_cost("sparse", density) == pytest.approx(measured / 381, rel=0.05)
     assert relative_cost("torch", density) == 1
 

@@ -74,7 +74,7 @@ def relative_cost(engine: str, density: float) -> float:
     """About what a step costs at a density in [0, 1], of what a dense one costs; the same holds for
     evaluations.
 
-    The sparse engine's is a straight line through what was measured (docs/ARCHITECTURE.md), up to
+    The sparse engine's is a straight line through what was measured (docs/PERFORMANCE.md), up to
     where layers are kept in full; torch multiplies by zeros.
     """
     return min(1.0, 0.095 + 2.6 * density) if engine == "sparse" else 1.0

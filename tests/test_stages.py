@@ -28,6 +28,30 @@ PRESENTATION = {
 }  # fmt: skip
 
 
+# They ask a family for the names of its members, and never for a member.
+NAMES_ONLY = {"cli/options.py", "params.py"}
+
+
+def families() -> dict[str, set[Path]]:
+    """Name of a family in families.py -> the files of its members."""
+    found = {}
+    for node in ast.parse((PACKAGE / "families.py").read_text()).body:
+        if isinstance(node, ast.AnnAssign) and isinstance(node.value, ast.Call):
+            found[ast.unparse(node.target)] = named_in(node.value)
+    return found
+
+
+def named_in(tree: ast.AST) -> set[Path]:
+    """The files that strings such as "lthctl.training.dense:DenseEngine" name."""
+    strings = (n.value for n in ast.walk(tree) if isinstance(n, ast.Constant))
+    matches = (
+        re.fullmatch(r"(lthctl(?:\.\w+)+)(?::\w+)?", text)
+        for text in strings
+        if isinstance(text, str)
+    )
+    return {file for match in matches if match for file in modules_of(match[1])}
+
+
 def modules_of(dotted: str) -> set[Path]:
     """The file of a module, and those of the packages that it is in; none for what is no module."""
     parts = dotted.split(".")[1:]
@@ -38,8 +62,18 @@ def modules_of(dotted: str) -> set[Path]:
 
 
 def imported_by(file: Path) -> set[Path]:
-    found: set[Path] = set()
+    """The files that a file imports, or lets a family import."""
+    name = file.relative_to(PACKAGE).as_posix()
     tree = ast.parse(file.read_text())
+    found = set() if name == "families.py" else named_in(tree)
+    if name != "families.py" and name not in NAMES_ONLY:
+        for family, members in families().items():
+            if any(
+                (isinstance(node, ast.Name) and node.id == family)
+                or (isinstance(node, ast.Attribute) and node.attr == family)
+                for node in ast.walk(tree)
+            ):
+                found |= members
     only_for_types = {
         id(inner)
         for node in ast.walk(tree)
@@ -57,9 +91,6 @@ def imported_by(file: Path) -> set[Path]:
         elif isinstance(node, ast.Import):
             for alias in node.names:
                 found |= modules_of(alias.name) if alias.name.startswith("lthctl.") else set()
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            for dotted in re.findall(r"^(lthctl(?:\.\w+)+)(?::\w+)?$", node.value):
-                found |= modules_of(dotted)
     return found
 
 
@@ -85,21 +116,49 @@ def parts_of(command: str) -> set[str]:
     }
 
 
+# Whatever `download` runs, its files are checked against the digests in this package.
+VERIFIED = {"download": {"lthctl/cli/commands/download.py", "lthctl/datasets"}}
+
+
+def code_of(stage: str) -> list[str]:
+    """What a stage has to list."""
+    return sorted(VERIFIED.get(stage, parts_of(stage)))
+
+
 @pytest.mark.parametrize("pipeline", PIPELINES, ids=lambda path: path.parent.name)
 @pytest.mark.parametrize("command", SECTIONS_READ)
 def test_a_stage_depends_on_what_its_command_runs(command: str, pipeline: Path) -> None:
+    """`python -m tests.test_stages` writes the lists anew."""
     stages = YAML(typ="safe", pure=True).load(pipeline.read_text())["stages"]
-    if command not in stages:
-        pytest.skip("the root's stage makes it")
-    listed = [dep.removeprefix("../../") for dep in stages[command]["deps"]]
-    code = [dep for dep in listed if dep.startswith("lthctl")]
-    # Whatever `download` runs, its files are checked against the digests in this package.
-    verified = {"download": {"lthctl/cli/commands/download.py", "lthctl/datasets"}}
-    assert code == sorted(verified.get(command, parts_of(command)))
+    if command in stages:
+        listed = [dep.removeprefix("../../") for dep in stages[command]["deps"]]
+        assert [dep for dep in listed if dep.startswith("lthctl/")] == code_of(command)
 
 
-def test_what_is_reached_is_found() -> None:
-    """Lazy imports and names with a colon are followed, and presentation is not."""
+def test_what_can_be_run_is_followed() -> None:
+    """Lazy imports and members of families are, and presentation is not."""
     assert {"training/dense.py", "lottery/scores.py", "params_file.py"} <= run_by("prune")
+    assert "grid/executors/processes.py" in run_by("retrain")
     assert not any(name.startswith(("reporting/", "verification/")) for name in run_by("prune"))
     assert run_by("report") >= {"reporting/page.py", "reporting/figures.py"}
+    assert not any(name.startswith("grid/") for name in run_by("report"))
+
+
+def write_lists(pipeline: Path) -> None:
+    up = "../../" if pipeline.parent != ROOT else ""
+    lines, stage, is_first = [], "", True
+    for line in pipeline.read_text().splitlines(keepends=True):
+        if match := re.match(r"  (\w+):$", line):
+            stage, is_first = match[1], True
+        if line.startswith(f"      - {up}lthctl/"):
+            if is_first:
+                lines += [f"      - {up}{part}\n" for part in code_of(stage)]
+            is_first = False
+        else:
+            lines.append(line)
+    pipeline.write_text("".join(lines))
+
+
+if __name__ == "__main__":
+    for pipeline in PIPELINES:
+        write_lists(pipeline)

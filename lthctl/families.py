@@ -147,13 +147,16 @@ class Family(Generic[T]):
         that was not asked for yet."""
         return self._sources.get(name)
 
-    def expected_instead_of(self, name: str) -> str | None:
-        """What a name should be instead, judged without any import; None where it may be one."""
-        if name in self.names() or is_own(name):
+    def expected_instead_of(self, name: str, *also: str) -> str | None:
+        """What a name should be instead, judged without any import; None where it may be one, or is
+        one of some others."""
+        if name in (*also, *self.names()) or is_own(name):
             return None
         if ":" in name:
             return f"module:name, such as {self.example}"
-        return f"{choices(self.names())}, or your own as module:name, such as {self.example}"
+        return (
+            f"{choices((*also, *self.names()))}, or your own as module:name, such as {self.example}"
+        )
 
     def _accepted(self, name: str, found: object) -> T:
         module, attribute = self._accept.split(":")
@@ -235,6 +238,37 @@ SCORES: Family[Any] = Family(
     reserved=("dense", "imported"),
 )
 
+CONTROLS: Family[Any] = Family(
+    "control",
+    {
+        "rewind": "lthctl.lottery.controls:REWIND",
+        "reinit": "lthctl.lottery.controls:REINIT",
+        "shuffle": "lthctl.lottery.controls:SHUFFLE",
+    },
+    accept="lthctl.lottery.controls:as_control",
+    example="mypackage.controls:zero",
+    reserved=("init", "order", "prune", "split"),  # random streams of other purposes
+)
+
+OPTIMIZERS: Family[Any] = Family(
+    "optimizer",
+    {"adam": "lthctl.training.optimizers:ADAM", "sgd": "lthctl.training.optimizers:SGD"},
+    accept="lthctl.training.optimizers:as_optimizer",
+    example="mypackage.optimizers:lion",
+)
+
+ENGINES: Family[Any] = Family(
+    "engine",
+    {
+        "sparse": "lthctl.training.engine_sparse:ENGINE",
+        "torch": "lthctl.training.engine_torch:ENGINE",
+    },
+    accept="lthctl.training.engine:as_engine",
+    example="mypackage.engines:jax",
+    reserved=("auto",),
+)
+"""`auto` takes the first that can."""
+
 EXECUTORS: Family[Any] = Family(
     "executor",
     {
@@ -245,5 +279,5 @@ EXECUTORS: Family[Any] = Family(
     example="mypackage.cluster:Executor",
 )
 
-FAMILIES: tuple[Family[Any], ...] = (SCORES, EXECUTORS)
+FAMILIES: tuple[Family[Any], ...] = (SCORES, CONTROLS, OPTIMIZERS, ENGINES, EXECUTORS)
 """All of them. A new built-in member is one entry above and one file."""

@@ -19,11 +19,11 @@ from lthctl.errors import ParamsError
 from lthctl.families import Family, trust
 
 
-def _member_of(family: Family[Any]) -> AfterValidator:
+def _member_of(family: Family[Any], *also: str) -> AfterValidator:
     """A name that a family has, or that somebody may have brought; nothing is imported."""
 
     def check(name: str) -> str:
-        if (expected := family.expected_instead_of(name)) is not None:
+        if (expected := family.expected_instead_of(name, *also)) is not None:
             raise PydanticCustomError(
                 "member", "Input should be {expected}", {"expected": expected}
             )
@@ -35,7 +35,13 @@ def _member_of(family: Family[Any]) -> AfterValidator:
 Method = Annotated[str, _member_of(families.SCORES)]
 
 
-Engine = Literal["auto", "torch", "sparse"]
+Control = Annotated[str, _member_of(families.CONTROLS)]
+
+
+Optimizer = Annotated[str, _member_of(families.OPTIMIZERS)]
+
+
+Engine = Annotated[str, _member_of(families.ENGINES, "auto")]
 
 
 Init = Literal["uniform", "glorot"]
@@ -233,7 +239,7 @@ class TrainParams(Section):
     batch_size: Count = 60
     """Images per step."""
 
-    optimizer: Literal["adam", "sgd"] = "adam"
+    optimizer: Optimizer = "adam"
     """`adam` (betas 0.9 and 0.999) or `sgd`."""
 
     lr: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.2e-3

@@ -23,11 +23,11 @@ class Stream:
 
     Args:
       seed: the experiment's seed, a non-negative integer.
-      name: what the numbers are for.
+      name: what the numbers are for; a control of somebody's own has its own name here.
       key: tells apart several streams of one name, such as the epochs of `order`.
     """
 
-    def __init__(self, seed: int, name: StreamName, *key: int) -> None:
+    def __init__(self, seed: int, name: StreamName | str, *key: int) -> None:
         label = hashlib.sha256(name.encode()).digest()[:8]
         entropy = (seed, int.from_bytes(label, "little"), len(key), *key)
         self._bits = np.random.PCG64(np.random.SeedSequence(entropy))

@@ -308,8 +308,8 @@ def test_ctrl_c_is_noted_where_its_exception_is_lost(
 
     lost: list[object] = []
     monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: lost.append(unraisable.exc_type))
-    monkeypatch.setattr(driver, "needs_compiling", lambda training: True)
-    monkeypatch.setattr(driver, "compile_for", call_back)
+    monkeypatch.setattr(driver, "needs_preparing", lambda training: True)
+    monkeypatch.setattr(driver, "prepare", call_back)
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(Interrupted, match="2 of 6 are finished"):
         run_tasks(tasks_for(params), store=Store(Path(".lthctl")), num_jobs=2)

@@ -5,8 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from lthctl.grid import cost
-from lthctl.grid.cost import Speed, equivalent_steps, num_evaluations, relative_cost
+from lthctl.grid.cost import Speed, equivalent_steps, num_evaluations
 from lthctl.params import TrainParams
+from lthctl.training.engines import relative_cost
 from lthctl.training.spec import OnStep, Training
 
 

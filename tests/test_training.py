@@ -10,6 +10,7 @@ from lthctl.mask import Mask
 from lthctl.models.mlp import MLP
 from lthctl.params import TrainParams
 from lthctl.training import spec
+from lthctl.training.engine import ENGINES
 from lthctl.training.history import Row, metrics_of
 from lthctl.training.spec import Training
 
@@ -71,7 +72,7 @@ def test_versions_of_engine_and_library_change_the_digest(
 ) -> None:
     digests = [make_training().digest]
     with monkeypatch.context() as patch:
-        patch.setitem(spec.NUMERICS, "torch", 99)
+        patch.setattr(ENGINES.get("torch"), "numerics", 99)
         digests.append(make_training().digest)
     monkeypatch.setattr(spec, "version", lambda package: "0.0")
     digests.append(make_training().digest)

@@ -39,7 +39,7 @@ FAULTS_TOLD = 5
 PARAMETERS_LIMIT = 10_000
 
 
-Control = Literal["rewind", "reinit", "shuffle"]
+Control = Annotated[str, Field(pattern=f"^({PLAIN_NAME}|{OWN_NAME})$")]
 
 
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]

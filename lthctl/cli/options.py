@@ -2,23 +2,22 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any
 
 import typer
 
 from lthctl.errors import ParamsError
-from lthctl.families import SCORES
-from lthctl.params import Engine
+from lthctl.families import CONTROLS, ENGINES, EXECUTORS, SCORES
 
 CHOICES: dict[str, Callable[[], tuple[str, ...]]] = {
     "method": SCORES.names,
-    "engine": lambda: get_args(Engine),
-    "control": lambda: ("rewind", "reinit", "shuffle"),
-    "executor": lambda: ("threads", "processes"),
+    "engine": lambda: ("auto", *ENGINES.names()),
+    "control": CONTROLS.names,
+    "executor": EXECUTORS.names,
     "format": lambda: ("state_dict", "prune", "csr", "onnx"),
 }
-"""What may be chosen: for help and for the shell, which completes it. A method may also be
-somebody's own, as `module:name`."""
+"""What may be chosen: for help and for the shell, which completes it. A member of a
+family may also be somebody's own, as `module:name`."""
 
 
 def choice(flag: str, family: str, help: str) -> Any:

@@ -12,10 +12,11 @@ from rich.table import Column
 from rich.text import Text
 
 from lthctl.cli.terminal import plain
-from lthctl.grid.cost import Speed, equivalent_steps, relative_cost
+from lthctl.grid.cost import Speed, equivalent_steps
 from lthctl.grid.tasks import PlannedTraining, Task
 from lthctl.grid.watcher import Watcher
 from lthctl.params import TrainParams
+from lthctl.training.engines import relative_cost
 from lthctl.training.history import Result
 from lthctl.training.spec import Training
 

@@ -15,6 +15,7 @@ from lthctl.artifacts.ticket import Ticket
 from lthctl.canonical import Json
 from lthctl.cli.sparks import PixelPicture, Spark, SparsityTables, finite_values
 from lthctl.cli.terminal import new_table, plain
+from lthctl.lottery.controls import CONTROLS
 from lthctl.reporting.compare import Side
 from lthctl.reporting.dead_units import Units, units_of
 
@@ -113,7 +114,7 @@ def run_screen(label: str, run: Run, document: Json) -> RenderableType:
     curves.add_row("loss", Spark(loss, high=largest), f"{min(loss):.4f} to {largest:.4f} or more")
     return Lines(
         plain(
-            f"{label}: a run, {run.ticket['name']} from {_CONTROL_WORDS[run.control]}", style="bold"
+            f"{label}: a run, {run.ticket['name']} from {_control_words(run.control)}", style="bold"
         ),
         fact_table(facts),
         Text(),
@@ -125,11 +126,9 @@ def run_screen(label: str, run: Run, document: Json) -> RenderableType:
     )
 
 
-_CONTROL_WORDS = {
-    "rewind": "its own weights (rewind)",
-    "reinit": "fresh weights (reinit)",
-    "shuffle": "its own weights, the mask permuted (shuffle)",
-}
+def _control_words(name: str) -> str:
+    control = CONTROLS.known(name)
+    return f"{control.words} ({name})" if control else name
 
 
 def side_screen(side: Side) -> RenderableType:

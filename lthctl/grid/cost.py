@@ -14,7 +14,7 @@ import numpy as np
 
 from lthctl.mask import Mask
 from lthctl.params import TrainParams
-from lthctl.training.engines import compile_for, needs_compiling, run
+from lthctl.training.engines import needs_preparing, prepare, relative_cost, run
 from lthctl.training.spec import Training
 
 MEASURED_SECONDS = 0.15  # of steps at one density,
@@ -37,7 +37,7 @@ class Speed:
     enough for a first answer everywhere.
 
     Args:
-      engine: "sparse" or "torch".
+      engine: the name of one.
     """
 
     def __init__(self, engine: str) -> None:
@@ -68,16 +68,6 @@ class Speed:
             for near, (units, seconds) in ((near, self._measured[near]) for near in densities)
         ]
         return float(np.interp(density, densities, factors)) * relative_cost(self._engine, density)
-
-
-def relative_cost(engine: str, density: float) -> float:
-    """About what a step costs at a density in [0, 1], of what a dense one costs; the same holds for
-    evaluations.
-
-    The sparse engine's is a straight line through what was measured (docs/PERFORMANCE.md), up to
-    where layers are kept in full; torch multiplies by zeros.
-    """
-    return min(1.0, 0.095 + 2.6 * density) if engine == "sparse" else 1.0
 
 
 def equivalent_steps(params: TrainParams, num_images: int) -> float:
@@ -120,8 +110,8 @@ def measure(like: Training, densities: Sequence[float], num_jobs: int) -> Speeds
       densities: at least one; measured are the lowest, the highest, and some between.
       num_jobs: trainings at the same time, which share caches and memory.
     """
-    if needs_compiling(like):
-        compile_for(like)
+    if needs_preparing(like):
+        prepare(like)
     run(_of_steps(like, 1, 1))  # whatever is done but once in a process
     distinct = sorted({float(f"{density:.2g}") for density in densities})
     ranks = (

@@ -23,7 +23,7 @@ from lthctl.grid.scheduler import Scheduler
 from lthctl.grid.signals import interrupts_noted
 from lthctl.grid.tasks import State, Task, Work
 from lthctl.grid.watcher import Watcher
-from lthctl.training.engines import compile_for, needs_compiling
+from lthctl.training.engines import needs_preparing, prepare
 from lthctl.training.history import Result
 from lthctl.training.spec import Training
 
@@ -238,9 +238,9 @@ class _Driver:
         if not self.compiled:
             # Here and not in a worker, where Ctrl-C would have to wait for it, and two would
             # compile the same.
-            if needs_compiling(active.training):
+            if needs_preparing(active.training):
                 self.watcher.compiling()
-                compile_for(active.training)
+                prepare(active.training)
             self.compiled = True
         self.scheduler.start(active.digest)
         self.watcher.training_started(active.task, active.number, active.training)

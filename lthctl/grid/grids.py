@@ -5,16 +5,16 @@ print(grid.plan()["steps"])
 outcome = grid.run()
 """
 
-import difflib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lthctl.artifacts.names import folder_part
 from lthctl.artifacts.store import Store
 from lthctl.canonical import Json
 from lthctl.cores import num_cores
-from lthctl.errors import ParamsError
+from lthctl.families import trust
 from lthctl.grid import plan as plans
 from lthctl.grid.driver import Outcome, run_tasks
 from lthctl.grid.dvc import refuse_if_owned
@@ -80,6 +80,7 @@ class Grid:
         Raises:
           OutputError: a folder holds something else, or cannot be written.
         """
+        trust(executor)
         return run_tasks(
             self.tasks,
             store=Store(self.store),
@@ -138,14 +139,15 @@ def run_grid(
 
     Args:
       paths: tickets, or folders with tickets below them.
-      control: what training starts from; "rewind", "reinit" or "shuffle".
+      control: what training starts from; "rewind", "reinit", "shuffle", or your own as
+        "module:name".
       params: the sections data, model, train and retrain are read.
       data: folder of the dataset.
       out: folder for the runs; they go to a folder per control in it.
       store: where finished trainings are kept.
 
     Raises:
-      ParamsError: the control is not known.
+      ParamsError: there is no such control.
       TicketError: there is no ticket, or one is damaged, or of another model or dataset.
       DataError: the dataset is missing or altered.
       OutputError: DVC owns the folder, or two tickets have the same name.
@@ -153,11 +155,9 @@ def run_grid(
     Example:
       >>> run_grid(["masks"], control="reinit").run()
     """
-    if control not in CONTROLS:
-        close = difflib.get_close_matches(control, CONTROLS, n=1)
-        hint = f"did you mean {close[0]!r}? " if close else ""
-        raise ParamsError(f"control: is {control!r}; {hint}expected one of {', '.join(CONTROLS)}")
-    folder = Path(out) / control
+    trust(control)
+    CONTROLS.get(control)
+    folder = Path(out) / folder_part(control)
     refuse_if_owned(folder)
     tickets = [Path(path) for path in paths]
     tasks = retraining_tasks(params or Params(), Path(data), tickets, control, Path(out))

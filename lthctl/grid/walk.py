@@ -9,8 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lthctl.artifacts.documents import Control
-from lthctl.artifacts.names import ticket_name
+from lthctl.artifacts.names import folder_part, ticket_name
 from lthctl.artifacts.run import read_run_json
 from lthctl.artifacts.ticket import find_tickets, load_ticket, read_ticket_json
 from lthctl.canonical import Json
@@ -67,7 +66,7 @@ def ticket_tasks(params: Params, data: Path, out: Path) -> list[Task]:
 
 
 def retraining_tasks(
-    params: Params, data: Path, paths: Sequence[Path], control: Control, out: Path
+    params: Params, data: Path, paths: Sequence[Path], control: str, out: Path
 ) -> list[Task]:
     """A task for every ticket at or below some paths, to `out`/<control>/<ticket>. All tickets are
     read and verified first.
@@ -113,7 +112,7 @@ def retraining_tasks(
                 keep_weights=params.retrain.keep_weights,
             )
 
-        place = out / control / ticket.name
+        place = out / folder_part(control) / ticket.name
         request = run_request(ticket, dataset, control, train)
         trainings = (PlannedTraining((control, ticket.digest), train, ticket.mask.density),)
         tasks[ticket.name] = Task(

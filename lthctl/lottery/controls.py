@@ -1,20 +1,114 @@
-"""What a ticket is retrained from: its own weights, or a control."""
+"""What a ticket is retrained from: its own weights, or a control.
 
-from lthctl.artifacts.documents import Control
+A control of one's own is a function `(ticket, model, stream) -> (mask, weights)`. It is called
+`module:name` in `retrain --control`.
+"""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lthctl import families
 from lthctl.artifacts.ticket import Ticket
+from lthctl.errors import TrainingError
+from lthctl.families import Family
 from lthctl.mask import Mask, Weights
 from lthctl.models.base import Model
 from lthctl.seeding import Stream
 
-CONTROLS: tuple[Control, ...] = ("rewind", "reinit", "shuffle")
+
+@dataclass(frozen=True)
+class Control:
+    """What a ticket is retrained from.
+
+    Attributes:
+      function: takes the ticket, its model and random numbers, and returns the mask and the weights
+        to start from. The weights are multiplied by the mask afterwards.
+      words: what that is, for people, such as "fresh weights".
+      line: dashes and gaps of its lines in figures and on the page, in line widths; solid if empty.
+      marker: of its points in figures, as matplotlib names them.
+      needs_model: whether the function looks at the model.
+    """
+
+    function: Callable[[Ticket, Any, Stream], tuple[Mask, Weights]]
+    words: str = "a control of one's own"
+    line: tuple[float, ...] = (5, 1, 1, 1, 1, 1)
+    marker: str = "D"
+    needs_model: bool = True
 
 
-def apply_control(ticket: Ticket, control: Control, model: Model) -> tuple[Mask, Weights]:
-    """The mask and the masked weights that a retraining starts from."""
-    mask, weights = ticket.mask, ticket.init
-    if control == "reinit":
-        weights = model.draw(Stream(ticket.seed, "reinit"))
-    elif control == "shuffle":
-        stream = Stream(ticket.seed, "shuffle")
-        mask = mask.shuffled({name: stream.words(array.size) for name, array in mask.items()})
+def as_control(name: str, found: object) -> Control:
+    """A member of the family from what a person brought: a `Control`, or its function.
+
+    Raises:
+      TypeError: it is neither; says what was expected.
+    """
+    if isinstance(found, Control):
+        return found
+    expected = "a function (ticket, model, stream), or a lthctl.lottery.controls.Control"
+    if not callable(found) or isinstance(found, type):
+        raise TypeError(expected)
+    try:
+        inspect.signature(found).bind(None, None, None)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{expected} ({error})") from None
+    return Control(found, words=f"what {name} gives")
+
+
+def _rewind(ticket: Ticket, model: Model, stream: Stream) -> tuple[Mask, Weights]:
+    return ticket.mask, ticket.init
+
+
+def _reinit(ticket: Ticket, model: Model, stream: Stream) -> tuple[Mask, Weights]:
+    return ticket.mask, model.draw(stream)
+
+
+def _shuffle(ticket: Ticket, model: Model, stream: Stream) -> tuple[Mask, Weights]:
+    order = {name: stream.words(array.size) for name, array in ticket.mask.items()}
+    return ticket.mask.shuffled(order), ticket.init
+
+
+REWIND = Control(_rewind, words="its own weights", line=(), marker="o", needs_model=False)
+
+REINIT = Control(_reinit, words="fresh weights", line=(3.7, 1.6), marker="s")
+
+SHUFFLE = Control(
+    _shuffle,
+    words="its own weights, the mask permuted",
+    line=(1, 1.65),
+    marker="^",
+    needs_model=False,
+)
+
+CONTROLS: Family[Control] = families.CONTROLS
+
+
+def apply_control(ticket: Ticket, control: str, model: Model | None) -> tuple[Mask, Weights]:
+    """The mask and the masked weights that a retraining starts from.
+
+    Args:
+      ticket: the ticket.
+      control: the name of one.
+      model: the ticket's; None only for a control that needs none.
+
+    Raises:
+      ParamsError: there is no such control, or it may not be imported.
+      TrainingError: a control of somebody's own gives a mask or weights that are not the model's.
+    """
+    function = CONTROLS.get(control).function
+    mask, weights = function(ticket, model, Stream(ticket.seed, control))
+    _check(control, mask, ticket.mask, "the mask")
+    _check(control, weights, ticket.init, "the weights")
     return mask, mask.apply(weights)
+
+
+def _check(control: str, given: Weights, expected: Weights, what: str) -> None:
+    kinds = {name: (np.shape(array), np.asarray(array).dtype) for name, array in given.items()}
+    if kinds != {name: (array.shape, array.dtype) for name, array in expected.items()}:
+        raise TrainingError(
+            f"control {control}: {what} that it gives have other names, shapes or types than the "
+            "ticket's"
+        )

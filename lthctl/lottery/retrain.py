@@ -4,7 +4,6 @@ from collections.abc import Callable, Generator
 
 import numpy as np
 
-from lthctl.artifacts.documents import Control
 from lthctl.artifacts.run import Run
 from lthctl.artifacts.ticket import Ticket
 from lthctl.canonical import Json, digest_of_arrays
@@ -27,7 +26,7 @@ def retrain(
     ticket: Ticket,
     dataset: Dataset,
     *,
-    control: Control = "rewind",
+    control: str = "rewind",
     train: TrainParams | None = None,
     model: Model | None = None,
     train_with: Callable[[Training], Result] = run,
@@ -58,7 +57,7 @@ def retraining(
     ticket: Ticket,
     dataset: Dataset,
     *,
-    control: Control,
+    control: str,
     train: TrainParams,
     model: Model | None = None,
     keep_weights: bool = True,
@@ -86,7 +85,7 @@ def specify_retraining(
     ticket: Ticket,
     dataset: Dataset,
     *,
-    control: Control,
+    control: str,
     train: TrainParams,
     model: Model | None = None,
 ) -> Training:
@@ -169,7 +168,7 @@ def proof_of(mask: Mask, start: Weights, weights: Weights) -> Json:
     return {**counts, "start": digest_of_arrays(start)}
 
 
-def run_request(ticket: Ticket, dataset: Dataset, control: Control, train: TrainParams) -> Json:
+def run_request(ticket: Ticket, dataset: Dataset, control: str, train: TrainParams) -> Json:
     """What `Run.request` of a retraining will be."""
     return {
         "ticket": summary_of(ticket),

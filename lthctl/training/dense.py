@@ -20,6 +20,7 @@ from lthctl.models.base import state_of
 from lthctl.models.mlp import MLP
 from lthctl.params import TrainParams
 from lthctl.training.history import Result, Row
+from lthctl.training.optimizers import OPTIMIZERS
 from lthctl.training.spec import OnStep, Training
 
 STEPS_PER_REPORT = 50
@@ -32,7 +33,7 @@ _one_at_a_time = threading.Lock()
 
 
 def train(training: Training, on_step: OnStep) -> Result:
-    """Run a training; see `lthctl.engine.run`."""
+    """Run a training; see `lthctl.training.engines.run`."""
     device = torch.device(training.params.device)
     # A module of one's own may draw from torch's generator (dropout), of which a process has one:
     # then trainings must not overlap.
@@ -50,6 +51,7 @@ def _train(training: Training, device: torch.device, on_step: OnStep) -> Result:
         {name: torch.from_numpy(np.array(array)) for name, array in training.start.items()}
     )
     optimizer = _optimizer(network, params)
+    keeps_zeros = OPTIMIZERS.get(params.optimizer).keeps_zeros
     masks = [
         (parameter, torch.from_numpy(np.array(training.mask[name])).to(device, parameter.dtype))
         for name, parameter in network.named_parameters()
@@ -79,6 +81,10 @@ def _train(training: Training, device: torch.device, on_step: OnStep) -> Result:
                 if parameter.grad is not None:
                     parameter.grad.mul_(mask)
             optimizer.step()
+            if not keeps_zeros:
+                with torch.no_grad():
+                    for parameter, mask in masks:
+                        parameter.masked_fill_(mask == 0, 0)
             loss_sum += loss.detach()
             if step % STEPS_PER_REPORT == 0:
                 on_step(step)
@@ -111,24 +117,11 @@ def _evaluate(network: nn.Module, images: Tensor, labels: Tensor) -> tuple[float
 def _optimizer(network: nn.Module, params: TrainParams) -> torch.optim.Optimizer:
     """A fresh optimizer, with its whole update in one kernel where torch has that for the
     device."""
-
-    def make(fused: bool) -> torch.optim.Optimizer:
-        if params.optimizer == "adam":
-            return torch.optim.Adam(
-                network.parameters(), lr=params.lr, weight_decay=params.weight_decay, fused=fused
-            )
-        return torch.optim.SGD(
-            network.parameters(),
-            lr=params.lr,
-            momentum=params.momentum,
-            weight_decay=params.weight_decay,
-            fused=fused,
-        )
-
+    make = OPTIMIZERS.get(params.optimizer).make
     try:
-        return make(fused=True)
+        return make(network.parameters(), params, True)
     except RuntimeError:  # not on this device
-        return make(fused=False)
+        return make(network.parameters(), params, False)
 
 
 def _as_input(images: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from lthctl.mask import Mask, Weights
 from lthctl.models.base import Model
 from lthctl.params import TrainParams
 from lthctl.training.batches import BatchOrder
+from lthctl.training.engine import ENGINES
 
 OnStep = Callable[[int], None]
 
@@ -81,16 +82,11 @@ def training_digest(
     })  # fmt: skip
 
 
-NUMERICS = {"torch": 1, "sparse": 4}
-"""Engine -> a number that changes whenever its results do; golden losses in the tests hold it to
-that."""
-
-
 def engine_version(engine: str) -> Json:
     """What of the installed software can change an engine's results."""
-    packages = {"torch": ("torch",), "sparse": ("numba", "llvmlite")}[engine]
+    member = ENGINES.get(engine)
     return {
         "name": engine,
-        "numerics": NUMERICS[engine],
-        **{package: version(package) for package in packages},
+        "numerics": member.numerics,
+        **{package: version(package) for package in member.packages},
     }

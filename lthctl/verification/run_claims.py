@@ -10,8 +10,8 @@ from lthctl.artifacts.history_csv import history_bytes
 from lthctl.artifacts.names import HISTORY_FILE, INIT_FILE, MASK_FILE, RUN_JSON, WEIGHTS_FILE
 from lthctl.artifacts.tensors import tensors_bytes
 from lthctl.canonical import Json, digest_of_arrays
-from lthctl.errors import LthctlError
-from lthctl.lottery.controls import apply_control
+from lthctl.errors import LthctlError, ParamsError
+from lthctl.lottery.controls import CONTROLS, Control, apply_control
 from lthctl.lottery.retrain import proof_of, summary_of
 from lthctl.mask import Mask, Weights
 from lthctl.params import TrainParams
@@ -27,6 +27,7 @@ from lthctl.verification.evidence import (
     expect,
     expect_digest,
     is_readable,
+    short,
 )
 from lthctl.verification.ticket_claims import ANOTHER_MACHINE
 
@@ -42,7 +43,7 @@ def run_claims(
     folder.claim("a run's entries are whole", lambda: _run_entries(folder))
     folder.claim("metrics are those of the history", lambda: _metrics_follow(folder))
     folder.claim("it was evaluated at the steps asked for", lambda: _evaluated(folder))
-    origin = _Origin(folder, tickets)
+    origin = _Origin(folder, tickets, may_run=replay is not None)
     folder.claim("its ticket is the one found here", lambda: _ticket_matches(folder, origin))
     folder.claim(
         "the start is mask * init, or the control's draw, bit for bit",
@@ -62,8 +63,8 @@ class _Origin:
     """Where a run comes from: its ticket, if that is here, and the mask and weights that it started
     from."""
 
-    def __init__(self, run: RunFolder, tickets: Sequence[TicketFolder]) -> None:
-        self._run, self._tickets = run, tickets
+    def __init__(self, run: RunFolder, tickets: Sequence[TicketFolder], may_run: bool) -> None:
+        self._run, self._tickets, self._may_run = run, tickets, may_run
 
     @cached_property
     def folder(self) -> TicketFolder:
@@ -98,10 +99,21 @@ class _Origin:
                 folder.intact(name)()
             except Failed as why:
                 raise Unchecked(f"the ticket in {folder.path} is damaged: {why}") from why
-        control = self._run.document["start"]
-        if control == "rewind":  # needs no model
-            return folder.mask, folder.mask.apply(folder.init)
-        return apply_control(folder.ticket, control, folder.model())
+        name = self._run.document["start"]
+        control = self._control(name)
+        model = folder.model() if control.needs_model else None
+        return apply_control(folder.ticket, name, model)
+
+    def _control(self, name: str) -> Control:
+        """Somebody's own is run only where trainings are too, and only for those who trust it."""
+        if (control := CONTROLS.known(name)) is not None:
+            return control
+        if not self._may_run:
+            raise Unchecked(f"control {short(name)} is somebody's own: --replay runs it")
+        try:
+            return CONTROLS.get(name)
+        except ParamsError as error:
+            raise Unchecked(str(error)) from error
 
 
 def _run_entries(folder: RunFolder) -> str:
@@ -143,12 +155,8 @@ def _ticket_matches(folder: RunFolder, origin: _Origin) -> str:
 def _start_follows(folder: RunFolder, origin: _Origin) -> str:
     _, start = origin.start()
     expect_digest("the start", digest_of_arrays(start), folder.document["proof"]["start"])
-    made = {
-        "rewind": "mask * init",
-        "reinit": "the reinit stream drawn again",
-        "shuffle": "the mask shuffled again",
-    }
-    return made[folder.document["start"]]
+    control = CONTROLS.get(folder.document["start"])
+    return f"{control.words}, made again" if control.needs_model else control.words
 
 
 def _zero_outside(folder: RunFolder, origin: _Origin) -> str:

@@ -1,0 +1,86 @@
+"""Optimizers by name, for the engines that train with torch.
+
+An optimizer of one's own is a function `(parameters, params, fused) -> torch.optim.Optimizer`. It
+is called `module:name` in `train.optimizer`.
+"""
+
+import inspect
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lthctl import families
+from lthctl.families import Family
+from lthctl.params import TrainParams
+
+if TYPE_CHECKING:
+    from torch import nn
+    from torch.optim import Optimizer as TorchOptimizer
+
+Make = Callable[[Iterable["nn.Parameter"], TrainParams, bool], "TorchOptimizer"]
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """An optimizer.
+
+    Attributes:
+      make: takes parameters, how to train, and whether the whole update should be one kernel. It
+        returns a new torch optimizer. Where that has no such kernel, it raises RuntimeError, and is
+        called again.
+      keeps_zeros: whether it leaves a weight of 0 with a gradient of 0 exactly where it is, and its
+        moments at 0. Otherwise pruned weights are set to 0 after every step.
+    """
+
+    make: Make
+    keeps_zeros: bool = False
+
+
+def as_optimizer(name: str, found: object) -> Optimizer:
+    """A member of the family from what a person brought: an `Optimizer`, or its function.
+
+    Raises:
+      TypeError: it is neither; says what was expected.
+    """
+    if isinstance(found, Optimizer):
+        return found
+    expected = (
+        "a function (parameters, params, fused) that returns a torch optimizer, or a "
+        "lthctl.training.optimizers.Optimizer"
+    )
+    if not callable(found) or isinstance(found, type):
+        raise TypeError(expected)
+    try:
+        inspect.signature(found).bind(None, None, None)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{expected} ({error})") from None
+    return Optimizer(found)
+
+
+def _adam(
+    parameters: Iterable["nn.Parameter"], params: TrainParams, fused: bool
+) -> "TorchOptimizer":
+    import torch
+
+    return torch.optim.Adam(parameters, lr=params.lr, weight_decay=params.weight_decay, fused=fused)
+
+
+def _sgd(
+    parameters: Iterable["nn.Parameter"], params: TrainParams, fused: bool
+) -> "TorchOptimizer":
+    import torch
+
+    return torch.optim.SGD(
+        parameters,
+        lr=params.lr,
+        momentum=params.momentum,
+        weight_decay=params.weight_decay,
+        fused=fused,
+    )
+
+
+ADAM = Optimizer(_adam, keeps_zeros=True)
+
+SGD = Optimizer(_sgd, keeps_zeros=True)
+
+OPTIMIZERS: Family[Optimizer] = families.OPTIMIZERS

@@ -98,7 +98,9 @@ class Family(Generic[T]):
             module, attribute = self._built_in[name].split(":")
             member: T = getattr(import_module(module), attribute)
         elif (expected := self.expected_instead_of(name)) is not None:
-            raise ParamsError(f"{self.noun}: is {name!r}, expected {expected}")
+            close = difflib.get_close_matches(name, self.names(), n=1)
+            hint = f"; did you mean {close[0]!r}? Expected" if close else ", expected"
+            raise ParamsError(f"{self.noun}: is {name!r}{hint} {expected}")
         elif name not in _trusted:
             raise ParamsError(
                 f"{self.noun} {name}: is somebody's own code, which is not run unasked; if you "

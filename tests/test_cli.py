@@ -180,7 +180,8 @@ def test_an_unknown_flag_is_a_usage_error(workspace: Path) -> None:
 
 def test_an_unknown_control_is_refused_with_the_nearest_name(tickets: Path) -> None:
     assert refusal(2, "retrain", "masks", "--control", "shufle") == (
-        "control: is 'shufle'; did you mean 'shuffle'? expected one of rewind, reinit, shuffle"
+        "control: is 'shufle'; did you mean 'shuffle'? Expected 'rewind', 'reinit' or 'shuffle', or "
+        "your own as module:name, such as mypackage.controls:zero"
     )
 
 

@@ -14,7 +14,20 @@ from typer.testing import CliRunner
 from lthctl import families
 from lthctl.cli.app import app
 from lthctl.errors import ParamsError
-from lthctl.families import FAMILIES, SCORES, Family, choices, is_own, trust
+from lthctl.families import (
+    CONTROLS,
+    ENGINES,
+    FAMILIES,
+    OPTIMIZERS,
+    SCORES,
+    Family,
+    choices,
+    is_own,
+    trust,
+)
+from lthctl.models.mlp import MLP
+from lthctl.params import TrainParams
+from lthctl.training.engines import resolve, run
 
 Families = list[Family[Any]]
 
@@ -287,7 +300,7 @@ def test_a_score_of_ones_own_goes_all_the_way(workspace: Path) -> None:
     assert ticket["name"] == "own_scores.taylor-r0.50-n2-s1"
     assert (workspace / "masks" / ticket["name"]).is_dir()
     done("retrain", "masks", "--quiet")
-    done("verify", "masks", "tickets", "--quiet")
+    done("verify", "masks", "runs", "--quiet")
     done("show", "masks")
     done("report")
     assert "own_scores" in (workspace / "report" / "summary.csv").read_text()
@@ -316,3 +329,208 @@ def test_a_score_that_fails(workspace: Path, body: str, said: str) -> None:
     (workspace / "own_scores.py").write_text(f"def taylor(context):\n    {body}\n")
     message = refusal("prune", "--method", "own_scores:taylor", *ASKED, code=4)
     assert f"method own_scores:taylor: {said}" in message
+
+
+# ---- controls ----
+
+CONTROLS_OF_ONES_OWN = """
+from lthctl.lottery.controls import Control
+
+def zero(ticket, model, stream):
+    return ticket.mask, {name: 0 * array for name, array in ticket.init.items()}
+
+ZERO = Control(zero, words="zeros", line=(2, 2), marker="v", needs_model=False)
+
+def noise(ticket, model, stream):
+    weights = model.draw(stream)
+    return ticket.mask, {name: ticket.init[name] + weights[name] for name in weights}
+
+def half(ticket, model, stream):
+    weights = ticket.init
+    return ticket.mask, {name: array[:1] for name, array in weights.items()}
+"""
+
+
+def prune_one_ticket() -> None:
+    done("prune", "--method", "random", *ASKED)
+
+
+def test_a_control_of_ones_own_goes_all_the_way(workspace: Path) -> None:
+    (workspace / "own_controls.py").write_text(CONTROLS_OF_ONES_OWN)
+    prune_one_ticket()
+    for name in ("own_controls:ZERO", "own_controls:noise"):
+        done("retrain", "masks", "--control", name, "--quiet")
+        folder = workspace / "runs" / name.replace(":", ".")
+        (run,) = documents(str(folder), "run.json")
+        assert run["start"] == name
+        done("show", str(folder))
+        done("verify", "masks", "runs", "--replay", "--quiet")
+    done("report")
+    assert "own_controls:ZERO" in (workspace / "report" / "runs.csv").read_text()
+    assert "own_controls:ZERO" in (workspace / "report" / "index.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "said", "code"),
+    [
+        (
+            ("--control", "own_controls:half"),
+            "control own_controls:half: the weights that it gives have other names, shapes or types "
+            "than the ticket's",
+            3,
+        ),
+        (
+            ("--control", "rewnd"),
+            "control: is 'rewnd'; did you mean 'rewind'? Expected 'rewind', 'reinit' or 'shuffle', or your own as "
+            "module:name, such as mypackage.controls:zero",
+            2,
+        ),
+        (
+            ("--control", "reinit", "--shuffle"),
+            "--control, --rewind, --reinit and --shuffle exclude each other; give one, and call "
+            "again for the next",
+            2,
+        ),
+    ],
+)
+def test_controls_that_cannot_be_had(
+    workspace: Path, words: tuple[str, ...], said: str, code: int
+) -> None:
+    (workspace / "own_controls.py").write_text(CONTROLS_OF_ONES_OWN)
+    prune_one_ticket()
+    message = refusal("retrain", "masks", *words, "--quiet", code=4 if code == 3 else code)
+    assert said in message
+
+
+def test_a_control_needs_three_parameters(here: Path) -> None:
+    (here / "own_module.py").write_text("def zero(ticket): ...")
+    trust("own_module:zero")
+    assert refused(CONTROLS, "own_module:zero") == (
+        "control own_module:zero: is of type function, expected a function (ticket, model, "
+        "stream), or a lthctl.lottery.controls.Control (too many positional arguments)"
+    )
+
+
+# ---- optimizers and engines ----
+
+OPTIMIZERS_OF_ONES_OWN = """
+import torch
+
+class Shaky(torch.optim.Optimizer):
+    '''Moves every weight, those with a gradient of 0 too.'''
+    def __init__(self, parameters, lr):
+        super().__init__(parameters, {"lr": lr})
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                parameter.sub_(group["lr"] * (parameter.grad + 0.1))
+
+def shaky(parameters, params, fused):
+    if fused:
+        raise RuntimeError("not fused")
+    return Shaky(parameters, params.lr)
+"""
+
+
+def with_parameters(workspace: Path, text: str) -> None:
+    path = workspace / "params.yaml"
+    path.write_text(path.read_text().replace("train:\n", f"train:\n{text}"))
+
+
+def test_an_optimizer_of_ones_own_goes_all_the_way(workspace: Path) -> None:
+    (workspace / "own_optimizers.py").write_text(OPTIMIZERS_OF_ONES_OWN)
+    with_parameters(workspace, "  optimizer: own_optimizers:shaky\n")
+    done("prune", "--method", "l1", *ASKED)
+    (ticket,) = documents("masks", "ticket.json")
+    assert ticket["train"]["optimizer"] == "own_optimizers:shaky"
+    assert ticket["train"]["engine"] == "torch"
+    done("retrain", "masks", "--quiet")
+    (run,) = documents("runs", "run.json")
+    assert run["proof"]["pruned_nonzero"] == 0
+    assert run["proof"]["kept_moved"] == run["proof"]["kept"]
+    done("verify", "masks", "runs", "--replay", "--quiet")
+    done("report")
+    assert "own_optimizers:shaky" in (workspace / "report" / "index.html").read_text()
+
+
+def test_an_optimizer_that_an_engine_lacks_is_an_error(workspace: Path) -> None:
+    (workspace / "own_optimizers.py").write_text(OPTIMIZERS_OF_ONES_OWN)
+    with_parameters(workspace, "  optimizer: own_optimizers:shaky\n  engine: sparse\n")
+    assert refusal("prune", *ASKED) == (
+        "train.engine: is sparse, which trains MLPs on a cpu with one thread each; "
+        "train.optimizer is own_optimizers:shaky, and it has 'adam' or 'sgd' only"
+    )
+
+
+def test_no_engine_trains_with_another_optimizer(make_training: Any) -> None:
+    training = make_training(engine="sparse", optimizer="own:lion")
+    with pytest.raises(ParamsError, match=r"train\.optimizer is own:lion, and it has 'adam' or"):
+        run(training)
+    with pytest.raises(ParamsError, match="optimizer own:lion: is somebody's own code"):
+        run(make_training(optimizer="own:lion"))
+
+
+def test_an_optimizer_needs_three_parameters(here: Path) -> None:
+    (here / "own_module.py").write_text("def lion(parameters, lr): ...")
+    trust("own_module:lion")
+    assert refused(OPTIMIZERS, "own_module:lion") == (
+        "optimizer own_module:lion: is of type function, expected a function (parameters, params, "
+        "fused) that returns a torch optimizer, or a lthctl.training.optimizers.Optimizer (too "
+        "many positional arguments)"
+    )
+
+
+ENGINE_OF_ONES_OWN = """
+from lthctl.training.engine_torch import TorchEngine
+
+class Careful(TorchEngine):
+    words = "trains with momentum only"
+    numerics = 7
+    packages = ("numpy",)
+    def obstacles(self, params, model):
+        return [] if params.momentum else ["train.momentum is 0"]
+
+ENGINE = Careful()
+"""
+
+
+def test_an_engine_of_ones_own_goes_all_the_way(workspace: Path) -> None:
+    (workspace / "own_engines.py").write_text(ENGINE_OF_ONES_OWN)
+    name = "own_engines:ENGINE"
+    assert refusal("prune", "--engine", name, *ASKED) == (
+        "train.engine: is own_engines:ENGINE, which trains with momentum only; train.momentum is 0"
+    )
+    with_parameters(workspace, f"  engine: {name}\n  momentum: 0.5\n")
+    done("prune", "--method", "l1", *ASKED)
+    done("retrain", "masks", "--quiet")
+    (run,) = documents("runs", "run.json")
+    assert run["train"]["engine"] == name
+    done("verify", "masks", "runs", "--replay", "--quiet")
+    done("report")
+    assert name in (workspace / "report" / "index.html").read_text()
+
+
+def test_an_engine_has_all_that_engines_have(here: Path) -> None:
+    (here / "own_module.py").write_text("class Engine:\n    words = ''\nENGINE = Engine()")
+    trust("own_module:ENGINE", "own_module:Engine")
+    assert refused(ENGINES, "own_module:ENGINE") == (
+        "engine own_module:ENGINE: is of type Engine, expected an object such as "
+        "lthctl.training.engine.Engine (it has no device_for, needs_preparing, numerics, "
+        "obstacles, packages, prepare, relative_cost, train)"
+    )
+    assert refused(ENGINES, "own_module:Engine").startswith(
+        "engine own_module:Engine: is the class Engine, expected an object such as"
+    )
+
+
+def test_auto_takes_the_first_engine_that_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert ENGINES.names() == ("sparse", "torch")
+    assert resolve(TrainParams(device="cpu"), MLP()).engine == "sparse"
+    for name in ENGINES.names():
+        monkeypatch.setattr(type(ENGINES.get(name)), "obstacles", lambda *_: ["it is Sunday"])
+    with pytest.raises(ParamsError) as error:
+        resolve(TrainParams(device="cpu"), MLP())
+    assert str(error.value) == (
+        "train.engine: no engine can do this; sparse: it is Sunday; torch: it is Sunday"
+    )

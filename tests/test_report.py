@@ -648,7 +648,7 @@ def test_damaged_runs_are_left_out_and_listed(tmp_path: Path, how: str) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"start": "sideways"},
+        {"start": "side ways"},
         {"metrics": {}},
         {"metrics": {"best_accuracy": "high"}},
         {"ticket": {}},

@@ -55,7 +55,15 @@ def as_control(name: str, found: object) -> Control:
         inspect.signature(found).bind(None, None, None)
     except (TypeError, ValueError) as error:
         raise TypeError(f"{expected} ({error})") from None
-    return Control(found, words=f"what {name} gives")
+    return own_control(name, found)
+
+
+def own_control(
+    name: str, function: Callable[[Ticket, Any, Stream], tuple[Mask, Weights]] | None = None
+) -> Control:
+    """A control of somebody's own that says nothing of itself; without a function, to be drawn
+    only."""
+    return Control(function or _rewind, words=f"what {name} gives")
 
 
 def _rewind(ticket: Ticket, model: Model, stream: Stream) -> tuple[Mask, Weights]:

@@ -5,6 +5,7 @@ weight that may be pruned. It is called `module:name` in `prune.method` and `--m
 """
 
 import inspect
+import re
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from lthctl import families
 from lthctl.datasets.base import Dataset, Split
-from lthctl.errors import TrainingError
+from lthctl.errors import ParamsError, TrainingError
 from lthctl.families import Family
 from lthctl.mask import Mask, Weights
 from lthctl.models.base import Model
@@ -85,13 +86,20 @@ class Score:
       needs: "trained" weights, "initial" weights, or "nothing". No training is spent on a score
         that needs none.
       words: what the method does, for people, such as "by magnitude".
-      colour: of its lines in figures and on the page, as `#rrggbb`.
+      colour: of its lines in figures, as `#rrggbb`.
+      page_colours: the same on the page, on light and on dark ground.
     """
 
     function: Callable[[ScoreContext], Scores]
     needs: Literal["trained", "initial", "nothing"] = "trained"
     words: str = "by a score of one's own"
     colour: str = "#777777"
+    page_colours: tuple[str, str] = ("#7a5195", "#c9a0dc")
+
+    def __post_init__(self) -> None:
+        for colour in (self.colour, *self.page_colours):
+            if not re.fullmatch("#[0-9a-f]{6}", colour):
+                raise ParamsError(f"method: a colour is {colour!r}, expected one such as #0072b2")
 
     @property
     def needs_training(self) -> bool:
@@ -113,7 +121,17 @@ def as_score(name: str, found: object) -> Score:
         inspect.signature(found).bind(None)
     except (TypeError, ValueError) as error:
         raise TypeError(f"{expected} ({error})") from None
-    return Score(found, words=f"by {name}")
+    return own_score(name, found)
+
+
+def own_score(name: str, function: Callable[[ScoreContext], Scores] | None = None) -> Score:
+    """A score of somebody's own that says nothing of itself; without a function, to be drawn
+    only."""
+    return Score(function or _nothing, words=f"by {name}")
+
+
+def _nothing(context: ScoreContext) -> Scores:
+    return {}
 
 
 def _magnitude(context: ScoreContext) -> Scores:
@@ -124,9 +142,22 @@ def _noise(context: ScoreContext) -> Scores:
     return {name: context.stream.uniform(kept.shape) for name, kept in sorted(context.mask.items())}
 
 
-L1 = Score(_magnitude, needs="trained", words="by magnitude", colour="#0072b2")
+# Okabe and Ito's colours, told apart by the colour-blind, and lighter on dark ground.
+L1 = Score(
+    _magnitude,
+    needs="trained",
+    words="by magnitude",
+    colour="#0072b2",
+    page_colours=("#0072b2", "#56b4e9"),
+)
 
-RANDOM = Score(_noise, needs="nothing", words="by chance", colour="#d55e00")
+RANDOM = Score(
+    _noise,
+    needs="nothing",
+    words="by chance",
+    colour="#d55e00",
+    page_colours=("#c1520a", "#f0944d"),
+)
 
 SCORES: Family[Score] = families.SCORES
 

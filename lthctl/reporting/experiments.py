@@ -9,12 +9,8 @@ from lthctl.artifacts.names import ticket_name
 from lthctl.artifacts.run import Run
 from lthctl.lottery.rates import rate_per_round
 from lthctl.params import ReportParams
+from lthctl.reporting.looks import control_order, method_order
 from lthctl.reporting.statistics import Interval, Verdict, interval
-
-CONTROLS = ("rewind", "reinit", "shuffle")
-
-
-METHODS = ("dense", "l1", "random")
 
 
 class ExperimentKey(NamedTuple):
@@ -39,13 +35,12 @@ class ExperimentKey(NamedTuple):
         return f"{self.ticket}-{self.control}"
 
     def order(self) -> tuple[object, ...]:
-        """Sorts dense before l1 before random, and rewind before its controls."""
+        """Sorts dense before all methods, and rewind before its controls."""
         return (
-            METHODS.index(self.method) if self.method in METHODS else 9,
-            self.method,
+            method_order(self.method),
             self.rounds,
             self.ratio,
-            CONTROLS.index(self.control),
+            control_order(self.control),
         )
 
 

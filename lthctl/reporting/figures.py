@@ -5,7 +5,16 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from lthctl.reporting.experiments import CONTROLS, DENSE, METHODS, Experiment, ExperimentKey
+from lthctl.reporting.experiments import DENSE, Experiment, ExperimentKey
+from lthctl.reporting.looks import (
+    DENSE_COLOUR,
+    control_look,
+    control_order,
+    is_known_method,
+    line_style,
+    method_look,
+    method_order,
+)
 from lthctl.reporting.statistics import Interval, interval
 from lthctl.reporting.survivors import Survivors
 from lthctl.reporting.verdicts import Group
@@ -13,19 +22,6 @@ from lthctl.reporting.verdicts import Group
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-
-# Okabe and Ito's colours, told apart by the colour-blind.
-COLOURS = {"l1": "#0072b2", "random": "#d55e00"}
-
-
-DENSE_COLOUR = "#222222"
-
-
-LINES = {"rewind": "-", "reinit": "--", "shuffle": ":"}
-
-
-MARKERS = {"rewind": "o", "reinit": "s", "shuffle": "^"}
 
 
 def figure_files(group: Group, survivors: Survivors) -> dict[str, bytes]:
@@ -88,7 +84,7 @@ def _verdict(group: Group) -> "Figure":
                     0.0 if value.low is None else factor * (value.mean - value.low)
                     for _, value in rows
                 ],
-                color=COLOURS.get(method, "#777777"),
+                color=method_look(method).colour,
                 linestyle="none",
                 marker="o",
                 markersize=4,
@@ -199,9 +195,9 @@ def _draw_line(
             factor * (value.mean - (value.mean if value.low is None else value.low))
             for value in values
         ],  # symmetric
-        color=COLOURS.get(method, "#777777"),
-        linestyle=LINES[control],
-        marker=MARKERS[control],
+        color=method_look(method).colour,
+        linestyle=line_style(control),
+        marker=control_look(control).marker,
         markersize=4,
         linewidth=1.4,
         capsize=2.5,
@@ -221,11 +217,11 @@ def _parallel(group: Group) -> "Figure":
         for seed, run in experiment.runs.items()
     ]
     methods = sorted(
-        {key.method for key, _, _ in runs}, key=lambda name: (name in METHODS, name), reverse=True
+        {key.method for key, _, _ in runs},
+        key=lambda name: (is_known_method(name), method_order(name)),
+        reverse=True,
     )
-    controls = [
-        control for control in CONTROLS if any(key.control == control for key, _, _ in runs)
-    ]
+    controls = sorted({key.control for key, _, _ in runs}, key=control_order)
     axes: list[tuple[str, list[float], list[tuple[float, str]]]] = [
         _ranks("method", [key.method for key, _, _ in runs], methods[::-1]),
         _ranks("control", [key.control for key, _, _ in runs], controls[::-1]),
@@ -327,8 +323,8 @@ def _pixels(survivors: Survivors) -> "Figure":
 
 
 def _curves(group: Group) -> "Figure":
-    """Validation accuracy over the steps, mean over seeds, of rewound l1 tickets of the most
-    rounds, all ratios over each other."""
+    """Validation accuracy over the steps, mean over seeds, of rewound tickets of the first
+    method and the most rounds, all ratios over each other."""
     from matplotlib import colormaps
     from matplotlib.figure import Figure
 
@@ -339,12 +335,8 @@ def _curves(group: Group) -> "Figure":
         for experiment in group.experiments
         if experiment.key.control == "rewind" and experiment.key.method != "dense"
     ]
-    best_method = (
-        "l1"
-        if any(experiment.key.method == "l1" for experiment in pruned)
-        else pruned[0].key.method
-        if pruned
-        else ""
+    best_method = min(
+        (experiment.key.method for experiment in pruned), key=method_order, default=""
     )
     rounds = max(
         (experiment.key.rounds for experiment in pruned if experiment.key.method == best_method),

@@ -20,6 +20,7 @@ from lthctl.artifacts.run import Run
 from lthctl.canonical import Json, finite
 from lthctl.errors import ReportError
 from lthctl.reporting.experiments import Experiment, desired_by_round
+from lthctl.reporting.looks import controls_for_page, methods_for_page
 from lthctl.reporting.reading import Report
 from lthctl.reporting.statistics import Interval
 from lthctl.reporting.survivors import Survivors
@@ -47,10 +48,13 @@ def page_bytes(
       left_out: folders of runs and tickets that could not be read, with the reason.
     """
     stride = thinning(report)
+    keys = [experiment.key for group in report.groups for experiment in group.experiments]
     data = {
         "groups": [
             _group(group, of, stride) for group, of in zip(report.groups, survivors, strict=True)
         ],
+        "methods": methods_for_page(key.method for key in keys),
+        "controls": controls_for_page(key.control for key in keys),
         "left_out": [_left_out(*one) for one in left_out],
         "provenance": provenance,
         "thinned": stride,

@@ -9,7 +9,9 @@ let room = 0; // width of what is drawn, read once: to read it between drawings 
 // --- words and numbers
 
 const RUN = { experiment: 0, seed: 1, name: 2, sparsity: 3, best: 4, bestStep: 5, stopAccuracy: 6, stop: 7, final: 8 };
-const CONTROLS = ["rewind", "reinit", "shuffle"];
+const METHODS = new Map(data.methods.map((method, i) => [method.name, { ...method, colour: `var(--method-${i})` }]));
+const CONTROLS = new Map(data.controls.map((control) => [control.name, control]));
+const SYMBOLS = { o: d3.symbolCircle, s: d3.symbolSquare, "^": d3.symbolTriangle, "*": d3.symbolStar, "+": d3.symbolCross, v: d3.symbolWye };
 const VERDICTS = { better: "held", "as good": "held", worse: "failed", undecided: "undecided" };
 const SIGNS = { held: "✓", failed: "✕", undecided: "?", unknown: "–" };
 
@@ -23,9 +25,16 @@ const half = (interval, text) => (interval.low === null ? "" : ` ± ${text(inter
 const roundsOf = (rounds) => (rounds === 0 ? "dense" : rounds === 1 ? "one-shot" : `${rounds} rounds`);
 const plural = (n, word) => `${count(n)} ${word}${n === 1 ? "" : "s"}`;
 const styleOf = (name) => getComputedStyle(root).getPropertyValue(name).trim();
-const methodColour = (method) => `var(--${["l1", "random", "dense"].includes(method) ? method : "other"})`;
+const methodColour = (method) => METHODS.get(method).colour;
+const dashOf = (control) => CONTROLS.get(control).dash || null;
+const symbolOf = (control) => SYMBOLS[CONTROLS.get(control).marker] ?? d3.symbolDiamond;
 const withMinus = (format) => (value) => format(value).replace("-", "−");
 const isDark = () => root.dataset.theme === "dark";
+
+// The colours of methods, on light and on dark ground.
+const themes = document.createElement("style");
+themes.textContent = ["light", "dark"].map((theme, i) => `:root[data-theme="${theme}"] { ${data.methods.map((method, at) => `--method-${at}: ${method.colours[i]};`).join(" ")} }`).join("\n");
+document.head.append(themes);
 
 // Viridis without the end that vanishes on the page's ground.
 const shade = (t) => d3.interpolateViridis(isDark() ? 0.28 + 0.72 * t : 0.88 * t);
@@ -240,8 +249,8 @@ function axesOf() {
   const logarithm = logScale([most === fewest ? most * 1.01 : most, fewest], [0, 1]);
   reached.scale = Object.assign((sparsity) => logarithm(1 - sparsity), { ticks: () => spread(distinct(group.experiments.map((of) => 1 - of.density)), (of) => logarithm(1 - of)) });
   return [
-    ranks("method", "method", (run) => experiment(run).method, ["random", "l1", "dense"]),
-    ranks("control", "control", (run) => experiment(run).control, ["shuffle", "reinit", "rewind"]),
+    ranks("method", "method", (run) => experiment(run).method, [...METHODS.keys()].reverse()),
+    ranks("control", "control", (run) => experiment(run).control, [...CONTROLS.keys()].reverse()),
     ranks("rounds", "rounds", (run) => experiment(run).rounds),
     ranks("ratio", "ratio", (run) => experiment(run).ratio),
     ranks("seed", "seed", (run) => run[RUN.seed]),
@@ -373,12 +382,13 @@ function drawParallel() {
   });
 
   const is = (value) => (other) => other === value;
+  const [first, ...others] = [...METHODS.keys()].filter((method) => group.experiments.some((of) => of.method === method && method !== "dense"));
+  const controls = [...CONTROLS.keys()].reverse().filter((control) => group.experiments.some((of) => of.control === control));
   const presets = [
     ["all runs", {}],
-    ["random pruning", { method: is("random") }],
-    ["l1, reinit", { method: is("l1"), control: is("reinit") }],
-    ["l1, rewind", { method: is("l1"), control: is("rewind") }],
-    ["l1, rewind, ratio below 0.9", { method: is("l1"), control: is("rewind"), ratio: (ratio) => ratio < 0.9 }],
+    ...others.map((method) => [`${method} pruning`, { method: is(method) }]),
+    ...(first ? controls.map((control) => [`${first}, ${control}`, { method: is(first), control: is(control) }]) : []),
+    ...(first ? [[`${first}, ${controls.at(-1)}, ratio below 0.9`, { method: is(first), control: is(controls.at(-1)), ratio: (ratio) => ratio < 0.9 }]] : []),
   ];
   put("presets", ...presets.map(([text, wanted]) => make("button", { type: "button", "aria-pressed": "false", onclick: (event) => {
     choose(wanted);
@@ -437,16 +447,14 @@ function tellSelected(chosen, whole, highlight) {
 // --- 3. against remaining weights
 
 const hidden = new Set(); // lines that are switched off, as "method control"
-const DASHES = { rewind: null, reinit: "5 3", shuffle: "1.5 3" };
-const SYMBOLS = { rewind: d3.symbolCircle, reinit: d3.symbolSquare, shuffle: d3.symbolTriangle };
 
 function drawSizes() {
   const pruned = group.experiments.filter((experiment) => experiment.method !== "dense");
   const kinds = grouped(pruned, (experiment) => `${experiment.method} ${experiment.control}`).map(([name, experiments]) => ({ name, method: experiments[0].method, control: experiments[0].control }));
   put("lines", ...kinds.map((kind) => {
     const swatch = d3.create("svg").attr("width", 26).attr("height", 12).attr("aria-hidden", "true");
-    swatch.append("line").attr("x2", 26).attr("y1", 6).attr("y2", 6).attr("stroke-width", 2).attr("stroke-dasharray", DASHES[kind.control]).style("stroke", methodColour(kind.method));
-    swatch.append("path").attr("d", d3.symbol().type(SYMBOLS[kind.control]).size(44)()).attr("transform", "translate(13,6)").style("fill", methodColour(kind.method));
+    swatch.append("line").attr("x2", 26).attr("y1", 6).attr("y2", 6).attr("stroke-width", 2).attr("stroke-dasharray", dashOf(kind.control)).style("stroke", methodColour(kind.method));
+    swatch.append("path").attr("d", d3.symbol().type(symbolOf(kind.control)).size(44)()).attr("transform", "translate(13,6)").style("fill", methodColour(kind.method));
     return make("button", { type: "button", "aria-pressed": String(!hidden.has(kind.name)), onclick: (event) => {
       if (!hidden.delete(kind.name)) hidden.add(kind.name);
       drawSizes();
@@ -495,12 +503,12 @@ function sizeFigure(figure, shown, dense, rounds, metric, text, factor, pruned) 
     const { method, control } = experiments[0], colour = methodColour(method);
     const sorted = ordered(experiments, (experiment) => -experiment.density);
     const at = (experiment) => [x(100 * experiment.density), y(factor * experiment[metric].mean)];
-    svg.append("path").attr("d", d3.line()(sorted.map(at))).attr("fill", "none").attr("stroke-width", 1.8).attr("stroke-dasharray", DASHES[control]).style("stroke", colour);
+    svg.append("path").attr("d", d3.line()(sorted.map(at))).attr("fill", "none").attr("stroke-width", 1.8).attr("stroke-dasharray", dashOf(control)).style("stroke", colour);
     for (const experiment of sorted) {
       const [cx, cy] = at(experiment);
       const [low, high] = ends(experiment[metric]).map(y);
       svg.append("line").attr("x1", cx).attr("x2", cx).attr("y1", low).attr("y2", high).attr("stroke-width", 1.2).style("stroke", colour);
-      svg.append("path").attr("d", d3.symbol().type(SYMBOLS[control]).size(40)()).attr("transform", `translate(${cx},${cy})`).style("fill", colour).style("stroke", "var(--paper)");
+      svg.append("path").attr("d", d3.symbol().type(symbolOf(control)).size(40)()).attr("transform", `translate(${cx},${cy})`).style("fill", colour).style("stroke", "var(--paper)");
       const late = metric === "stop" && experiment.stops_at_end ? `\nlowest at the last step in ${experiment.stops_at_end} of ${experiment.stop.n}` : "";
       const test = metric === "accuracy" && experiment.test ? `\ntest accuracy at the early stop ${points(experiment.test.mean)}${half(experiment.test, points)}` : "";
       marks.push({ x: cx, y: cy, text: `${experiment.ticket}, ${control}\n${size(experiment.density)} of the weights\n${text(experiment[metric].mean)}${half(experiment[metric], text)}  (n ${experiment[metric].n})${test}${late}` });
@@ -529,7 +537,7 @@ function drawCurves() {
   const wayOf = (experiment) => `${experiment.method} ${experiment.rounds}`;
   const pruned = group.experiments.filter((experiment) => experiment.method !== "dense");
   const ways = grouped(pruned, wayOf).map(([value, [experiment]]) => [value, `${experiment.method}, ${roundsOf(experiment.rounds)}`]);
-  const controls = CONTROLS.filter((control) => group.experiments.some((experiment) => experiment.control === control));
+  const controls = [...CONTROLS.keys()].filter((control) => group.experiments.some((experiment) => experiment.control === control));
   if (!ways.some(([value]) => value === curves.way)) curves.way = (ways.filter(([value]) => value.startsWith("l1 ")).at(-1) ?? ways[0] ?? [null])[0];
   if (!controls.includes(curves.control)) curves.control = controls[0];
   const seeds = distinct(group.runs.map((run) => run[RUN.seed]));

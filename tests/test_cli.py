@@ -155,7 +155,10 @@ def test_the_parameters_file_is_told_off_with_line_and_column_all_at_once(worksp
             ["--method", "l2"],
             "--method: is 'l2', expected 'l1' or 'random', or your own as module:name, such as mypackage.scores:taylor",
         ),
-        (["--engine", "jax"], "--engine: is 'jax', expected 'auto', 'torch' or 'sparse'"),
+        (
+            ["--engine", "jax"],
+            "--engine: is 'jax', expected 'auto', 'sparse' or 'torch', or your own as module:name, such as mypackage.engines:jax",
+        ),
         (["--rounds", "31"], "steps: is 30, expected at least one step for each of the 31 rounds"),
         (
             ["--ratio", "0.9999", "--rounds", "1"],

@@ -191,7 +191,7 @@ def test_a_worker_that_is_killed_loses_one_training_which_is_run_again(
     assert len(pids_in(pids_folder, 2)) == 2 and not is_there(first)
     assert content(result) == content(run(training))
     assert content(other.result(60)) == content(run(of_module(Dropout, dataset)))
-    assert steps and set(steps) <= set(range(20, 201, 20))  # they come back meanwhile
+    assert steps and set(steps) <= set(range(10, 201, 10))  # they come back meanwhile
 
 
 def test_a_training_whose_workers_die_fails_and_the_others_go_on(

@@ -205,10 +205,10 @@ def test_a_brush_dragged_with_the_mouse_changes_count_mean_and_table(view: Page)
     assert count_and_mean(view) == expected(chosen)
     assert len(rows(view)) == len(chosen) < len(before)
     assert all(row[0].startswith("random-") for row in rows(view))
-    drag(view, "start", 0.05, 0.45)
+    drag(view, "control", 0.05, 0.45)
     both = [run for run in chosen if run.control == "rewind"]
     assert count_and_mean(view) == expected(both)
-    view.mouse.click(*centre_above(view, "start"))  # beside the choice: cleared
+    view.mouse.click(*centre_above(view, "control"))  # beside the choice: cleared
     assert count_and_mean(view) == expected(chosen)
 
 
@@ -446,9 +446,9 @@ def test_masks_are_pictures_with_numbers(show: Callable[..., Page], tmp_path: Pa
     assert page.locator("#masks-note").inner_text() == ""
 
 
-CLAIMS = """\
-Weights left | Winning ticket | 1 As accurate / minus dense, points | 2 No later / early stop minus dense, steps | \
-3 Sparser | 4 Beats its reinit / minus reinit, points | Beside: random pruning / minus random, points
+VERDICTS = """\
+Weights left | Wins | 1 As accurate / minus dense, points | 2 No later / early stop minus dense, steps | \
+3 Sparser | 4 Beats its reinit / minus reinit, points | Against random pruning / minus random, points
 56.3 % / l1, one-shot | ? undecided | +25.00 ± 0.00 n 2 / ✓ held: better | −10 ± 37 n 2 / ? undecided 3+ seeds | \
 ✓ held | +50.00 ± 0.00 n 2 / ✓ held | +37.50 n 1 / ? undecided
 56.3 % / random, one-shot | – unknown | −12.50 n 1 / ? undecided | −10 n 1 / ? undecided | ✓ held | no pair |
@@ -462,5 +462,5 @@ def test_the_verdict_as_text(show: Callable[..., Page], tmp_path: Path) -> None:
         "[...document.querySelectorAll('#verdicts tr')].map(row => [...row.cells].map(cell =>"
         " cell.innerText.trim().split(/\\s*\\n\\s*/).join(' / ').replace(/ +/g, ' ')).join(' | ').trim()).join('\\n') + '\\n'"
     )
-    assert text == CLAIMS
-    assert "not found below the folder of masks" in page.locator("#masks-note").inner_text()
+    assert text == VERDICTS
+    assert "not in the folder of masks" in page.locator("#masks-note").inner_text()

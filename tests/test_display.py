@@ -172,10 +172,10 @@ l1-r0.50-n1      rewind   2   20 ± 26  75.00 ± 0.00
 l1-r0.50-n1      reinit   2   10 ± 26   0.00 ± 0.00
 random-r0.50-n1  rewind   1        20         37.50
 
-as good: not worse than dense by 0.2 points or more, one-sided; verdicts are adjusted for their number (Holm).
-One seed has no interval: nothing can be decided from it.
-* In some of these runs the validation loss was lowest at the last step: they may be too short to overfit.
-This protocol has no test images: accuracies are of the images that chose the best step, so a little high throughout.
+as good: not worse than dense by 0.2 points or more (one-sided). Verdicts are adjusted for their number (Holm).
+One seed has no interval, so nothing can be decided from it.
+* In some of these runs the validation loss was lowest at the last step. They may be too short to overfit.
+This protocol has no test images. Accuracies are of the images that chose the best step, so they are a little too high.
 
 The only l1 ticket: undecided. The only random ticket: unknown.
 
@@ -190,7 +190,7 @@ reinit's and random pruning's
 ticket           n     steps  n   minus reinit  n  minus random  verdict
 l1-r0.50-n1      2  -10 ± 37  2  +50.00 ± 0.00  1        +37.50  undecided
 random-r0.50-n1  1       -10
-2 of 2 dense runs had their lowest validation loss at the last step: "early stop" holds by default there.
+2 of 2 dense runs had their lowest validation loss at the last step, so "early stop" holds by default there.
 
 """
 
@@ -223,13 +223,13 @@ l1-r0.50-n1      rewind   2   20 ± 26  75.00 ± 0.00
 l1-r0.50-n1      reinit   2   10 ± 26   0.00 ± 0.00
 random-r0.50-n1  rewind   1        20         37.50
 
-as good: not worse than dense by 0.2 points or more, one-sided; verdicts are
+as good: not worse than dense by 0.2 points or more (one-sided). Verdicts are
 adjusted for their number (Holm).
-One seed has no interval: nothing can be decided from it.
-* In some of these runs the validation loss was lowest at the last step: they
+One seed has no interval, so nothing can be decided from it.
+* In some of these runs the validation loss was lowest at the last step. They
 may be too short to overfit.
-This protocol has no test images: accuracies are of the images that chose the
-best step, so a little high throughout.
+This protocol has no test images. Accuracies are of the images that chose the
+best step, so they are a little too high.
 
 The only l1 ticket: undecided. The only random ticket: unknown.
 
@@ -245,7 +245,7 @@ reinit's and random pruning's
 ticket           n     steps  n   minus reinit  n  minus random  verdict
 l1-r0.50-n1      2  -10 ± 37  2  +50.00 ± 0.00  1        +37.50  undecided
 random-r0.50-n1  1       -10
-2 of 2 dense runs had their lowest validation loss at the last step: "early
+2 of 2 dense runs had their lowest validation loss at the last step, so "early
 stop" holds by default there.
 
 """
@@ -376,9 +376,7 @@ def test_groups_are_numbered_where_there_are_several(tmp_path: Path) -> None:
 
 def test_a_report_without_dense_says_what_to_do(tmp_path: Path) -> None:
     text = text_of(report_tables(report_of(tmp_path, *replicates(L1_TICKET, [0.5, 0.75]))), 120)
-    assert (
-        "No dense run here, so nothing to compare with: prune --ratio 0, and retrain that." in text
-    )
+    assert "There is no dense run here, so there is nothing to compare with." in text
     assert "One seed has no interval" not in text
     assert [row.split()[1:] for row in claims_rows(text, "l1-r0.50-n1")[:1]] == [
         ["unknown", "unknown", "unknown", "50", "%", "unknown"],

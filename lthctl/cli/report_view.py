@@ -155,12 +155,13 @@ def _needed(seeds: int | None) -> str:
 def _notes(group: Group) -> list[RenderableType]:
     margin = f"{100 * group.params.margin:g} points"
     notes = [
-        f"as good: not worse than dense by {margin} or more, one-sided; verdicts are adjusted for "
+        f"as good: not worse than dense by {margin} or more (one-sided). Verdicts are adjusted for "
         "their number (Holm)."
     ]
     if group.dense is None:
         notes.append(
-            "No dense run here, so nothing to compare with: prune --ratio 0, and retrain that."
+            "There is no dense run here, so there is nothing to compare with. Type lthctl prune "
+            "--ratio 0, and retrain that ticket."
         )
     differences = [
         experiment.difference
@@ -171,17 +172,16 @@ def _notes(group: Group) -> list[RenderableType]:
         value.n == 1
         for value in (*differences, *(experiment.accuracy for experiment in group.experiments))
     ):
-        notes.append("One seed has no interval: nothing can be decided from it.")
+        notes.append("One seed has no interval, so nothing can be decided from it.")
     if any(experiment.stops_at_end for experiment in group.experiments):
         notes.append(
-            "* In some of these runs the validation loss was lowest at the last step: they may be "
+            "* In some of these runs the validation loss was lowest at the last step. They may be "
             "too short to overfit."
         )
     if all(experiment.test_accuracy is None for experiment in group.experiments):
         notes.append(
-            "This protocol has no test images: accuracies are of the images that chose the best "
-            "step, "
-            "so a little high throughout."
+            "This protocol has no test images. Accuracies are of the images that chose the best "
+            "step, so they are a little too high."
         )
     return [Text(note, style="dim") for note in notes]
 
@@ -231,8 +231,7 @@ def _verdict_notes(group: Group) -> list[RenderableType]:
     if dense is not None and dense.stops_at_end:
         notes.append(
             f"{dense.stops_at_end} of {dense.accuracy.n} dense runs had their lowest validation "
-            "loss at the last step: "
-            '"early stop" holds by default there.'
+            'loss at the last step, so "early stop" holds by default there.'
         )
     return [Text(note, style="dim") for note in notes]
 

@@ -170,7 +170,7 @@ function verdict() {
       make("div", { class: "figures-of" }, signed(interval.mean, format) + half(interval, format), " ", make("small", {}, `n ${interval.n}`)),
       chip(state, text), state === "undecided" ? needs(seeds) : null);
   };
-  const words = { held: "wins", failed: "no", undecided: "undecided", unknown: "unknown" };
+  const words = { held: "yes", failed: "no", undecided: "undecided", unknown: "unknown" };
   let before;
   const rows = verdicts.map((verdict) => {
     const { accurate, fast, sparse, special } = verdict.conditions, way = `${verdict.method}, ${roundsOf(verdict.rounds)}`;
@@ -186,15 +186,15 @@ function verdict() {
       verdict.method === "random" ? null : difference(verdict, "random", VERDICTS[verdict.random_verdict], verdict.random_verdict, verdict.seeds.random)] };
   });
   const heading = (text, unit) => ({ text: make("span", {}, text, ...(unit ? [make("br"), make("small", {}, unit)] : [])) });
-  fillTable(find("verdicts"), ["Weights left", "Winning ticket", heading("1  As accurate", "minus dense, points"), heading("2  No later", "early stop minus dense, steps"),
-    "3  Sparser", heading("4  Beats its reinit", "minus reinit, points"), heading("Beside: random pruning", "minus random, points")], rows);
+  fillTable(find("verdicts"), ["Weights left", "Wins", heading("1  As accurate", "minus dense, points"), heading("2  No later", "early stop minus dense, steps"),
+    "3  Sparser", heading("4  Beats its reinit", "minus reinit, points"), heading("Against random pruning", "minus random, points")], rows);
   const notes = [
-    `Intervals are ${100 * group.confidence} % t intervals over seeds. As accurate: not worse than dense by ${points(group.margin)} points or more. The shaded strip is that margin; an arrow says that an interval goes on. Verdicts are adjusted for their number (Holm). “n+ seeds” would decide, were mean and spread to stay as they are.`,
-    group.test ? null : "This protocol has no test images: accuracies are of the images that chose the best step, so a little high throughout.",
-    group.stops_at_end ? `In ${plural(group.stops_at_end, "run")} the validation loss was lowest at the last step: they may be too short to tell where it would have been.` : null,
-    dense && dense.stops_at_end ? `${dense.stops_at_end} of ${dense.accuracy.n} dense runs are among them: “no later” holds by default there.` : null,
-    dense ? null : "There is no dense run here, so nothing to compare with: lthctl prune --ratio 0, and retrain that.",
-    group.verdicts.some((verdict) => verdict.n === 1) ? "One seed has no interval: nothing can be decided from it." : null,
+    `Intervals are ${100 * group.confidence} % t intervals over seeds. A ticket is as accurate as dense if it is not worse by ${points(group.margin)} points or more. The shaded strip is that margin. An arrow means that an interval goes on. Verdicts are adjusted for their number (Holm). “n+ seeds” would decide it, if mean and spread stayed as they are.`,
+    group.test ? null : "This protocol has no test images. Accuracies are of the images that chose the best step, so they are a little too high.",
+    group.stops_at_end ? `In ${plural(group.stops_at_end, "run")} the validation loss was lowest at the last step. They may be too short to overfit.` : null,
+    dense && dense.stops_at_end ? `${dense.stops_at_end} of ${dense.accuracy.n} dense runs are among them, so “no later” holds by default there.` : null,
+    dense ? null : "There is no dense run here, so there is nothing to compare with. Type lthctl prune --ratio 0, and retrain that ticket.",
+    group.verdicts.some((verdict) => verdict.n === 1) ? "One seed has no interval, so nothing can be decided from it." : null,
   ];
   put("verdict-notes", ...notes.filter(Boolean).map((text) => make("p", {}, text)));
 }
@@ -410,7 +410,7 @@ function told(chosen) {
       part("mean best accuracy ", bold(percent(d3.mean(runs, (run) => run[RUN.best])))),
       part(`from ${percent(d3.min(runs, (run) => run[RUN.best]))} to ${percent(d3.max(runs, (run) => run[RUN.best]))}`),
       part("mean early-stop step ", bold(round(d3.mean(runs, (run) => run[RUN.stop])))),
-    ] : [part("nothing is chosen on all axes at once")]));
+    ] : [part("no run is inside all choices at once")]));
 }
 
 const COLUMNS = [
@@ -555,7 +555,7 @@ function drawCurves() {
     select("control", controls.map((control) => [control, control]), curves.control, set("control")),
     select("seed", [["mean", "mean over seeds"], ...seeds.map((seed) => [seed, `seed ${seed}`])], curves.seed, set("seed")),
     make("label", {}, "smoothing", slider, amount));
-  put("curves-note", data.thinned > 1 ? `Curves are thinned: one evaluation in ${data.thinned} is in this page, and the last. All are in the runs' history.csv.` : "");
+  put("curves-note", data.thinned > 1 ? `Curves are thinned: this page has one evaluation in ${data.thinned}, and the last one. All are in the history.csv of the runs.` : "");
   drawCurveFigure();
 }
 
@@ -623,7 +623,7 @@ function drawLayers() {
   const name = (row) => `${row[0]}, ratio ${row[2]}, ${roundsOf(row[1])}`;
   const tickets = [...new Set(group.layers.map(name))];
   if (!tickets.length) {
-    put("layer-controls", make("p", { class: "note" }, "Sparsity per layer is in the tickets, and none of them was found: see --masks."));
+    put("layer-controls", make("p", { class: "note" }, "Sparsity per layer comes from the tickets, and none was found. Say with --masks where they are."));
     return put("layers");
   }
   if (!tickets.includes(chosenTicket.name)) chosenTicket.name = tickets[0];
@@ -640,7 +640,7 @@ function drawLayers() {
 function drawMasks() {
   const missing = group.missing.length;
   find("masks-lede").hidden = !group.pixels.length;
-  put("masks-note", missing ? `${plural(missing, "ticket")} of these runs ${missing === 1 ? "was" : "were"} not found below the folder of masks, so ${missing === 1 ? "it is" : "they are"} not in the pictures and tables of masks: ${group.missing.slice(0, 8).join(", ")}${missing > 8 ? ", …" : ""}. lthctl report --masks DIR says where they are.` : "");
+  put("masks-note", missing ? `${plural(missing, "ticket")} of these runs ${missing === 1 ? "is" : "are"} not in the folder of masks. The pictures and tables of masks leave ${missing === 1 ? "it" : "them"} out: ${group.missing.slice(0, 8).join(", ")}${missing > 8 ? ", …" : ""}. Say where they are: lthctl report --masks DIR.` : "");
   const byRatio = grouped(group.pixels, (row) => `${row[1]} ${row[2]}`);
   put("pixels", ...grouped(byRatio, ([, [row]]) => row[1]).map(([rounds, ratios]) => make("div", {},
     make("h3", {}, roundsOf(rounds)), make("div", { class: "pixels" }, ...ratios.map(([, rows]) => pixelPair(rows))))));

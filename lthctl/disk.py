@@ -1,8 +1,8 @@
-"""Files and folders: written whole or not at all, read within limits.
+"""Files and folders written whole or not at all.
 
-Knows how bytes reach the disk and come back, not what they mean. A folder is built beside its place
-under a hidden name, flushed and renamed. A reader therefore finds the old content or the new, never
-half of either.
+Knows how bytes reach the disk, not what they mean; `reading` reads them. A folder is built beside
+its place under a hidden name, flushed and renamed. A reader therefore finds the old content or the
+new, never half of either.
 """
 
 import errno
@@ -13,19 +13,18 @@ import secrets
 import shutil
 import stat
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from lthctl.errors import LthctlError, OutputError
+from lthctl.errors import OutputError
 from lthctl.locks import take_lock
 
-ABANDONED_SECONDS = (
-    24 * 3600
-)  # after which a hidden file is taken for abandoned where there are no locks to tell
+ABANDONED_SECONDS = 24 * 3600
+"""Age at which a hidden file is taken for abandoned where there are no locks to tell."""
 
-
-REPLACEMENTS = 100  # of one folder by others while we try to replace it; then something is wrong
+REPLACEMENTS = 100
+"""Of one folder by others, while we try to replace it; after that something is wrong."""
 
 
 @contextmanager
@@ -111,60 +110,6 @@ def check_writable(folder: Path) -> None:
             pass
 
 
-def read_file(path: Path, refuse: type[LthctlError], *, limit: int) -> bytes:
-    """The bytes of a file that may be at most `limit` long. Links are followed, since DVC may be
-    told to make them, but only to a file.
-
-    Raises:
-      refuse: it is missing, unreadable, longer, or no file but a folder, a pipe or a device.
-    """
-    try:
-        with open(path, "rb", opener=_without_waiting) as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise refuse(
-                    f"{path}: is a pipe or a device, expected a file; move it out of the way"
-                )
-            if status.st_size > limit:
-                raise refuse(
-                    f"{path}: is {status.st_size} bytes long, expected at most {limit}; it is "
-                    "damaged or not ours"
-                )
-            content = file.read(status.st_size + 1)
-    except FileNotFoundError:
-        raise refuse(
-            f"{path}: is missing; make it again or restore it, for example with dvc checkout"
-        ) from None
-    except OSError as error:
-        raise refuse(f"{path}: cannot be read ({error.strerror or error})") from error
-    if (
-        len(content) != status.st_size
-    ):  # being written to, or one of those that the system makes up as they are read
-        raise refuse(
-            f"{path}: gave {len(content)} bytes where it is {status.st_size} long; try again"
-        )
-    return content
-
-
-def find_folders(paths: Sequence[Path], marker: str) -> list[Path]:
-    """The folders at or below `paths` that hold a file called `marker`, sorted, each once. Hidden
-    folders are passed over."""
-    found: set[Path] = set()
-    for path in paths:
-        for folder, children, files in os.walk(path):
-            children[:] = [child for child in children if not child.startswith(".")]
-            if marker in files:
-                found.add(Path(folder))
-                children.clear()
-    return sorted(found)
-
-
-def _without_waiting(path: str, flags: int) -> int:
-    """Opens a file; also a pipe that nobody writes to, for which opening would otherwise wait for
-    ever."""
-    return os.open(path, flags | os.O_NONBLOCK)
-
-
 def _put_in_place(hidden: Path, folder: Path) -> None:
     """Rename a finished folder to its place; what is there goes, unless it is no folder."""
     with suppress(FileNotFoundError):  # one look: another process may put its own there between two
@@ -178,9 +123,8 @@ def _put_in_place(hidden: Path, folder: Path) -> None:
             hidden.rename(folder)
             break
         except BaseException as error:
-            with suppress(
-                OSError
-            ):  # nothing was aside, or another process has put its own there meanwhile
+            # It fails if nothing was aside, or if another process has put its own there meanwhile.
+            with suppress(OSError):
                 aside.rename(folder)
             if (
                 not attempt
@@ -227,9 +171,8 @@ def remove_abandoned(path: Path) -> None:
         if name is None:
             continue
         if name[1] == "old" and not path.exists():
-            with suppress(
-                OSError
-            ):  # killed between the two renames of a replacement: put the old one back
+            # A process was killed between the two renames of a replacement: put the old one back.
+            with suppress(OSError):
                 hidden.rename(path)
             continue
         try:

@@ -24,15 +24,9 @@ from lthctl import disk
 from lthctl.artifacts.sealed import JSON_LIMIT, read_sealed, seal
 from lthctl.artifacts.tensors import read_tensors, tensors_bytes
 from lthctl.canonical import Json, canonical_json, digest_of, digest_of_arrays, finite, sha256
-from lthctl.disk import (
-    check_writable,
-    find_folders,
-    read_file,
-    write_errors,
-    write_file,
-    write_folder,
-)
+from lthctl.disk import check_writable, write_errors, write_file, write_folder
 from lthctl.errors import OutputError, RunError, TicketError
+from lthctl.reading import find_folders, read_file
 from lthctl.reporting.tables import csv_bytes
 
 DEAD = 2**31 - 1

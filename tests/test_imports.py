@@ -15,7 +15,7 @@ PACKAGE = Path(lthctl.__file__).parent
 # A package or module imports only from rows above its own, and from itself.
 ROWS = [
     {"cores", "errors", "seeding", "locks", "pickles"},
-    {"canonical", "disk", "families", "mask", "params", "params_file"},
+    {"canonical", "disk", "reading", "families", "mask", "params", "params_file"},
     {"models", "datasets"},
     {"training"},
     {"artifacts"},

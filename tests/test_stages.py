@@ -22,7 +22,7 @@ PIPELINES = [ROOT / "dvc.yaml", *sorted((ROOT / "experiments").glob("*/dvc.yaml"
 PRESENTATION = {
     f"cli/{name}.py"
     for name in (
-        "app", "check_view", "comparison_view", "console", "errors", "grid_view", "older_runs",
+        "app", "check_view", "comparison_view", "console", "download_view", "errors", "grid_view", "older_runs",
         "plan_view", "progress", "report_view", "sparks", "terminal", "ticket_table", "ticket_view",
     )
 }  # fmt: skip

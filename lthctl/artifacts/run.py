@@ -10,9 +10,10 @@ from lthctl.artifacts.sealed import seal
 from lthctl.artifacts.tensors import TENSORS_LIMIT, read_tensors, tensors_bytes
 from lthctl.artifacts.ticket import check_weights
 from lthctl.canonical import Json, sha256
-from lthctl.disk import read_file, write_folder
+from lthctl.disk import write_folder
 from lthctl.errors import RunError
 from lthctl.mask import Weights
+from lthctl.reading import read_file
 from lthctl.training.history import Row, history_fault, metrics_of
 
 

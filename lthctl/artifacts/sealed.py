@@ -5,8 +5,8 @@ import reprlib
 from pathlib import Path
 
 from lthctl.canonical import Json, canonical_json, sha256
-from lthctl.disk import read_file
 from lthctl.errors import LthctlError
+from lthctl.reading import read_file
 
 JSON_LIMIT = 4 * 2**20  # bytes; ours are a few kilobytes
 

@@ -23,8 +23,9 @@ from lthctl.artifacts.sealed import seal
 from lthctl.artifacts.tensors import TENSORS_LIMIT, read_tensors, tensors_bytes
 from lthctl.artifacts.ticket import read_ticket_json
 from lthctl.canonical import digest_of_arrays, sha256
-from lthctl.disk import find_folders, read_file, remove_abandoned, write_errors, write_folder
+from lthctl.disk import remove_abandoned, write_errors, write_folder
 from lthctl.errors import RunError
+from lthctl.reading import find_folders, read_file
 from lthctl.training.history import Result, history_fault
 from lthctl.training.spec import Training
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from lthctl.canonical import sha256
-from lthctl.disk import read_file
 from lthctl.errors import LthctlError
 from lthctl.mask import Array, Weights
+from lthctl.reading import read_file
 
 
 def tensors_bytes(arrays: Weights, *, note: str | None = None) -> bytes:

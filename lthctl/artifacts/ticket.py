@@ -17,10 +17,11 @@ from lthctl.artifacts.names import INIT_FILE, MASK_FILE, TICKET_JSON, ticket_nam
 from lthctl.artifacts.sealed import seal
 from lthctl.artifacts.tensors import TENSORS_LIMIT, read_tensors, tensors_bytes
 from lthctl.canonical import Json, sha256
-from lthctl.disk import find_folders, write_folder
+from lthctl.disk import write_folder
 from lthctl.errors import LthctlError, TicketError
 from lthctl.mask import Array, Mask, Shapes, Weights, unpack_mask
 from lthctl.models.described import from_description
+from lthctl.reading import find_folders
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ def older_runs_note(folder: Path) -> str | None:
       folder: where the command looks for runs, or puts them.
     """
     from lthctl.artifacts.names import RUN_JSON
-    from lthctl.disk import find_folders
+    from lthctl.reading import find_folders
 
     if folder != RUNS or RUNS.exists() or not OLDER_RUNS.is_dir():
         return None

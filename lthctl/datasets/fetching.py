@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Protocol
 
 from lthctl.canonical import sha256
-from lthctl.disk import read_file, write_file
+from lthctl.disk import write_file
 from lthctl.errors import DataError
+from lthctl.reading import read_file
 
 
 class SourceError(Exception):

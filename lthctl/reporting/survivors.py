@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from lthctl.artifacts.names import TICKET_JSON, layer_order
 from lthctl.artifacts.ticket import load_mask, read_ticket_json
 from lthctl.canonical import Json
-from lthctl.disk import find_folders
 from lthctl.errors import LthctlError
 from lthctl.mask import Mask
+from lthctl.reading import find_folders
 from lthctl.reporting.experiments import ExperimentKey
 from lthctl.reporting.overlap import MaskOverlap, overlap
 from lthctl.reporting.reading import Report

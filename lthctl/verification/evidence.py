@@ -28,12 +28,12 @@ from lthctl.artifacts.tensors import TENSORS_LIMIT, tensors_from
 from lthctl.artifacts.ticket import Ticket
 from lthctl.canonical import Json, digest_of, sha256
 from lthctl.datasets.base import Dataset
-from lthctl.disk import read_file
 from lthctl.errors import LthctlError, ParamsError, RunError, TicketError
 from lthctl.mask import Mask, Weights, unpack_mask
 from lthctl.models.base import Model
 from lthctl.models.described import from_description
 from lthctl.params import TrainParams
+from lthctl.reading import read_file
 from lthctl.training import engines as engine
 from lthctl.training.history import Result, Row
 from lthctl.training.spec import Training

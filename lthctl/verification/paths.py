@@ -21,9 +21,9 @@ from lthctl.artifacts.names import (
     WEIGHTS_FILE,
 )
 from lthctl.datasets.base import Dataset
-from lthctl.disk import find_folders
 from lthctl.errors import TicketError
 from lthctl.models.base import Model
+from lthctl.reading import find_folders
 from lthctl.verification.evidence import Check, Datasets, Replay, RunFolder, TicketFolder
 from lthctl.verification.run_claims import run_claims
 from lthctl.verification.ticket_claims import ticket_claims

@@ -12,7 +12,6 @@ from lthctl.artifacts.tensors import TENSORS_LIMIT
 from lthctl.artifacts.ticket import Ticket
 from lthctl.canonical import digest_of_arrays
 from lthctl.datasets.base import Dataset
-from lthctl.disk import read_file
 from lthctl.errors import LthctlError, ParamsError, TicketError
 from lthctl.families import is_own
 from lthctl.lottery.find import prune_rounds
@@ -21,6 +20,7 @@ from lthctl.lottery.scores import SCORES, ScoreContext, scored_by
 from lthctl.lottery.select import select
 from lthctl.mask import Mask
 from lthctl.params import TrainParams
+from lthctl.reading import read_file
 from lthctl.seeding import Stream
 from lthctl.verification.evidence import (
     Check,

@@ -46,12 +46,16 @@ def load_params(path: Path) -> Params:
         with path.open("rb") as file:
             content = file.read(FILE_LIMIT + 1)
         if len(content) > FILE_LIMIT:
-            raise ParamsError(f"{path}: is longer than {FILE_LIMIT} bytes; ours have a thousand")
+            raise ParamsError(
+                f"{path}: is longer than {FILE_LIMIT} bytes, expected about 1000; name another "
+                "file with --params"
+            )
         text = content.decode()
         levels = accumulate((char in "[{") - (char in "]}") for char in text)
         if max(levels, default=0) > DEPTH_LIMIT:  # each costs the parser more than the one before
             raise ParamsError(
-                f"{path}: opens more than {DEPTH_LIMIT} brackets inside each other; ours need two"
+                f"{path}: opens more than {DEPTH_LIMIT} brackets inside each other, expected two; "
+                "write it out"
             )
         yaml = YAML(
             typ="safe", pure=True
@@ -61,8 +65,7 @@ def load_params(path: Path) -> Params:
             root is not None and _extent(root, {}) > NODES_LIMIT
         ):  # a few aliases of aliases would take for ever
             raise ParamsError(
-                f"{path}: is not valid YAML for us (aliases of more than {NODES_LIMIT} values); "
-                "write it out"
+                f"{path}: has aliases that stand for more than {NODES_LIMIT} values; write it out"
             )
         places = _places(root)
         values = yaml.constructor.construct_document(root) if root is not None else None

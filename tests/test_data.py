@@ -58,9 +58,9 @@ def split(count: int, value: int = 0) -> Split:
 @pytest.mark.parametrize(
     ("images", "labels", "said"),
     [
-        (np.zeros((2, 4), np.uint8), np.zeros(3, np.int64), "images (2, 4) and labels (3,) do not go together"),
-        (np.zeros(2, np.uint8), np.zeros(2, np.int64), "images (2,) and labels (2,) do not go together"),
-        (np.zeros((2, 4), np.uint8), np.zeros((2, 1), np.int64), "images (2, 4) and labels (2, 1) do not go together"),
+        (np.zeros((2, 4), np.uint8), np.zeros(3, np.int64), "images (2, 4) and labels (3,) do not go together; give one label for each image"),
+        (np.zeros(2, np.uint8), np.zeros(2, np.int64), "images (2,) and labels (2,) do not go together; give one label for each image"),
+        (np.zeros((2, 4), np.uint8), np.zeros((2, 1), np.int64), "images (2, 4) and labels (2, 1) do not go together; give one label for each image"),
         (np.zeros((2, 4), np.float64), np.zeros(2, np.int64),
          "images are float64, labels int64; expected uint8 or float32, and int64"),
         (np.zeros((2, 4), np.uint8), np.zeros(2, np.uint8),

@@ -604,7 +604,7 @@ def test_a_rewound_and_a_reinitialized_run_are_two(tmp_path: Path) -> None:
 def test_two_different_runs_of_one_experiment_are_refused(tmp_path: Path) -> None:
     with pytest.raises(
         ReportError,
-        match=r"two different runs claim to be l1-r0\.50-n1-reinit of seed 7 .*by itself",
+        match=r"there are two different runs of l1-r0\.50-n1-reinit, seed 7 .*by itself",
     ):
         report_of(
             tmp_path,

@@ -36,7 +36,8 @@ class Split:
         images, labels = self.images, self.labels
         if images.ndim < 2 or labels.shape != (len(images),):
             raise DataError(
-                f"dataset: images {images.shape} and labels {labels.shape} do not go together"
+                f"dataset: images {images.shape} and labels {labels.shape} do not go together; "
+                "give one label for each image"
             )
         if images.dtype not in (np.uint8, np.float32) or labels.dtype != np.int64:
             raise DataError(

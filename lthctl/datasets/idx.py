@@ -29,7 +29,8 @@ def _idx(content: bytes, dimensions: int) -> NDArray[np.uint8]:
     shape = struct.unpack_from(f">{dimensions}I", content, 4)
     if len(content) - start != math.prod(shape):
         raise DataError(
-            f"dataset: an IDX file of sizes {shape} has {len(content) - start} bytes after them"
+            f"dataset: an IDX file of sizes {shape} has {len(content) - start} bytes after them, "
+            f"expected {math.prod(shape)}"
         )
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
 

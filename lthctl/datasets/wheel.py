@@ -90,7 +90,7 @@ class _Arrays:
         if name == "numpy.dtype":
             return _DType(text_of(arguments[0]))
         if name == "numpy.ndarray":
-            raise PickleError("makes an array in a way that is not ours")
+            raise PickleError("makes an array in a way that this archive never does")
         return _Array()
 
     def look_up(self, reference: tuple[Any, ...]) -> object:

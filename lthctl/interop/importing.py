@@ -127,7 +127,7 @@ class _Parts:
             path, limit=2**24 + 64 * sum(math.prod(shape) for shape in shapes.values())
         )
         if not checkpoint.entries:
-            raise CheckpointError(f"{path}: holds no tensors")
+            raise CheckpointError(f"{path}: holds no tensors, expected masks or weights by name")
         masks, weights = self._sorted_out(checkpoint)
         names = self._matched(
             {**{n: e.shape for n, e in weights.items()}, **{n: e.shape for n, e in masks.items()}}
@@ -154,13 +154,14 @@ class _Parts:
         ]
         if clashing:
             raise CheckpointError(
-                f"{self.path}: holds {clashing[0]!r} both with and without {ORIG!r}"
+                f"{self.path}: holds {clashing[0]!r} both with and without {ORIG!r}; "
+                "leave one of them out"
             )
         for name, entry in masks.items():
             if name in weights and weights[name].shape != entry.shape:
                 raise CheckpointError(
                     f"{self.path}: {name + MASK!r} has shape {entry.shape}, its weights "
-                    f"{weights[name].shape}"
+                    f"{weights[name].shape}; save both from one module"
                 )
         return masks, weights
 
@@ -221,7 +222,8 @@ class _Parts:
         prunable = everything if biases else weights_only
         if self.masks and (extra := sorted(pruned - prunable.keys())):
             raise CheckpointError(
-                f"{self.path}: prunes {', '.join(map(repr, extra))}, which is not prunable"
+                f"{self.path}: prunes {', '.join(map(repr, extra))}, which is not prunable; "
+                "give --biases if these are biases, and else leave these masks out"
             )
         mask = Mask(
             {name: arrays.get(name, np.ones(shape, np.bool_)) for name, shape in prunable.items()}
@@ -229,7 +231,8 @@ class _Parts:
         empty = [name for name, array in mask.items() if array.ndim >= 2 and not array.any()]
         if empty:
             raise CheckpointError(
-                f"{self.path}: leaves none of the weights of {', '.join(map(repr, empty))}"
+                f"{self.path}: leaves none of the weights of {', '.join(map(repr, empty))}; "
+                "a layer without weights passes nothing on, so keep at least one"
             )
         return mask
 
@@ -239,10 +242,12 @@ class _Parts:
             array = entry.read()
             if not np.isin(array, (0, 1)).all():
                 raise CheckpointError(
-                    f"{self.path}: the mask of {name!r} holds other values than 0 and 1"
+                    f"{self.path}: the mask of {name!r} holds other values, expected 0 and 1"
                 )
             if name not in prunable and not array.all():
-                raise CheckpointError(f"{self.path}: prunes {name!r}, which is not prunable")
+                raise CheckpointError(
+                    f"{self.path}: prunes {name!r}, which is not prunable; leave its mask out"
+                )
             arrays[name] = array.astype(np.bool_)
         return arrays
 
@@ -258,9 +263,8 @@ class _Parts:
             return bool(arrays.keys() - weights_only.keys())
         if pruned_biases and not any(arrays[name].any() for name in pruned_biases):
             raise CheckpointError(
-                f"{self.path}: {', '.join(map(repr, sorted(pruned_biases)))} is all 0, pruned or "
-                "never trained; "
-                "say which with --biases or --no-biases"
+                f"{self.path}: {', '.join(map(repr, sorted(pruned_biases)))} is all 0: pruned, or "
+                "never trained; say which with --biases or --no-biases"
             )
         return bool(pruned_biases)
 
@@ -284,7 +288,10 @@ class _Parts:
             )
         single = array.astype(np.float32)
         if not np.isfinite(single).all():
-            raise CheckpointError(f"{self.path}: {name!r} holds values that are not finite")
+            raise CheckpointError(
+                f"{self.path}: {name!r} holds values that are not finite; save it before training "
+                "diverges"
+            )
         if not np.array_equal(single.astype(array.dtype), array):
             raise CheckpointError(
                 f"{self.path}: {name!r} is of type {entry.dtype} and would lose digits; save it as "

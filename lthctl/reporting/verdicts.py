@@ -221,7 +221,7 @@ def judged_group(title: str, runs: Sequence[Run], params: ReportParams) -> Group
         seed = run.ticket["seed"]
         if seed in members.setdefault(key, {}):
             raise ReportError(
-                f"two different runs claim to be {key.label} of seed {seed} ({title}); report on "
+                f"there are two different runs of {key.label}, seed {seed} ({title}); report on "
                 "each folder by itself"
             )
         members[key][seed] = run

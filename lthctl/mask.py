@@ -151,21 +151,21 @@ class Mask(Mapping[str, Bools]):
         )
 
 
-def check_shapes(found: Shapes, expected: Shapes, *, where: str) -> None:
+def check_shapes(given: Shapes, expected: Shapes, *, where: str) -> None:
     """Refuse a mask's shapes unless they are exactly those of the prunable parameters; see
     `Mask.check_fits`."""
     faults = [
         f"{name!r} is missing, the model has it with shape {tuple(expected[name])}"
-        for name in sorted(expected.keys() - found.keys())
+        for name in sorted(expected.keys() - given.keys())
     ]
     faults += [
         f"{name!r} is extra, the model has no such prunable parameter"
-        for name in sorted(found.keys() - expected.keys())
+        for name in sorted(given.keys() - expected.keys())
     ]
     faults += [
-        f"{name!r} has shape {tuple(found[name])}, the model has {tuple(expected[name])}"
-        for name in sorted(found.keys() & expected.keys())
-        if tuple(found[name]) != tuple(expected[name])
+        f"{name!r} has shape {tuple(given[name])}, the model has {tuple(expected[name])}"
+        for name in sorted(given.keys() & expected.keys())
+        if tuple(given[name]) != tuple(expected[name])
     ]
     if faults:
         raise MaskError(f"{where}: {'; '.join(faults)}")

@@ -19,7 +19,7 @@ FILE_LIMIT = 16 * 2**10  # bytes; a parser in Python takes seconds for as many
 DEPTH_LIMIT = 100  # brackets
 
 
-FAULTS_TOLD = 50
+MOST_FAULTS = 50
 
 
 NODES_LIMIT = 40_000  # keys and values, aliases written out
@@ -103,9 +103,9 @@ def load_params(path: Path) -> Params:
             )
             dotted = ".".join(str(key) for key in keys) or "the file"
             lines.append((line, column, f"{path}:{line}:{column}: {dotted}: {explain(fault)}"))
-        told = [text for _, _, text in sorted(lines)]
-        more = [f"and {len(told) - FAULTS_TOLD} more"] if len(told) > FAULTS_TOLD else []
-        raise ParamsError("\n".join(told[:FAULTS_TOLD] + more)) from None
+        faults = [text for _, _, text in sorted(lines)]
+        more = [f"and {len(faults) - MOST_FAULTS} more"] if len(faults) > MOST_FAULTS else []
+        raise ParamsError("\n".join(faults[:MOST_FAULTS] + more)) from None
     params.trust_own()
     return params
 
@@ -127,7 +127,7 @@ def _places(node: Any, keys: tuple[object, ...] = ()) -> dict[tuple[object, ...]
     """Line and column, from 1, of every key and list item of a composed YAML document."""
     from ruamel.yaml.nodes import MappingNode, SequenceNode
 
-    found: dict[tuple[object, ...], tuple[int, int]] = {}
+    places: dict[tuple[object, ...], tuple[int, int]] = {}
     children: list[tuple[object, Any, Any]] = []
     if isinstance(node, MappingNode):
         children = [
@@ -136,6 +136,6 @@ def _places(node: Any, keys: tuple[object, ...] = ()) -> dict[tuple[object, ...]
     elif isinstance(node, SequenceNode):
         children = [(index, item, item) for index, item in enumerate(node.value)]
     for key, mark, child in children:
-        found[(*keys, key)] = (mark.start_mark.line + 1, mark.start_mark.column + 1)
-        found |= _places(child, (*keys, key))
-    return found
+        places[(*keys, key)] = (mark.start_mark.line + 1, mark.start_mark.column + 1)
+        places |= _places(child, (*keys, key))
+    return places

@@ -40,12 +40,12 @@ def plan_table(plan: Json, what: str) -> RenderableType:
                 f"about {duration(plan['seconds'])}, {plan['jobs']} at a time, as measured now:",
             )
         )
-    for of in plan["measured"]:
-        rate, pause = 1 / of["step_seconds"], 1000 * of["evaluation_seconds"]
+    for speed in plan["measured"]:
+        rate, pause = 1 / speed["step_seconds"], 1000 * speed["evaluation_seconds"]
         rows.append(
             (
                 "",
-                f"{rate:,.0f} steps/s each at density {of['density']:g}, {pause:,.0f} ms an "
+                f"{rate:,.0f} steps/s each at density {speed['density']:g}, {pause:,.0f} ms an "
                 "evaluation",
             )
         )

@@ -41,7 +41,7 @@ class _Line:
     step: int = 0
 
     def __str__(self) -> str:
-        return f"{_told(self.task, self.number)} {100 * self.step // self.steps} %"
+        return f"{_task_words(self.task, self.number)} {100 * self.step // self.steps} %"
 
     @property
     def steps(self) -> int:
@@ -100,7 +100,7 @@ class TrainingProgress(Watcher):
         self._speed = Speed("torch")
         self._tasks_done = self._from_store = self._steps_trained = 0
         self._work_done = 0.0  # in dense steps
-        self._told = time.monotonic()
+        self._last_line = time.monotonic()
         self._recent: deque[tuple[float, int]] = deque()  # times and steps trained until then
         self._progress = _Display(
             TextColumn("{task.description}"),
@@ -148,11 +148,11 @@ class TrainingProgress(Watcher):
         self._work_done += self._work(line.density, line.params)
         if self._verbose:
             best = max(row.validation_accuracy for row in result.history)
-            told = (
+            state = (
                 f"density {line.density:.3f}, {line.steps:,} steps, "
                 f"best accuracy {100 * best:.2f} %, {seconds:.1f} s"
             )
-            self._say(f"{_told(line.task, line.number)}: {told}")
+            self._say(f"{_task_words(line.task, line.number)}: {state}")
 
     def training_known(
         self, task: Task, number: int, training: Training, *, from_store: bool
@@ -164,7 +164,7 @@ class TrainingProgress(Watcher):
             self._from_store += 1
         if self._verbose:
             where = "from the store" if from_store else "equal to one before"
-            self._say(f"{_told(task, number)}: density {training.mask.density:.3f}, {where}")
+            self._say(f"{_task_words(task, number)}: density {training.mask.density:.3f}, {where}")
 
     def task_ended(self, task: Task) -> None:
         self._tasks_done += 1
@@ -180,9 +180,9 @@ class TrainingProgress(Watcher):
         if (
             self._enabled
             and not self._progress.console.is_terminal
-            and now - self._told >= PLAIN_SECONDS
+            and now - self._last_line >= PLAIN_SECONDS
         ):
-            self._told = now
+            self._last_line = now
             self._say(f"{self._verb}: {self._counts()}, {self._time_left()}; {self.running()}")
 
     def seconds_left(self) -> float | None:
@@ -308,7 +308,7 @@ def clock(seconds: float) -> str:
     )
 
 
-def _told(task: Task, number: int) -> str:
+def _task_words(task: Task, number: int) -> str:
     """A training's task, and its round where the task has several."""
     return (
         f"{task.name} {number + 1}/{len(task.trainings)}" if len(task.trainings) > 1 else task.name

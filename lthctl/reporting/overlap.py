@@ -88,8 +88,8 @@ def overlap(a: Mask, b: Mask) -> MaskOverlap:
 
     Example:
       >>> a = Mask({"w": np.array([True, True, False, False])})
-      >>> found = overlap(a, a).total
-      >>> found.kept_both, found.expected, found.ratio, round(found.p, 4)
+      >>> total = overlap(a, a).total
+      >>> total.kept_both, total.expected, total.ratio, round(total.p, 4)
       (2, 1.0, 2.0, 0.3333)
     """
     b.check_fits(
@@ -105,7 +105,7 @@ def overlap(a: Mask, b: Mask) -> MaskOverlap:
         for name in a
     }
     return MaskOverlap(
-        {name: _overlap([of]) for name, of in counts.items()}, _overlap(list(counts.values()))
+        {name: _overlap([layer]) for name, layer in counts.items()}, _overlap(list(counts.values()))
     )
 
 
@@ -150,12 +150,12 @@ class _Draw:
         # The root of (odds - 1) x^2 - middle x + odds product, in the form that does not cancel.
         middle = odds * (self.kept_a + self.kept_b) + (self.size - self.kept_a - self.kept_b)
         root = math.sqrt(max(0.0, middle**2 - 4 * (odds - 1) * odds * product))
-        found = (
+        mean = (
             2 * odds * product / (middle + root)
             if middle > 0
             else (root - middle) / (2 * (1 - odds))
         )
-        return min(max(found, self.least), self.most)
+        return min(max(mean, self.least), self.most)
 
     def tilted(self, log_odds: float) -> tuple[int, Floats, float]:
         """The tilted distribution where it has weight.
@@ -199,7 +199,7 @@ class _Draw:
         )
 
 
-def _log10_p(draws: Sequence[_Draw], found: int) -> float:
+def _log10_p(draws: Sequence[_Draw], observed: int) -> float:
     """Decimal logarithm of the two-sided p-value of a sum of independent hypergeometric numbers.
 
     Twice the smaller tail, at most 1. Exact to rounding, in the farthest tails too; over several
@@ -211,15 +211,15 @@ def _log10_p(draws: Sequence[_Draw], found: int) -> float:
 
     Args:
       draws: the layers.
-      found: the sum, possible for these.
+      observed: the sum, possible for these.
     """
     if sum(draw.least for draw in draws) == sum(draw.most for draw in draws):
         return 0.0  # chance has no choice
     # Such a sum is also one of independent yes-or-no draws (Vatutin and Mikhailov, 1982), so its
     # median is its mean, rounded up or down (Jogdeo and Samuels, 1968): the tail away from it is
     # the smaller, or both are a half or more.
-    above = found >= math.fsum(draw.mean(0.0) for draw in draws)
-    log_odds = _log_odds_of(draws, found)
+    above = observed >= math.fsum(draw.mean(0.0) for draw in draws)
+    log_odds = _log_odds(draws, observed)
     first, log_total, transformed = 0, 0.0, np.ones(1, np.complex128)
     parts = [draw.tilted(log_odds) for draw in draws]
     width = sum(len(probabilities) for _, probabilities, _ in parts)
@@ -227,21 +227,21 @@ def _log10_p(draws: Sequence[_Draw], found: int) -> float:
         first, log_total = first + start, log_total + log_sum
         transformed = transformed * np.fft.rfft(probabilities, width)
     tilted = np.maximum(np.fft.irfft(transformed, width), 0.0)
-    at = found - first
+    at = observed - first
     tail = tilted[at:] if above else tilted[at::-1]
     # Beside what was found, the farther ones count less and less when tilted back.
     shares = tail * np.exp(-abs(log_odds) * np.arange(len(tail)))
-    log_tail = log_total - log_odds * found + math.log(float(np.sum(shares)))
+    log_tail = log_total - log_odds * observed + math.log(float(np.sum(shares)))
     return min(0.0, (log_tail + math.log(2)) / math.log(10))
 
 
-def _log_odds_of(draws: Sequence[_Draw], found: int) -> float:
+def _log_odds(draws: Sequence[_Draw], observed: int) -> float:
     """The log odds with which the mean of the sum is what was found, by bisection."""
     low, high = -LARGEST_LOG_ODDS, LARGEST_LOG_ODDS
-    if found == round(math.fsum(draw.mean(0.0) for draw in draws)):
+    if observed == round(math.fsum(draw.mean(0.0) for draw in draws)):
         return 0.0
     for _ in range(60):
         middle = (low + high) / 2
-        below = math.fsum(draw.mean(middle) for draw in draws) < found
+        below = math.fsum(draw.mean(middle) for draw in draws) < observed
         low, high = (middle, high) if below else (low, middle)
     return (low + high) / 2

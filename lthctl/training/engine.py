@@ -51,18 +51,18 @@ class Engine(Protocol):
         """
 
 
-def as_engine(name: str, found: object) -> Engine:
+def as_engine(name: str, given: object) -> Engine:
     """A member of the family from what a person brought: an engine.
 
     Raises:
       TypeError: it is none; says what was expected.
     """
     wanted = [key for key in vars(Engine) if not key.startswith("_")] + list(Engine.__annotations__)
-    lacking = sorted(key for key in wanted if not hasattr(found, key))
-    if isinstance(found, type) or lacking:
+    lacking = sorted(key for key in wanted if not hasattr(given, key))
+    if isinstance(given, type) or lacking:
         which = f" (it has no {', '.join(lacking)})" if lacking else ""
         raise TypeError(f"an object such as lthctl.training.engine.Engine{which}")
-    return cast(Engine, found)
+    return cast(Engine, given)
 
 
 ENGINES: Family[Engine] = families.ENGINES

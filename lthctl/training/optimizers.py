@@ -36,25 +36,25 @@ class Optimizer:
     keeps_zeros: bool = False
 
 
-def as_optimizer(name: str, found: object) -> Optimizer:
+def as_optimizer(name: str, given: object) -> Optimizer:
     """A member of the family from what a person brought: an `Optimizer`, or its function.
 
     Raises:
       TypeError: it is neither; says what was expected.
     """
-    if isinstance(found, Optimizer):
-        return found
+    if isinstance(given, Optimizer):
+        return given
     expected = (
         "a function (parameters, params, fused) that returns a torch optimizer, or a "
         "lthctl.training.optimizers.Optimizer"
     )
-    if not callable(found) or isinstance(found, type):
+    if not callable(given) or isinstance(given, type):
         raise TypeError(expected)
     try:
-        inspect.signature(found).bind(None, None, None)
+        inspect.signature(given).bind(None, None, None)
     except (TypeError, ValueError) as error:
         raise TypeError(f"{expected} ({error})") from None
-    return Optimizer(found)
+    return Optimizer(given)
 
 
 def _adam(

@@ -99,7 +99,12 @@ def flags_of_commands() -> dict[tuple[str, ...], set[str]]:
     return found
 
 
-COMING = {"lthctl init", "lthctl : --preset", "lthctl : --install-completion"}  # on its way
+COMING = {
+    "lthctl init",
+    "lthctl : --preset",
+    "lthctl verify: --trust",
+    "lthctl : --install-completion",
+}  # on its way
 TYPED = re.compile(r"`(lthctl(?: [^`]+)?)`|^    (lthctl .+)$", re.MULTILINE)
 """Code in backticks, and indented lines."""
 

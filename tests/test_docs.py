@@ -128,6 +128,16 @@ def test_commands_exist(page: Path) -> None:
     assert set(wrong) <= COMING
 
 
+def test_the_readme_shows_what_people_type() -> None:
+    lines = [line.split("  #")[0].strip() for line in (ROOT / "README.md").read_text().splitlines()]
+    assert [line for line in lines if line.startswith(("dvc ", "lthctl "))][:4] == [
+        "dvc repro",
+        "lthctl prune --method l1 --ratio 0.8 --out masks/",
+        "lthctl retrain masks/ --reinit",
+        "lthctl report",
+    ]
+
+
 def test_these_checks_see_what_they_should() -> None:
     text = "A short one. " + "Word " * 40 + "\n\n- " + "item " * 31 + "\n\n    " + "code " * 50
     assert [words(sentence) for _, sentence in sentences(text)] == [3, 40, 31]

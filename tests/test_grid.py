@@ -17,8 +17,9 @@ from lthctl.artifacts.leases import Leases
 from lthctl.artifacts.store import Store
 from lthctl.errors import OutputError, TicketError, TrainingError
 from lthctl.grid import driver, walk
-from lthctl.grid.driver import Interrupted, run_tasks
+from lthctl.grid.driver import run_tasks
 from lthctl.grid.executors import threads
+from lthctl.grid.outcome import Interrupted
 from lthctl.grid.tasks import State, Task, state_of
 from lthctl.grid.watcher import Watcher
 from lthctl.params import Params

@@ -12,8 +12,8 @@ from lthctl.cli.plan_view import plan_table
 from lthctl.cli.progress import TrainingProgress
 from lthctl.cli.terminal import duration
 from lthctl.cores import num_cores
-from lthctl.grid.driver import Outcome
 from lthctl.grid.grids import Grid
+from lthctl.grid.outcome import Outcome
 
 
 def show_plan(plan: Json, what: str, *, json: bool, verbose: bool) -> None:

@@ -12,13 +12,14 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 
 from lthctl.artifacts.leases import Leases
 from lthctl.artifacts.store import Store
 from lthctl.disk import check_writable, write_folder
-from lthctl.errors import LthctlError, OutputError, TrainingError
+from lthctl.errors import LthctlError, OutputError
+from lthctl.families import trust
 from lthctl.grid.executors.base import EXECUTORS, Executor
+from lthctl.grid.outcome import Interrupted, Outcome
 from lthctl.grid.scheduler import Scheduler
 from lthctl.grid.signals import interrupts_noted
 from lthctl.grid.tasks import State, Task, Work
@@ -29,43 +30,6 @@ from lthctl.training.spec import Training
 
 WAIT_SECONDS = 0.5  # for a training, so that Ctrl-C is seen where a lock cannot be interrupted
 ASK_SECONDS = 0.1  # between two looks at what other processes do
-
-
-@dataclass
-class Outcome:
-    """What became of tasks.
-
-    Attributes:
-      written: the folders written now.
-      present: the folders that were there already.
-      failed: name and reason of each task that failed.
-      num_trained, num_from_store: trainings run here, and taken from the store.
-      seconds: how long it took.
-    """
-
-    written: list[Path] = field(default_factory=list)
-    present: list[Path] = field(default_factory=list)
-    failed: list[tuple[str, str]] = field(default_factory=list)
-    num_trained: int = 0
-    num_from_store: int = 0
-    seconds: float = 0.0
-
-    def raise_failures(self) -> None:
-        """Do nothing where nothing failed.
-
-        Raises:
-          TrainingError: some failed; all of them are named.
-        """
-        if self.failed:
-            reasons = "".join(f"\n  {name}: {reason}" for name, reason in self.failed)
-            raise TrainingError(
-                f"{len(self.failed)} failed, the others are saved; the same command tries these "
-                f"again:{reasons}"
-            )
-
-
-class Interrupted(KeyboardInterrupt):
-    """Ctrl-C: what was finished by then is kept; the message says how much that is."""
 
 
 def run_tasks(
@@ -96,6 +60,8 @@ def run_tasks(
         finished is kept.
       Interrupted: by Ctrl-C; what is finished is kept.
     """
+    trust(executor)
+    kind = EXECUTORS.get(executor)
     taken = [task for task in tasks if task.state is State.OTHER]
     if taken and not replace:
         raise OutputError(
@@ -108,7 +74,7 @@ def run_tasks(
     outcome = Outcome(present=present)
     began = time.monotonic()
     missing = [task for task in tasks if task.state is not State.PRESENT]
-    running = EXECUTORS.get(executor)(num_jobs)
+    running = kind(num_jobs)
     with store.leases() as leases:
         try:
             with interrupts_noted() as interrupted:

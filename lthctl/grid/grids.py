@@ -16,8 +16,9 @@ from lthctl.canonical import Json
 from lthctl.cores import num_cores
 from lthctl.families import trust
 from lthctl.grid import plan as plans
-from lthctl.grid.driver import Outcome, run_tasks
+from lthctl.grid.driver import run_tasks
 from lthctl.grid.dvc import refuse_if_owned
+from lthctl.grid.outcome import Outcome
 from lthctl.grid.tasks import State, Task
 from lthctl.grid.walk import retraining_tasks, ticket_tasks
 from lthctl.grid.watcher import Watcher

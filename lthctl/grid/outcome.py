@@ -1,0 +1,43 @@
+"""What became of tasks: their outcome, or where Ctrl-C has stopped them."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lthctl.errors import TrainingError
+
+
+@dataclass
+class Outcome:
+    """What became of tasks.
+
+    Attributes:
+      written: the folders written now.
+      present: the folders that were there already.
+      failed: name and reason of each task that failed.
+      num_trained, num_from_store: trainings run here, and taken from the store.
+      seconds: how long it took.
+    """
+
+    written: list[Path] = field(default_factory=list)
+    present: list[Path] = field(default_factory=list)
+    failed: list[tuple[str, str]] = field(default_factory=list)
+    num_trained: int = 0
+    num_from_store: int = 0
+    seconds: float = 0.0
+
+    def raise_failures(self) -> None:
+        """Do nothing where nothing failed.
+
+        Raises:
+          TrainingError: some failed; all of them are named.
+        """
+        if self.failed:
+            reasons = "".join(f"\n  {name}: {reason}" for name, reason in self.failed)
+            raise TrainingError(
+                f"{len(self.failed)} failed, the others are saved; the same command tries these "
+                f"again:{reasons}"
+            )
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C: what was finished by then is kept; the message says how much that is."""

@@ -1,5 +1,6 @@
 """Synthetic digits instead of MNIST, and folders that hold them as MNIST's four files."""
 
+import os
 import signal
 from collections.abc import Callable
 from functools import cache
@@ -179,3 +180,17 @@ def make_workspace(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working folder with nothing but the digits and parameters of a small experiment."""
     return make_workspace(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def workspace_of_workers(
+    workspace: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """The same for processes that are started from here: they, too, take the digits for MNIST."""
+    site = tmp_path_factory.mktemp("site")
+    (site / "sitecustomize.py").write_text(
+        f"from lthctl.datasets import mnist\nmnist.MNIST.update({mnist.MNIST!r})\n"
+    )
+    root = Path(__file__).parent.parent
+    monkeypatch.setenv("PYTHONPATH", f"{site}{os.pathsep}{root}", prepend=os.pathsep)
+    return workspace

@@ -207,9 +207,12 @@ def test_6_every_training_has_a_fresh_optimizer(make_training: MakeTraining) -> 
                               first.weights["layers.0.weight"])  # fmt: skip
 
 
-def ticket_folders(params: Params, data: Path, out: Path, num_jobs: int) -> Path:
+def ticket_folders(
+    params: Params, data: Path, out: Path, num_jobs: int, executor: str = "threads"
+) -> Path:
     planned = walk.ticket_tasks(params, data, out)
-    outcome = driver.run_tasks(planned, store=Store(out / ".store"), num_jobs=num_jobs)
+    store = Store(out / ".store")
+    outcome = driver.run_tasks(planned, store=store, num_jobs=num_jobs, executor=executor)
     assert not outcome.failed and len(outcome.written) == len(planned)
     return out
 
@@ -225,11 +228,15 @@ def same_trees(a: Path, b: Path) -> bool:
     return all(filecmp.cmp(a / file, b / file, shallow=False) for file in files)
 
 
-def test_7_same_seed_same_bytes_whatever_the_jobs(workspace: Path) -> None:
-    params = load_params(Path("params.yaml"))
-    one = ticket_folders(params, Path("data/mnist"), Path("one"), 1)
-    three = ticket_folders(params, Path("data/mnist"), Path("three"), 3)
-    assert same_trees(one, three)
+def test_7_same_seed_same_bytes_whatever_the_jobs_and_the_executor(
+    workspace_of_workers: Path,
+) -> None:
+    params, data = load_params(Path("params.yaml")), Path("data/mnist")
+    one = ticket_folders(params, data, Path("one"), 1)
+    for num_jobs, executor in ((3, "threads"), (1, "processes"), (2, "processes")):
+        other = ticket_folders(params, data, Path(f"{executor}{num_jobs}"), num_jobs, executor)
+        assert same_trees(one, other)
+        assert list(Store(other / ".store")) == list(Store(one / ".store"))
 
 
 def test_7_threads_are_part_of_the_specification(make_training: MakeTraining) -> None:

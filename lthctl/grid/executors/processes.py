@@ -9,7 +9,7 @@ import pickle
 import signal
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
-from multiprocessing import get_context
+from multiprocessing import get_context, resource_tracker
 from multiprocessing.context import SpawnProcess
 
 from lthctl.errors import TrainingError
@@ -30,9 +30,7 @@ class ProcessExecutor:
     words = "a process each, best for modules with dropout or with much Python"
 
     def __init__(self, num_jobs: int) -> None:
-        self._pool = ThreadPoolExecutor(
-            num_jobs, thread_name_prefix="worker", initializer=_leave_interrupts_to_main_thread
-        )
+        self._pool = ThreadPoolExecutor(num_jobs, thread_name_prefix="worker")
         self._cancelled = threading.Event()
         self._idle: list[_Worker] = []
 
@@ -100,6 +98,9 @@ class _Worker:
             target=serve, args=(theirs, trusted()), daemon=True
         )
         with self._starting:
+            resource_tracker.ensure_running()  # lets Ctrl-C in when it starts, so it starts first
+            # In this thread, and so in the worker from its birth: Ctrl-C is the main thread's.
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
             self._process.start()
         theirs.close()
 
@@ -130,9 +131,3 @@ def _pickled(training: Training) -> bytes:
             f"its model or dataset cannot go to another process ({error}); define it at the top "
             "level of a module, or use --executor threads"
         ) from error
-
-
-def _leave_interrupts_to_main_thread() -> None:
-    """Block Ctrl-C in this thread. A worker that it starts is born with Ctrl-C blocked, and ends
-    when it is told to."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})

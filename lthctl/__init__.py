@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from lthctl.models.mlp import MLP
     from lthctl.models.module import ModuleModel
     from lthctl.params import Params, ReportParams, TrainParams
+    from lthctl.presets.init import init
     from lthctl.reporting.compare import Comparison, Side
     from lthctl.reporting.paths import compare, show
     from lthctl.reporting.report import FinishedReport, report
@@ -65,6 +66,7 @@ _HOME = {
     "find_ticket": "lottery.find",
     "find_tickets": "artifacts.ticket",
     "import_ticket": "interop.importing",
+    "init": "presets.init",
     "keep_pruned_": "interop.apply",
     "load_mnist": "datasets.mnist",
     "load_run": "artifacts.run",
@@ -107,6 +109,7 @@ __all__ = [
     "find_ticket",
     "find_tickets",
     "import_ticket",
+    "init",
     "keep_pruned_",
     "load_mnist",
     "load_run",

@@ -20,7 +20,7 @@ ROWS = [
     {"training"},
     {"artifacts"},
     {"lottery"},
-    {"grid", "interop", "reporting", "verification"},
+    {"grid", "interop", "presets", "reporting", "verification"},
     {"cli"},
     {"__init__", "__main__"},
 ]

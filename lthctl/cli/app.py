@@ -9,7 +9,17 @@ from typing import Annotated
 
 import typer
 
-from lthctl.cli.commands import compare, download, export, prune, report, retrain, show, verify
+from lthctl.cli.commands import (
+    compare,
+    download,
+    export,
+    init,
+    prune,
+    report,
+    retrain,
+    show,
+    verify,
+)
 from lthctl.cli.commands import import_ as import_command
 from lthctl.cli.commands import store as store_commands
 from lthctl.cli.errors import ErrorReportingGroup
@@ -54,6 +64,7 @@ def main_options(
     load_into(context, params)
 
 
+app.command()(init.init)
 app.command()(download.download)
 app.command()(prune.prune)
 app.command()(retrain.retrain)

@@ -14,6 +14,7 @@ CHOICES: dict[str, Callable[[], tuple[str, ...]]] = {
     "engine": lambda: ("auto", *ENGINES.names()),
     "control": CONTROLS.names,
     "executor": EXECUTORS.names,
+    "preset": lambda: ("root", "video"),
     "format": lambda: ("state_dict", "prune", "csr", "onnx"),
 }
 """What may be chosen: for help and for the shell, which completes it. A member of a

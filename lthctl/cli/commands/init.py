@@ -1,0 +1,36 @@
+"""`lthctl init`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lthctl.cli.console import show
+from lthctl.cli.options import QuietOption, choice
+
+
+def init(
+    folder: Annotated[
+        Path, typer.Argument(metavar="[DIR]", help="The folder. It is made if it is not there.")
+    ] = Path(),
+    preset: Annotated[str, choice("--preset", "preset", "The experiment: {names}.")] = "root",
+    quiet: QuietOption = False,
+) -> None:
+    """Write an experiment of your own, for `dvc repro` to run. Overwrite nothing.
+
+    It is params.yaml, dvc.yaml, .gitignore and .dvcignore. `root` takes minutes, `video` hours.
+    Your folder may be in a git repository and in a DVC project. Where there is no DVC project, it
+    becomes one.
+    """
+    from lthctl.presets.init import init as write_experiment
+
+    done = write_experiment(folder, preset=preset)
+    if quiet:
+        return
+    for path in done.written:
+        show(f"{path}: written")
+    for path in done.extended:
+        show(f"{path}: extended")
+    if done.has_new_project:
+        show(f"{folder / '.dvc'}: a new DVC project")
+    show(f"Run it: {f'cd {folder} && ' if folder != Path() else ''}dvc repro")

@@ -1,0 +1,131 @@
+"""What `lthctl init` does, for Python: parameters and a pipeline in a folder of one's own.
+
+Knows git and DVC projects as far as it takes to fit into them.
+"""
+
+import difflib
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from lthctl.disk import write_file
+from lthctl.errors import OutputError, ParamsError
+
+TEMPLATES = Path(__file__).parent
+PRESETS = ("root", "video")
+IGNORES = {".gitignore": "gitignore", ".dvcignore": "dvcignore"}
+
+
+@dataclass(frozen=True)
+class Initialized:
+    """What was done.
+
+    Attributes:
+      written: new files.
+      extended: ignore files that were there, and got the lines that they lacked.
+      has_new_project: whether a DVC project was made, as none encloses the folder.
+    """
+
+    written: tuple[Path, ...]
+    extended: tuple[Path, ...]
+    has_new_project: bool
+
+
+def init(folder: Path | str = ".", *, preset: str = "root") -> Initialized:
+    """Write an experiment that `dvc repro` runs. Nothing is overwritten.
+
+    Where no DVC project encloses the folder, it becomes one. It may be in a git repository, or in
+    none.
+
+    Args:
+      folder: is made if it is not there.
+      preset: "root", a few ratios in minutes; or "video", the whole experiment in hours.
+
+    Raises:
+      ParamsError: there is no such preset.
+      OutputError: some of the files are there already, all of which are named; or the folder
+        cannot be written.
+
+    Example:
+      >>> init("tickets-of-mine", preset="root").has_new_project
+      True
+    """
+    if preset not in PRESETS:
+        close = difflib.get_close_matches(preset, PRESETS, n=1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        raise ParamsError(f"preset: is {preset!r}; {hint}expected {' or '.join(PRESETS)}")
+    place = Path(folder)
+    new = {
+        place / "dvc.yaml": TEMPLATES / "dvc.yaml",
+        place / "params.yaml": TEMPLATES / f"{preset}.yaml",
+    }
+    taken = [path for path in (*new, place / "dvc.lock") if os.path.lexists(path)]
+    if taken:
+        raise OutputError(
+            f"{', '.join(map(str, taken))}: there already, and init overwrites nothing; give "
+            "another folder, or move them away"
+        )
+    if place.exists() and not place.is_dir():
+        raise OutputError(f"{place}: is no folder; give another one")
+    for name in IGNORES:
+        if (place / name).exists() and not (place / name).is_file():
+            raise OutputError(f"{place / name}: is no file; move it away")
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{place}: cannot be made ({error.strerror}); give another one") from None
+    has_new_project = not _is_inside(place, ".dvc")
+    there_before = {name for name in IGNORES if (place / name).exists()}
+    if has_new_project:
+        _make_project(place)
+    extended = [place / name for name in IGNORES if _add_missing_lines(place, name)]
+    for target, template in new.items():
+        write_file(target, template.read_bytes())
+    return Initialized(
+        written=tuple(sorted((*new, *(p for p in extended if p.name not in there_before)))),
+        extended=tuple(path for path in extended if path.name in there_before),
+        has_new_project=has_new_project,
+    )
+
+
+def _is_inside(folder: Path, marker: str) -> bool:
+    absolute = folder.resolve()
+    return any((place / marker).exists() for place in (absolute, *absolute.parents))
+
+
+def _make_project(folder: Path) -> None:
+    """`dvc init`, with what git asks of it: nothing, a subfolder of a repository, or none."""
+    words = [sys.executable, "-m", "dvc", "init", "--quiet"]
+    if not _is_inside(folder, ".git"):
+        words.append("--no-scm")
+    elif not (folder / ".git").exists():
+        words.append("--subdir")
+    silent = {**os.environ, "DVC_NO_ANALYTICS": "1"}
+    done = subprocess.run(words, cwd=folder, env=silent, capture_output=True, text=True)
+    if done.returncode != 0:
+        reason = " ".join(done.stderr.split())
+        raise OutputError(
+            f"{folder}: DVC cannot make a project here ({reason}); run `dvc init` there yourself, "
+            "and then this again"
+        )
+    config = folder / ".dvc" / "config"
+    rest = config.read_text(encoding="utf-8").removeprefix("[core]\n")
+    # Nobody asked for a project that calls home.
+    text = f"[core]\n    analytics = false\n    check_update = false\n{rest}"
+    write_file(config, text.encode())
+
+
+def _add_missing_lines(folder: Path, name: str) -> bool:
+    """Add the lines of an ignore file that are not in it yet; whether there were any."""
+    file = folder / name
+    before = file.read_text(encoding="utf-8") if file.exists() else ""
+    lines = before.splitlines()
+    wanted = (TEMPLATES / IGNORES[name]).read_text(encoding="utf-8").splitlines()
+    missing = [line for line in wanted if line not in lines]
+    if not missing:
+        return False
+    start = before if before.endswith("\n") or not before else f"{before}\n"
+    write_file(file, (start + "\n".join(missing) + "\n").encode())
+    return True

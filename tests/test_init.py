@@ -1,0 +1,209 @@
+"""`lthctl init`: an experiment in a folder of one's own, with no clone of this repository."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+from typer.testing import CliRunner
+
+from lthctl.cli.app import app
+from lthctl.errors import OutputError, ParamsError
+from lthctl.presets.init import PRESETS, TEMPLATES, init
+
+from .conftest import write_digits
+from .test_pipeline import SHIM
+
+ROOT = Path(__file__).parent.parent
+
+
+def pipeline(path: Path) -> dict[str, Any]:
+    """A dvc.yaml without what it says of the code that it runs."""
+    text = path.read_text().replace("../../", "")
+    loaded: dict[str, Any] = YAML(typ="safe", pure=True).load(text)
+    loaded["stages"].pop("version", None)
+    for stage in loaded["stages"].values():
+        deps = stage.get("deps", [])
+        stage["deps"] = [dep for dep in deps if not dep.startswith(("lthctl/", "lthctl-version"))]
+    return loaded
+
+
+def test_the_presets_are_the_experiments_of_this_repository() -> None:
+    preset = pipeline(TEMPLATES / "dvc.yaml")
+    assert pipeline(ROOT / "dvc.yaml") == preset
+    del preset["stages"]["download"]
+    assert pipeline(ROOT / "experiments/video/dvc.yaml") == preset
+    folders = {"root": ROOT, "video": ROOT / "experiments/video"}
+    assert tuple(folders) == PRESETS
+    for name, folder in folders.items():
+        assert (TEMPLATES / f"{name}.yaml").read_text() == (folder / "params.yaml").read_text()
+
+
+def test_a_preset_depends_on_the_version_instead_of_the_code() -> None:
+    stages = YAML(typ="safe", pure=True).load((TEMPLATES / "dvc.yaml").read_text())["stages"]
+    for name in ("prune", "retrain", "report"):
+        assert "lthctl-version" in stages[name]["deps"]
+    assert stages["version"]["always_changed"]
+
+
+def test_what_results_ignore_is_ignored_here_too() -> None:
+    ours = (ROOT / ".gitignore").read_text().replace("**/report", "/report").splitlines()
+    preset = [line for line in (TEMPLATES / "gitignore").read_text().splitlines() if line[0] != "#"]
+    assert set(preset) <= set(ours)
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder, below nobody's git or DVC project."""
+    place = tmp_path / "empty"
+    place.mkdir()
+    monkeypatch.chdir(place)
+    monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
+    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "site"))
+    monkeypatch.setenv("DVC_GLOBAL_CONFIG_DIR", str(tmp_path / "config"))
+    return place
+
+
+def files_of(folder: Path) -> set[str]:
+    files = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    return {str(path) for path in files if path.parts[0] not in (".dvc", ".git")}
+
+
+FILES = {"params.yaml", "dvc.yaml", ".gitignore", ".dvcignore"}
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_folder_becomes_a_dvc_project(project: Path, preset: str) -> None:
+    result = CliRunner().invoke(app, ["init", "mine", "--preset", preset])
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines() == [
+        "mine/.dvcignore: written",
+        "mine/.gitignore: written",
+        "mine/dvc.yaml: written",
+        "mine/params.yaml: written",
+        "mine/.dvc: a new DVC project",
+        "Run it: cd mine && dvc repro",
+    ]
+    assert files_of(project / "mine") == FILES
+    assert (project / "mine/.dvc/config").read_text() == (
+        "[core]\n    analytics = false\n    check_update = false\n    no_scm = True\n"
+    )
+    assert (project / "mine/params.yaml").read_bytes() == (
+        TEMPLATES / f"{preset}.yaml"
+    ).read_bytes()
+
+
+def test_it_fits_into_a_project_that_is_there(project: Path) -> None:
+    subprocess.run(["git", "init", "-q"], cwd=project, check=True)
+    assert init("first").has_new_project  # a subfolder of a repository
+    shutil.rmtree("first")
+    assert init(".").has_new_project
+    before = (project / ".dvc/config").read_bytes()
+    (project / "second").mkdir()
+    (project / "second/.gitignore").write_text("notes\n/data/mnist")
+    (project / "second/paper.tex").write_text("mine")
+    done = init("second")
+    assert not done.has_new_project and not (project / "second/.dvc").exists()
+    assert (project / ".dvc/config").read_bytes() == before
+    assert done.extended == (Path("second/.gitignore"),)
+    lines = (project / "second/.gitignore").read_text().splitlines()
+    assert lines[:2] == ["notes", "/data/mnist"]
+    assert lines.count("/data/mnist") == 1 and ".lthctl/" in lines
+    assert (project / "second/paper.tex").read_text() == "mine"
+
+
+def test_nothing_is_overwritten(project: Path) -> None:
+    (project / "params.yaml").write_text("mine")
+    (project / "dvc.yaml").symlink_to("nowhere")
+    result = CliRunner().invoke(app, ["init"])
+    assert result.exit_code == 3
+    assert result.stderr == (
+        "Error: dvc.yaml, params.yaml: there already, and init overwrites nothing; give another "
+        "folder, or move them away\n"
+    )
+    assert sorted(path.name for path in project.iterdir()) == ["dvc.yaml", "params.yaml"]
+    assert (project / "params.yaml").read_text() == "mine"
+
+
+def test_an_unknown_preset_and_a_file_in_the_way(project: Path) -> None:
+    with pytest.raises(ParamsError) as refusal:
+        init("x", preset="vidoe")
+    assert str(refusal.value) == "preset: is 'vidoe'; did you mean 'video'? expected root or video"
+    (project / "taken").write_text("")
+    with pytest.raises(OutputError, match="taken: is no folder; give another one"):
+        init("taken")
+    with pytest.raises(OutputError, match=r"taken/x: cannot be made \(Not a directory\)"):
+        init("taken/x")
+    assert sorted(path.name for path in project.iterdir()) == ["taken"]
+
+
+TINY = (
+    "model:\n  layers: [784, 20, 12, 10]\n"
+    "train:\n  steps: 20\n  evaluate_every: 10\n  device: cpu\n  engine: torch\n"
+    "prune:\n  method: [l1]\n  ratio: [0, 0.5]\n  rounds: [2]\n  seed: 1-2\n"
+    "data: {}\nretrain: {}\nreport: {}\n"
+)
+
+
+def environment_of(folder: Path, site: Path, project: Path) -> dict[str, str]:
+    """One in which `lthctl` is the one in `site`, and takes synthetic digits for MNIST."""
+    programs = folder / "bin"
+    programs.mkdir()
+    digests = write_digits(folder / "digits")
+    shim = programs / "lthctl"
+    shim.write_text(
+        SHIM.format(
+            python=sys.executable, root=str(site), digests=digests, digits=str(folder / "digits")
+        )
+    )
+    shim.chmod(0o755)
+    path = f"{programs}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+    return {**os.environ, "PATH": path, "PYTHONPATH": ""}
+
+
+def run_twice(project: Path, environment: dict[str, str]) -> None:
+    def dvc(*words: str) -> str:
+        done = subprocess.run(
+            ["dvc", *words], cwd=project, env=environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    subprocess.run(["lthctl", "init", "--quiet"], cwd=project, env=environment, check=True)
+    (project / "params.yaml").write_text(TINY)
+    dvc("repro")
+    assert json.loads((project / "report/metrics.json").read_bytes())["runs"] == 8
+    again = dvc("repro")
+    assert "Running stage 'version'" in again
+    assert "Stage 'prune' didn't change, skipping" in again
+    assert "Stage 'report' didn't change, skipping" in again
+
+
+@pytest.mark.dvc
+def test_dvc_repro_runs_what_was_written(project: Path, tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q"], cwd=project, check=True)
+    environment = environment_of(tmp_path, ROOT, project)
+    run_twice(project, environment)
+    status = ["git", "status", "--porcelain", "--untracked-files=all"]
+    told = subprocess.run(status, cwd=project, capture_output=True, text=True, check=True).stdout
+    changed = {line[3:] for line in told.splitlines()}
+    assert not any(path.startswith(("masks/", "runs/", "data/", ".lthctl/")) for path in changed)
+    assert FILES | {"dvc.lock", "lthctl-version", ".dvc/config"} <= changed
+
+
+@pytest.mark.slow
+@pytest.mark.network  # pip fetches what builds the wheel
+def test_the_wheel_needs_no_clone(project: Path, tmp_path: Path) -> None:
+    site = tmp_path / "site-packages"
+    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*pip, "wheel", "--no-deps", "--wheel-dir", tmp_path, ROOT], check=True)
+    (wheel,) = tmp_path.glob("lthctl-*.whl")
+    subprocess.run([*pip, "install", "--no-deps", "--target", site, wheel], check=True)
+    assert (site / "lthctl/presets/gitignore").is_file() and (site / "lthctl/py.typed").is_file()
+    run_twice(project, environment_of(tmp_path, site, project))
+    assert (project / "lthctl-version").read_text().startswith("lthctl 0.")

@@ -14,7 +14,7 @@ def compare(
     paths: Annotated[
         list[str],
         typer.Argument(
-            metavar="PATH...",
+            metavar="PATH",
             help="Two or more tickets, runs, or folders of them. Also path@revision.",
         ),
     ],

@@ -16,7 +16,10 @@ def export(
     force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
     quiet: options.QuietOption = False,
 ) -> None:
-    """Write a ticket's initial weights, or a run's final ones, for another program."""
+    """Write the weights of a ticket or a run for another program.
+
+    Of a ticket these are the initial weights, of a run the final ones.
+    """
     from lthctl.grid.dvc import refuse_if_owned
     from lthctl.interop.export import export as export_path
 

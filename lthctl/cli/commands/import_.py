@@ -53,7 +53,7 @@ def import_(
     json: options.JsonOption = False,
     quiet: options.QuietOption = False,
 ) -> None:
-    """Make a ticket of a mask or a pruned checkpoint that another program made."""
+    """Make a ticket of a mask or checkpoint of another program."""
     # A ticket of the model that prune would make it of.
     model = parameters(context, "prune").model
     from lthctl.artifacts.ticket import save_ticket

@@ -11,7 +11,7 @@ from lthctl.cli.options import QuietOption, choice
 
 def init(
     folder: Annotated[
-        Path, typer.Argument(metavar="[DIR]", help="The folder. It is made if it is not there.")
+        Path, typer.Argument(metavar="DIR", help="The folder. It is made if it is not there.")
     ] = Path(),
     preset: Annotated[str, choice("--preset", "preset", "The experiment: {names}.")] = "root",
     quiet: QuietOption = False,

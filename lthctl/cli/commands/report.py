@@ -16,7 +16,7 @@ def report(
     paths: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="[PATH]...",
+            metavar="PATH",
             help="Runs, or folders with runs below them.",
             show_default="runs",
         ),

@@ -15,7 +15,7 @@ def retrain(
     context: typer.Context,
     paths: Annotated[
         list[Path],
-        typer.Argument(metavar="PATH...", help="Tickets, or folders with tickets below them."),
+        typer.Argument(metavar="PATH", help="Tickets, or folders with tickets below them."),
     ],
     control: Annotated[
         str | None, options.choice("--control", "control", "What training starts from: {names}.")

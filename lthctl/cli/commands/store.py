@@ -60,7 +60,7 @@ def prune(
     paths: Annotated[
         list[Path],
         typer.Argument(
-            metavar="PATH...", help="Tickets and runs whose trainings stay, or folders of them."
+            metavar="PATH", help="Tickets and runs whose trainings stay, or folders of them."
         ),
     ],
     dry_run: DryRunOption = False,

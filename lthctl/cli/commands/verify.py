@@ -14,9 +14,7 @@ from lthctl.errors import LthctlError
 def verify(
     paths: Annotated[
         list[Path],
-        typer.Argument(
-            metavar="PATH...", help="Tickets and runs, or folders with such below them."
-        ),
+        typer.Argument(metavar="PATH", help="Tickets and runs, or folders with such below them."),
     ],
     replay: Annotated[
         bool,

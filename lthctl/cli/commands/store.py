@@ -66,7 +66,7 @@ def prune(
     dry_run: DryRunOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Throw out the trainings that no ticket and no run below the paths came from."""
+    """Throw out trainings that no ticket or run came from."""
     from lthctl.artifacts.housekeeping import prune_store
 
     pruned = prune_store(STORE, paths, dry_run=dry_run)

@@ -100,12 +100,7 @@ def flags_of_commands() -> dict[tuple[str, ...], set[str]]:
     return found
 
 
-COMING = {
-    "lthctl init",
-    "lthctl : --preset",
-    "lthctl verify: --trust",
-    "lthctl : --install-completion",
-}  # on its way
+COMING = {"lthctl verify: --trust"}  # on its way
 TYPED = re.compile(r"`(lthctl(?: [^`]+)?)`|^    (lthctl .+)$", re.MULTILINE)
 """Code in backticks, and indented lines."""
 

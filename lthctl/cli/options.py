@@ -102,7 +102,9 @@ DryRunOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the results as JSON.")]
 VerboseOption = Annotated[
     bool,
-    typer.Option("--verbose", "-v", help="Tell every training, and in a plan every folder."),
+    typer.Option(
+        "--verbose", "-v", help="Print a line for every training, in a plan for every folder."
+    ),
 ]
 QuietOption = Annotated[
     bool, typer.Option("--quiet", "-q", help="Print no tables and no progress.")

@@ -41,7 +41,7 @@ def init(folder: Path | str = ".", *, preset: str = "root") -> Initialized:
 
     Args:
       folder: is made if it is not there.
-      preset: "root", a few ratios in minutes; or "video", the whole experiment in hours.
+      preset: "root", a few ratios in minutes; or "video", the whole grid of the walk-through.
 
     Raises:
       ParamsError: there is no such preset.

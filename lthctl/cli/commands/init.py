@@ -18,9 +18,9 @@ def init(
 ) -> None:
     """Write an experiment of your own, for `dvc repro` to run. Overwrite nothing.
 
-    It is params.yaml, dvc.yaml, .gitignore and .dvcignore. `root` takes minutes, `video` hours.
-    Your folder may be in a git repository and in a DVC project. Where there is no DVC project, it
-    becomes one.
+    It is params.yaml, dvc.yaml, .gitignore and .dvcignore. `root` has a few ratios and takes
+    minutes. `video` has the whole grid of the walk-through. Your folder may be in a git repository
+    and in a DVC project. Where there is no DVC project, it becomes one.
     """
     from lthctl.presets.init import init as write_experiment
 

@@ -24,8 +24,10 @@ def _member_of(family: Family[Any], *also: str) -> AfterValidator:
 
     def check(name: str) -> str:
         if (expected := family.expected_instead_of(name, *also)) is not None:
+            close = difflib.get_close_matches(name, (*also, *family.names()), n=1)
+            nearest = {"nearest": close[0]} if close else {}
             raise PydanticCustomError(
-                "member", "Input should be {expected}", {"expected": expected}
+                "member", "Input should be {expected}", {"expected": expected, **nearest}
             )
         return name
 
@@ -369,6 +371,9 @@ def explain(fault: ErrorDetails) -> str:
     if fault["type"] == "too_short":
         lengths = fault["ctx"]
         return f"has {lengths['actual_length']} values, expected at least {lengths['min_length']}"
+    if fault["type"] == "member" and (nearest := fault["ctx"].get("nearest")):
+        given, expected = shown(fault["input"]), fault["ctx"]["expected"]
+        return f"is {given}; did you mean {nearest!r}? Expected {expected}"
     expected = fault["msg"].removeprefix("Input should be ").removeprefix("Input should have ")
     return f"is {shown(fault['input'])}, expected {expected}"
 

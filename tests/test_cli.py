@@ -165,6 +165,11 @@ def test_the_parameters_file_is_told_off_with_line_and_column_all_at_once(worksp
             "ratio 0.9999 in 1 round: leaves none of the 240 weights of 'layers.1.weight'; "
             "choose a lower ratio or larger layers",
         ),
+        (
+            ["--method", "rondom"],
+            "--method: is 'rondom'; did you mean 'random'? Expected 'l1' or 'random', or your own as "
+            "module:name, such as mypackage.scores:taylor",
+        ),
         (["--params", "no.yaml"], None),
     ],
 )
@@ -493,6 +498,22 @@ def test_report_opens_its_page(runs: Path, monkeypatch: pytest.MonkeyPatch, work
     assert (
         "no browser can be opened from here: open report/index.html by hand" in result.stderr
     ) is not works
+
+
+def test_runs_of_an_older_clone_are_said_to_have_moved(runs: Path) -> None:
+    """`tickets/` was where runs lived."""
+    assert "tickets" not in lthctl("report", "--quiet").stderr
+    runs.rename("tickets")
+    note = (
+        "Runs live in runs/ now, and tickets/ holds yours: `git mv tickets runs` moves them (`mv` "
+        "where git does not track them), or name tickets as the path\n"
+    )
+    result = lthctl("report")
+    assert result.exit_code == 3
+    assert result.stderr.startswith(note) and "runs: does not exist" in result.stderr
+    assert lthctl("report", "tickets", "--quiet").stderr == ""
+    assert note in lthctl("retrain", "masks/dense-s1", "--rewind").stderr
+    assert lthctl("report", "--quiet").stderr == ""  # now that there is a runs/
 
 
 def test_report_without_runs(workspace: Path) -> None:

@@ -192,7 +192,7 @@ def test_no_run_ends_below_the_curves_panel(tmp_path: Path) -> None:
 def test_reinitialized_runs_alone_can_be_drawn(
     tmp_path: Path, experiment: tuple[str, float, int]
 ) -> None:
-    """As in `lthctl report tickets/pipeline/reinit`."""
+    """As in `lthctl report runs/pipeline/reinit`."""
     figures._curves(group_of(tmp_path, make_run(experiment, control="reinit")))
 
 

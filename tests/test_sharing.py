@@ -241,8 +241,8 @@ def test_a_ticket_made_here_is_verified_and_retrained_there_to_the_same_bytes(
     assert load_ticket(bob.folder / "masks" / TICKET).digest == ticket.digest
     bob.run(f"lthctl verify masks/{TICKET} --replay")
     bob.run(f"lthctl retrain masks/{TICKET} --quiet")
-    bob.run(f"lthctl verify masks/{TICKET} tickets/rewind/{TICKET}")
-    runs = [place.folder / "tickets/rewind" / TICKET for place in (alice, bob)]
+    bob.run(f"lthctl verify masks/{TICKET} runs/rewind/{TICKET}")
+    runs = [place.folder / "runs/rewind" / TICKET for place in (alice, bob)]
     assert contents_of(runs[0]) == contents_of(runs[1])
     assert load_run(runs[1]).ticket["digest"] == ticket.digest
 

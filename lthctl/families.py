@@ -232,6 +232,20 @@ def sources_of(*members: tuple[Family[Any], str]) -> dict[str, str]:
     return {name: digest for name, digest in sorted(digests.items()) if digest is not None}
 
 
+MODELS: Family[Any] = Family(
+    "model",
+    {"mlp": "lthctl.models.mlp:ENTRY"},
+    accept="lthctl.models.entry:as_model",
+    example="mynets:LeNet5",
+)
+
+DATASETS: Family[Any] = Family(
+    "data",
+    {"mnist": "lthctl.datasets.mnist:ENTRY"},
+    accept="lthctl.datasets.entry:as_dataset",
+    example="mypackage.data:digits",
+)
+
 SCORES: Family[Any] = Family(
     "method",
     {"l1": "lthctl.lottery.scores:L1", "random": "lthctl.lottery.scores:RANDOM"},
@@ -281,5 +295,13 @@ EXECUTORS: Family[Any] = Family(
     example="mypackage.cluster:Executor",
 )
 
-FAMILIES: tuple[Family[Any], ...] = (SCORES, CONTROLS, OPTIMIZERS, ENGINES, EXECUTORS)
+FAMILIES: tuple[Family[Any], ...] = (
+    MODELS,
+    DATASETS,
+    SCORES,
+    CONTROLS,
+    OPTIMIZERS,
+    ENGINES,
+    EXECUTORS,
+)
 """All of them. A new built-in member is one entry above and one file."""

@@ -34,6 +34,12 @@ def _member_of(family: Family[Any], *also: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+ModelName = Annotated[str, _member_of(families.MODELS)]
+
+
+DatasetName = Annotated[str, _member_of(families.DATASETS)]
+
+
 Method = Annotated[str, _member_of(families.SCORES)]
 
 
@@ -194,6 +200,9 @@ class DataParams(Section):
 
     schema_1 = frozenset({"holdout"})
 
+    name: DatasetName = "mnist"
+    """Which dataset: `mnist`, or your own as module:name."""
+
     holdout: Annotated[int, Field(ge=0)] = 0
     """Training images held out, at random by seed, for validation; the test images are then a test
     set. With 0 all training images are trained on and the test images are the validation set, as in
@@ -201,9 +210,16 @@ class DataParams(Section):
 
 
 class ModelParams(Section):
-    """The MLP."""
+    """What is trained."""
 
     schema_1 = frozenset({"layers", "init"})
+
+    name: ModelName = "mlp"
+    """Which model: `mlp`, or a torch module of your own as module:name."""
+
+    output: str | None = None
+    """Name of the output layer of a module of your own, which is pruned at half the rate. If none
+    is given, it is the last layer that can be pruned."""
 
     layers: Sizes = (784, 300, 100, 10)
     """Sizes of the MLP's layers: inputs, hidden layers, classes."""
@@ -308,11 +324,16 @@ class ReportParams(Section):
     """Confidence of intervals and verdicts."""
 
 
+def _as_named(value: object) -> object:
+    """A name stands for a section with this name and nothing else."""
+    return {"name": value} if isinstance(value, str) else value
+
+
 class Params(Section):
     """All parameters, a section per stage."""
 
-    data: DataParams = DataParams()
-    model: ModelParams = ModelParams()
+    data: Annotated[DataParams, BeforeValidator(_as_named)] = DataParams()
+    model: Annotated[ModelParams, BeforeValidator(_as_named)] = ModelParams()
     train: TrainParams = TrainParams()
     prune: PruneParams = PruneParams()
     retrain: RetrainParams = RetrainParams()
@@ -388,6 +409,7 @@ SECTIONS_READ: Mapping[str, tuple[str, ...]] = {
     "download": (),
     "prune": ("data", "model", "train", "prune"),
     "retrain": ("data", "model", "train", "retrain"),
+    "verify": ("data",),
     "report": ("report",),
 }
 """Command -> the sections of params.yaml that it reads; dvc.yaml lists the same, and a test holds

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from lthctl.canonical import digest_of_arrays
 from lthctl.models.described import from_description
 from lthctl.models.mlp import MLP
 from lthctl.models.module import ModuleModel
@@ -105,3 +106,17 @@ def test_descriptions_bring_an_mlp_back_and_no_module() -> None:
     assert from_description(model.describe()) == model
     assert from_description({"kind": "module"}) is None
     assert MLP.from_params(ModelParams()) == MLP()
+
+
+def test_modules_are_made_one_at_a_time() -> None:
+    """A process has one torch generator, so threads that draw side by side would mix numbers."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from torch import nn
+
+    model = ModuleModel("wide", lambda: nn.Sequential(nn.Linear(300, 300)), output="0")
+    expected = [digest_of_arrays(model.draw(Stream(seed, "init"))) for seed in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(5):
+            drawn = pool.map(lambda seed: model.draw(Stream(seed, "init")), range(8))
+            assert [digest_of_arrays(weights) for weights in drawn] == expected

@@ -72,7 +72,12 @@ def seeds(values: Sequence[str]) -> list[object]:
     return [int(text) if text.isdecimal() else text for text in listed_values(values)]
 
 
-DataOption = Annotated[Path, typer.Option("--data", metavar="DIR", help="Folder of the dataset.")]
+DataOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--data", metavar="DIR", help="Folder of the dataset.", show_default="data/<its name>"
+    ),
+]
 StepsOption = Annotated[
     int,
     typer.Option(

@@ -1,18 +1,18 @@
 """MNIST, trusted by the SHA-256 of its four uncompressed IDX files and by nothing else."""
 
 from pathlib import Path
+from typing import Any
 from weakref import WeakValueDictionary
-
-import numpy as np
 
 from lthctl.canonical import Json, sha256
 from lthctl.datasets.base import Dataset, Split
+from lthctl.datasets.entry import DatasetEntry
+from lthctl.datasets.holdout import hold_out
 from lthctl.datasets.idx import idx_images, idx_labels
 from lthctl.datasets.reference import DatasetReference
 from lthctl.errors import DataError
 from lthctl.params import DataParams
 from lthctl.reading import read_file
-from lthctl.seeding import Stream
 
 TRAIN_IMAGES, TRAIN_LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 
@@ -79,24 +79,13 @@ class MnistFolder:
         """
         if params.holdout == 0:
             return self._without_holdout
-        if params.holdout >= len(self.train):
-            raise DataError(
-                f"data.holdout: is {params.holdout}, expected less than the {len(self.train)} "
-                "training images"
-            )
-        if (made := self._in_use.get((params.holdout, seed))) is not None:
-            return made
-        order = Stream(seed, "split").permutation(len(self.train))
-        held, kept = np.sort(order[: params.holdout]), np.sort(order[params.holdout :])
-        self._in_use[params.holdout, seed] = made = Dataset(
-            "mnist",
-            Split(self.train.images[kept], self.train.labels[kept]),
-            Split(self.train.images[held], self.train.labels[held]),
-            self.test,
-            source=self._without_holdout.digest,
-            reference=self._reference(params, seed),
+        if (dataset := self._in_use.get((params.holdout, seed))) is not None:
+            return dataset
+        dataset = hold_out(
+            self._without_holdout, params.holdout, seed, self._reference(params, seed)
         )
-        return made
+        self._in_use[params.holdout, seed] = dataset
+        return dataset
 
     def _reference(self, params: DataParams, seed: int) -> DatasetReference:
         return DatasetReference("mnist", self._folder, params, seed)
@@ -124,3 +113,12 @@ def load_mnist(folder: Path | str, *, holdout: int = 0, seed: int = 1) -> Datase
       DataError: files are missing or altered, or `holdout` leaves no training images.
     """
     return MnistFolder(Path(folder)).dataset(DataParams(holdout=holdout), seed)
+
+
+def _download(out: Path, **how: Any) -> dict[str, str]:
+    from lthctl.datasets.download import download
+
+    return download(out, **how)
+
+
+ENTRY = DatasetEntry(MnistFolder, Path("data", "mnist"), _download)

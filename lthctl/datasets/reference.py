@@ -5,24 +5,26 @@ A training that goes to another process takes this name along and leaves the ima
 
 from dataclasses import dataclass
 from functools import cache
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from lthctl.canonical import Json
 from lthctl.errors import DataError
+from lthctl.families import DATASETS
 from lthctl.params import DataParams
 
 if TYPE_CHECKING:
     from lthctl.datasets.base import Dataset
 
-FAMILIES = {"mnist": "lthctl.datasets.mnist:MnistFolder"}
-"""Name of a dataset family -> the class that opens a folder of it."""
-
 
 class DatasetFolder(Protocol):
     """A folder, read and verified, that gives the dataset of every seed."""
 
-    def dataset(self, params: DataParams, seed: int) -> "Dataset": ...
+    def dataset(self, params: DataParams, seed: int) -> "Dataset":
+        """The dataset of one seed."""
+
+    def described(self, description: Json, seed: int) -> "Dataset":
+        """The dataset of a seed that `Dataset.describe` described."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class DatasetReference:
     """Which folder a dataset came from, and how.
 
     Attributes:
-      family: the dataset family, such as "mnist".
+      family: the name of the dataset in its family, such as "mnist".
       folder: the folder, absolute.
       params: how the images were split.
       seed: what decided which images were held out.
@@ -66,6 +68,5 @@ def open_dataset(reference: DatasetReference, digest: str) -> "Dataset":
 
 @cache
 def _open_folder(family: str, folder: Path) -> DatasetFolder:
-    module, name = FAMILIES[family].split(":")
-    opened: DatasetFolder = getattr(import_module(module), name)(folder)
+    opened: DatasetFolder = DATASETS.get(family).open(folder)
     return opened

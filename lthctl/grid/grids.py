@@ -100,7 +100,7 @@ class Grid:
 def ticket_grid(
     params: Params,
     *,
-    data: Path | str = "data/mnist",
+    data: Path | str | None = None,
     out: Path | str = "masks",
     store: Path | str = STORE,
 ) -> Grid:
@@ -108,7 +108,7 @@ def ticket_grid(
 
     Args:
       params: the sections data, model, train and prune are read.
-      data: folder of the dataset.
+      data: folder of the dataset; data/<its name> if not given.
       out: folder for the tickets' folders.
       store: where finished trainings are kept.
 
@@ -123,7 +123,7 @@ def ticket_grid(
     folder, prune = Path(out), params.prune
     refuse_if_owned(folder)
     num_asked = math.prod(map(len, (prune.method, prune.rounds, prune.ratio, prune.seed)))
-    tasks = ticket_tasks(params, Path(data), folder)
+    tasks = ticket_tasks(params, None if data is None else Path(data), folder)
     return Grid("ticket", folder, tuple(tasks), num_asked, Path(store))
 
 
@@ -132,7 +132,7 @@ def run_grid(
     *,
     control: str = "rewind",
     params: Params | None = None,
-    data: Path | str = "data/mnist",
+    data: Path | str | None = None,
     out: Path | str = "runs",
     store: Path | str = STORE,
 ) -> Grid:
@@ -143,7 +143,7 @@ def run_grid(
       control: what training starts from; "rewind", "reinit", "shuffle", or your own as
         "module:name".
       params: the sections data, model, train and retrain are read.
-      data: folder of the dataset.
+      data: folder of the dataset; data/<its name> if not given.
       out: folder for the runs; they go to a folder per control in it.
       store: where finished trainings are kept.
 
@@ -161,5 +161,7 @@ def run_grid(
     folder = Path(out) / folder_part(control)
     refuse_if_owned(folder)
     tickets = [Path(path) for path in paths]
-    tasks = retraining_tasks(params or Params(), Path(data), tickets, control, Path(out))
+    tasks = retraining_tasks(
+        params or Params(), None if data is None else Path(data), tickets, control, Path(out)
+    )
     return Grid("run", folder, tuple(tasks), len(tasks), Path(store))

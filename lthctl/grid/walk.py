@@ -14,17 +14,19 @@ from lthctl.artifacts.run import read_run_json
 from lthctl.artifacts.ticket import find_tickets, load_ticket, read_ticket_json
 from lthctl.canonical import Json
 from lthctl.datasets.base import Dataset
-from lthctl.datasets.mnist import MnistFolder
+from lthctl.datasets.entry import open_folder
 from lthctl.errors import OutputError, ParamsError
 from lthctl.grid.tasks import PlannedTraining, Task, Work, state_of
 from lthctl.lottery.find import params_of_round, prune_rounds, ticket_request
 from lthctl.lottery.retrain import check_ticket, retraining, run_request
+from lthctl.models.base import Model
+from lthctl.models.entry import model_from
 from lthctl.models.mlp import MLP
 from lthctl.params import Method, Params, TrainParams
 from lthctl.training.engines import resolve
 
 
-def ticket_tasks(params: Params, data: Path, out: Path) -> list[Task]:
+def ticket_tasks(params: Params, data: Path | None, out: Path) -> list[Task]:
     """A task for every ticket in the product of `prune`'s lists, to `out`/<ticket>; at ratio 0 one
     per seed.
 
@@ -32,7 +34,7 @@ def ticket_tasks(params: Params, data: Path, out: Path) -> list[Task]:
       ParamsError: an experiment is impossible.
       DataError: the dataset is missing or altered.
     """
-    folder, model = MnistFolder(data), MLP.from_params(params.model)
+    folder, model = open_folder(params.data, data), model_from(params.model)
     train = resolve(params.train, model)
     prune = params.prune
     asked: dict[str, tuple[Method, int, float, int]] = {}
@@ -66,7 +68,7 @@ def ticket_tasks(params: Params, data: Path, out: Path) -> list[Task]:
 
 
 def retraining_tasks(
-    params: Params, data: Path, paths: Sequence[Path], control: str, out: Path
+    params: Params, data: Path | None, paths: Sequence[Path], control: str, out: Path
 ) -> list[Task]:
     """A task for every ticket at or below some paths, to `out`/<control>/<ticket>. All tickets are
     read and verified first.
@@ -77,7 +79,7 @@ def retraining_tasks(
       DataError: the dataset is missing or altered.
     """
     folders = find_tickets(*paths)
-    folder, model = MnistFolder(data), MLP.from_params(params.model)
+    folder, model = open_folder(params.data, data), model_from(params.model)
     train = resolve(params.train, model)
     tasks: dict[str, Task] = {}
     origin: dict[str, tuple[str, Path]] = {}
@@ -109,6 +111,7 @@ def retraining_tasks(
                 dataset,
                 control=control,
                 train=train,
+                model=model,
                 keep_weights=params.retrain.keep_weights,
             )
 
@@ -139,7 +142,11 @@ def _trainings_of_rounds(
     )
 
 
-def _check_sizes(model: MLP, dataset: Dataset) -> None:
+def _check_sizes(model: Model, dataset: Dataset) -> None:
+    """Refuse a model that cannot take the images, or has too few outputs."""
+    if not isinstance(model, MLP):
+        _check_outputs(model, dataset)
+        return
     num_inputs = int(np.prod(dataset.train.images.shape[1:]))
     num_classes = int(dataset.train.labels.max()) + 1
     if model.layers[0] != num_inputs:
@@ -151,4 +158,24 @@ def _check_sizes(model: MLP, dataset: Dataset) -> None:
         raise ParamsError(
             f"model.layers: ends with {model.layers[-1]}, expected at least {num_classes}, the "
             "classes of the labels"
+        )
+
+
+def _check_outputs(model: Model, dataset: Dataset) -> None:
+    from lthctl.training.dense import outputs_of
+
+    name, images = model.describe().get("name"), dataset.train.images[:2]
+    num_classes = int(dataset.train.labels.max()) + 1
+    try:
+        shape = outputs_of(model, images)
+    except Exception as error:
+        reason = (str(error).splitlines() or [""])[0]
+        raise ParamsError(
+            f"model {name}: cannot take images of shape {images.shape[1:]} "
+            f"({type(error).__name__}: {reason})"
+        ) from error
+    if len(shape) != 2 or shape[1] < num_classes:
+        raise ParamsError(
+            f"model {name}: gives outputs of shape {shape} for 2 images, expected (2, classes) "
+            f"with at least {num_classes} classes"
         )

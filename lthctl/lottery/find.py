@@ -69,8 +69,7 @@ def find_ticket(
       TrainingError: a training diverged.
 
     Example:
-      >>> ticket = find_ticket(MLP(), MnistFolder(Path("data/mnist")).dataset(DataParams(), seed=1),
-      ratio=0.8)
+      >>> ticket = find_ticket(MLP(), load_mnist("data/mnist"), ratio=0.8)
     """
     trust(method)
     resolved = resolve(train or TrainParams(), model)

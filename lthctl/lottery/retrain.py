@@ -13,7 +13,7 @@ from lthctl.lottery.controls import apply_control
 from lthctl.lottery.find import run_all
 from lthctl.mask import Mask, Weights
 from lthctl.models.base import Model
-from lthctl.models.described import from_description
+from lthctl.models.described import known_model
 from lthctl.params import TrainParams
 from lthctl.training.engines import resolve, run
 from lthctl.training.history import Result, metrics_of
@@ -102,11 +102,12 @@ def specify_retraining(
 
 
 def _model_of(ticket: Ticket, model: Model | None) -> Model:
-    found = model or from_description(ticket.model)
+    found = model or known_model(ticket.model)
     if found is None:
         name = ticket.model.get("name")
         raise TicketError(
-            f"{ticket.name}: is of the module {name!r}, that only you can build; pass it as `model`"
+            f"{ticket.name}: is of the module {name!r}, that only you can build; pass it as "
+            "`model`, or name its code in params.yaml, such as model: mynets:LeNet5"
         )
     return found
 

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lthctl.canonical import Json
+from lthctl.errors import ParamsError
 from lthctl.mask import Array, Shapes, Weights
+from lthctl.models.entry import ModelEntry
 from lthctl.params import Init, ModelParams
 from lthctl.seeding import Stream
 
@@ -35,6 +37,11 @@ class MLP:
 
     @classmethod
     def from_params(cls, params: ModelParams) -> "MLP":
+        if params.output is not None:
+            raise ParamsError(
+                f"model.output: is {params.output!r}, but the output layer of an mlp is its last; "
+                "remove it"
+            )
         return cls(params.layers, params.init)
 
     def describe(self) -> Json:
@@ -92,3 +99,6 @@ class MLP:
                 return logits
 
         return Network(self.layers)
+
+
+ENTRY = ModelEntry(MLP.from_params)

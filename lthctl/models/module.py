@@ -1,5 +1,6 @@
 """Any torch module as a model."""
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +16,10 @@ from lthctl.seeding import Stream
 
 if TYPE_CHECKING:
     from torch import nn
+
+
+GENERATOR_LOCK = threading.RLock()
+"""Held by whoever uses torch's global generator, of which a process has one."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,6 @@ class ModuleModel:
     def _make(self, seed: int) -> "nn.Module":
         import torch
 
-        with torch.random.fork_rng():
+        with GENERATOR_LOCK, torch.random.fork_rng():
             torch.manual_seed(seed)
             return self.make()

@@ -6,7 +6,6 @@ optimizer, so weight, momentum and moments all stay exactly 0 without being touc
 """
 
 import math
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
@@ -15,9 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from lthctl.datasets.base import Split
-from lthctl.models.base import state_of
+from lthctl.datasets.base import Images, Split
+from lthctl.models.base import Model, state_of
 from lthctl.models.mlp import MLP
+from lthctl.models.module import GENERATOR_LOCK
 from lthctl.params import TrainParams
 from lthctl.training.history import Result, Row
 from lthctl.training.optimizers import OPTIMIZERS
@@ -27,9 +27,6 @@ STEPS_PER_REPORT = 50
 
 
 IMAGES_PER_EVALUATION_BATCH = 1000
-
-
-_one_at_a_time = threading.Lock()
 
 
 def train(training: Training, on_step: OnStep) -> Result:
@@ -128,6 +125,14 @@ def _as_input(images: Tensor) -> Tensor:
     return images.to(torch.float32).mul_(1 / 255) if images.dtype == torch.uint8 else images
 
 
+def outputs_of(model: Model, images: Images) -> tuple[int, ...]:
+    """The shape of what a model gives for some images, with any weights."""
+    network = model.build().eval()
+    array = np.require(images, requirements=["C", "W"])
+    with torch.inference_mode():
+        return tuple(network(_as_input(torch.from_numpy(array))).shape)
+
+
 def _on_device(split: Split, device: torch.device) -> tuple[Tensor, Tensor]:
     """Images and labels as tensors; on the CPU they share the arrays' memory."""
     images, labels = (
@@ -164,6 +169,6 @@ def _deterministic(device: torch.device) -> Iterator[None]:
 
 @contextmanager
 def _own_generator(seed: int, device: torch.device) -> Iterator[None]:
-    with _one_at_a_time, torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+    with GENERATOR_LOCK, torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         yield

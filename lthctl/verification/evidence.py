@@ -31,7 +31,7 @@ from lthctl.datasets.base import Dataset
 from lthctl.errors import LthctlError, ParamsError, RunError, TicketError
 from lthctl.mask import Mask, Weights, unpack_mask
 from lthctl.models.base import Model
-from lthctl.models.described import from_description
+from lthctl.models.described import known_model
 from lthctl.params import TrainParams
 from lthctl.reading import read_file
 from lthctl.training import engines as engine
@@ -126,8 +126,9 @@ class Folder:
     kind: str
     refuse: type[LthctlError]
 
-    def __init__(self, path: Path, model: Model | None) -> None:
-        self.path = path
+    def __init__(self, path: Path, model: Model | None, *, may_import: bool = False) -> None:
+        """`may_import`: whether code of somebody's own may be imported, if the user trusts it."""
+        self.path, self._may_import = path, may_import
         self._own_model = model
         self.checks: list[Check] = []
 
@@ -222,12 +223,18 @@ class Folder:
     def model_of(self, document: Json) -> Model:
         """The model that a document describes, if it can be built here."""
         description = document["model"]
-        found = self._own_model or from_description(description)
+        found = self._own_model or self._known_model(description)
         if found is None or found.describe() != description:
             raise Unchecked(
                 f"the module {description.get('name')!r} can only be built by its maker"
             )
         return found
+
+    def _known_model(self, description: Json) -> Model | None:
+        try:
+            return known_model(description, may_import=self._may_import)
+        except ParamsError as error:
+            raise Unchecked(str(error)) from error
 
 
 class TicketFolder(Folder):
@@ -246,7 +253,7 @@ class TicketFolder(Folder):
 
     def again(self) -> "TicketFolder":
         """The same folder, nothing of it read."""
-        return TicketFolder(self.path, self._own_model)
+        return TicketFolder(self.path, self._own_model, may_import=self._may_import)
 
     @cached_property
     def mask(self) -> Mask:

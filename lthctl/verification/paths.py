@@ -65,7 +65,12 @@ def verify(
         replaying = Replay(datasets, announce, cancel)
     # These keep their documents; their arrays are read again where they are needed, so that few are
     # in memory.
-    peers = [peer for peer in (TicketFolder(path, model) for path in tickets) if peer.is_whole]
+    may_import = replay is not None
+    peers = [
+        peer
+        for peer in (TicketFolder(path, model, may_import=may_import) for path in tickets)
+        if peer.is_whole
+    ]
 
     def check_folder(folder: "TicketFolder | RunFolder") -> list[Check]:
         if isinstance(folder, RunFolder):
@@ -73,8 +78,8 @@ def verify(
         return ticket_claims(folder, peers, replaying)
 
     folders = [
-        *(TicketFolder(path, model) for path in tickets),
-        *(RunFolder(path, model) for path in runs),
+        *(TicketFolder(path, model, may_import=may_import) for path in tickets),
+        *(RunFolder(path, model, may_import=may_import) for path in runs),
     ]
     pool = ThreadPoolExecutor(num_jobs)
     try:

@@ -8,13 +8,21 @@ import typer
 from lthctl.cli.console import errors_console, print_json, show
 from lthctl.cli.options import JsonOption, QuietOption
 from lthctl.cli.parameters import parameters
+from lthctl.errors import ParamsError
+from lthctl.families import DATASETS, trust
 
 
 def download(
     context: typer.Context,
+    name: Annotated[
+        str, typer.Argument(metavar="[NAME]", help=f"Dataset: {', '.join(DATASETS.names())}.")
+    ] = "mnist",
     out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="Folder for the four files.")
-    ] = Path("data/mnist"),
+        Path | None,
+        typer.Option(
+            "--out", metavar="DIR", help="Folder for its files.", show_default="data/<its name>"
+        ),
+    ] = None,
     source: Annotated[
         Path | None,
         typer.Option(
@@ -26,15 +34,21 @@ def download(
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Fetch MNIST and verify it. Files that are right already stay."""
+    """Fetch a dataset and verify it. Files that are right already stay."""
     parameters(context, "download")
     from lthctl.cli.download_view import DownloadProgress
-    from lthctl.datasets.download import download as fetch
 
+    trust(name)
+    entry = DATASETS.get(name)
+    folder = out or entry.folder
+    if entry.download is None:
+        raise ParamsError(f"data {name}: cannot be downloaded; put its files into {folder}")
     with DownloadProgress(errors_console(), enabled=not quiet) as progress:
-        origins = fetch(out, source=source, announce=progress.say, on_bytes=progress.on_bytes)
+        origins = entry.download(
+            folder, source=source, announce=progress.say, on_bytes=progress.on_bytes
+        )
     if json:
         print_json(origins)
     elif not quiet:
-        for name, origin in origins.items():
-            show(f"{out / name}: verified, {origin}")
+        for file, origin in origins.items():
+            show(f"{folder / file}: verified, {origin}")

@@ -61,12 +61,12 @@ def import_(
     from lthctl.cli.ticket_table import ticket_tables
     from lthctl.grid.dvc import refuse_if_owned
     from lthctl.interop.importing import import_ticket
-    from lthctl.models.mlp import MLP
+    from lthctl.models.entry import model_from
 
     refuse_if_owned(out)
     ticket = import_ticket(
         file,
-        model=MLP.from_params(model),
+        model=model_from(model),
         seed=seed,
         init=init,
         ratio=ratio,

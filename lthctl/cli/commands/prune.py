@@ -41,7 +41,7 @@ def prune(
         ),
     ] = [],  # noqa: B006
     steps: options.StepsOption = 0,
-    data: options.DataOption = Path("data/mnist"),
+    data: options.DataOption = None,
     engine: options.EngineOption = "auto",
     jobs: options.JobsOption = None,
     executor: options.ExecutorOption = "threads",

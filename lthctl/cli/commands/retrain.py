@@ -37,7 +37,7 @@ def retrain(
         typer.Option("--out", metavar="DIR", help="Folder for the runs, in a folder per control."),
     ] = Path("runs"),
     steps: options.StepsOption = 0,
-    data: options.DataOption = Path("data/mnist"),
+    data: options.DataOption = None,
     engine: options.EngineOption = "auto",
     jobs: options.JobsOption = None,
     executor: options.ExecutorOption = "threads",

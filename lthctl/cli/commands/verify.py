@@ -7,11 +7,13 @@ import typer
 
 from lthctl.cli import options
 from lthctl.cli.console import print_json, results_console, say
+from lthctl.cli.parameters import parameters
 from lthctl.cores import num_cores
 from lthctl.errors import LthctlError
 
 
 def verify(
+    context: typer.Context,
     paths: Annotated[
         list[Path],
         typer.Argument(metavar="PATH", help="Tickets and runs, or folders with such below them."),
@@ -20,10 +22,23 @@ def verify(
         bool,
         typer.Option("--replay", help="Train again, without the store, and compare the bytes."),
     ] = False,
+    trust: Annotated[
+        list[str],
+        typer.Option(
+            "--trust",
+            metavar="NAME",
+            help="Somebody's own code, as module:name, that --replay may run. May be repeated.",
+        ),
+    ] = [],  # noqa: B006
     data: Annotated[
-        Path,
-        typer.Option("--data", metavar="DIR", help="Folder of the dataset, for --replay."),
-    ] = Path("data/mnist"),
+        Path | None,
+        typer.Option(
+            "--data",
+            metavar="DIR",
+            help="Folder of the dataset, for --replay.",
+            show_default="data/<its name>",
+        ),
+    ] = None,
     jobs: options.JobsOption = None,
     json: options.JsonOption = False,
     quiet: options.QuietOption = False,
@@ -32,13 +47,16 @@ def verify(
     from dataclasses import asdict
 
     from lthctl.cli.check_view import check_tables
-    from lthctl.datasets.mnist import MnistFolder
+    from lthctl.datasets.entry import open_folder
+    from lthctl.families import trust as trust_names
     from lthctl.verification.paths import verify as verify_paths
 
+    trust_names(*trust)
+    params = parameters(context, "verify")
     try:
         checks = verify_paths(
             *paths,
-            replay=MnistFolder(data).described if replay else None,
+            replay=open_folder(params.data, data).described if replay else None,
             num_jobs=jobs or num_cores(),
             announce=lambda text: None if quiet else say(text),
         )

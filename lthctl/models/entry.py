@@ -1,0 +1,98 @@
+"""Models by name, and models from what tickets say of them.
+
+A model of one's own is a class or a function without required arguments that makes a torch module.
+It is called `module:name` in `model.name`.
+"""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from lthctl import families
+from lthctl.errors import ParamsError
+from lthctl.families import Family
+from lthctl.models.base import Model, prunable_among
+from lthctl.models.module import GENERATOR_LOCK, ModuleModel
+from lthctl.params import ModelParams
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """A model.
+
+    Attributes:
+      from_params: the architecture that the section `model` of the parameters asks for.
+      from_output: the architecture with an output layer of this name, as a ticket describes it;
+        None for a model that tickets describe in full.
+    """
+
+    from_params: Callable[[ModelParams], Model]
+    from_output: Callable[[str], Model] | None = None
+
+
+def as_model(name: str, found: object) -> ModelEntry:
+    """A member of the family from what a person brought: a `ModelEntry`, or what makes a module.
+
+    Raises:
+      TypeError: it is neither; says what was expected.
+    """
+    if isinstance(found, ModelEntry):
+        return found
+    expected = (
+        "a class or a function without required arguments that makes a torch module, or a "
+        "lthctl.models.entry.ModelEntry"
+    )
+    if not callable(found):
+        raise TypeError(expected)
+    try:
+        inspect.signature(found).bind()
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{expected} ({error})") from None
+    make: Callable[[], object] = found
+
+    def from_params(params: ModelParams) -> Model:
+        for key in ("layers", "init"):
+            if getattr(params, key) != ModelParams.model_fields[key].default:
+                raise ParamsError(
+                    f"model.{key}: is for mlp, and {name} does not read it; remove it"
+                )
+        return ModuleModel(name, make, params.output or _output_of(name, make))  # type: ignore[arg-type]
+
+    return ModelEntry(from_params, lambda output: ModuleModel(name, make, output))  # type: ignore[arg-type]
+
+
+def _output_of(name: str, make: Callable[[], object]) -> str:
+    """The layer with the last weights that may be pruned."""
+    from torch import nn, random
+
+    try:
+        with GENERATOR_LOCK, random.fork_rng():
+            module = make()
+    except Exception as error:
+        raise ParamsError(
+            f"model {name}: cannot be made ({type(error).__name__}: {error})"
+        ) from error
+    if not isinstance(module, nn.Module):
+        raise ParamsError(
+            f"model {name}: makes a value of type {type(module).__name__}, expected a "
+            "torch.nn.Module"
+        )
+    shapes = {key: tuple(parameter.shape) for key, parameter in module.named_parameters()}
+    prunable = [key for key in prunable_among(shapes, biases=False) if key.endswith(".weight")]
+    if not prunable:
+        raise ParamsError(
+            f"model {name}: has no layer that can be pruned; it has {', '.join(shapes) or 'none'}"
+        )
+    return prunable[-1].removesuffix(".weight")
+
+
+MODELS: Family[ModelEntry] = families.MODELS
+
+
+def model_from(params: ModelParams) -> Model:
+    """The architecture that the parameters ask for.
+
+    Raises:
+      ParamsError: there is no such model, it may not be imported, or a parameter is not for it.
+    """
+    return MODELS.get(params.name).from_params(params)

@@ -33,8 +33,13 @@ def loaded(path: Path, text: str) -> Params:
 
 def test_defaults() -> None:
     assert Params().model_dump() == {
-        "data": {"holdout": 0},
-        "model": {"layers": (784, 300, 100, 10), "init": "uniform"},
+        "data": {"name": "mnist", "holdout": 0},
+        "model": {
+            "name": "mlp",
+            "output": None,
+            "layers": (784, 300, 100, 10),
+            "init": "uniform",
+        },
         "train": {
             "steps": 15_000,
             "evaluate_every": 250,

@@ -82,6 +82,7 @@ StepsOption = Annotated[
     int,
     typer.Option(
         "--steps",
+        metavar="N",
         help="Training steps. A ticket of n rounds gets steps/n before each pruning.",
     ),
 ]
@@ -90,6 +91,7 @@ JobsOption = Annotated[
     int | None,
     typer.Option(
         "--jobs",
+        metavar="N",
         min=1,
         help="Trainings at a time.",
         show_default="the number of cores",

@@ -29,17 +29,24 @@ def import_(
     ] = None,
     seed: Annotated[
         int,
-        typer.Option("--seed", min=0, help="Seed of batches, of reinit, and of missing weights."),
+        typer.Option(
+            "--seed", metavar="N", min=0, help="Seed of batches, of reinit, and of missing weights."
+        ),
     ] = 1,
     ratio: Annotated[
         float | None,
         typer.Option(
-            "--ratio", help="Sparsity that was asked for.", show_default="what the mask has"
+            "--ratio",
+            metavar="X",
+            help="Sparsity that was asked for.",
+            show_default="what the mask has",
         ),
     ] = None,
     label: Annotated[
         str | None,
-        typer.Option("--label", help="How it was pruned. Becomes part of the ticket's name."),
+        typer.Option(
+            "--label", metavar="TEXT", help="How it was pruned. Becomes part of the ticket's name."
+        ),
     ] = None,
     biases: Annotated[
         bool | None,

@@ -1,18 +1,16 @@
-"""The arithmetic of progress on a clock that is told the time, and what is drawn or printed
-where."""
+"""Progress on a clock that is told the time: what is drawn, printed, counted and expected."""
 
 import io
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
 import pytest
 from rich.console import Console
 
 from lthctl.cli import progress as progress_module
 from lthctl.cli.progress import TrainingProgress
 from lthctl.grid.tasks import PlannedTraining, Task
-from lthctl.mask import Mask
 from lthctl.params import TrainParams
 from lthctl.training.history import Result, Row
 from lthctl.training.spec import Training
@@ -40,33 +38,29 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def task_of(
-    name: str, *steps: int, density: float = 1.0, shared: bool = False, every: int = 10
+    name: str, *steps: int, density: float = 1.0, shared: bool = False, num_images: int = 0
 ) -> Task:
     """A task with a training of so many steps each; the first one may be every other task's first
     one, too."""
-    keys = [
-        ("shared",) if shared and not number else (name, number) for number in range(len(steps))
+    planned = [
+        PlannedTraining(
+            ("shared",) if shared and not number else (name, number),
+            TrainParams(
+                steps=count, evaluate_every=10, batch_size=60, engine="sparse", device="cpu"
+            ),
+            density,
+            num_images,
+        )
+        for number, count in enumerate(steps)
     ]
-    params = [
-        TrainParams(steps=count, evaluate_every=every, batch_size=60, engine="sparse", device="cpu")
-        for count in steps
-    ]
-    expected = tuple(PlannedTraining(*both, density) for both in zip(keys, params, strict=True))
-    return Task(name, Path(name), lambda: (_ for _ in ()), expected)
+    return Task(name, Path(name), lambda: (_ for _ in ()), tuple(planned))
 
 
 def progress_of(
-    tasks: Sequence[Task],
-    *,
-    side: int = 1,
-    terminal: bool = True,
-    enabled: bool = True,
-    verbose: bool = False,
+    tasks: Sequence[Task], *, terminal: bool = True, enabled: bool = True, verbose: bool = False
 ) -> TrainingProgress:
     console = Console(file=io.StringIO(), width=120, force_terminal=terminal, color_system=None)
-    return TrainingProgress(
-        console, verb="pruning", tasks=tasks, num_jobs=side, enabled=enabled, verbose=verbose
-    )
+    return TrainingProgress(console, verb="pruning", tasks=tasks, enabled=enabled, verbose=verbose)
 
 
 def printed(progress: TrainingProgress) -> list[str]:
@@ -74,164 +68,101 @@ def printed(progress: TrainingProgress) -> list[str]:
 
 
 def drawn(progress: TrainingProgress, width: int = 120) -> list[str]:
-    return text_of(progress._progress.get_renderable(), width).strip().splitlines()
+    text = text_of(progress._progress.get_renderable(), width)
+    return [" ".join(re.sub("[━╸╺]", " ", line).split()) for line in text.splitlines()]
+
+
+def work(progress: TrainingProgress) -> tuple[float, float]:
+    """Work done, and all of it."""
+    progress.tick()
+    return progress._all.completed, progress._all.total
+
+
+def run_for(
+    progress: TrainingProgress, clock: Clock, seconds: int, **rates: tuple[Training, int]
+) -> None:
+    """Let trainings run at so many steps a second."""
+    for second in range(1, seconds + 1):
+        clock.seconds += 1
+        for training, rate in rates.values():
+            progress.stepped(training.digest, rate * second)
+        progress.tick()
 
 
 A_RESULT = Result({}, (Row(10, 0.5, 0.4, 0.91), Row(20, 0.4, 0.5, 0.93), Row(30, 0.3, 0.6, 0.92)))
 
 
-@pytest.fixture
-def sparse_training(make_training: MakeTraining) -> Callable[[float, int], Training]:
-    """A training of the sparse engine with about such a density."""
-
-    def make(density: float, steps: int) -> Training:
-        full = make_training().mask
-        random = np.random.default_rng(0)
-        mask = Mask({name: random.random(array.shape) < density for name, array in full.items()})
-        return make_training(mask=mask, steps=steps, engine="sparse")
-
-    return make
-
-
-def test_time_left_is_the_work_left_at_the_rate_so_far(
-    clock: Clock, make_training: MakeTraining
-) -> None:
-    tasks = [task_of("a", 50), task_of("b", 30), task_of("c", 20)]
+def test_what_is_drawn(clock: Clock, make_training: MakeTraining) -> None:
+    """A line for all, and one for each that runs: at 5 and 10 steps a second."""
+    tasks = [task_of("l1-r0.80-n5-s1", 500, 500), task_of("[bold]x", 500), task_of("dense-s1")]
     progress = progress_of(tasks)
-    assert progress.seconds_left() is None
-    a, b = make_training(steps=50), make_training(steps=30)
-    progress.training_started(tasks[0], 0, a)
-    clock.seconds += 5
-    assert progress.seconds_left() is None  # no step was done
-    progress.stepped(a.digest, 10)
-    assert progress.seconds_left() == pytest.approx(45)  # 90 steps at 2 a second
-    progress.stepped(a.digest, 50)
-    clock.seconds += 20
-    progress.training_ended(a.digest, A_RESULT)
-    assert progress.seconds_left() == pytest.approx(25)  # 50 at 2 a second
-    progress.training_started(tasks[1], 0, b)
-    assert progress.seconds_left() == pytest.approx(25)
-    clock.seconds += 15
-    progress.training_ended(b.digest, A_RESULT)
-    assert progress.seconds_left() == pytest.approx(10)
-
-
-def test_evaluations_are_work(clock: Clock, make_training: MakeTraining) -> None:
-    """A training between rounds is evaluated at its end alone."""
-    often, once = task_of("often", 100), task_of("once", 100, 100, every=100)
-    progress = progress_of([often, once])
-    training = make_training(steps=100)
-    num_images = len(training.dataset.validation)
-    progress.training_started(often, 0, training)
-    clock.seconds += 100 + 10 * num_images / 60 / 2
-    progress.training_ended(training.digest, A_RESULT)
-    progress.task_ended(often)
-    assert progress.seconds_left() == pytest.approx(2 * (100 + num_images / 60 / 2))
-    rarely = make_training(steps=100, evaluate_every=100)
-    progress.training_started(once, 0, rarely)
-    progress.stepped(rarely.digest, 50)
-    assert progress.fraction_done() == pytest.approx(
-        (100 + 10 * num_images / 120 + 50 + num_images / 240) / (300 + 12 * num_images / 120)
-    )
-
-
-def test_side_by_side_they_take_as_long_as_the_longest(
-    clock: Clock, make_training: MakeTraining
-) -> None:
-    tasks = [task_of("a", 100, 100), task_of("b", 100), task_of("c", 100)]
-    progress = progress_of(tasks, side=2)
-    a, b = make_training(steps=100), make_training(steps=100, seed=2)
-    progress.training_started(tasks[0], 0, a)
-    progress.training_started(tasks[1], 0, b)
-    clock.seconds += 10
-    progress.stepped(a.digest, 50)
-    progress.stepped(b.digest, 50)
-    assert progress.seconds_left() == pytest.approx(
-        30
-    )  # 50 + 100 of a and 50 + 100 of the others, at 5 a second each
-    clock.seconds += 10
-    progress.training_ended(b.digest, A_RESULT)
-    progress.training_ended(a.digest, A_RESULT)
+    assert drawn(progress) == ["pruning 0% --:-- 0/3"]
+    a, b = make_training(steps=500), make_training(steps=500, seed=2)
+    progress.training_known(tasks[0], 0, a, from_store=True)
     progress.training_started(tasks[0], 1, a)
-    progress.training_known(tasks[2], 0, b, from_store=True)
+    progress.training_started(tasks[1], 0, b)
     progress.task_ended(tasks[2])
-    assert progress.seconds_left() == pytest.approx(20)  # nobody helps the last one
+    progress.tick()
+    run_for(progress, clock, 10, a=(a, 5), b=(b, 10))
+    assert drawn(progress) == [
+        "pruning 15% 00:57 1/3, 15 steps/s, 1 from store",
+        "l1-r0.80-n5-s1 2/2 10% 01:30",
+        "[bold]x 20% 00:40",
+    ]
+    progress.training_ended(a.digest, A_RESULT)
+    assert [line.split()[0] for line in drawn(progress)] == ["pruning", "[bold]x"]
 
 
-def test_a_sparse_step_counts_less_before_any_was_done(
-    clock: Clock, sparse_training: Callable[[float, int], Training]
-) -> None:
-    dense, sparse = (
-        task_of("dense", 1000),
-        [task_of(f"sparse{number}", 1000, density=0.02) for number in range(9)],
-    )
-    progress = progress_of([dense, *sparse])
-    training = sparse_training(1.0, 1000)
-    progress.training_started(dense, 0, training)
+def test_a_training_weighs_what_it_costs(clock: Clock, make_training: MakeTraining) -> None:
+    """A sparse step costs a tenth of a dense one, and evaluations cost something."""
+    dense, sparse = task_of("dense", 1000), task_of("sparse", 1000, density=0.02)
+    evaluated = task_of("evaluated", 1000, num_images=60)
+    progress = progress_of([dense, sparse, evaluated])
+    assert work(progress) == (0, pytest.approx(1000 + 147 + 1000 + 100 / 2))
+    training = make_training(steps=1000)
+    progress.training_started(evaluated, 0, training)
     progress.stepped(training.digest, 500)
-    clock.seconds += 10
-    assert progress.seconds_left() == pytest.approx(10 + 9 * 20 * 0.147)
-    assert progress.fraction_done() == pytest.approx(0.5 / (1 + 9 * 0.147))
-
-
-def test_what_a_density_costs_is_learned(
-    clock: Clock, sparse_training: Callable[[float, int], Training]
-) -> None:
-    dense = [task_of(f"dense{number}", 1000) for number in range(2)]
-    sparse = [task_of(f"sparse{number}", 1000, density=0.02) for number in range(5)]
-    progress = progress_of([*dense, *sparse])
-    for task, density, seconds in ((dense[0], 1.0, 20), (sparse[0], 0.02, 2)):
-        training = sparse_training(density, 1000)
-        progress.training_started(task, 0, training)
-        clock.seconds += seconds
-        progress.training_ended(training.digest, A_RESULT)
-        progress.task_ended(task)
-    assert progress.seconds_left() == pytest.approx(20 + 4 * 2, rel=0.02)
-
-
-def test_the_latest_training_counts_most(clock: Clock, make_training: MakeTraining) -> None:
-    """A machine that was slow and is not any more."""
-    tasks = [task_of(str(number), 100) for number in range(12)]
-    progress = progress_of(tasks)
-    training = make_training(steps=100)
-    for task, seconds in zip(tasks, [100] * 3 + [10] * 7, strict=False):
-        progress.training_started(task, 0, training)
-        clock.seconds += seconds
-        progress.training_ended(training.digest, A_RESULT)
-    assert 20 < progress.seconds_left() < 24  # 2 more of 10 seconds
+    assert work(progress)[0] == pytest.approx(1050 / 2)
+    progress.training_ended(training.digest, A_RESULT)
+    assert work(progress) == (pytest.approx(1050), pytest.approx(2197))
 
 
 def test_equal_trainings_are_waited_for_once(clock: Clock, make_training: MakeTraining) -> None:
     tasks = [task_of(str(number), 100, 100, shared=True) for number in range(3)]
     progress = progress_of(tasks)
+    assert work(progress) == (0, 400)
     training = make_training(steps=100)
     progress.training_started(tasks[0], 0, training)
-    clock.seconds += 10
-    progress.stepped(training.digest, 50)
-    assert progress.seconds_left() == pytest.approx(10 + 3 * 20)
-    clock.seconds += 10
     progress.training_ended(training.digest, A_RESULT)
     for task in tasks[1:]:
         progress.training_known(task, 0, training, from_store=False)
-    assert progress.seconds_left() == pytest.approx(60)
-    assert progress.fraction_done() == pytest.approx(1 / 4)
+    assert work(progress) == (100, 400)
 
 
-def test_what_the_store_knows_is_done_but_says_nothing_of_the_speed(
+def test_one_that_was_taken_for_equal_and_is_not_is_more_work(
     clock: Clock, make_training: MakeTraining
 ) -> None:
-    tasks = [task_of("a", 100), task_of("b", 100)]
+    tasks = [task_of(str(number), 100, shared=True) for number in range(2)]
+    progress = progress_of(tasks)
+    progress.training_started(tasks[0], 0, make_training(steps=100))
+    progress.training_started(tasks[1], 0, make_training(steps=100, seed=2))
+    assert work(progress) == (0, 200)
+
+
+def test_what_the_store_knows_is_no_work_and_says_nothing_of_the_speed(
+    clock: Clock, make_training: MakeTraining
+) -> None:
+    tasks = [task_of(str(number), 100) for number in range(5)]
     progress = progress_of(tasks)
     training = make_training(steps=100)
-    clock.seconds += 10
-    progress.training_known(tasks[0], 0, training, from_store=True)
-    progress.task_ended(tasks[0])
-    assert progress.seconds_left() is None
-    assert progress.fraction_done() == pytest.approx(0.5)
-    progress.training_started(tasks[1], 0, training)
-    clock.seconds += 10
-    progress.stepped(training.digest, 50)
-    assert progress.seconds_left() == pytest.approx(10)
+    progress.training_started(tasks[0], 0, training)
+    progress.tick()
+    run_for(progress, clock, 5, one=(training, 10))
+    for task in tasks[2:]:
+        progress.training_known(task, 0, training, from_store=True)
+        progress.task_ended(task)
+    assert work(progress) == (50, 200)
+    assert drawn(progress)[0] == "pruning 25% 00:15 3/5, 10 steps/s, 3 from store"
 
 
 def test_trainings_that_a_failed_task_did_not_come_to_are_not_waited_for(
@@ -242,28 +173,38 @@ def test_trainings_that_a_failed_task_did_not_come_to_are_not_waited_for(
     training = make_training(steps=100)
     progress.training_started(tasks[0], 0, training)
     progress.stepped(training.digest, 50)
-    clock.seconds += 10
     progress.training_ended(training.digest, None)
     progress.task_ended(tasks[0])
-    other = make_training(steps=100, seed=2)
-    progress.training_started(tasks[1], 0, other)
-    progress.stepped(other.digest, 50)
-    clock.seconds += 10
-    assert progress.seconds_left() == pytest.approx(10)
+    assert work(progress) == (0, 100)
+    assert drawn(progress)[0].endswith("1/2")
 
 
 def test_steps_of_an_ended_training_come_too_late(
     clock: Clock, make_training: MakeTraining
 ) -> None:
-    """`stepped` is called from other threads, the last time perhaps after the end was told."""
+    """`stepped` is called from other threads, the last time perhaps after the end."""
     tasks = [task_of("a", 50)]
     progress = progress_of(tasks)
     training = make_training(steps=50)
     progress.training_started(tasks[0], 0, training)
-    clock.seconds += 5
+    running = progress._running[training.digest]
     progress.training_ended(training.digest, A_RESULT)
     progress.stepped(training.digest, 50)
-    assert progress.seconds_left() == 0
+    progress._running[training.digest] = running  # as that thread still sees it
+    progress.stepped(training.digest, 50)
+
+
+def test_a_training_that_begins_again_counts_again(
+    clock: Clock, make_training: MakeTraining
+) -> None:
+    """Its worker has died."""
+    tasks = [task_of("a", 100)]
+    progress = progress_of(tasks)
+    training = make_training(steps=100)
+    progress.training_started(tasks[0], 0, training)
+    for step in 80, 10:
+        progress.stepped(training.digest, step)
+        assert work(progress) == (step, 100)
 
 
 def test_the_rate_is_of_the_last_half_minute(clock: Clock, make_training: MakeTraining) -> None:
@@ -278,30 +219,7 @@ def test_the_rate_is_of_the_last_half_minute(clock: Clock, make_training: MakeTr
         step += rate
         progress.stepped(training.digest, step)
     progress.tick()
-    assert progress.steps_per_second() == 10
-
-
-def test_what_is_drawn(clock: Clock, make_training: MakeTraining) -> None:
-    tasks = [task_of("l1-r0.80-n5-s1", 50, 50), task_of("[bold]x", 50), task_of("dense-s1")]
-    progress = progress_of(tasks, side=2)
-    assert drawn(progress)[0].startswith("pruning ") and drawn(progress)[0].endswith(
-        " 0/3 --:-- left"
-    )
-    a, b = make_training(steps=50), make_training(steps=50, seed=2)
-    progress.tick()
-    progress.training_started(tasks[0], 1, a)
-    progress.training_known(tasks[0], 0, a, from_store=True)
-    progress.training_started(tasks[1], 0, b)
-    progress.stepped(a.digest, 10)
-    progress.stepped(b.digest, 20)
-    progress.task_ended(tasks[2])
-    clock.seconds += 10
-    progress.tick()
-    bar, running = drawn(progress)
-    assert bar.endswith(
-        " 1/3, 3 steps/s, 1 from store 0:24 left"
-    )  # 40 more steps at 5 in 3 seconds
-    assert running == "l1-r0.80-n5-s1 2/2 20 %, [bold]x 40 %"
+    assert drawn(progress)[0].endswith("0/1, 10 steps/s")
 
 
 def test_time_left_has_hours_where_there_are_any() -> None:
@@ -311,17 +229,17 @@ def test_time_left_has_hours_where_there_are_any() -> None:
 
 
 @pytest.mark.parametrize("width", [60, 80])
-def test_on_a_narrow_terminal_the_time_left_is_whole(
+def test_on_a_narrow_terminal_every_line_fits(
     clock: Clock, make_training: MakeTraining, width: int
 ) -> None:
     tasks = [task_of(f"random-r0.97-n5-s{number}", 50) for number in range(8)]
-    progress = progress_of(tasks, side=8)
+    progress = progress_of(tasks)
     for number, task in enumerate(tasks):
         progress.training_started(task, 0, make_training(steps=50, seed=number))
-    bar, running = drawn(progress, width)
-    assert bar.startswith("pruning") and bar.endswith(" 0/8 --:-- left")
-    assert running.startswith("random-r0.97-n5-s0 0 %") and running.endswith("…")
-    assert len(bar) <= width and len(running) <= width
+    lines = text_of(progress._progress.get_renderable(), width).splitlines()
+    assert len(lines) == 9 and all(len(line) <= width for line in lines)
+    assert drawn(progress, width)[0] == "pruning 0% --:-- 0/8"
+    assert drawn(progress, width)[1] == "random-r0.97-n5-s0 0% --:--"
 
 
 def test_elsewhere_than_on_a_terminal_a_plain_line_now_and_then(
@@ -331,10 +249,7 @@ def test_elsewhere_than_on_a_terminal_a_plain_line_now_and_then(
     training = make_training(steps=3000)
     with progress_of(tasks, terminal=False) as progress:
         progress.training_started(tasks[0], 0, training)
-        for second in range(70):
-            progress.tick()
-            clock.seconds += 1
-            progress.stepped(training.digest, 10 * (second + 1))
+        run_for(progress, clock, 70, one=(training, 10))
     assert printed(progress) == [
         "pruning: 0/2, 10 steps/s, 9:30 left; l1-s1 10 %",
         "pruning: 0/2, 10 steps/s, 9:00 left; l1-s1 20 %",

@@ -11,7 +11,6 @@ from lthctl.cli.console import errors_console, print_json, results_console, say,
 from lthctl.cli.plan_view import plan_table
 from lthctl.cli.progress import TrainingProgress
 from lthctl.cli.terminal import duration
-from lthctl.cores import num_cores
 from lthctl.grid.grids import Grid
 from lthctl.grid.outcome import Outcome
 
@@ -26,14 +25,11 @@ def show_plan(plan: Json, what: str, *, json: bool, verbose: bool) -> None:
     results_console().print(plan_table(plan, what))
 
 
-def progress(
-    grid: Grid, verb: str, num_jobs: int | None, *, quiet: bool, verbose: bool
-) -> TrainingProgress:
+def progress(grid: Grid, verb: str, *, quiet: bool, verbose: bool) -> TrainingProgress:
     return TrainingProgress(
         errors_console(),
         verb=verb,
         tasks=grid.missing,
-        num_jobs=num_jobs or num_cores(),
         enabled=not quiet,
         verbose=verbose,
     )

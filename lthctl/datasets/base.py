@@ -96,6 +96,11 @@ class Dataset:
             arrays |= {"test.images": self.test.images, "test.labels": self.test.labels}
         return digest_of_arrays(arrays)
 
+    @property
+    def num_evaluated(self) -> int:
+        """Images of an evaluation: those to validate on, and the test images where there are."""
+        return len(self.validation) + (0 if self.test is None else len(self.test))
+
     def describe(self) -> Json:
         """Name, digests and sizes."""
         return {

@@ -1,7 +1,7 @@
 """What trainings cost: seconds for a unit of work at a density, from what was measured.
 
-Knows nothing of tasks and of what is planned. Two ask it: a plan, after a short measurement, and
-the progress of a grid, after every training.
+Knows nothing of tasks and of what is planned. A plan asks it after a short measurement. The
+progress of a grid asks it for the work of a training, in steps.
 """
 
 import time
@@ -50,15 +50,6 @@ class Speed:
         near = float(f"{density:.2g}")
         units_before, seconds_before = self._measured.get(near, (0.0, 0.0))
         self._measured[near] = (LATEST * units_before + units, LATEST * seconds_before + seconds)
-
-    def copy(self) -> "Speed":
-        other = Speed(self._engine)
-        other._measured = dict(self._measured)
-        return other
-
-    def __bool__(self) -> bool:
-        """Whether anything was measured."""
-        return bool(self._measured)
 
     def seconds(self, density: float) -> float:
         """For a unit of work, once something was measured."""

@@ -11,8 +11,10 @@ from lthctl.artifacts.tensors import TENSORS_LIMIT
 from lthctl.artifacts.ticket import Ticket
 from lthctl.canonical import Json, sha256
 from lthctl.errors import LthctlError, OutputError
+from lthctl.grid.cost import equivalent_steps
 from lthctl.params import TrainParams
 from lthctl.reading import read_file
+from lthctl.training.engines import relative_cost
 from lthctl.training.history import Result
 from lthctl.training.spec import Training
 
@@ -35,15 +37,23 @@ class PlannedTraining:
       key: equal for trainings that are known to be equal beforehand; others may turn out to be.
       params: how it is done.
       density: about how much of the model it trains, in (0, 1].
+      num_images: how many images an evaluation takes.
     """
 
     key: tuple[object, ...]
     params: TrainParams
     density: float
+    num_images: int
 
     @property
     def steps(self) -> int:
         return self.params.steps
+
+    @property
+    def work(self) -> float:
+        """About what it costs, in dense steps."""
+        cost = relative_cost(self.params.engine, self.density)
+        return cost * equivalent_steps(self.params, self.num_images)
 
 
 @dataclass(frozen=True)

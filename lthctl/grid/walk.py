@@ -60,7 +60,9 @@ def ticket_tasks(params: Params, data: Path | None, out: Path) -> list[Task]:
             return prune_rounds(model, folder.dataset(params.data, seed), request, train)
 
         place = out / name
-        trainings = _trainings_of_rounds(name, request, train) if request["train"] else ()
+        trainings: tuple[PlannedTraining, ...] = ()
+        if request["train"]:
+            trainings = _trainings_of_rounds(name, request, train, dataset.num_evaluated)
         tasks[name] = Task(
             name, place, begin, trainings, state_of(place, read_ticket_json, request)
         )
@@ -117,16 +119,17 @@ def retraining_tasks(
 
         place = out / folder_part(control) / ticket.name
         request = run_request(ticket, dataset, control, train)
-        trainings = (PlannedTraining((control, ticket.digest), train, ticket.mask.density),)
+        key = control, ticket.digest
+        planned = PlannedTraining(key, train, ticket.mask.density, dataset.num_evaluated)
         tasks[ticket.name] = Task(
-            ticket.name, place, begin, trainings, state_of(place, read_run_json, request)
+            ticket.name, place, begin, (planned,), state_of(place, read_run_json, request)
         )
     places = {path: position for position, path in enumerate(folders)}
     return sorted(tasks.values(), key=lambda task: places[origin[task.name][1]])
 
 
 def _trainings_of_rounds(
-    name: str, request: Json, train: TrainParams
+    name: str, request: Json, train: TrainParams, num_images: int
 ) -> tuple[PlannedTraining, ...]:
     """A training before each pruning. The first is the same for all tickets of a seed with as many
     rounds."""
@@ -137,6 +140,7 @@ def _trainings_of_rounds(
             (name, number) if number else (request["seed"], params),
             params,
             (1 - ratio) ** (number / rounds),
+            num_images,
         )
         for number in range(rounds)
     )

@@ -73,7 +73,7 @@ def prune(
     if dry_run:
         grid_view.show_plan(grid.plan(jobs), "ticket", json=json, verbose=verbose)
         return
-    with grid_view.progress(grid, "pruning", jobs, quiet=quiet, verbose=verbose) as watcher:
+    with grid_view.progress(grid, "pruning", quiet=quiet, verbose=verbose) as watcher:
         outcome = grid.run(jobs, executor=executor, replace=force, watcher=watcher)
     if json:
         print_json(grid_view.ticket_documents(grid.finished(outcome)))

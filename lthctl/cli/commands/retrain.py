@@ -75,7 +75,7 @@ def retrain(
         grid_view.show_plan(grid.plan(jobs), "run", json=json, verbose=verbose)
         return
     verb = f"retraining ({name})"
-    with grid_view.progress(grid, verb, jobs, quiet=quiet, verbose=verbose) as watcher:
+    with grid_view.progress(grid, verb, quiet=quiet, verbose=verbose) as watcher:
         outcome = grid.run(jobs, executor=executor, replace=force, watcher=watcher)
     documents = grid_view.documents(grid.finished(outcome))
     if json:

@@ -72,7 +72,7 @@ def write_folder(folder: Path, contents: Mapping[str, bytes], *, replace: bool =
     """Write a folder of files whole or not at all.
 
     Args:
-      folder: its place; parents are made.
+      folder: its place; its parents are made, too.
       contents: file name -> bytes.
       replace: put it in the place of what is there; without, an existing folder is an error.
 

@@ -153,6 +153,5 @@ def text_of(value: object) -> str:
       PickleError: it is not.
     """
     if not isinstance(value, str):
-        kind = type(value).__name__.lower()
-        raise PickleError(f"has something of type {kind} where a name is expected")
+        raise PickleError(f"has something of type {type(value).__name__} where a name is expected")
     return value

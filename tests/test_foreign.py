@@ -286,3 +286,21 @@ def test_mutated_files_are_read_or_refused(tmp_path: Path) -> None:
 def test_a_pickle_that_is_too_long(matrix: Path) -> None:
     repacked(matrix, {"data.pkl": io.BytesIO(b"\x80\x02" + b"]0" * 2**20 + b".").getvalue()})
     assert "data.pkl is larger than 2,097,152 bytes" in refusal(matrix, limit=2**23)
+
+
+def test_a_storage_that_is_there_many_times_is_read_once(
+    matrix: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An archive may name one member again and again; each costs some bytes of the file."""
+    with zipfile.ZipFile(matrix) as archive:
+        (name,) = [name for name in archive.namelist() if name.endswith("data/0")]
+    with pytest.warns(UserWarning, match="Duplicate name"), zipfile.ZipFile(matrix, "a") as archive:
+        for _ in range(20):
+            archive.writestr(name, np.full(15, 2, np.float32).tobytes())
+    asked: list[str] = []
+    read_member = zipfile.ZipFile.read
+    monkeypatch.setattr(
+        zipfile.ZipFile, "read", lambda self, name: asked.append(name) or read_member(self, name)
+    )
+    assert read(matrix)["a"].tolist() == np.full((3, 5), 2).tolist()
+    assert asked.count(name) == 1

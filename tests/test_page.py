@@ -303,7 +303,8 @@ def test_d3_is_the_one_that_mpld3_carries(tmp_path: Path) -> None:
 
 def test_no_d3_is_in_the_repository() -> None:
     assets = Path(page.__file__).parent / "page_assets"
-    assert {path.name for path in assets.iterdir()} == {"page.html", "page.css", "page.js"}
+    scripts = {f"{name}.js" for name in page.SCRIPTS}
+    assert {path.name for path in assets.iterdir()} == {"page.html", "page.css", *scripts}
     assert all("d3js.org" not in path.read_text() for path in assets.iterdir())
 
 
@@ -337,10 +338,19 @@ def test_assets_are_part_of_the_package() -> None:
     """Hatchling puts into a wheel what is in the package's folder and not ignored by git."""
     root = Path(page.__file__).parent.parent.parent
     names = [
-        f"lthctl/reporting/page_assets/{name}" for name in ("page.html", "page.css", "page.js")
+        f"lthctl/reporting/page_assets/{name}"
+        for name in ("page.html", "page.css", *(f"{name}.js" for name in page.SCRIPTS))
     ]
     assert all((root / name).is_file() for name in names)
     assert (
         subprocess.run(["git", "check-ignore", *names], cwd=root, capture_output=True).returncode
         == 1
     )
+
+
+def test_lines_of_the_script_fit() -> None:
+    assets = Path(page.__file__).parent / "page_assets"
+    for path in assets.glob("*.js"):
+        lines = path.read_text().splitlines()
+        assert len(lines) <= 300, path.name
+        assert [line for line in lines if len(line) > 100] == [], path.name

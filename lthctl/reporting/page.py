@@ -30,6 +30,12 @@ from lthctl.training.history import Row
 MOST_EVALUATIONS = 120_000
 """Evaluations in a page; where the runs have more, curves are thinned, and the page says so."""
 
+SCRIPTS = (
+    "words", "document", "verdicts", "axes", "runs", "selection", "sizes", "curves", "sparsity",
+    "masks", "provenance", "main",
+)  # fmt: skip
+"""Files of page_assets/ in the order in which they make one script."""
+
 
 def page_bytes(
     report: Report,
@@ -63,7 +69,7 @@ def page_bytes(
         path.name: path.read_text(encoding="utf-8")
         for path in (files("lthctl") / "reporting" / "page_assets").iterdir()
     }
-    scripts = [d3_script(), assets["page.js"]]
+    scripts = [d3_script(), "\n".join(assets[f"{name}.js"] for name in SCRIPTS)]
     parts = {
         "style": assets["page.css"],
         "d3": scripts[0],
@@ -71,7 +77,7 @@ def page_bytes(
         "data": json_in_html(data),
         "headline": escape(" ".join(report.groups[0].headlines)),
         "title": escape(report.groups[0].title),
-        # Nothing may be loaded, and no script may run but these two.
+        # Nothing may be loaded, and no script may run but these two: d3 and the page's own.
         "policy": "; ".join(
             [
                 "default-src 'none'",

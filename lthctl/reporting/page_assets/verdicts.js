@@ -1,0 +1,218 @@
+// Section 1: does a ticket win?
+
+function verdict() {
+  put("headline", ...group.headlines.map((text) => make("span", {}, text)));
+  find("title").textContent = group.title;
+  const dense = group.experiments.find(
+    (experiment) => experiment.method === "dense" && experiment.control === "rewind",
+  );
+  const best = group.experiments
+    .filter((experiment) => experiment.method !== "dense" && experiment.control === "rewind")
+    .reduce((a, b) => (a && a.accuracy.mean >= b.accuracy.mean ? a : b), null);
+  const number = (label, value, more) =>
+    make("div", {}, make("dt", {}, label), make("dd", {}, value, " ", make("small", {}, more)));
+  const accuracy = (experiment) =>
+    `${points(experiment.accuracy.mean)}${half(experiment.accuracy, points)} %`;
+  put(
+    "numbers",
+    ...(dense ? [number("dense network, accuracy", accuracy(dense), `n ${dense.accuracy.n}`)] : []),
+    ...(best
+      ? [
+          number(
+            `most accurate ticket: ${best.ticket}`,
+            accuracy(best),
+            `n ${best.accuracy.n}, ${size(best.density)} of the weights`,
+          ),
+        ]
+      : []),
+    number("runs", count(group.num_runs), plural(group.num_seeds, "seed")),
+  );
+
+  const verdicts = ordered(
+    group.verdicts,
+    (verdict) => verdict.method,
+    (verdict) => verdict.rounds,
+    (verdict) => verdict.ratio,
+  );
+  const forests = Object.fromEntries(
+    ["dense", "reinit", "random", "step"].map((of) => [of, forestScale(verdicts, of)]),
+  );
+  const chip = (state, text) => make("span", { class: `chip ${state}` }, `${SIGNS[state]} ${text}`);
+  const needs = (seeds) =>
+    seeds ? make("span", { class: "needs" }, ` ${count(seeds)}+ seeds`) : null;
+  /** A paired difference as a picture and as numbers, above what it shows. */
+  const difference = (verdict, of, state, text, seeds) => {
+    const interval = verdict[of];
+    if (!interval)
+      return make(
+        "div",
+        {},
+        state && state !== "unknown" ? chip(state, text) : make("small", {}, "no pair"),
+      );
+    const format = of === "step" ? round : points;
+    return make(
+      "div",
+      {},
+      forest(interval, forests[of], verdict.method),
+      make(
+        "div",
+        { class: "figures-of" },
+        signed(interval.mean, format) + half(interval, format),
+        " ",
+        make("small", {}, `n ${interval.n}`),
+      ),
+      chip(state, text),
+      state === "undecided" ? needs(seeds) : null,
+    );
+  };
+  const words = { held: "yes", failed: "no", undecided: "undecided", unknown: "unknown" };
+  let before;
+  const rows = verdicts.map((verdict) => {
+    const { accurate, fast, sparse, special } = verdict.conditions,
+      way = `${verdict.method}, ${roundsOf(verdict.rounds)}`;
+    const gap = before !== undefined && before !== way;
+    before = way;
+    return {
+      gap,
+      cells: [
+        make(
+          "div",
+          {},
+          make("span", { class: "size" }, size(verdict.density)),
+          make("small", {}, way),
+        ),
+        chip(verdict.state, words[verdict.state]),
+        difference(
+          verdict,
+          "dense",
+          accurate,
+          ["held", "failed"].includes(accurate)
+            ? `${accurate}: ${verdict.dense_verdict}`
+            : accurate,
+          verdict.seeds.accurate,
+        ),
+        difference(verdict, "step", fast, fast, verdict.seeds.fast),
+        chip(sparse, sparse),
+        difference(verdict, "reinit", special, special, verdict.seeds.special),
+        verdict.method === "random"
+          ? null
+          : difference(
+              verdict,
+              "random",
+              VERDICTS[verdict.random_verdict],
+              verdict.random_verdict,
+              verdict.seeds.random,
+            ),
+      ],
+    };
+  });
+  const heading = (text, unit) => ({
+    text: make("span", {}, text, ...(unit ? [make("br"), make("small", {}, unit)] : [])),
+  });
+  fillTable(
+    find("verdicts"),
+    [
+      "Weights left",
+      "Wins",
+      heading("1  As accurate", "minus dense, points"),
+      heading("2  No later", "early stop minus dense, steps"),
+      "3  Sparser",
+      heading("4  Beats its reinit", "minus reinit, points"),
+      heading("Against random pruning", "minus random, points"),
+    ],
+    rows,
+  );
+  const notes = [
+    `Intervals are ${100 * group.confidence} % t intervals over seeds. ` +
+      `A ticket is as accurate as dense if it is not worse by ${points(group.margin)} points or ` +
+      "more. The shaded strip is that margin. An arrow means that an interval goes on. " +
+      "Verdicts are adjusted for their number (Holm). “n+ seeds” would decide it, if mean and " +
+      "spread stayed as they are.",
+    group.test
+      ? null
+      : "This protocol has no test images. Accuracies are of the images that chose the best " +
+        "step, so they are a little too high.",
+    group.stops_at_end
+      ? `In ${plural(group.stops_at_end, "run")} the validation loss was lowest at the last ` +
+        "step. They may be too short to overfit."
+      : null,
+    dense && dense.stops_at_end
+      ? `${dense.stops_at_end} of ${dense.accuracy.n} dense runs are among them, so ` +
+        "“no later” holds by default there."
+      : null,
+    dense
+      ? null
+      : "There is no dense run here, so there is nothing to compare with. Type lthctl prune " +
+        "--ratio 0, and retrain that ticket.",
+    group.verdicts.some((verdict) => verdict.n === 1)
+      ? "One seed has no interval, so nothing can be decided from it."
+      : null,
+  ];
+  put("verdict-notes", ...notes.filter(Boolean).map((text) => make("p", {}, text)));
+}
+
+function forestScale(verdicts, of) {
+  const shown = verdicts.map((verdict) => verdict[of]).filter(Boolean);
+  const reach = shown.map((interval) =>
+    Math.max(Math.abs(interval.low ?? interval.mean), Math.abs(interval.high ?? interval.mean)),
+  );
+  const margin = of === "step" ? 0 : group.margin;
+  // What most intervals need; one that is far away must not flatten the others.
+  const most = Math.max(3 * margin, d3.quantile(reach.sort(d3.ascending), 0.6) || 0, 1e-9);
+  const scale = linearScale([-most, most], [4, 136]).clamp(true);
+  scale.margin = margin;
+  return scale;
+}
+
+function forest(interval, scale, method) {
+  const svg = d3
+    .create("svg")
+    .attr("class", "forest")
+    .attr("width", 140)
+    .attr("height", 16)
+    .attr("aria-hidden", "true");
+  const [low, high] = [interval.low ?? interval.mean, interval.high ?? interval.mean];
+  const [first, last] = scale.domain();
+  if (scale.margin)
+    svg
+      .append("rect")
+      .attr("class", "margin")
+      .attr("x", scale(-scale.margin))
+      .attr("y", 0)
+      .attr("width", scale(scale.margin) - scale(-scale.margin))
+      .attr("height", 16);
+  svg
+    .append("line")
+    .attr("class", "axis")
+    .attr("x1", 4)
+    .attr("x2", 136)
+    .attr("y1", 8)
+    .attr("y2", 8);
+  svg
+    .append("line")
+    .attr("class", "zero")
+    .attr("x1", 70)
+    .attr("x2", 70)
+    .attr("y1", 0)
+    .attr("y2", 16);
+  const colour = methodColour(method);
+  svg
+    .append("line")
+    .attr("class", "ci")
+    .attr("x1", scale(low))
+    .attr("x2", scale(high))
+    .attr("y1", 8)
+    .attr("y2", 8)
+    .style("stroke", colour);
+  if (low < first) svg.append("path").attr("d", "M0,8l7,-4v8z").style("fill", colour);
+  if (high > last) svg.append("path").attr("d", "M140,8l-7,-4v8z").style("fill", colour);
+  if (interval.mean >= first && interval.mean <= last)
+    svg
+      .append("circle")
+      .attr("class", "mark")
+      .attr("cx", scale(interval.mean))
+      .attr("cy", 8)
+      .attr("r", 4)
+      .style("fill", colour);
+  return svg.node();
+}

@@ -1,0 +1,100 @@
+// The data of the page, words, numbers, lists and scales. The files of this folder become one
+// script; page.py has their order. They draw with d3 5, which mpld3 brings. Text from files gets in
+// through textContent only.
+"use strict";
+
+const data = JSON.parse(document.getElementById("data").textContent);
+const root = document.documentElement;
+let group; // the one that is shown
+// Width of what is drawn, read once: to read it between drawings would lay the page out again.
+let room = 0;
+
+// --- words and numbers
+
+const RUN = {
+  experiment: 0,
+  seed: 1,
+  name: 2,
+  sparsity: 3,
+  best: 4,
+  bestStep: 5,
+  stopAccuracy: 6,
+  stop: 7,
+  final: 8,
+};
+const METHODS = new Map(
+  data.methods.map((method, i) => [method.name, { ...method, colour: `var(--method-${i})` }]),
+);
+const CONTROLS = new Map(data.controls.map((control) => [control.name, control]));
+const SYMBOLS = {
+  o: d3.symbolCircle,
+  s: d3.symbolSquare,
+  "^": d3.symbolTriangle,
+  "*": d3.symbolStar,
+  "+": d3.symbolCross,
+  v: d3.symbolWye,
+};
+const VERDICTS = { better: "held", "as good": "held", worse: "failed", undecided: "undecided" };
+const SIGNS = { held: "✓", failed: "✕", undecided: "?", unknown: "–" };
+
+const count = d3.format(",d");
+const round = (value) => count(Math.round(value));
+const percent = (value, digits = 2) => `${(100 * value).toFixed(digits)} %`;
+const size = (density) => `${Number((100 * density).toPrecision(3))} %`;
+const signed = (value, text) => (value < 0 ? "−" : "+") + text(Math.abs(value));
+const points = (value) => (100 * value).toFixed(2);
+const half = (interval, text) =>
+  interval.low === null ? "" : ` ± ${text(interval.mean - interval.low)}`;
+const roundsOf = (rounds) =>
+  rounds === 0 ? "dense" : rounds === 1 ? "one-shot" : `${rounds} rounds`;
+const plural = (n, word) => `${count(n)} ${word}${n === 1 ? "" : "s"}`;
+const styleOf = (name) => getComputedStyle(root).getPropertyValue(name).trim();
+const methodColour = (method) => METHODS.get(method).colour;
+const dashOf = (control) => CONTROLS.get(control).dash || null;
+const symbolOf = (control) => SYMBOLS[CONTROLS.get(control).marker] ?? d3.symbolDiamond;
+const withMinus = (format) => (value) => format(value).replace("-", "−");
+const isDark = () => root.dataset.theme === "dark";
+
+// The colours of methods, on light and on dark ground.
+const themes = document.createElement("style");
+themes.textContent = ["light", "dark"]
+  .map(
+    (theme, i) =>
+      `:root[data-theme="${theme}"] { ${data.methods
+        .map((method, at) => `--method-${at}: ${method.colours[i]};`)
+        .join(" ")} }`,
+  )
+  .join("\n");
+document.head.append(themes);
+
+// Viridis without the end that vanishes on the page's ground.
+const shade = (t) => d3.interpolateViridis(isDark() ? 0.28 + 0.72 * t : 0.88 * t);
+
+// --- lists and scales
+
+/** In the order of what is got from the values: of the first that differs. */
+const ordered = (values, ...gets) =>
+  [...values].sort((a, b) =>
+    gets.reduce((before, get) => before || d3.ascending(get(a), get(b)), 0),
+  );
+const distinct = (values) => ordered(new Set(values), (value) => value);
+
+/** [key, values] of each key, in the order in which the keys come. */
+function grouped(values, keyOf) {
+  const groups = new Map();
+  for (const value of values) {
+    const key = keyOf(value);
+    if (groups.has(key)) groups.get(key).push(value);
+    else groups.set(key, [value]);
+  }
+  return [...groups];
+}
+
+/** A linear scale; of a single value, which lies in the middle, too. */
+const linearScale = ([low, high], range) =>
+  d3
+    .scaleLinear()
+    .domain([low, high])
+    .range(low === high ? range.map(() => d3.mean(range)) : range);
+const logScale = (domain, range) => d3.scaleLog().domain(domain).range(range);
+const pointScale = (values, range) => d3.scalePoint().domain(values).range(range);

@@ -37,11 +37,11 @@ if TYPE_CHECKING:
     from lthctl.reporting.compare import Comparison, Side
     from lthctl.reporting.paths import compare, show
     from lthctl.reporting.report import FinishedReport, report
-    from lthctl.verification.evidence import Check
+    from lthctl.verification.checks import Check
     from lthctl.verification.paths import verify
 
 _HOME = {
-    "Check": "verification.evidence",
+    "Check": "verification.checks",
     "Comparison": "reporting.compare",
     "Dataset": "datasets.base",
     "FinishedReport": "reporting.report",

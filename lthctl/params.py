@@ -143,6 +143,40 @@ Count = Annotated[int, Field(ge=1, lt=2**63)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 
+Natural = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+"""SHA-256 in hexadecimal."""
+
+
+PARAMETERS_LIMIT = 10_000
+"""Parameters of a model in a file; a list of the faults of a million would take minutes."""
+
+
+def _check_number(parameters: object) -> object:
+    if isinstance(parameters, dict) and len(parameters) > PARAMETERS_LIMIT:
+        raise ValueError(f"has {len(parameters)} parameters, expected at most {PARAMETERS_LIMIT}")
+    return parameters
+
+
+ParametersByName = BeforeValidator(_check_number)
+"""Of a field that maps parameters to something: refuses too many before any is looked at."""
+
+
+def _not_null(value: object) -> object:
+    if value is None:
+        raise ValueError("is null; it may be left out")
+    return value
+
+
+not_null = BeforeValidator(_not_null)
+"""Of a field that may be left out of a file, and is None then; a file never says null."""
+
+
 Methods = Annotated[tuple[Method, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
 
 
@@ -229,13 +263,15 @@ class ModelParams(Section):
     and biases. `glorot`: Gaussian Glorot weights and zero biases."""
 
 
-class TrainParams(Section):
-    """How a network is trained. Immutable; unknown names and values out of range are refused."""
+class RoundParams(Section):
+    """How the trainings between the rounds of a ticket are done.
+
+    These are all of `TrainParams` but what only a retraining has: how often it is evaluated.
+    """
 
     schema_1 = frozenset(
         {
             "steps",
-            "evaluate_every",
             "batch_size",
             "optimizer",
             "lr",
@@ -250,9 +286,6 @@ class TrainParams(Section):
     steps: Count = 15_000
     """Optimizer updates of a retraining; a ticket of n rounds gets steps // n of them before each
     of its prunings."""
-
-    evaluate_every: Count = 250
-    """Steps between two evaluations on all validation images."""
 
     batch_size: Count = 60
     """Images per step."""
@@ -279,6 +312,20 @@ class TrainParams(Section):
     threads: Count = 1
     """Threads inside one training. They change the order of its sums, so they are part of what
     determines its result."""
+
+
+class TrainParams(RoundParams):
+    """How a network is trained. Immutable; unknown names and values out of range are refused."""
+
+    schema_1 = RoundParams.schema_1 | {"evaluate_every"}
+
+    evaluate_every: Count = 250
+    """Steps between two evaluations on all validation images."""
+
+    def of_rounds(self) -> RoundParams:
+        """The same without what only a retraining has."""
+        values = {name: getattr(self, name) for name in RoundParams.model_fields}
+        return RoundParams.model_construct(**values)
 
 
 class PruneParams(Section):

@@ -457,15 +457,15 @@ def check_ticket(ticket: Ticket, folder: Path) -> None:
         all(np.isfinite(array).all() for array in ticket.init.values()),
         "weights that are not finite",
     )
-    require(len(ticket.sparsity) == ticket.rounds, "rounds")
+    require(len(ticket.counts) == ticket.rounds, "rounds")
     again = json.loads(ticket.files()["ticket.json"])
     require(
         again.keys() == document.keys() and again["name"] == document["name"],
         "it would be written otherwise",
     )
     ticket.mask.apply(ticket.init)
-    canonical_json(summary_of(ticket))
-    shown(ticket_table.ticket_tables([document]))
+    canonical_json(summary_of(ticket).to_json())
+    shown(ticket_table.ticket_tables([ticket]))
 
 
 def check_run(run: Run, folder: Path) -> None:
@@ -475,7 +475,7 @@ def check_run(run: Run, folder: Path) -> None:
         json.loads(run.files()["run.json"]).keys() == document.keys(),
         "it would be written otherwise",
     )
-    shown(ticket_table.run_table([document]))
+    shown(ticket_table.run_table([run]))
     made = reading.make_report([folder, SCHEMA_1 / "tickets"], ReportParams())
     require(all(path != folder for path, _ in made.left_out), "left out of the report")
     shown(report_view.report_tables(made))

@@ -173,7 +173,7 @@ def count_and_mean(page: Page) -> tuple[int, float]:
 
 def expected(runs: list[Run]) -> tuple[int, float]:
     return len(runs), pytest.approx(
-        100 * sum(run.metrics["best_accuracy"] for run in runs) / len(runs), abs=0.0051
+        100 * sum(run.metrics.best_accuracy for run in runs) / len(runs), abs=0.0051
     )
 
 
@@ -201,7 +201,7 @@ def test_it_opens_from_disk_with_everything_drawn(view: Page) -> None:
 def test_a_brush_dragged_with_the_mouse_changes_count_mean_and_table(view: Page) -> None:
     before = rows(view)
     drag(view, "method", 0.7, 0.99)  # the lowest value of that axis
-    chosen = [run for run in GRID if run.ticket["method"] == "random"]
+    chosen = [run for run in GRID if run.ticket.method == "random"]
     assert count_and_mean(view) == expected(chosen)
     assert len(rows(view)) == len(chosen) < len(before)
     assert all(row[0].startswith("random-") for row in rows(view))
@@ -221,7 +221,7 @@ def centre_above(page: Page, axis: str) -> tuple[float, float]:
 def test_brushing_what_was_reached(view: Page) -> None:
     drag(view, "best", 0.0, 0.3)
     number, mean = count_and_mean(view)
-    accuracies = sorted((100 * run.metrics["best_accuracy"] for run in GRID), reverse=True)
+    accuracies = sorted((100 * run.metrics.best_accuracy for run in GRID), reverse=True)
     assert 0 < number < len(GRID)
     assert mean == pytest.approx(sum(accuracies[:number]) / number, abs=0.0051)  # the best so many
 
@@ -229,15 +229,13 @@ def test_brushing_what_was_reached(view: Page) -> None:
 @pytest.mark.parametrize(
     ("preset", "keep"),
     [
-        ("random pruning", lambda run: run.ticket["method"] == "random"),
-        ("l1, reinit", lambda run: run.ticket["method"] == "l1" and run.control == "reinit"),
-        ("l1, rewind", lambda run: run.ticket["method"] == "l1" and run.control == "rewind"),
+        ("random pruning", lambda run: run.ticket.method == "random"),
+        ("l1, reinit", lambda run: run.ticket.method == "l1" and run.control == "reinit"),
+        ("l1, rewind", lambda run: run.ticket.method == "l1" and run.control == "rewind"),
         (
             "l1, rewind, ratio below 0.9",
             lambda run: (
-                run.ticket["method"] == "l1"
-                and run.control == "rewind"
-                and run.ticket["ratio"] < 0.9
+                run.ticket.method == "l1" and run.control == "rewind" and run.ticket.ratio < 0.9
             ),
         ),
     ],
@@ -266,9 +264,9 @@ def test_the_table_is_sorted_by_any_column(view: Page) -> None:
 def test_an_axis_is_brushed_by_keyboard(view: Page) -> None:
     axis = view.locator('[data-key="ratio"]')
     axis.press("ArrowDown")
-    assert count_and_mean(view) == expected([run for run in GRID if run.ticket["ratio"] == 0.97])
+    assert count_and_mean(view) == expected([run for run in GRID if run.ticket.ratio == 0.97])
     axis.press("Shift+ArrowDown")
-    assert count_and_mean(view) == expected([run for run in GRID if run.ticket["ratio"] >= 0.9])
+    assert count_and_mean(view) == expected([run for run in GRID if run.ticket.ratio >= 0.9])
     axis.press("Escape")
     assert count_and_mean(view) == expected(GRID)
 
@@ -320,7 +318,7 @@ def test_without_webgl_all_of_it_works(launch: Callable[..., Browser], grid_page
         assert page.evaluate("document.createElement('canvas').getContext('webgl')") is None
         drag(page, "method", 0.7, 0.99)
         assert count_and_mean(page) == expected(
-            [run for run in GRID if run.ticket["method"] == "random"]
+            [run for run in GRID if run.ticket.method == "random"]
         )
 
 

@@ -24,6 +24,7 @@ from lthctl.reporting.compare import (
     significant,
 )
 
+from .by_hand import one_round, specification_of
 from .test_report import DATA, L1_TICKET, RANDOM_TICKET, TRAIN, history_of, make_run
 
 MODEL: Json = {"kind": "mlp", "layers": [4, 3, 2], "init": "uniform"}
@@ -55,26 +56,7 @@ def make_ticket(
         {"layers.0.weight": flat.reshape(3, 4), "layers.1.weight": np.ones((2, 3), np.bool_)}
     )
     rng = np.random.default_rng(init)
-    layers = {
-        name: {
-            "size": array.size,
-            "kept": int(np.count_nonzero(array)),
-            "desired": ratio,
-            "actual": 1 - np.count_nonzero(array) / array.size,
-        }
-        for name, array in mask.items()
-    }
-    rounds = (
-        {
-            "round": 1,
-            "steps": 30,
-            "trained": None,
-            "desired": ratio,
-            "actual": mask.sparsity,
-            "layers": layers,
-        },
-    )
-    values: dict[str, object] = {
+    specification: Json = {
         "method": "l1",
         "ratio": ratio,
         "rounds": 1,
@@ -85,13 +67,16 @@ def make_ticket(
         "train": {
             key: value for key, value in {**TRAIN, "lr": 0.001}.items() if key != "evaluate_every"
         },
+    }
+    asked = {name: changed.pop(name) for name in list(changed) if name in specification}
+    parts: dict[str, object] = {
         "rate": dict.fromkeys(SHAPES, ratio),
-        "sparsity": rounds,
+        "counts": (one_round(mask, ratio),),
         "mask": mask,
         "init": {name: rng.random(shape, np.float32) for name, shape in SHAPES.items()}
         | {"layers.0.bias": np.zeros(3, np.float32), "layers.1.bias": np.zeros(2, np.float32)},
     }
-    return Ticket(**{**values, **changed})  # type: ignore[arg-type]
+    return Ticket(specification_of(specification | asked), **{**parts, **changed})  # type: ignore[arg-type]
 
 
 def side_of(folder: Path, **held: Ticket | Run) -> Side:
@@ -163,7 +148,7 @@ def test_equal_tickets_are_the_same(tmp_path: Path) -> None:
         (make_ticket(init=2, first=3), "mask and init differ", []),
         (make_ticket(method="random"), "origin differs", ["method"]),
         (make_ticket(kept=3, ratio=0.75), "mask differs", ["ratio", "sparsity"]),
-        (make_ticket(train={**make_ticket().train, "steps": 40}), "origin differs",
+        (make_ticket(train={**make_ticket().train.identity(), "steps": 40}), "origin differs",
          ["train.steps"]),
     ],
 )  # fmt: skip
@@ -190,18 +175,14 @@ def test_overlap_of_two(tmp_path: Path) -> None:
 
 def test_masks_of_other_shapes_have_no_overlap(tmp_path: Path) -> None:
     other = replace(
-        make_ticket(),
-        method="dense",
-        ratio=0.0,
-        rounds=0,
-        model={**MODEL, "layers": [2, 2]},
+        make_ticket(method="dense", ratio=0.0, rounds=0, model={**MODEL, "layers": [2, 2]}),
         mask=Mask.full({"layers.0.weight": (2, 2)}),
         init={
             "layers.0.weight": np.ones((2, 2), np.float32),
             "layers.0.bias": np.ones(2, np.float32),
         },
         rate={"layers.0.weight": 0.0},
-        sparsity=(),
+        counts=(),
     )
     found = compared(*sides_of(tmp_path, {"x": make_ticket()}, {"x": other}))
     assert found.tickets[0].overlap is None
@@ -376,6 +357,6 @@ def test_facts_are_the_documents_with_what_is_counted(tmp_path: Path) -> None:
     assert ticket["digest"] == side.tickets["t"].digest
     assert (run["path"], run["digest"], len(run["history"])) == (
         "a/r",
-        side.documents["r"]["digest"],
+        side.folders["r"].digest,
         3,
     )

@@ -96,7 +96,7 @@ def test_digest_sees_every_array_and_not_the_name() -> None:
 
 def test_describe() -> None:
     dataset = Dataset("mine", split(3), split(2))
-    assert dataset.describe() == {
+    assert dataset.describe().to_json() == {
         "name": "mine",
         "digest": dataset.digest,
         "source": dataset.digest,
@@ -104,7 +104,7 @@ def test_describe() -> None:
         "validation": 2,
         "test": 0,
     }
-    assert Dataset("mine", split(3), split(2), split(1), source="whole").describe() == {
+    assert Dataset("mine", split(3), split(2), split(1), source="whole").describe().to_json() == {
         "name": "mine",
         "digest": Dataset("mine", split(3), split(2), split(1)).digest,
         "source": "whole",
@@ -228,7 +228,7 @@ def test_holdout_is_disjoint_and_the_test_split_apart(digits_folder: Path) -> No
     assert rows(dataset.train, dataset.validation) == rows(mnist.train)  # all are different images
     assert len(set(rows(mnist.train))) == 600
     assert dataset.test is mnist.test
-    assert dataset.describe()["source"] == mnist.dataset(DataParams(), seed=1).digest
+    assert dataset.describe().source == mnist.dataset(DataParams(), seed=1).digest
 
 
 def test_holdout_is_chosen_by_seed(digits_folder: Path) -> None:
@@ -238,7 +238,7 @@ def test_holdout_is_chosen_by_seed(digits_folder: Path) -> None:
     other = mnist.dataset(DataParams(holdout=100), seed=2)
     assert first.digest == again.digest
     assert first.digest != other.digest
-    assert first.describe()["source"] == other.describe()["source"]
+    assert first.describe().source == other.describe().source
     assert rows(first.validation) != rows(other.validation)
     assert (
         3 < len(set(rows(first.validation)) & set(rows(other.validation))) < 40

@@ -1,18 +1,20 @@
 """Tables as text on consoles of fixed width."""
 
 import io
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from rich.console import Console, RenderableType
 
-from lthctl.artifacts.run import Run
+from lthctl.artifacts.ticket_document import LayerCounts, RoundCounts
 from lthctl.canonical import Json
 from lthctl.cli.report_view import report_tables
 from lthctl.cli.ticket_table import run_table, ticket_tables
 from lthctl.reporting.reading import Report
 from lthctl.training.history import Row
 
+from .by_hand import respecified
 from .test_report import (
     DATA,
     DENSE_TICKET,
@@ -51,36 +53,44 @@ TWO_ROUNDS: Layers = {
 }
 
 
-def ticket_json(layers: Layers, name: str = "l1-r0.75-n15-s1") -> Json:
-    """The part of a ticket's document that the tables read."""
+@dataclass
+class TicketCounts:
+    """The part of a ticket that the tables read."""
+
+    name: str
+    rate: dict[str, float]
+    counts: tuple[RoundCounts, ...]
+
+
+def ticket_of(layers: Layers, name: str = "l1-r0.75-n15-s1") -> TicketCounts:
     total = sum(size for size, _, _ in layers.values())
     num_rounds = max((len(kept) for _, _, kept in layers.values()), default=0)
-    return {
-        "name": name,
-        "rate": {layer: rate for layer, (_, rate, _) in layers.items()},
-        "sparsity": [
-            {
-                "round": number + 1,
-                "actual": 1 - sum(kept[number] for _, _, kept in layers.values()) / total,
-                "layers": {
-                    layer: {
-                        "size": size,
-                        "kept": kept[number],
-                        "desired": 1 - (1 - rate) ** (number + 1),
-                        "actual": 1 - kept[number] / size,
-                    }
-                    for layer, (size, rate, kept) in layers.items()
-                },
-            }
-            for number in range(num_rounds)
-        ],
-    }
+    counts = tuple(
+        RoundCounts(
+            round=number + 1,
+            steps=0,
+            trained=None,
+            desired=0.0,
+            actual=1 - sum(kept[number] for _, _, kept in layers.values()) / total,
+            layers={
+                layer: LayerCounts(
+                    size=size,
+                    kept=kept[number],
+                    desired=1 - (1 - rate) ** (number + 1),
+                    actual=1 - kept[number] / size,
+                )
+                for layer, (size, rate, kept) in layers.items()
+            },
+        )
+        for number in range(num_rounds)
+    )
+    return TicketCounts(name, {layer: rate for layer, (_, rate, _) in layers.items()}, counts)
 
 
 TICKETS = [
-    ticket_json(TWO_ROUNDS, "l1-r0.75-n2-s1"),
-    ticket_json({}, "dense-s1"),
-    ticket_json(TWO_ROUNDS, "random-r0.75-n2-s2"),  # the same counts: shares the first one's table
+    ticket_of(TWO_ROUNDS, "l1-r0.75-n2-s1"),
+    ticket_of({}, "dense-s1"),
+    ticket_of(TWO_ROUNDS, "random-r0.75-n2-s2"),  # the same counts: shares the first one's table
 ]
 
 TICKET_TABLES = """\
@@ -107,7 +117,7 @@ def test_ticket_tables(width: int) -> None:
 
 def test_tickets_of_other_counts_have_tables_of_their_own() -> None:
     other = TWO_ROUNDS | {"layers.10.weight": (20, 0.25, [15, 12])}
-    text = text_of(ticket_tables([ticket_json(TWO_ROUNDS, "a"), ticket_json(other, "b")]), 80)
+    text = text_of(ticket_tables([ticket_of(TWO_ROUNDS, "a"), ticket_of(other, "b")]), 80)
     assert [line for line in text.splitlines() if "sparsity" in line] == [
         "a: sparsity (%)",
         "b: sparsity (%)",
@@ -119,10 +129,6 @@ def test_no_ticket_no_table() -> None:
 
 
 # --- runs
-
-
-def document_of(run: Run) -> Json:
-    return run.request() | {"metrics": run.metrics}
 
 
 RUN_TABLE = """\
@@ -139,7 +145,7 @@ def test_run_table(width: int) -> None:
         make_run(DENSE_TICKET, 1, 0.5, stop=30),
         make_run(L1_TICKET, 12, 1.0, stop=10, control="reinit"),
     ]
-    assert text_of(run_table([document_of(run) for run in runs]), width) == RUN_TABLE
+    assert text_of(run_table(runs), width) == RUN_TABLE
 
 
 # --- reports
@@ -348,7 +354,7 @@ def test_sparsities_of_many_rounds_are_whole(tmp_path: Path, width: int) -> None
 
 def test_layers_of_many_rounds_are_whole() -> None:
     kept = [1000 - 50 * number for number in range(1, 16)]
-    text = text_of(ticket_tables([ticket_json({"layers.0.weight": (1000, 0.05, kept)})]), 80)
+    text = text_of(ticket_tables([ticket_of({"layers.0.weight": (1000, 0.05, kept)})]), 80)
     assert "layers.0.weight" in text
     assert all(f"{5 * number:.2f}" in text for number in range(1, 16))
 
@@ -418,18 +424,16 @@ def test_markup_in_names_stays_text() -> None:
     text = text_of(report_tables(unread_report(run)), 120)
     assert text.count(f"{HOSTILE}-r0.50-n1 ") == 4
     assert "[red]digits[/red] (600 train" in text
-    assert f"\n{HOSTILE}-r0.50-n1-s1  rewind" in text_of(run_table([document_of(run)]), 120)
-    table = text_of(ticket_tables([ticket_json({"[blink]x.weight": (4, 0.5, [2])}, HOSTILE)]), 120)
+    assert f"\n{HOSTILE}-r0.50-n1-s1  rewind" in text_of(run_table([run]), 120)
+    table = text_of(ticket_tables([ticket_of({"[blink]x.weight": (4, 0.5, [2])}, HOSTILE)]), 120)
     assert table.startswith(f"{HOSTILE}: sparsity (%)\n")
     assert "\n[blink]x.weight        4" in table
 
 
 def test_markup_in_a_start_stays_text() -> None:
-    document = document_of(make_run()) | {"start": "[red]rewind"}
-    assert "[red]rewind" in text_of(run_table([document]), 120)
+    run = respecified(make_run(), control="[red]rewind")
+    assert "[red]rewind" in text_of(run_table([run]), 120)
 
 
 def test_escape_sequences_in_names_do_not_reach_the_terminal() -> None:
-    assert "\x1b" not in text_of(
-        run_table([document_of(make_run(("\x1b]0;owned\x1b\\l1", 0.5, 1)))]), 120
-    )
+    assert "\x1b" not in text_of(run_table([make_run(("\x1b]0;owned\x1b\\l1", 0.5, 1))]), 120)

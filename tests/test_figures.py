@@ -58,7 +58,7 @@ GRIDS = {
     "one seed": grid(seeds=(1,), ratios=(0.5, 0.8)),
     "one ratio": grid(seeds=(1, 2)),
     "without dense": [
-        run for run in grid(seeds=(1, 2), rounds=(1, 5)) if run.ticket["method"] != "dense"
+        run for run in grid(seeds=(1, 2), rounds=(1, 5)) if run.ticket.method != "dense"
     ],
     "dense only": replicates(DENSE_TICKET, [0.90, 0.92]),
     "one dense run": [make_run(DENSE_TICKET)],
@@ -247,7 +247,7 @@ def test_parallel_coordinates_have_a_line_per_run(group: Group) -> None:
     assert len(lines.get_segments()) == group.num_runs
     heights = [line[6][1] for line in lines.get_segments()]
     accuracies = [
-        run.metrics["best_accuracy"]
+        run.metrics.best_accuracy
         for experiment in group.experiments
         for run in experiment.runs.values()
     ]

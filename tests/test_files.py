@@ -21,8 +21,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lthctl import disk
+from lthctl.artifacts import folders
+from lthctl.artifacts.folders import RunFolder
 from lthctl.artifacts.sealed import JSON_LIMIT, read_sealed, seal
-from lthctl.artifacts.tensors import read_tensors, tensors_bytes
+from lthctl.artifacts.tensors import tensors_bytes, tensors_from
 from lthctl.canonical import Json, canonical_json, digest_of, digest_of_arrays, finite, sha256
 from lthctl.disk import check_writable, write_errors, write_file, write_folder
 from lthctl.errors import OutputError, RunError, TicketError
@@ -497,7 +499,7 @@ def read_back(
 ) -> dict[str, np.ndarray]:
     content = tensors_bytes(arrays, note=note)
     path.write_bytes(content)
-    found, found_note = read_tensors(path, TicketError, digest=sha256(content), limit=len(content))
+    found, found_note = tensors_from(path.read_bytes(), TicketError, path)
     assert found_note == note
     return found
 
@@ -541,6 +543,17 @@ def test_tensor_without_dimensions_keeps_its_shape(tmp_path: Path) -> None:
     assert read_back(tmp_path / "t", {"a": np.array(3)})["a"].shape == ()
 
 
+class OneFile(RunFolder):
+    """A folder whose document names one file."""
+
+    def __init__(self, path: Path, digest: str) -> None:
+        super().__init__(path.parent)
+        self.named = {path.name: digest}
+
+    def digests(self) -> dict[str, str]:
+        return self.named
+
+
 def test_tensors_flipped_or_truncated_anywhere(tmp_path: Path) -> None:
     path, content = tmp_path / "t.safetensors", tensors_bytes({"a": np.arange(3, dtype=np.float32)})
     damaged = [content[:length] for length in range(len(content))]
@@ -549,8 +562,8 @@ def test_tensors_flipped_or_truncated_anywhere(tmp_path: Path) -> None:
     ]
     for bad in damaged:
         path.write_bytes(bad)
-        with pytest.raises(TicketError) as refusal:
-            read_tensors(path, TicketError, digest=sha256(content), limit=1000)
+        with pytest.raises(RunError) as refusal:
+            OneFile(path, sha256(content)).tensors(path.name)
         assert str(refusal.value) == (
             f"{path}: has SHA-256 {sha256(bad)[:12]}..., expected {sha256(content)[:12]}...; "
             "it is truncated or altered: restore it"
@@ -562,13 +575,14 @@ def test_tensors_of_the_right_digest_that_are_none(tmp_path: Path) -> None:
     for content in b"", b"\x80\x04N.", b"\xff" * 100, tensors_bytes({"a": np.ones(3)})[:-1]:
         path.write_bytes(content)
         with pytest.raises(RunError, match=r"t.safetensors: is no safetensors file \("):
-            read_tensors(path, RunError, digest=sha256(content), limit=1000)
+            OneFile(path, sha256(content)).tensors(path.name)
 
 
-def test_oversized_tensors(tmp_path: Path) -> None:
+def test_oversized_tensors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folders, "TENSORS_LIMIT", 4)
     (tmp_path / "t").write_bytes(b"12345")
     with pytest.raises(RunError, match="is 5 bytes long, expected at most 4"):
-        read_tensors(tmp_path / "t", RunError, digest=sha256(b"12345"), limit=4)
+        OneFile(tmp_path / "t", sha256(b"12345")).tensors("t")
 
 
 # ---- writing ----

@@ -13,8 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from lthctl.artifacts.folders import TicketFolder
 from lthctl.artifacts.leases import Leases
+from lthctl.artifacts.names import MASK_FILE
 from lthctl.artifacts.store import Store
+from lthctl.artifacts.ticket import load_ticket, save_ticket
 from lthctl.errors import OutputError, TicketError, TrainingError
 from lthctl.grid import driver, walk
 from lthctl.grid.driver import run_tasks
@@ -28,6 +31,8 @@ from lthctl.training.history import Result
 from lthctl.training.spec import Training
 
 DATA = Path("data/mnist")
+
+SCHEMA_1 = Path(__file__).parent / "fixtures" / "schema-1"
 
 
 @pytest.fixture
@@ -399,5 +404,9 @@ def test_memory_does_not_grow_with_the_number_of_tasks(tmp_path: Path) -> None:
 
 
 def test_a_folder_with_a_pipe_in_it_holds_something_else(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "a")
-    assert state_of(tmp_path, lambda folder: {"files": {"a": "0" * 64}}, {}) is State.OTHER
+    ticket = load_ticket(SCHEMA_1 / "masks" / "dense-s2")
+    folder = save_ticket(ticket, tmp_path / "ticket")
+    assert state_of(TicketFolder(folder), ticket.specification) is State.PRESENT
+    (folder / MASK_FILE).unlink()
+    os.mkfifo(folder / MASK_FILE)
+    assert state_of(TicketFolder(folder), ticket.specification) is State.OTHER

@@ -32,9 +32,9 @@ from lthctl.artifacts.run import load_run
 from lthctl.artifacts.store import Store
 from lthctl.artifacts.ticket import load_ticket
 from lthctl.grid.tasks import state_of
-from lthctl.artifacts.ticket import read_ticket_json
-from lthctl.lottery.find import ticket_request
-from lthctl.lottery.retrain import run_request
+from lthctl.artifacts.folders import TicketFolder
+from lthctl.lottery.find import specify_ticket
+from lthctl.lottery.retrain import specify_run
 from lthctl.mask import Mask
 from lthctl.models.mlp import MLP
 from lthctl.params import Params, TrainParams
@@ -55,15 +55,15 @@ tickets = [load_ticket(path.parent) for path in sorted(fixtures.glob("masks/*/ti
 runs = [load_run(path.parent) for path in sorted(fixtures.glob("*/*/*/run.json"))]
 print(json.dumps({
     "has the field": hasattr(params, "warmup"),
-    "tickets": [[ticket.digest, ticket.train] for ticket in tickets],
-    "runs": [[run.training, run.train] for run in runs],
+    "tickets": [[ticket.digest, ticket.train and ticket.train.identity()] for ticket in tickets],
+    "runs": [[run.training, run.train.identity()] for run in runs],
     "written": [sorted(map(str, part.files().values())) for part in (*tickets, *runs)],
     "training": training.digest,
     "found": Store(store).get(training) is not None,
-    "ticket request": ticket_request(model, dataset, **asked),
-    "run request": run_request(tickets[0], dataset, "rewind", params),
+    "ticket request": specify_ticket(model, dataset, **asked).to_json(),
+    "run request": specify_run(tickets[0], dataset, "rewind", params).to_json(),
     "present": [
-        state_of(path.parent, read_ticket_json, load_ticket(path.parent).request()).value
+        state_of(TicketFolder(path.parent), load_ticket(path.parent).specification).value
         for path in sorted(fixtures.glob("masks/*/ticket.json"))
     ],
     "identities": {name: value.identity() for name, value in Params()},

@@ -14,6 +14,7 @@ from torch.nn.utils import prune
 
 from lthctl.artifacts.names import ticket_name
 from lthctl.artifacts.ticket import Ticket, load_ticket, save_ticket
+from lthctl.artifacts.ticket_document import TicketSpecification
 from lthctl.datasets.base import Dataset
 from lthctl.errors import CheckpointError, ParamsError
 from lthctl.interop.export import export_to
@@ -56,7 +57,17 @@ def refusal(*args: object, **options: object) -> str:
 
 def ticket_of(mask: Mask, init: dict[str, np.ndarray]) -> Ticket:
     rate = {name: 1 - array.mean() for name, array in mask.items()}
-    return Ticket("imported", 0.5, 1, 1, True, SMALL.describe(), {}, {}, rate, (), mask, init)
+    specification = TicketSpecification(
+        method="imported",
+        ratio=0.5,
+        rounds=1,
+        seed=1,
+        biases=True,
+        model=SMALL.describe(),
+        data=None,
+        train=None,
+    )
+    return Ticket(specification, rate, (), mask, init)
 
 
 EDGES = np.array([1e-45, -1e-45, 1.1754944e-38, 3.4028235e38, -3.4028235e38, 1.0], np.float32)
@@ -126,7 +137,7 @@ def test_a_module_pruned_by_torch_under_its_own_names(suffix: str, tmp_path: Pat
         ticket.init["layers.2.weight"], own.head.weight_orig.detach().numpy()
     )
     np.testing.assert_array_equal(ticket.init["layers.1.bias"], own.fc2.bias.detach().numpy())
-    assert not ticket.biases and ticket.rounds == 1 and ticket.train == {} == ticket.data
+    assert not ticket.biases and ticket.rounds == 1 and ticket.train is None is ticket.data
     assert ticket.name == "imported-r0.90-n1-s1"
     assert "fc1 is layers.0" in said[0] and "head is layers.2" in said[0]
     for layer in (own.fc1, own.fc2, own.head):
@@ -172,10 +183,7 @@ def test_an_imported_ticket_is_saved_loaded_and_retrained(
         control=control,
         train=TrainParams(steps=3, evaluate_every=3, device="cpu", engine="torch"),
     )
-    assert (
-        run.proof["kept_moved"] > 0
-        and run.proof["pruned"] == ticket.mask.size - ticket.mask.num_kept
-    )
+    assert run.proof.kept_moved > 0 and run.proof.pruned == ticket.mask.size - ticket.mask.num_kept
     expected = MODEL.draw(Stream(2, "reinit")) if control == "reinit" else ticket.init
     moved = run.weights["layers.2.weight"] - expected["layers.2.weight"]
     assert 0 < np.abs(moved).max() < 0.01  # three steps of 0.0012 from there
@@ -207,7 +215,7 @@ def test_modules_with_buffers_are_imported_too(dataset: Dataset, tmp_path: Path)
     ticket = import_ticket(saved(module.state_dict(), tmp_path / "x.pt"), model=model)
     assert np.count_nonzero(ticket.mask["0.weight"]) == 3136
     train = TrainParams(steps=2, evaluate_every=2, device="cpu", engine="torch")
-    assert retrain(ticket, dataset, train=train, model=model).proof["pruned"] == 3136
+    assert retrain(ticket, dataset, train=train, model=model).proof.pruned == 3136
 
 
 def state(**changes: torch.Tensor | None) -> dict[str, torch.Tensor]:

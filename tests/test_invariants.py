@@ -76,7 +76,7 @@ def test_1_pruned_count_is_exact_and_torch_agrees(
         train_with=train_and_keep,
     )
     network = small_model.build()
-    for weights, after in zip(trained, ticket.sparsity, strict=True):
+    for weights, after in zip(trained, ticket.counts, strict=True):
         for index, layer in enumerate(network.layers):
             for kind in ("weight", "bias"):
                 name = f"layers.{index}.{kind}"
@@ -104,10 +104,10 @@ def test_1_remaining_counts_worked_out_by_hand(dataset: Dataset, train_params: T
     ticket = find_ticket(MLP(), dataset, method="random", ratio=0.8, rounds=5, train=train_params)
     # 235200 weights at a rate of 1 - 0.2 ** (1/5) = 0.275220: 64732, 46916, 34004, 24645, 17863 are
     # removed
-    kept = [after["layers"]["layers.0.weight"]["kept"] for after in ticket.sparsity]
+    kept = [after.layers["layers.0.weight"].kept for after in ticket.counts]
     assert kept == [170468, 123552, 89548, 64903, 47040]
     # the output layer at half of that: 1000 - 138 - 119 - 102 - 88 - 76
-    kept = [after["layers"]["layers.2.weight"]["kept"] for after in ticket.sparsity]
+    kept = [after.layers["layers.2.weight"].kept for after in ticket.counts]
     assert kept == [862, 743, 641, 553, 477]
 
 

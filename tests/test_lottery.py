@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from lthctl.datasets.base import Dataset, Split
-from lthctl.errors import ParamsError, TicketError
-from lthctl.lottery.find import find_ticket, prune_rounds, ticket_request
+from lthctl.errors import ParamsError, TicketError, TrainingError
+from lthctl.lottery.find import find_ticket, prune_rounds, specify_ticket
 from lthctl.lottery.retrain import retrain
 from lthctl.models.mlp import MLP
 from lthctl.models.module import ModuleModel
@@ -37,7 +37,7 @@ def test_rounds_share_the_steps_and_rewind_every_time(
             )
     sparsities = [training.mask.sparsity for training in trainings]
     assert sparsities[0] == 0 and sparsities == sorted(sparsities)
-    assert [after["actual"] for after in ticket.sparsity[:2]] == sparsities[1:]
+    assert [after.actual for after in ticket.counts[:2]] == sparsities[1:]
 
 
 def test_random_and_dense_tickets_need_no_training(small_model: MLP, dataset: Dataset) -> None:
@@ -48,7 +48,7 @@ def test_random_and_dense_tickets_need_no_training(small_model: MLP, dataset: Da
         ticket = find_ticket(
             small_model, dataset, method=method, ratio=ratio, rounds=3, train_with=refuse
         )
-        assert ticket.train == {}
+        assert ticket.train is None
 
 
 def test_biases_may_be_left_alone(small_model: MLP, dataset: Dataset) -> None:
@@ -59,12 +59,33 @@ def test_biases_may_be_left_alone(small_model: MLP, dataset: Dataset) -> None:
 def test_proof_counts(small_model: MLP, dataset: Dataset, train_params: TrainParams) -> None:
     ticket = find_ticket(small_model, dataset, method="random", ratio=0.5, train=train_params)
     proof = retrain(ticket, dataset, train=train_params).proof
-    assert (proof["pruned"], proof["pruned_nonzero"]) == (
+    assert (proof.pruned, proof.pruned_nonzero) == (
         ticket.mask.size - ticket.mask.num_kept,
         0,
     )
-    assert proof["kept"] == ticket.mask.num_kept
-    assert 0 < proof["kept_moved"] < proof["kept"]  # pixels that are always black move no weight
+    assert proof.kept == ticket.mask.num_kept
+    assert 0 < proof.kept_moved < proof.kept  # pixels that are always black move no weight
+
+
+def test_an_engine_that_lets_a_pruned_weight_come_back_gives_no_run(
+    small_model: MLP, dataset: Dataset, train_params: TrainParams
+) -> None:
+    """With `python -O` too: it is no assertion."""
+    ticket = find_ticket(small_model, dataset, method="random", ratio=0.5, train=train_params)
+
+    def revive(training: Training) -> Result:
+        result = run(training)
+        weights = {name: np.array(array) for name, array in result.weights.items()}
+        name = "layers.0.weight"
+        weights[name][~training.mask[name]] = 1e-30
+        return Result(weights, result.history)
+
+    with pytest.raises(TrainingError) as failure:
+        retrain(ticket, dataset, train=train_params, train_with=revive)
+    assert str(failure.value) == (
+        "random-r0.50-n1-s1: the engine torch let 7,840 of 8,008 pruned weights come back; it is a "
+        "mistake of the engine: train with another"
+    )
 
 
 @pytest.mark.parametrize(
@@ -150,13 +171,13 @@ def test_a_module_must_be_given_back(dataset: Dataset, train_params: TrainParams
         TicketError, match="is of the module 'linear', that only you can build; pass it as `model`"
     ):
         retrain(ticket, dataset, train=train_params)
-    assert retrain(ticket, dataset, train=train_params, model=model).proof["pruned_nonzero"] == 0
+    assert retrain(ticket, dataset, train=train_params, model=model).proof.pruned_nonzero == 0
 
 
 def test_a_request_is_what_the_ticket_says_of_itself(
     small_model: MLP, dataset: Dataset, train_params: TrainParams
 ) -> None:
-    request = ticket_request(
+    specification = specify_ticket(
         small_model,
         dataset,
         method="random",
@@ -167,5 +188,5 @@ def test_a_request_is_what_the_ticket_says_of_itself(
         train=train_params,
     )
     with pytest.raises(StopIteration) as ended:
-        next(prune_rounds(small_model, dataset, request, train_params))
-    assert ended.value.value.request() == request
+        next(prune_rounds(small_model, dataset, specification, train_params))
+    assert ended.value.value.specification == specification

@@ -147,7 +147,7 @@ report: 3
         "params.yaml:6:3: model.layers: has 1 values, expected at least 2\n"
         "params.yaml:7:3: model.init: is 'zeros', expected 'uniform' or 'glorot'\n"
         "params.yaml:9:3: train.stepps: is not a parameter; did you mean 'steps'? "
-        "known here: steps, evaluate_every, batch_size, optimizer, lr, momentum, weight_decay, engine, device, threads\n"
+        "known here: steps, batch_size, optimizer, lr, momentum, weight_decay, engine, device, threads, evaluate_every\n"
         "params.yaml:10:3: train.lr: is 'fast', expected a valid number\n"
         "params.yaml:11:3: train.steps: is 1.5, expected a valid integer\n"
         "params.yaml:12:3: train.threads: is True, expected a valid integer\n"

@@ -10,13 +10,17 @@ import time
 from pathlib import Path
 
 import pytest
+from pydantic import TypeAdapter
 
 from lthctl.artifacts.names import RUN_JSON, ticket_name
 from lthctl.artifacts.run import Run, save_run
+from lthctl.artifacts.run_document import Proof, RunSpecification, TicketSummary
 from lthctl.artifacts.sealed import seal
 from lthctl.canonical import Json, digest_of
+from lthctl.datasets.base import DataDescription
 from lthctl.errors import ReportError
-from lthctl.params import ReportParams, TrainParams
+from lthctl.models.base import ModelDescription
+from lthctl.params import ReportParams, RoundParams, TrainParams
 from lthctl.reporting.experiments import DENSE, ExperimentKey, desired_by_round
 from lthctl.reporting.reading import Report, _by_protocol, make_report
 from lthctl.reporting.tables import report_files
@@ -57,6 +61,10 @@ def history_of(best: float, stop: int, train: Json = TRAIN) -> tuple[Row, ...]:
         Row(step, 1.5, 0.25 if step == stop else 0.5, accuracy)
         for step, accuracy in zip(steps, accuracies, strict=False)
     )
+
+
+def between_rounds(train: Json) -> RoundParams | None:
+    return RoundParams.model_validate(train) if train else None
 
 
 def make_run(
@@ -116,20 +124,17 @@ def make_run(
         rows = tuple(row._replace(test_loss=1.0, test_accuracy=0.5) for row in rows)
     if rows[0].test_loss is not None and not data["test"]:
         data = {**data, "test": 100}
-    return Run(
-        ticket=ticket,
+    specification = RunSpecification.model_construct(
+        ticket=TicketSummary.model_construct(**{**ticket, "train": between_rounds(found)}),
         control=control,
-        train=train,
-        model=model,
-        data=data,
+        train=TrainParams.model_validate(train),
+        model=TypeAdapter(ModelDescription).validate_python(model),
+        data=DataDescription.model_validate(data),
+    )
+    return Run(
+        specification,
         training=digest_of([ticket, control, train, rows]),  # other results are another training
-        proof={
-            "start": digest_of(seed),
-            "pruned": 0,
-            "pruned_nonzero": 0,
-            "kept": 0,
-            "kept_moved": 0,
-        },
+        proof=Proof(start=digest_of(seed), pruned=0, pruned_nonzero=0, kept=0, kept_moved=0),
         metrics=metrics_of(rows),
         history=rows,
         weights=None,
@@ -648,7 +653,7 @@ def test_damaged_runs_are_left_out_and_listed(tmp_path: Path, how: str) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"start": "side ways"},
+        {"start": "../sideways"},
         {"metrics": {}},
         {"metrics": {"best_accuracy": "high"}},
         {"ticket": {}},

@@ -13,13 +13,15 @@ import pytest
 from pydantic import BaseModel
 from typer.testing import CliRunner
 
-from lthctl.artifacts.documents import DOCUMENTS, MlpDescription, ModuleDescription, read_document
+from lthctl.artifacts.documents import DOCUMENTS
+from lthctl.artifacts.folders import RunFolder
 from lthctl.artifacts.names import INIT_FILE, MASK_FILE, RUN_JSON, TICKET_JSON
 from lthctl.artifacts.run import load_run
 from lthctl.artifacts.sealed import seal
 from lthctl.artifacts.ticket import find_tickets, load_ticket
 from lthctl.cli.app import app
 from lthctl.errors import LthctlError, RunError, TicketError
+from lthctl.models.base import MlpDescription, ModuleDescription
 from lthctl.params import Section, TrainParams
 from lthctl.reporting.reading import make_report
 from lthctl.reporting.tables import report_files
@@ -88,7 +90,7 @@ def test_every_column_of_a_report_is_described(tmp_path: Path) -> None:
 
 def test_fixtures_hold_every_key_that_is_described() -> None:
     """Otherwise they would not show that it can be read."""
-    text = b"".join(path.read_bytes() for path in SCHEMA_1.rglob("*.json")).decode()
+    text = b"".join(path.read_bytes() for path in SCHEMA_1.parent.rglob("*.json")).decode()
     for kind in "ticket", "run":
         assert all(f'"{key}"' in text for key in keys_of(DOCUMENTS[kind]))
 
@@ -114,7 +116,7 @@ def test_there_are_fixtures_of_every_kind() -> None:
         [load_run(folder) for folder in RUNS],
     )
     assert {ticket.method for ticket in tickets} == {"dense", "l1", "random"}
-    assert {ticket.model["kind"] for ticket in tickets} == {"mlp", "module"}
+    assert {ticket.model.kind for ticket in tickets} == {"mlp", "module"}
     assert {ticket.biases for ticket in tickets} == {True, False}
     assert (
         {run.weights is None for run in runs}
@@ -132,16 +134,16 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("schema", "said"),
     [
-        (2, "has schema 2, this lthctl reads up to 1; upgrade lthctl"),
+        (3, "has schema 3, this lthctl reads up to 2; upgrade lthctl"),
         (
             10**30,
-            "has schema 1000000000000000000000000000000, this lthctl reads up to 1; upgrade lthctl",
+            "has schema 1000000000000000000000000000000, this lthctl reads up to 2; upgrade lthctl",
         ),
-        (0, "has schema 0, expected 1 to 1; it is not ours"),
-        (-1, "has schema -1, expected 1 to 1; it is not ours"),
-        (1.0, "has schema 1.0, expected 1 to 1; it is not ours"),
-        (True, "has schema True, expected 1 to 1; it is not ours"),
-        ("1", "has schema '1', expected 1 to 1; it is not ours"),
+        (0, "has schema 0, expected 1 to 2; it is not ours"),
+        (-1, "has schema -1, expected 1 to 2; it is not ours"),
+        (1.0, "has schema 1.0, expected 1 to 2; it is not ours"),
+        (True, "has schema True, expected 1 to 2; it is not ours"),
+        ("1", "has schema '1', expected 1 to 2; it is not ours"),
     ],
 )
 def test_schemas_that_are_none_of_ours(folder: Path, schema: object, said: str) -> None:
@@ -159,7 +161,7 @@ def test_a_long_list_of_faults_is_cut(tmp_path: Path) -> None:
         seal({"kind": "run", "schema": 1, **{f"{'k' * 200}{number}": 1 for number in range(2000)}})
     )
     with pytest.raises(RunError) as refusal:
-        read_document(path, RunError, "run")
+        _ = RunFolder(tmp_path).document
     assert len(str(refusal.value)) < 1000
     assert "; and 2004 more; " in str(refusal.value)
 

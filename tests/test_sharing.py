@@ -244,7 +244,7 @@ def test_a_ticket_made_here_is_verified_and_retrained_there_to_the_same_bytes(
     bob.run(f"lthctl verify masks/{TICKET} runs/rewind/{TICKET}")
     runs = [place.folder / "runs/rewind" / TICKET for place in (alice, bob)]
     assert contents_of(runs[0]) == contents_of(runs[1])
-    assert load_run(runs[1]).ticket["digest"] == ticket.digest
+    assert load_run(runs[1]).ticket.digest == ticket.digest
 
     # Alice goes on; another repository takes the ticket of the tag, and a person takes it without
     # any.

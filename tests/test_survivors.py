@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,12 @@ import pytest
 from lthctl.artifacts.names import MASK_FILE, TICKET_JSON
 from lthctl.artifacts.run import Run
 from lthctl.artifacts.ticket import Ticket, save_ticket
-from lthctl.canonical import Json
 from lthctl.mask import Mask
 from lthctl.reporting.experiments import ExperimentKey
 from lthctl.reporting.reading import Report
 from lthctl.reporting.survivors import Survivors, find_survivors, survivor_files
 
+from .by_hand import one_round, respecified, specification_of
 from .test_report import DATA, DENSE_TICKET, MODEL, Asked, make_run, report_of
 
 L1 = ExperimentKey("rewind", "l1", 1, 0.5)
@@ -41,28 +42,18 @@ def make_ticket(method: str, seed: int) -> Ticket:
     arrays = {name: np.ones(shape, np.bool_) for name, shape in SHAPES.items()}
     arrays["layers.0.weight"] = np.array(FIRST[method, seed], np.bool_)
     mask = Mask(arrays)
+    counts = one_round(mask, 0.5)
     layers = {
-        name: {
-            "size": array.size,
-            "kept": int(array.sum()),
-            "desired": 0.5 if name == "layers.0.weight" else 0.0,
-            "actual": 1 - float(array.mean()),
-        }
-        for name, array in arrays.items()
+        name: layer if name == "layers.0.weight" else layer.model_copy(update={"desired": 0.0})
+        for name, layer in counts.layers.items()
     }
-    after: Json = {
-        "round": 1,
-        "steps": 30,
-        "trained": None,
-        "desired": 0.5,
-        "actual": mask.sparsity,
-        "layers": layers,
-    }
-    return Ticket(
-        method=method, ratio=0.5, rounds=1, seed=seed, biases=True, model=MODEL, data=DATA, train={},
-        rate=dict.fromkeys(SHAPES, 0.5), sparsity=(after,), mask=mask,
-        init={name: np.zeros(shape, np.float32) for name, shape in SHAPES.items()},
-    )  # fmt: skip
+    specification = specification_of({
+        "method": method, "ratio": 0.5, "rounds": 1, "seed": seed, "biases": True, "model": MODEL,
+        "data": DATA, "train": {},
+    })  # fmt: skip
+    init = {name: np.zeros(shape, np.float32) for name, shape in SHAPES.items()}
+    counts = counts.model_copy(update={"layers": layers})
+    return Ticket(specification, dict.fromkeys(SHAPES, 0.5), (counts,), mask, init)
 
 
 def run_of(ticket: Ticket, best: float = 0.75, control: str = "rewind") -> Run:
@@ -71,8 +62,12 @@ def run_of(ticket: Ticket, best: float = 0.75, control: str = "rewind") -> Run:
     run = make_run(
         experiment, ticket.seed, best, control=control, by_round=(ticket.mask.sparsity,), found={}
     )
-    run.ticket.update(digest=ticket.digest, sparsity=ticket.mask.sparsity)
-    return run
+    return of_ticket(run, digest=ticket.digest, sparsity=ticket.mask.sparsity)
+
+
+def of_ticket(run: Run, **changes: object) -> Run:
+    """A run that says something else of its ticket."""
+    return respecified(run, ticket=run.ticket.model_copy(update=changes))
 
 
 @pytest.fixture
@@ -165,11 +160,11 @@ def test_a_damaged_ticket_is_left_out_with_the_reason(
         (folder / TICKET_JSON).write_text("{")
     else:  # of another mask, its digests in order; the runs name this ticket
         ticket = make_ticket("l1", 1)
-        ticket.sparsity[0]["actual"] = 0.9
+        ticket = replace(ticket, counts=(ticket.counts[0].model_copy(update={"actual": 0.9}),))
         save_ticket(ticket, folder, replace=True)
         for experiment in report.groups[0].experiments:
-            for run in experiment.runs.values():
-                run.ticket["digest"] = ticket.digest
+            for seed, run in experiment.runs.items():
+                experiment.runs[seed] = of_ticket(run, digest=ticket.digest)
     (found,), ((place, reason),) = find_survivors(report, tmp_path / "masks")
     assert place == folder and reason.startswith(str(folder))
     assert "l1-r0.50-n1-s1" in found.missing

@@ -7,6 +7,7 @@ import json
 import math
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lthctl.artifacts.folders import RunFolder, TicketFolder
 from lthctl.artifacts.history_csv import history_bytes, history_from
 from lthctl.artifacts.names import (
     HISTORY_FILE,
@@ -25,10 +27,10 @@ from lthctl.artifacts.names import (
     WEIGHTS_FILE,
     ticket_name,
 )
-from lthctl.artifacts.run import Run, load_run, read_run_json, save_run
+from lthctl.artifacts.run import Run, load_run, save_run
 from lthctl.artifacts.sealed import seal
 from lthctl.artifacts.tensors import tensors_bytes
-from lthctl.artifacts.ticket import Ticket, find_tickets, load_ticket, read_ticket_json, save_ticket
+from lthctl.artifacts.ticket import Ticket, find_tickets, load_ticket, save_ticket
 from lthctl.canonical import sha256
 from lthctl.datasets.base import Dataset
 from lthctl.errors import LthctlError, MaskError, OutputError, RunError, TicketError
@@ -159,10 +161,10 @@ def test_round_trip_is_exact(ticket: Ticket, folder: Path) -> None:
         assert loaded.init[name].dtype == array.dtype
         assert loaded.init[name].shape == array.shape
         assert loaded.init[name].tobytes() == array.tobytes()
-    assert loaded.request() == ticket.request()
-    assert loaded.sparsity == ticket.sparsity
+    assert loaded.specification == ticket.specification
+    assert loaded.counts == ticket.counts
     assert loaded.rate == ticket.rate
-    assert loaded.digest == ticket.digest == read_ticket_json(folder)["digest"]
+    assert loaded.digest == ticket.digest == TicketFolder(folder).digest
 
 
 def test_same_bytes_twice_and_after_loading(ticket: Ticket, folder: Path, tmp_path: Path) -> None:
@@ -243,13 +245,13 @@ def test_altered_json(folder: Path) -> None:
     """Every 29th byte: all would take seconds."""
     path = folder / TICKET_JSON
     content = path.read_bytes()
-    document = read_ticket_json(folder)
+    document = TicketFolder(folder).document
     for position in range(0, len(content), 29):
         path.write_bytes(
             content[:position] + bytes([content[position] ^ 1]) + content[position + 1 :]
         )
         try:
-            found = read_ticket_json(folder)
+            found = TicketFolder(folder).document
         except TicketError as refusal:
             assert str(refusal).startswith(f"{path}: ")
         else:
@@ -268,10 +270,10 @@ def test_files_of_another_ticket(
 
 
 def test_newer_schema(folder: Path) -> None:
-    rewrite(folder, TICKET_JSON, schema=2)
+    rewrite(folder, TICKET_JSON, schema=3)
     assert (
         str(refusal_of(folder))
-        == f"{folder / TICKET_JSON}: has schema 2, this lthctl reads up to 1; upgrade lthctl"
+        == f"{folder / TICKET_JSON}: has schema 3, this lthctl reads up to 2; upgrade lthctl"
     )
 
 
@@ -396,7 +398,7 @@ ROUND = {"round": 1, "steps": 0, "trained": None, "desired": 0.5, "actual": 0.5,
         ({"sparsity": [ROUND]}, "it: sparsity has 1 entries for 2 rounds"),
         ({"sparsity": [ROUND, ROUND]}, "it: sparsity does not count the rounds from 1"),
         ({"sparsity": [ROUND, {**ROUND, "round": 2}]}, "it: sparsity and rate are of different parameters"),
-        ({"method": "../../../evil"}, "method is '../../../evil', expected String should match pattern '^[a-z0-9][a-z0-9_]{0,31}(-[a-z0-9]{1,32})?$'"),
+        ({"method": "../../../evil"}, "method is '../../../evil', expected a lower-case name such as l1, or a module, a colon and a name"),
         ({"name": "\x1b[2Jevil"}, "it: name is '\\x1b[2Jevil', expected random-r0.75-n2-s3"),
         ({"ratio": 0.0}, "it: is random of ratio 0.0 and 2 rounds; dense is both 0"),
         ({"ratio": 1.0}, "ratio is 1.0, expected less than 1"),
@@ -405,7 +407,7 @@ ROUND = {"round": 1, "steps": 0, "trained": None, "desired": 0.5, "actual": 0.5,
         ({"seed": True}, "seed is True, expected a valid integer"),
         ({"biases": "yes"}, "biases is 'yes', expected a valid boolean"),
         ({"more": 1}, "more is not known here"),
-        ({"train": {"steps": 3}}, "train: has keys ['evaluate_every', 'steps'], expected ['batch_size', "),
+        ({"train": {"steps": 3}}, "train: has keys ['steps'], expected ['batch_size', "),
         ({"model": {}}, "model.kind is missing"),
         ({"model": {"kind": []}}, "model.kind is [], expected a valid string"),
         ({"model": {"kind": "mlp", "layers": [784, 20, 12, 10]}}, "model.init is missing"),
@@ -417,7 +419,9 @@ ROUND = {"round": 1, "steps": 0, "trained": None, "desired": 0.5, "actual": 0.5,
 )  # fmt: skip
 def test_json_that_misstates_something(folder: Path, changes: dict[str, object], said: str) -> None:
     rewrite(folder, TICKET_JSON, **changes)
-    assert str(refusal_of(folder, read_ticket_json)).startswith(f"{folder / TICKET_JSON}: {said}")
+    assert str(refusal_of(folder, lambda path: TicketFolder(path).document)).startswith(
+        f"{folder / TICKET_JSON}: {said}"
+    )
     assert str(refusal_of(folder)).startswith(f"{folder / TICKET_JSON}: {said}")
 
 
@@ -580,7 +584,7 @@ def test_history_that_is_none(content: bytes) -> None:
 
 def test_run_round_trip(run: Run, run_folder: Path) -> None:
     loaded = load_run(str(run_folder))
-    assert loaded.request() == run.request()
+    assert loaded.specification == run.specification
     assert (loaded.training, loaded.proof, loaded.metrics) == (run.training, run.proof, run.metrics)
     assert loaded.history == run.history
     assert [row.step for row in loaded.history] == [10, 20, 30]
@@ -594,7 +598,7 @@ def test_run_round_trip(run: Run, run_folder: Path) -> None:
 
 
 def test_run_names_its_ticket(run: Run, ticket: Ticket) -> None:
-    assert (run.ticket["name"], run.ticket["digest"]) == (ticket.name, ticket.digest)
+    assert (run.ticket.name, run.ticket.digest) == (ticket.name, ticket.digest)
 
 
 def test_run_read_without_its_weights(run: Run, run_folder: Path) -> None:
@@ -608,7 +612,7 @@ def test_run_read_without_its_weights(run: Run, run_folder: Path) -> None:
 
 
 def test_run_whose_weights_were_not_kept(run: Run, tmp_path: Path) -> None:
-    slim = Run(**{**vars(run), "weights": None})
+    slim = replace(run, weights=None)
     folder = save_run(slim, tmp_path / "slim")
     assert contents_of(folder).keys() == {RUN_JSON, HISTORY_FILE}
     loaded = load_run(folder)
@@ -620,16 +624,15 @@ def test_run_with_a_test_split(
     dataset: Dataset, ticket: Ticket, train_params: TrainParams, tmp_path: Path
 ) -> None:
     tested = Dataset("digits", dataset.train, dataset.validation, dataset.validation)
-    own = Ticket(**{**ticket_fields(ticket), "data": tested.describe()})
+    own = replace(
+        ticket,
+        specification=ticket.specification.model_copy(update={"data": tested.describe()}),
+    )
     run = retrain(own, tested, train=train_params)
     loaded = load_run(save_run(run, tmp_path / "tested"))
     assert loaded.history == run.history
     assert all(row.test_accuracy == row.validation_accuracy for row in loaded.history)
-    assert "early_stop_test_accuracy" in loaded.metrics
-
-
-def ticket_fields(ticket: Ticket) -> dict[str, object]:
-    return {name: getattr(ticket, name) for name in Ticket.__dataclass_fields__}
+    assert loaded.metrics.early_stop_test_accuracy is not None
 
 
 @pytest.mark.parametrize("name", [RUN_JSON, HISTORY_FILE, WEIGHTS_FILE])
@@ -649,16 +652,17 @@ def test_damaged_runs(run_folder: Path, name: str) -> None:
 def test_altered_history(run_folder: Path) -> None:
     path = run_folder / HISTORY_FILE
     path.write_bytes(path.read_bytes() + b"40,0,0,1\n")
-    assert str(refusal_of(run_folder, load_run)) == (
-        f"{path}: does not match the digest in run.json; it is altered: retrain it"
+    assert str(refusal_of(run_folder, load_run)).startswith(f"{path}: has SHA-256 ")
+    assert str(refusal_of(run_folder, load_run)).endswith(
+        "; it is truncated or altered: restore it"
     )
 
 
 def test_newer_run(run_folder: Path) -> None:
-    rewrite(run_folder, RUN_JSON, schema=2)
-    for load in load_run, read_run_json:
+    rewrite(run_folder, RUN_JSON, schema=3)
+    for load in load_run, lambda path: RunFolder(path).document:
         assert str(refusal_of(run_folder, load)) == (
-            f"{run_folder / RUN_JSON}: has schema 2, this lthctl reads up to 1; upgrade lthctl"
+            f"{run_folder / RUN_JSON}: has schema 3, this lthctl reads up to 2; upgrade lthctl"
         )
 
 
@@ -846,10 +850,7 @@ def test_what_is_wrong_with_a_history(content: bytes, said: str) -> None:
 
 
 def with_history(run: Run, rows: tuple[Row, ...]) -> Run:
-    return Run(
-        **{name: getattr(run, name) for name in Run.__dataclass_fields__}
-        | {"history": rows, "metrics": metrics_of(rows)}
-    )
+    return replace(run, history=rows, metrics=metrics_of(rows))
 
 
 def test_a_history_that_is_not_of_its_training(run: Run, tmp_path: Path) -> None:

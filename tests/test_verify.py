@@ -23,7 +23,7 @@ from lthctl.lottery.retrain import retrain
 from lthctl.models.mlp import MLP
 from lthctl.models.module import ModuleModel
 from lthctl.params import TrainParams
-from lthctl.verification.evidence import Check
+from lthctl.verification.checks import Check
 from lthctl.verification.paths import verify as verify_paths
 
 MODEL = MLP((784, 20, 12, 10))
@@ -32,6 +32,8 @@ RUN_ENTRIES = "a run's entries are whole"
 ENTRIES = "a ticket's entries are whole and agree with its name"
 FITS = "the mask covers the prunable weights"
 DRAWN = "the initial weights are the model's draw from the seed"
+MASK_DIGEST = "mask.safetensors matches the digest in ticket.json"
+INIT_DIGEST = "init.safetensors matches the digest in ticket.json"
 RATES = "rates follow from ratio and rounds"
 COUNTS = "counts follow from the rates, per layer and round"
 MASK_COUNTS = "the mask has the counts of the last round"
@@ -259,11 +261,12 @@ def test_a_forged_mask_of_an_l1_ticket_needs_training(copy: Path, dataset: Datas
         (lambda d: d["sparsity"][1].update(actual=0.5), {COUNTS}),
         (lambda d: d["sparsity"][1].update(steps=30), {COUNTS}),
         (lambda d: d["sparsity"][0].update(trained=None), {COUNTS}),
-        (lambda d: d["sparsity"].pop(), {COUNTS, MASK_COUNTS}),
+        (lambda d: d["sparsity"].pop(), {ENTRIES, COUNTS, MASK_COUNTS}),
         (lambda d: d.pop("rate"), {ENTRIES, RATES, COUNTS}),
         (lambda d: d["model"].update(layers=[784, 21, 12, 10]), {FITS, DRAWN, RATES}),
         (lambda d: d["model"].update(layers=[10**9, 10**9]), {FITS, DRAWN, RATES}),
-        (lambda d: d["files"].update({"mask.safetensors": "0"}), {"mask.safetensors matches the digest in ticket.json"}),
+        (lambda d: d["files"].update({"mask.safetensors": "0" * 64}), {MASK_DIGEST}),
+        (lambda d: d["files"].update({"mask.safetensors": "0"}), {ENTRIES, MASK_DIGEST, INIT_DIGEST}),
     ],
 )  # fmt: skip
 def test_a_ticket_resealed_after_a_change(

@@ -37,6 +37,9 @@ TICKET_JSON, MASK_FILE, INIT_FILE = "ticket.json", "mask.safetensors", "init.saf
 RUN_JSON, HISTORY_FILE, WEIGHTS_FILE = "run.json", "history.csv", "weights.safetensors"
 
 
+TRAINING_JSON = "training.json"
+
+
 def layer_order(name: str) -> tuple[object, ...]:
     """Sorts parameters by the numbers of their layers, weights before biases."""
     parts = [

@@ -1,20 +1,21 @@
-"""Run folders: what retraining a ticket gave, saved, loaded, refused when damaged."""
+"""Runs: what retraining a ticket gave, saved and loaded."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from lthctl.artifacts.documents import SCHEMA, Control, read_document
-from lthctl.artifacts.history_csv import HISTORY_LIMIT, history_bytes, history_from
+from lthctl.artifacts.folders import RunFolder
+from lthctl.artifacts.history_csv import history_bytes
 from lthctl.artifacts.names import HISTORY_FILE, RUN_JSON, WEIGHTS_FILE
+from lthctl.artifacts.run_document import Proof, RunSpecification, TicketSummary, run_json
 from lthctl.artifacts.sealed import seal
-from lthctl.artifacts.tensors import TENSORS_LIMIT, read_tensors, tensors_bytes
-from lthctl.artifacts.ticket import check_weights
-from lthctl.canonical import Json, sha256
+from lthctl.artifacts.tensors import tensors_bytes
+from lthctl.canonical import sha256
+from lthctl.datasets.base import DataDescription
 from lthctl.disk import write_folder
-from lthctl.errors import RunError
 from lthctl.mask import Weights
-from lthctl.reading import read_file
-from lthctl.training.history import Row, history_fault, metrics_of
+from lthctl.models.base import ModelDescription
+from lthctl.params import TrainParams
+from lthctl.training.history import Metrics, Row
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,51 +23,52 @@ class Run:
     """What retraining a ticket gave.
 
     Attributes:
-      ticket: name, digest, actual sparsity and request of the ticket.
-      control: "rewind", "reinit" or "shuffle".
-      train: parameters of the training.
-      model, data: as in the ticket.
+      specification: what was asked for. Its parts are attributes of the run too.
       training: digest of the training's specification.
-      proof: counts that show what the training kept to; see `lthctl.lottery.proof_of`.
-      metrics: see `lthctl.training.metrics_of`.
+      proof: counts that show what the training kept to.
+      metrics: how well it did, from its history.
       history: the evaluations.
       weights: final weights, pruned ones exactly 0; None where they were not kept.
+
+    Example:
+      >>> load_run("runs/rewind/l1-r0.80-n5-s1").metrics.best_accuracy
+      0.981...
     """
 
-    ticket: Json
-    control: Control
-    train: Json
-    model: Json
-    data: Json
+    specification: RunSpecification
     training: str
-    proof: Json
-    metrics: Json
+    proof: Proof
+    metrics: Metrics
     history: tuple[Row, ...]
     weights: Weights | None
 
-    def request(self) -> Json:
-        """What was asked for to get this run."""
-        return {
-            "ticket": self.ticket,
-            "start": self.control,  # as schema 1 calls it
-            "train": self.train,
-            "model": self.model,
-            "data": self.data,
-        }
+    @property
+    def ticket(self) -> TicketSummary:
+        return self.specification.ticket
+
+    @property
+    def control(self) -> str:
+        return self.specification.control
+
+    @property
+    def train(self) -> TrainParams:
+        return self.specification.train
+
+    @property
+    def model(self) -> ModelDescription:
+        return self.specification.model
+
+    @property
+    def data(self) -> DataDescription:
+        return self.specification.data
 
     def files(self) -> dict[str, bytes]:
         """File name -> bytes of the folder; the JSON is last."""
         files = {HISTORY_FILE: history_bytes(self.history)}
         if self.weights is not None:
             files[WEIGHTS_FILE] = tensors_bytes(self.weights)
-        document = self.request() | {
-            "kind": "run",
-            "schema": SCHEMA,
-            "training": self.training,
-            "proof": self.proof,
-            "metrics": self.metrics,
-            "files": {name: sha256(content) for name, content in files.items()},
-        }
+        digests = {name: sha256(content) for name, content in files.items()}
+        document = run_json(self.specification, self.training, self.proof, self.metrics, digests)
         return files | {RUN_JSON: seal(document)}
 
 
@@ -86,45 +88,23 @@ def load_run(folder: Path | str, *, with_weights: bool = True) -> Run:
     Raises:
       RunError: something is missing, truncated, altered, foreign or of a newer schema.
     """
-    folder = Path(folder)
-    document = read_run_json(folder)
-    digests, weights = document["files"], None
-    if with_weights and WEIGHTS_FILE in digests:
-        weights, _ = read_tensors(
-            folder / WEIGHTS_FILE, RunError, digest=digests[WEIGHTS_FILE], limit=TENSORS_LIMIT
-        )
-        check_weights(folder / WEIGHTS_FILE, RunError, weights, document["model"])
-    content = read_file(folder / HISTORY_FILE, RunError, limit=HISTORY_LIMIT)
-    if sha256(content) != digests[HISTORY_FILE]:
-        raise RunError(
-            f"{folder / HISTORY_FILE}: does not match the digest in {RUN_JSON}; it is altered: "
-            "retrain it"
-        )
-    try:
-        history = history_from(content)
-    except ValueError as error:
-        raise RunError(
-            f"{folder / HISTORY_FILE}: {error}; it is not ours: make the run again"
-        ) from error
-    if fault := history_fault(history, document["train"], with_test=document["data"]["test"] > 0):
-        raise RunError(f"{folder / HISTORY_FILE}: {fault}; make the run again")
-    if document["metrics"] != metrics_of(history):
-        raise RunError(
-            f"{folder / RUN_JSON}: its metrics are not those of {HISTORY_FILE}; make the run again"
-        )
-    keys = ("ticket", "train", "model", "data", "training", "proof", "metrics")
-    return Run(
-        **{key: document[key] for key in keys},
-        control=document["start"],  # as schema 1 calls it
-        history=history,
-        weights=weights,
-    )
+    return run_of(RunFolder(Path(folder)), with_weights=with_weights)
 
 
-def read_run_json(folder: Path) -> Json:
-    """The document of a run without its history and weights, its digest checked.
+def run_of(folder: RunFolder, *, with_weights: bool = True) -> Run:
+    """The run that a folder holds.
 
     Raises:
       RunError: see `load_run`.
     """
-    return read_document(folder / RUN_JSON, RunError, "run")
+    document = folder.document
+    weights = folder.weights if with_weights else None
+    folder.check_history()
+    return Run(
+        document.specification,
+        document.training,
+        document.proof,
+        document.metrics,
+        folder.history,
+        weights,
+    )

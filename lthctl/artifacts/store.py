@@ -14,23 +14,24 @@ from pathlib import Path
 
 import numpy as np
 
-from lthctl.artifacts.documents import SCHEMA, read_document
-from lthctl.artifacts.history_csv import HISTORY_LIMIT, history_bytes, history_from
+from lthctl.artifacts.folders import RunFolder, TicketFolder, TrainingFolder
+from lthctl.artifacts.history_csv import history_bytes
 from lthctl.artifacts.leases import Leases
-from lthctl.artifacts.names import HISTORY_FILE, RUN_JSON, TICKET_JSON, WEIGHTS_FILE
-from lthctl.artifacts.run import read_run_json
+from lthctl.artifacts.names import (
+    HISTORY_FILE,
+    RUN_JSON,
+    TICKET_JSON,
+    TRAINING_JSON,
+    WEIGHTS_FILE,
+)
 from lthctl.artifacts.sealed import seal
-from lthctl.artifacts.tensors import TENSORS_LIMIT, read_tensors, tensors_bytes
-from lthctl.artifacts.ticket import read_ticket_json
+from lthctl.artifacts.tensors import tensors_bytes
 from lthctl.canonical import digest_of_arrays, sha256
 from lthctl.disk import remove_abandoned, write_errors, write_folder
 from lthctl.errors import RunError
-from lthctl.reading import find_folders, read_file
+from lthctl.reading import find_folders
 from lthctl.training.history import Result, history_fault
 from lthctl.training.spec import Training
-
-TRAINING_JSON = "training.json"
-
 
 LOCK_FILE = "lock"
 
@@ -103,7 +104,7 @@ class Store:
           RunError: a path does not exist, or there is neither ticket nor run at or below it.
         """
         trainings: set[str] = set()
-        weights: set[str] = set()
+        weights: set[str | None] = set()
         for path in paths:
             runs, tickets = find_folders([path], RUN_JSON), find_folders([path], TICKET_JSON)
             if not runs and not tickets:
@@ -111,11 +112,11 @@ class Store:
                 raise RunError(
                     f"{path}: {what}; name the folders of those whose trainings are to be kept"
                 )
-            trainings |= {read_run_json(folder)["training"] for folder in runs}
+            trainings |= {RunFolder(folder).document.training for folder in runs}
             weights |= {
-                after["trained"]
+                after.trained
                 for folder in tickets
-                for after in read_ticket_json(folder)["sparsity"]
+                for after in TicketFolder(folder).document.counts
             }
         unreferenced = []
         for digest in self:
@@ -154,7 +155,7 @@ class Store:
         }
         document = {
             "kind": "training",
-            "schema": SCHEMA,
+            "schema": 1,
             "training": training.digest,
             "files": {name: sha256(content) for name, content in files.items()},
         }
@@ -185,23 +186,10 @@ class Store:
         Raises:
           RunError: it is damaged, or not what it should be.
         """
-        place = self._place(digest)
-        document = read_document(place / TRAINING_JSON, RunError, "training")
-        digests = document["files"]
-        if document["training"] != digest:
-            raise RunError(
-                f"{place}: is the training {document['training']}, in the place of another"
-            )
-        history = read_file(place / HISTORY_FILE, RunError, limit=HISTORY_LIMIT)
-        if sha256(history) != digests[HISTORY_FILE]:
-            raise RunError(f"{place / HISTORY_FILE}: does not match the digest in {TRAINING_JSON}")
-        weights, _ = read_tensors(
-            place / WEIGHTS_FILE, RunError, digest=digests[WEIGHTS_FILE], limit=TENSORS_LIMIT
-        )
-        try:
-            return Result(weights, history_from(history))
-        except ValueError as error:
-            raise RunError(f"{place / HISTORY_FILE}: {error}; it is damaged") from error
+        folder = TrainingFolder(self._place(digest))
+        if (actual := folder.document.training) != digest:
+            raise RunError(f"{folder.path}: is the training {actual}, in the place of another")
+        return Result(folder.weights, folder.history)
 
     def _place(self, digest: str) -> Path:
         return self._root / digest[:2] / digest
@@ -210,10 +198,10 @@ class Store:
 def _may_be_of(training: Training, result: Result) -> bool:
     """Whether a result has the form of those of a training: its weights, pruned ones exactly 0, and
     its evaluations."""
-    found = {name: (array.shape, array.dtype) for name, array in result.weights.items()}
-    if found != {name: (array.shape, array.dtype) for name, array in training.start.items()}:
+    kinds = {name: (array.shape, array.dtype) for name, array in result.weights.items()}
+    if kinds != {name: (array.shape, array.dtype) for name, array in training.start.items()}:
         return False
     if any(np.count_nonzero(result.weights[name][~kept]) for name, kept in training.mask.items()):
         return False
-    train, with_test = training.params.identity(), training.dataset.test is not None
-    return history_fault(result.history, train, with_test=with_test) is None
+    with_test = training.dataset.test is not None
+    return history_fault(result.history, training.params, with_test=with_test) is None

@@ -5,10 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from lthctl.canonical import sha256
 from lthctl.errors import LthctlError
 from lthctl.mask import Array, Weights
-from lthctl.reading import read_file
 
 
 def tensors_bytes(arrays: Weights, *, note: str | None = None) -> bytes:
@@ -25,29 +23,6 @@ def tensors_bytes(arrays: Weights, *, note: str | None = None) -> bytes:
     # contiguous ones only.
     contiguous = {name: np.asarray(arrays[name], order="C") for name in sorted(arrays)}
     return save(contiguous, metadata=None if note is None else {"lthctl": note})
-
-
-def read_tensors(
-    path: Path, refuse: type[LthctlError], *, digest: str, limit: int
-) -> tuple[dict[str, Array], str | None]:
-    """The arrays and the note of a file written by `tensors_bytes`.
-
-    Args:
-      path: the file.
-      refuse: the error to raise.
-      digest: SHA-256 that the file must have.
-      limit: size in bytes beyond which it is refused unread.
-
-    Raises:
-      refuse: the file is missing, too large, truncated, altered, or no safetensors.
-    """
-    content = read_file(path, refuse, limit=limit)
-    if sha256(content) != digest:
-        raise refuse(
-            f"{path}: has SHA-256 {sha256(content)[:12]}..., expected {digest[:12]}...; "
-            "it is truncated or altered: restore it"
-        )
-    return tensors_from(content, refuse, path)
 
 
 def tensors_from(

@@ -8,8 +8,8 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from lthctl.cli.terminal import new_table, plain
-from lthctl.verification.evidence import Check
-from lthctl.verification.evidence import State as CheckState
+from lthctl.verification.checks import Check
+from lthctl.verification.checks import State as CheckState
 
 CHECK_STYLES: dict[CheckState, str] = {"held": "green", "failed": "red", "unchecked": "yellow"}
 

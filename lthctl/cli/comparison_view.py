@@ -192,7 +192,7 @@ def _accuracies(pairs: Sequence[RunPair]) -> RenderableType:
         "curve of b - a, each by itself",
     )
     for pair in pairs:
-        a, b = pair.a.metrics["best_accuracy"], pair.b.metrics["best_accuracy"]
+        a, b = pair.a.metrics.best_accuracy, pair.b.metrics.best_accuracy
         other = "" if pair.same_images else " #"
         row = f"{100 * a:.2f}", f"{100 * b:.2f}", f"{100 * (b - a):+.2f}{other}"
         made.add_row(plain(pair.name), *row, _difference_curve(pair))
@@ -293,14 +293,12 @@ def _many_runs(pairs: Sequence[RunPair]) -> list[RenderableType]:
     accuracies = [row.validation_accuracy for _, run, _ in rows for row in run.history]
     low, high = curve_floor(accuracies), max(accuracies)
     for name, run, pair in rows:
-        best = run.metrics["best_accuracy"]
+        best = run.metrics.best_accuracy
         minus = (
-            ""
-            if pair is None
-            else _difference(pair.a.metrics["best_accuracy"], best, "best_accuracy")
+            "" if pair is None else _difference(pair.a.metrics.best_accuracy, best, "best_accuracy")
         )
         curve = Spark([row.validation_accuracy for row in run.history], low, high)
-        step = f"{run.metrics['early_stop_step']:,}"
+        step = f"{run.metrics.early_stop_step:,}"
         made.add_row(plain(name), percent_or_blank(best), minus, step, curve)
     note = (
         f"Curves from {100 * low:.2f} or less to {100 * high:.2f} %. "

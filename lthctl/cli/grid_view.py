@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from lthctl.artifacts.names import RUN_JSON
-from lthctl.artifacts.run import read_run_json
-from lthctl.artifacts.ticket import read_ticket_json
+from rich.console import RenderableType
+
+from lthctl.artifacts.folders import TicketFolder
 from lthctl.canonical import Json
 from lthctl.cli.console import errors_console, print_json, results_console, say, show
 from lthctl.cli.plan_view import plan_table
 from lthctl.cli.progress import TrainingProgress
 from lthctl.cli.terminal import duration
+from lthctl.cli.ticket_table import ticket_tables
 from lthctl.grid.grids import Grid
 from lthctl.grid.outcome import Outcome
 
@@ -35,20 +36,14 @@ def progress(grid: Grid, verb: str, *, quiet: bool, verbose: bool) -> TrainingPr
     )
 
 
-def documents(folders: Sequence[Path]) -> list[Json]:
-    """What ticket.json or run.json says, of each folder."""
-    return [
-        read_run_json(folder) if (folder / RUN_JSON).exists() else read_ticket_json(folder)
-        for folder in folders
-    ]
-
-
 def ticket_documents(folders: Sequence[Path]) -> list[Json]:
-    """The same with the path, as `--json` prints tickets."""
-    return [
-        {"path": str(folder), **document}
-        for folder, document in zip(folders, documents(folders), strict=True)
-    ]
+    """What ticket.json says of each folder, with its path, as `--json` prints tickets."""
+    return [{"path": str(folder), **TicketFolder(folder).json} for folder in folders]
+
+
+def tickets_table(folders: Sequence[Path]) -> RenderableType:
+    """The sparsity of tickets, from their documents."""
+    return ticket_tables([TicketFolder(folder).document for folder in folders])
 
 
 def say_outcome(outcome: Outcome, grid: Grid) -> None:

@@ -70,7 +70,7 @@ def _sparsity_tables(group: Group) -> list[RenderableType]:
         )
         for experiment in experiments:
             desired = desired_by_round(experiment.key)
-            reached = [run.ticket["sparsity_by_round"] for run in experiment.runs.values()]
+            reached = [run.ticket.sparsity_by_round for run in experiment.runs.values()]
             shown = [number for number in block if number < experiment.key.rounds]
             means = [sum(after[number] for after in reached) / len(reached) for number in shown]
             if shown:
@@ -190,8 +190,7 @@ def _verdict_table(group: Group) -> RenderableType:
     title = "Winning tickets: as accurate as dense, no later, sparser, and better than their reinit"
     table = new_table(title, "ticket", "wins", "accuracy", "early stop", ">weights", "beats reinit")
     for verdict in group.verdicts:
-        experiment = group.experiment(verdict.key)
-        assert experiment is not None
+        experiment = group.experiment_of(verdict)
         weights = f"{100 * (1 - experiment.sparsity):.3g} %"
         needed = verdict.seeds_to_decide
         states = (

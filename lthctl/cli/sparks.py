@@ -8,7 +8,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.measure import Measurement
 from rich.text import Text
 
-from lthctl.canonical import Json
+from lthctl.artifacts.ticket import Ticket
 from lthctl.cli.ticket_table import ticket_tables
 
 SPARK_WIDTH, SPARK_LEAST = 40, 10  # characters
@@ -48,16 +48,12 @@ class SparsityTables:
     """Sparsity of a ticket per layer and round, with as many rounds beside each other as the width
     allows."""
 
-    def __init__(self, document: Json) -> None:
-        self.document = document
+    def __init__(self, ticket: Ticket) -> None:
+        self.ticket = ticket
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        try:
-            yield ticket_tables(
-                [self.document], rounds_per_table=max(1, (options.max_width - 33) // 9)
-            )
-        except (KeyError, TypeError, ValueError, AttributeError):
-            yield Text("Its rounds are not stated as expected.", style="dim")
+        rounds_per_table = max(1, (options.max_width - 33) // 9)
+        yield ticket_tables([self.ticket], rounds_per_table=rounds_per_table)
 
 
 class PixelPicture:

@@ -8,14 +8,17 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from lthctl.artifacts.names import layer_order
-from lthctl.canonical import Json
+from lthctl.artifacts.run import Run
+from lthctl.artifacts.run_document import RunDocument
+from lthctl.artifacts.ticket import Ticket
+from lthctl.artifacts.ticket_document import RoundCounts, TicketDocument
 from lthctl.cli.terminal import T, new_table, plain
 
 ROUNDS_PER_TABLE = 5
 
 
 def ticket_tables(
-    tickets: Sequence[Json], *, rounds_per_table: int = ROUNDS_PER_TABLE
+    tickets: Sequence[Ticket | TicketDocument], *, rounds_per_table: int = ROUNDS_PER_TABLE
 ) -> RenderableType:
     """Desired and actual sparsity of some tickets, per layer and after every round.
 
@@ -23,24 +26,22 @@ def ticket_tables(
     table.
 
     Args:
-      tickets: the document of each.
+      tickets: the tickets, or their documents.
       rounds_per_table: how many rounds are beside each other.
     """
-    paths: dict[str, tuple[list[str], Json]] = {}
-    for document in tickets:
-        counts = [
-            {layer: of["kept"] for layer, of in after["layers"].items()}
-            for after in document["sparsity"]
+    alike: dict[str, tuple[list[str], tuple[RoundCounts, ...]]] = {}
+    for ticket in tickets:
+        kept = [
+            {name: layer.kept for name, layer in after.layers.items()} for after in ticket.counts
         ]
-        names, _ = paths.setdefault(
-            json.dumps([document["rate"], counts], sort_keys=True), ([], document)
-        )
-        names.append(document["name"])
+        key = json.dumps([dict(ticket.rate), kept], sort_keys=True)
+        names, _ = alike.setdefault(key, ([], ticket.counts))
+        names.append(ticket.name)
     parts: list[RenderableType] = []
-    for names, document in paths.values():
-        if not document["sparsity"]:
+    for names, counts in alike.values():
+        if not counts:
             parts += [_names(names, "dense, nothing pruned"), Text()]
-        for block in blocks(document["sparsity"], rounds_per_table):
+        for block in blocks(counts, rounds_per_table):
             parts += [_layer_table(names, block), Text()]
     return Lines(*parts[:-1])
 
@@ -51,7 +52,7 @@ def blocks(rounds: Sequence[T], size: int = ROUNDS_PER_TABLE) -> Iterator[Sequen
         yield rounds[first : first + size]
 
 
-def _layer_table(names: Sequence[str], rounds: Sequence[Json]) -> RenderableType:
+def _layer_table(names: Sequence[str], rounds: Sequence[RoundCounts]) -> RenderableType:
     """Some successive rounds of tickets that share their counts."""
     last = rounds[-1]
     table = new_table(
@@ -59,25 +60,26 @@ def _layer_table(names: Sequence[str], rounds: Sequence[Json]) -> RenderableType
         "layer",
         ">weights",
         ">kept",
-        *(f">round {of['round']}" for of in rounds),
+        *(f">round {after.round}" for after in rounds),
     )
     wanted: list[str] = []
-    for layer in sorted(last["layers"], key=layer_order):
-        by_round = [after["layers"][layer] for after in rounds]
-        desired = [f"{100 * of['desired']:.2f}" for of in by_round]
+    for layer in sorted(last.layers, key=layer_order):
+        by_round = [after.layers[layer] for after in rounds]
+        desired = [f"{100 * counts.desired:.2f}" for counts in by_round]
         if desired != wanted:
             wanted = desired
             table.add_row("asked for", "", "", *desired, style="dim")
-        size, kept = by_round[-1]["size"], by_round[-1]["kept"]
+        size, kept = by_round[-1].size, by_round[-1].kept
         table.add_row(
             plain(layer),
             f"{size:,}",
             f"{kept:,}",
-            *(f"{100 * of['actual']:.2f}" for of in by_round),
+            *(f"{100 * counts.actual:.2f}" for counts in by_round),
         )
-    size, kept = (sum(of[key] for of in last["layers"].values()) for key in ("size", "kept"))
+    size = sum(layer.size for layer in last.layers.values())
+    kept = sum(layer.kept for layer in last.layers.values())
     table.add_row(
-        "total", f"{size:,}", f"{kept:,}", *(f"{100 * after['actual']:.2f}" for after in rounds)
+        "total", f"{size:,}", f"{kept:,}", *(f"{100 * after.actual:.2f}" for after in rounds)
     )
     return table
 
@@ -87,7 +89,7 @@ def _names(names: Sequence[str], what: str) -> Text:
     return plain(f"{names[0]}{others}: {what}", style="bold")
 
 
-def run_table(runs: Sequence[Json]) -> RenderableType:
+def run_table(runs: Sequence[Run | RunDocument]) -> RenderableType:
     """Metrics of some runs, from their documents."""
     table = new_table(
         "Validation accuracy (%)",
@@ -99,13 +101,13 @@ def run_table(runs: Sequence[Json]) -> RenderableType:
         ">at step",
     )
     for run in runs:
-        metrics = run["metrics"]
+        metrics = run.metrics
         table.add_row(
-            plain(run["ticket"]["name"]),
-            plain(run["start"]),
-            f"{100 * metrics['best_accuracy']:.2f}",
-            f"{metrics['best_step']:,}",
-            f"{100 * metrics['early_stop_accuracy']:.2f}",
-            f"{metrics['early_stop_step']:,}",
+            plain(run.ticket.name),
+            plain(run.control),
+            f"{100 * metrics.best_accuracy:.2f}",
+            f"{metrics.best_step:,}",
+            f"{100 * metrics.early_stop_accuracy:.2f}",
+            f"{metrics.early_stop_step:,}",
         )
     return table

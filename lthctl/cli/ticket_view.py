@@ -1,8 +1,7 @@
 """One ticket or run on a screen, or a list of them."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from rich.console import Group as Lines
@@ -11,16 +10,16 @@ from rich.table import Table
 from rich.text import Text
 
 from lthctl.artifacts.run import Run
+from lthctl.artifacts.run_document import Proof
 from lthctl.artifacts.ticket import Ticket
-from lthctl.canonical import Json
 from lthctl.cli.sparks import PixelPicture, Spark, SparsityTables, finite_values
 from lthctl.cli.terminal import new_table, plain
+from lthctl.datasets.base import DataDescription
 from lthctl.lottery.controls import CONTROLS
+from lthctl.models.base import MlpDescription, ModelDescription
+from lthctl.params import RoundParams
 from lthctl.reporting.compare import Side
 from lthctl.reporting.dead_units import Units, units_of
-
-T = TypeVar("T")
-
 
 CUT_OFF = 0.1  # this share of the first evaluations, which differ from the rest more than it varies
 
@@ -38,28 +37,34 @@ METRIC_NAMES = {
 # --- one ticket, one run, several
 
 
-def ticket_screen(label: str, ticket: Ticket, document: Json) -> RenderableType:
-    """All that is worth knowing of a ticket; `document` is what its ticket.json says."""
+def ticket_screen(label: str, ticket: Ticket, files: Mapping[str, str]) -> RenderableType:
+    """All that is worth knowing of a ticket.
+
+    Args:
+      label: what its folder was called.
+      ticket: the ticket.
+      files: file name -> digest.
+    """
     mask = ticket.mask
     facts = [
         (
             "kept",
             f"{mask.num_kept:,} of {mask.size:,} prunable weights, {100 * mask.density:.2f} %",
         ),
-        ("found by", _told(_found_by, ticket)),
-        ("network", _told(_model, ticket.model)),
-        ("data", _told(_data, ticket.data)),
-        ("digest", document["digest"]),
-        *((name, digest) for name, digest in sorted(document["files"].items())),
+        ("found by", _found_by(ticket)),
+        ("network", _model(ticket.model)),
+        ("data", _data(ticket.data)),
+        ("digest", ticket.digest),
+        *sorted(files.items()),
     ]
-    if ticket.train:
-        facts.insert(4, ("trained", _told(_training, ticket.train)))
+    if ticket.train is not None:
+        facts.insert(4, ("trained", _training(ticket.train)))
     parts: list[RenderableType] = [
-        plain(f"{label}: a ticket, {document['name']}", style="bold"),
+        plain(f"{label}: a ticket, {ticket.name}", style="bold"),
         fact_table(facts),
     ]
-    if ticket.sparsity:
-        parts += [Text(), SparsityTables(document)]
+    if ticket.counts:
+        parts += [Text(), SparsityTables(ticket)]
     units = units_of(mask)
     if units is None:
         parts += [
@@ -71,37 +76,43 @@ def ticket_screen(label: str, ticket: Ticket, document: Json) -> RenderableType:
     return Lines(*parts)
 
 
-def run_screen(label: str, run: Run, document: Json) -> RenderableType:
-    """All that is worth knowing of a run; `document` is what its run.json says."""
+def run_screen(label: str, run: Run, digest: str, files: Mapping[str, str]) -> RenderableType:
+    """All that is worth knowing of a run.
+
+    Args:
+      label: what its folder was called.
+      run: the run.
+      digest: of its document.
+      files: file name -> digest.
+    """
     metrics = run.metrics
     facts = [
         (
             "ticket",
-            f"{run.ticket['name']}, {100 * (1 - run.ticket['sparsity']):.2f} % kept, "
-            f"{run.ticket['digest']}",
+            f"{run.ticket.name}, {100 * (1 - run.ticket.sparsity):.2f} % kept, {run.ticket.digest}",
         ),
         ("trained", _training(run.train)),
-        ("network", _told(_model, run.model)),
+        ("network", _model(run.model)),
         ("data", _data(run.data)),
-        ("best", f"{100 * metrics['best_accuracy']:.2f} % at step {metrics['best_step']:,}"),
+        ("best", f"{100 * metrics.best_accuracy:.2f} % at step {metrics.best_step:,}"),
         (
             "early stop",
-            f"{100 * metrics['early_stop_accuracy']:.2f} % at step {metrics['early_stop_step']:,}, "
+            f"{100 * metrics.early_stop_accuracy:.2f} % at step {metrics.early_stop_step:,}, "
             "where the validation loss is lowest",
         ),
-        ("final", f"{100 * metrics['final_accuracy']:.2f} % at step {run.history[-1].step:,}"),
+        ("final", f"{100 * metrics.final_accuracy:.2f} % at step {run.history[-1].step:,}"),
     ]
-    if "early_stop_test_accuracy" in metrics:
+    if metrics.early_stop_test_accuracy is not None:
         facts.append(
-            ("test", f"{100 * metrics['early_stop_test_accuracy']:.2f} % at the early-stop step")
+            ("test", f"{100 * metrics.early_stop_test_accuracy:.2f} % at the early-stop step")
         )
     facts += [
-        ("pruned", _told(_pruned, run.proof)),
-        ("kept", _told(_kept, run.proof)),
-        ("started from", _told(lambda proof: str(proof["start"]), run.proof)),
+        ("pruned", _pruned(run.proof)),
+        ("kept", _kept(run.proof)),
+        ("started from", run.proof.start),
         ("training", run.training),
-        ("digest", document["digest"]),
-        *((name, digest) for name, digest in sorted(document["files"].items())),
+        ("digest", digest),
+        *sorted(files.items()),
     ]
     accuracy = [row.validation_accuracy for row in run.history]
     loss = [row.validation_loss for row in run.history]
@@ -114,7 +125,8 @@ def run_screen(label: str, run: Run, document: Json) -> RenderableType:
     curves.add_row("loss", Spark(loss, high=largest), f"{min(loss):.4f} to {largest:.4f} or more")
     return Lines(
         plain(
-            f"{label}: a run, {run.ticket['name']} from {_control_words(run.control)}", style="bold"
+            f"{label}: a run, {run.ticket.name} from {_control_words(run.control)}",
+            style="bold",
         ),
         fact_table(facts),
         Text(),
@@ -136,9 +148,10 @@ def side_screen(side: Side) -> RenderableType:
     if not side.is_single:
         return _list(side)
     for name, ticket in side.tickets.items():
-        return ticket_screen(side.named(name), ticket, side.documents[name])
+        return ticket_screen(side.named(name), ticket, side.folders[name].digests())
     name, run = next(iter(side.runs.items()))
-    return run_screen(side.named(name), run, side.documents[name])
+    folder = side.folders[name]
+    return run_screen(side.named(name), run, folder.digest, folder.digests())
 
 
 def _list(side: Side) -> RenderableType:
@@ -151,7 +164,7 @@ def _list(side: Side) -> RenderableType:
                 plain(name),
                 f"{mask.num_kept:,}",
                 f"{100 * mask.density:.2f}",
-                side.documents[name]["digest"][:12],
+                ticket.digest[:12],
             )
         parts += [listed, Text()]
     if side.runs:
@@ -166,10 +179,10 @@ def _list(side: Side) -> RenderableType:
         )
         for name, run in side.runs.items():
             metrics = run.metrics
-            best = percent_or_blank(metrics["best_accuracy"]), step_words(metrics["best_step"])
+            best = percent_or_blank(metrics.best_accuracy), step_words(metrics.best_step)
             stop = (
-                percent_or_blank(metrics["early_stop_accuracy"]),
-                step_words(metrics["early_stop_step"]),
+                percent_or_blank(metrics.early_stop_accuracy),
+                step_words(metrics.early_stop_step),
             )
             listed.add_row(plain(name), run.control, *best, *stop)
         parts += [listed, Text()]
@@ -200,21 +213,12 @@ def fact_table(facts: Iterable[tuple[str, str]]) -> RenderableType:
     return grid
 
 
-def _told(tell: Callable[[T], str], of: T) -> str:
-    """What `tell` tells of a part of a document; such parts are shown but not computed with, so
-    readers let them be."""
-    try:
-        return tell(of)
-    except (KeyError, TypeError, ValueError, AttributeError):
-        return "not stated as expected"
+def _pruned(proof: Proof) -> str:
+    return f"{proof.pruned:,} weights, {proof.pruned_nonzero:,} of them not 0 at the end"
 
 
-def _pruned(proof: Json) -> str:
-    return f"{proof['pruned']:,} weights, {proof['pruned_nonzero']:,} of them not 0 at the end"
-
-
-def _kept(proof: Json) -> str:
-    return f"{proof['kept']:,} weights, {proof['kept_moved']:,} of them changed by training"
+def _kept(proof: Proof) -> str:
+    return f"{proof.kept:,} weights, {proof.kept_moved:,} of them changed by training"
 
 
 def _found_by(ticket: Ticket) -> str:
@@ -225,26 +229,23 @@ def _found_by(ticket: Ticket) -> str:
     return f"{ticket.method}, ratio {ticket.ratio:g} in {rounds}, seed {ticket.seed}, {what}"
 
 
-def _model(model: Json) -> str:
-    if model.get("kind") == "mlp":
-        return f"MLP {'-'.join(map(str, model['layers']))}, {model['init']} weights"
-    return f"module {model.get('name')}"
+def _model(model: ModelDescription) -> str:
+    if isinstance(model, MlpDescription):
+        return f"MLP {model.name}, {model.init} weights"
+    return f"module {model.name}"
 
 
-def _data(data: Json) -> str:
-    if not data:  # imported from elsewhere
+def _data(data: DataDescription | None) -> str:
+    if data is None:  # imported from elsewhere
         return "not known"
-    test = f", {data['test']:,} test" if data.get("test") else ""
-    return (
-        f"{data['name']}, {data['train']:,} train, {data['validation']:,} validation{test} images"
-    )
+    test = f", {data.test:,} test" if data.test else ""
+    return f"{data.name}, {data.train:,} train, {data.validation:,} validation{test} images"
 
 
-def _training(train: Json) -> str:
+def _training(train: RoundParams) -> str:
     return (
-        f"{train['steps']:,} steps, {train['optimizer']} {train['lr']:g}, batch "
-        f"{train['batch_size']}, "
-        f"engine {train['engine']} on {train['device']}"
+        f"{train.steps:,} steps, {train.optimizer} {train.lr:g}, batch {train.batch_size}, "
+        f"engine {train.engine} on {train.device}"
     )
 
 
@@ -283,7 +284,7 @@ def count_words(pairs: Sequence[object]) -> int:
 
 
 def run_words(run: Run) -> str:
-    return f"{run.ticket['name']}, {run.control}"
+    return f"{run.ticket.name}, {run.control}"
 
 
 def value_words(value: object) -> str:

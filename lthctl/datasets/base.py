@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from lthctl.canonical import Json, digest_of_arrays
 from lthctl.datasets.reference import DatasetReference, open_dataset
 from lthctl.errors import DataError
+from lthctl.params import Count, Digest, Natural, Section
 
 Images = NDArray[np.uint8] | NDArray[np.float32]
 
@@ -49,6 +50,27 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+
+class DataDescription(Section):
+    """What a `Dataset` says of itself.
+
+    Attributes:
+      name: for people, such as "mnist".
+      digest: SHA-256 of all that training and evaluation can see.
+      source: digest of what the splits were made from.
+      train, validation, test: numbers of images; 0 test images where there is no such split.
+    """
+
+    name: str
+    digest: Digest
+    source: str
+    train: Count
+    validation: Count
+    test: Natural
+
+    def to_json(self) -> Json:
+        return self.model_dump()
 
 
 @dataclass(frozen=True)
@@ -101,13 +123,13 @@ class Dataset:
         """Images of an evaluation: those to validate on, and the test images where there are."""
         return len(self.validation) + (0 if self.test is None else len(self.test))
 
-    def describe(self) -> Json:
+    def describe(self) -> DataDescription:
         """Name, digests and sizes."""
-        return {
-            "name": self.name,
-            "digest": self.digest,
-            "source": self.source or self.digest,
-            "train": len(self.train),
-            "validation": len(self.validation),
-            "test": 0 if self.test is None else len(self.test),
-        }
+        return DataDescription(
+            name=self.name,
+            digest=self.digest,
+            source=self.source or self.digest,
+            train=len(self.train),
+            validation=len(self.validation),
+            test=0 if self.test is None else len(self.test),
+        )

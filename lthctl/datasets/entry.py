@@ -12,8 +12,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from lthctl import families
-from lthctl.canonical import Json
-from lthctl.datasets.base import Dataset
+from lthctl.datasets.base import DataDescription, Dataset
 from lthctl.datasets.holdout import hold_out
 from lthctl.datasets.reference import DatasetFolder, DatasetReference
 from lthctl.errors import DataError
@@ -66,11 +65,11 @@ class OwnFolder:
             self._in_use[key] = dataset
         return dataset
 
-    def described(self, description: Json, seed: int) -> Dataset:
+    def described(self, description: DataDescription, seed: int) -> Dataset:
         """The dataset of a seed that `Dataset.describe` described, as far as holding images out can
         make it."""
-        held_out = bool(description["test"]) and self._whole.test is None
-        return self.dataset(DataParams(holdout=description["validation"] if held_out else 0), seed)
+        held_out = bool(description.test) and self._whole.test is None
+        return self.dataset(DataParams(holdout=description.validation if held_out else 0), seed)
 
 
 def as_dataset(name: str, found: object) -> DatasetEntry:

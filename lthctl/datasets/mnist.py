@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
 
-from lthctl.canonical import Json, sha256
-from lthctl.datasets.base import Dataset, Split
+from lthctl.canonical import sha256
+from lthctl.datasets.base import DataDescription, Dataset, Split
 from lthctl.datasets.entry import DatasetEntry
 from lthctl.datasets.holdout import hold_out
 from lthctl.datasets.idx import idx_images, idx_labels
@@ -90,10 +90,10 @@ class MnistFolder:
     def _reference(self, params: DataParams, seed: int) -> DatasetReference:
         return DatasetReference("mnist", self._folder, params, seed)
 
-    def described(self, description: Json, seed: int) -> Dataset:
+    def described(self, description: DataDescription, seed: int) -> Dataset:
         """The dataset of a seed that `Dataset.describe` described, as far as holding images out can
         make it."""
-        holdout = description["validation"] if description["test"] else 0
+        holdout = description.validation if description.test else 0
         return self.dataset(DataParams(holdout=holdout), seed)
 
 

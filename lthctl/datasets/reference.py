@@ -8,13 +8,12 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from lthctl.canonical import Json
 from lthctl.errors import DataError
 from lthctl.families import DATASETS
 from lthctl.params import DataParams
 
 if TYPE_CHECKING:
-    from lthctl.datasets.base import Dataset
+    from lthctl.datasets.base import DataDescription, Dataset
 
 
 class DatasetFolder(Protocol):
@@ -23,7 +22,7 @@ class DatasetFolder(Protocol):
     def dataset(self, params: DataParams, seed: int) -> "Dataset":
         """The dataset of one seed."""
 
-    def described(self, description: Json, seed: int) -> "Dataset":
+    def described(self, description: "DataDescription", seed: int) -> "Dataset":
         """The dataset of a seed that `Dataset.describe` described."""
 
 

@@ -4,16 +4,15 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any
 
+from lthctl.artifacts.folders import RunFolder, TicketFolder
 from lthctl.artifacts.run import Run
-from lthctl.artifacts.tensors import TENSORS_LIMIT
+from lthctl.artifacts.run_document import RunSpecification
 from lthctl.artifacts.ticket import Ticket
-from lthctl.canonical import Json, sha256
-from lthctl.errors import LthctlError, OutputError
+from lthctl.artifacts.ticket_document import TicketSpecification
+from lthctl.errors import LthctlError
 from lthctl.grid.cost import equivalent_steps
 from lthctl.params import TrainParams
-from lthctl.reading import read_file
 from lthctl.training.engines import relative_cost
 from lthctl.training.history import Result
 from lthctl.training.spec import Training
@@ -80,23 +79,20 @@ class Task:
         return sum(training.steps for training in self.trainings)
 
 
-def state_of(folder: Path, read: Callable[[Path], Json], request: Json) -> State:
-    """What a folder holds: nothing, what was asked for and whole, or anything else.
+def state_of(
+    folder: TicketFolder | RunFolder, specification: TicketSpecification | RunSpecification
+) -> State:
+    """What a folder holds: nothing, what is specified and whole, or anything else.
 
     Args:
       folder: the place of a task.
-      read: reads the document in it.
-      request: keys and values that the document of what was asked for has.
+      specification: what is asked for.
     """
-    if not folder.exists():
+    if not folder.path.exists():
         return State.MISSING
     try:
-        document: dict[str, Any] = read(folder)
-        whole = all(
-            sha256(read_file(folder / name, OutputError, limit=TENSORS_LIMIT)) == digest
-            for name, digest in document["files"].items()
-        )
+        folder.check_files()
+        same = folder.document.specification == specification
     except LthctlError:
         return State.OTHER
-    same = all(document.get(key) == value for key, value in request.items())
-    return State.PRESENT if whole and same else State.OTHER
+    return State.PRESENT if same else State.OTHER

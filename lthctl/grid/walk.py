@@ -9,16 +9,16 @@ from pathlib import Path
 
 import numpy as np
 
+from lthctl.artifacts.folders import RunFolder, TicketFolder
 from lthctl.artifacts.names import folder_part, ticket_name
-from lthctl.artifacts.run import read_run_json
-from lthctl.artifacts.ticket import find_tickets, load_ticket, read_ticket_json
-from lthctl.canonical import Json
+from lthctl.artifacts.ticket import find_tickets, load_ticket
+from lthctl.artifacts.ticket_document import TicketSpecification
 from lthctl.datasets.base import Dataset
 from lthctl.datasets.entry import open_folder
 from lthctl.errors import OutputError, ParamsError
 from lthctl.grid.tasks import PlannedTraining, Task, Work, state_of
-from lthctl.lottery.find import params_of_round, prune_rounds, ticket_request
-from lthctl.lottery.retrain import check_ticket, retraining, run_request
+from lthctl.lottery.find import params_of_round, prune_rounds, specify_ticket
+from lthctl.lottery.retrain import check_ticket, retraining, specify_run
 from lthctl.models.base import Model
 from lthctl.models.entry import model_from
 from lthctl.models.mlp import MLP
@@ -45,7 +45,7 @@ def ticket_tasks(params: Params, data: Path | None, out: Path) -> list[Task]:
     for name, (method, rounds, ratio, seed) in sorted(asked.items(), key=lambda item: item[1][-1]):
         dataset = folder.dataset(params.data, seed)
         _check_sizes(model, dataset)
-        request = ticket_request(
+        specification = specify_ticket(
             model,
             dataset,
             method=method,
@@ -56,16 +56,16 @@ def ticket_tasks(params: Params, data: Path | None, out: Path) -> list[Task]:
             train=train,
         )
 
-        def begin(seed: int = seed, request: Json = request) -> Work:
-            return prune_rounds(model, folder.dataset(params.data, seed), request, train)
+        def begin(seed: int = seed, specification: TicketSpecification = specification) -> Work:
+            dataset = folder.dataset(params.data, seed)
+            return prune_rounds(model, dataset, specification, train)
 
         place = out / name
         trainings: tuple[PlannedTraining, ...] = ()
-        if request["train"]:
-            trainings = _trainings_of_rounds(name, request, train, dataset.num_evaluated)
-        tasks[name] = Task(
-            name, place, begin, trainings, state_of(place, read_ticket_json, request)
-        )
+        if specification.train is not None:
+            trainings = _trainings_of_rounds(name, specification, train, dataset.num_evaluated)
+        state = state_of(TicketFolder(place), specification)
+        tasks[name] = Task(name, place, begin, trainings, state)
     return [tasks[name] for name in asked]
 
 
@@ -87,7 +87,7 @@ def retraining_tasks(
     origin: dict[str, tuple[str, Path]] = {}
     seed_by_seed = params.data.holdout > 0
     for path in (
-        sorted(folders, key=lambda path: str(read_ticket_json(path).get("seed")))
+        sorted(folders, key=lambda path: str(TicketFolder(path).document.seed))
         if seed_by_seed
         else folders
     ):
@@ -118,26 +118,26 @@ def retraining_tasks(
             )
 
         place = out / folder_part(control) / ticket.name
-        request = run_request(ticket, dataset, control, train)
+        specification = specify_run(ticket, dataset, control, train)
         key = control, ticket.digest
         planned = PlannedTraining(key, train, ticket.mask.density, dataset.num_evaluated)
         tasks[ticket.name] = Task(
-            ticket.name, place, begin, (planned,), state_of(place, read_run_json, request)
+            ticket.name, place, begin, (planned,), state_of(RunFolder(place), specification)
         )
     places = {path: position for position, path in enumerate(folders)}
     return sorted(tasks.values(), key=lambda task: places[origin[task.name][1]])
 
 
 def _trainings_of_rounds(
-    name: str, request: Json, train: TrainParams, num_images: int
+    name: str, specification: TicketSpecification, train: TrainParams, num_images: int
 ) -> tuple[PlannedTraining, ...]:
     """A training before each pruning. The first is the same for all tickets of a seed with as many
     rounds."""
-    ratio, rounds = request["ratio"], request["rounds"]
+    ratio, rounds = specification.ratio, specification.rounds
     params = params_of_round(train, rounds)
     return tuple(
         PlannedTraining(
-            (name, number) if number else (request["seed"], params),
+            (name, number) if number else (specification.seed, params),
             params,
             (1 - ratio) ** (number / rounds),
             num_images,
@@ -168,7 +168,7 @@ def _check_sizes(model: Model, dataset: Dataset) -> None:
 def _check_outputs(model: Model, dataset: Dataset) -> None:
     from lthctl.training.dense import outputs_of
 
-    name, images = model.describe().get("name"), dataset.train.images[:2]
+    name, images = model.describe().name, dataset.train.images[:2]
     num_classes = int(dataset.train.labels.max()) + 1
     try:
         shape = outputs_of(model, images)

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from lthctl.artifacts.ticket import Ticket
-from lthctl.errors import TicketError
+from lthctl.errors import TicketError, TrainingError
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -45,7 +45,11 @@ def apply_ticket_(module: "nn.Module", ticket: Ticket) -> list["RemovableHandle"
     for parameter, pruned in _pruned(module, ticket):
 
         def hold(parameter: "Tensor", pruned: "Tensor" = pruned) -> None:
-            assert parameter.grad is not None
+            if parameter.grad is None:
+                raise TrainingError(
+                    "a pruned weight was given no gradient that could be set to 0; train without "
+                    "other hooks that take gradients away"
+                )
             parameter.grad.masked_fill_(
                 pruned, 0
             )  # not multiplied by the mask: infinity times 0 is not 0

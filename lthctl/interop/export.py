@@ -108,10 +108,10 @@ def num_kept_zeros(source: Ticket | Run) -> int:
         )
     weights = _weights(source)
     prunable = prunable_among(
-        {name: array.shape for name, array in weights.items()}, biases=source.ticket["biases"]
+        {name: array.shape for name, array in weights.items()}, biases=source.ticket.biases
     )
     num_zeros = sum(int(np.count_nonzero(weights[name] == 0)) for name in prunable)
-    return num_zeros - int(source.proof["pruned"])
+    return num_zeros - source.proof.pruned
 
 
 def _weights(source: Ticket | Run) -> dict[str, Array]:
@@ -120,7 +120,7 @@ def _weights(source: Ticket | Run) -> dict[str, Array]:
         weights: Weights = source.mask.apply(source.init)
     elif source.weights is None:
         raise RunError(
-            f"{source.ticket['name']}: its final weights were not kept (retrain.keep_weights); "
+            f"{source.ticket.name}: its final weights were not kept (retrain.keep_weights); "
             "retrain it"
         )
     else:
@@ -137,12 +137,12 @@ def _mask(source: Ticket | Run) -> Mask:
     weights = _weights(source)
     if count := num_kept_zeros(source):
         raise RunError(
-            f"{source.ticket['name']}: {count:,} of its kept weights are 0, so a run does not tell "
+            f"{source.ticket.name}: {count:,} of its kept weights are 0, so a run does not tell "
             "its mask; "
             "export it to state_dict, or its ticket"
         )
     prunable = prunable_among(
-        {name: array.shape for name, array in weights.items()}, biases=source.ticket["biases"]
+        {name: array.shape for name, array in weights.items()}, biases=source.ticket.biases
     )
     return Mask({name: weights[name] != 0 for name in prunable})
 
@@ -206,7 +206,7 @@ def _onnx(source: Ticket | Run) -> bytes:
     model = from_description(source.model)
     if not isinstance(model, MLP):
         raise TicketError(
-            f"{source.model.get('name')!r} is a module that only you can build; load its "
+            f"{source.model.name!r} is a module that only you can build; load its "
             "state_dict into it and call "
             "torch.onnx.export"
         )

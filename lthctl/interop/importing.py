@@ -13,10 +13,11 @@ import numpy as np
 
 from lthctl.artifacts.names import IMPORTED
 from lthctl.artifacts.ticket import Ticket
+from lthctl.artifacts.ticket_document import TicketSpecification
 from lthctl.errors import CheckpointError, ParamsError
 from lthctl.interop.checkpoints import read_checkpoint
 from lthctl.interop.entries import BFLOAT16, Checkpoint, Entry
-from lthctl.lottery.find import sparsity_after
+from lthctl.lottery.find import counts_after
 from lthctl.mask import Array, Bools, Mask, Shapes, Weights, unpack_mask
 from lthctl.models.base import Model
 from lthctl.models.mlp import MLP
@@ -99,21 +100,19 @@ def import_ticket(
     announce(f"weights to rewind to: {origin}")
     asked = ratio if ratio is not None else round(mask.sparsity, 4)
     asked = asked if asked < 1 else mask.sparsity
-    rate = {name: 1 - np.count_nonzero(array) / array.size for name, array in mask.items()}
-    return Ticket(
+    rate = {name: float(1 - np.count_nonzero(array) / array.size) for name, array in mask.items()}
+    specification = TicketSpecification(
         method=IMPORTED if label is None else f"{IMPORTED}-{label}",
         ratio=float(asked),
         rounds=1,
         seed=seed,
         biases=any(name.endswith(".bias") for name in mask),
         model=model.describe(),
-        data={},
-        train={},
-        rate=rate,
-        sparsity=(sparsity_after(1, 0, None, mask, rate) | {"desired": float(asked)},),
-        mask=mask,
-        init=weights,
+        data=None,
+        train=None,
     )
+    counts = counts_after(1, 0, None, mask, rate, desired=float(asked))
+    return Ticket(specification, rate, (counts,), mask, weights)
 
 
 class _Parts:

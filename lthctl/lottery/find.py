@@ -15,10 +15,11 @@ from typing import TypeVar
 import numpy as np
 
 from lthctl.artifacts.ticket import Ticket
-from lthctl.canonical import Json, digest_of_arrays
+from lthctl.artifacts.ticket_document import LayerCounts, RoundCounts, TicketSpecification
+from lthctl.canonical import digest_of_arrays
 from lthctl.datasets.base import Dataset
 from lthctl.errors import ParamsError
-from lthctl.families import trust
+from lthctl.families import sources_of, trust
 from lthctl.lottery.rates import check_survivable, rates_of
 from lthctl.lottery.scores import SCORES, ScoreContext, needs_training, scored_by
 from lthctl.lottery.select import select
@@ -73,7 +74,7 @@ def find_ticket(
     """
     trust(method)
     resolved = resolve(train or TrainParams(), model)
-    request = ticket_request(
+    specification = specify_ticket(
         model,
         dataset,
         method=method,
@@ -83,10 +84,10 @@ def find_ticket(
         biases=biases,
         train=resolved,
     )
-    return run_all(prune_rounds(model, dataset, request, resolved), train_with)
+    return run_all(prune_rounds(model, dataset, specification, resolved), train_with)
 
 
-def ticket_request(
+def specify_ticket(
     model: Model,
     dataset: Dataset,
     *,
@@ -96,8 +97,8 @@ def ticket_request(
     seed: int,
     biases: bool,
     train: TrainParams,
-) -> Json:
-    """What `Ticket.request` of the ticket will be, checked before anything is trained.
+) -> TicketSpecification:
+    """What a ticket will be, checked before anything is trained.
 
     It holds what the ticket depends on and nothing else: trainings only where the method needs
     them, and of those not how often they are evaluated.
@@ -124,28 +125,30 @@ def ticket_request(
             f"ratio {ratio} in {rounds} round{'s' * (rounds > 1)}: {fault}; choose a lower ratio "
             "or larger layers"
         )
-    return {
-        "method": method,
-        "ratio": float(ratio),
-        "rounds": rounds,
-        "seed": seed,
-        "biases": biases,
-        "model": model.describe(),
-        "data": dataset.describe(),
-        "train": train.identity(without={"evaluate_every"}) if needs_training(method) else {},
-    }
+    return TicketSpecification(
+        method=method,
+        ratio=float(ratio),
+        rounds=rounds,
+        seed=seed,
+        biases=biases,
+        model=model.describe(),
+        data=dataset.describe(),
+        train=train.of_rounds() if needs_training(method) else None,
+        sources=sources_of((SCORES, method)),
+    )
 
 
-def prune_rounds(model: Model, dataset: Dataset, request: Json, train: TrainParams) -> Rounds:
-    """Train, prune and rewind as often as `request` (of `ticket_request`) asks for, training as
-    `train` says."""
-    ratio, rounds, seed = request["ratio"], request["rounds"], request["seed"]
-    shapes = model.prunable(biases=request["biases"])
+def prune_rounds(
+    model: Model, dataset: Dataset, specification: TicketSpecification, train: TrainParams
+) -> Rounds:
+    """Train, prune and rewind as often as is specified, training as `train` says."""
+    ratio, rounds, seed = specification.ratio, specification.rounds, specification.seed
+    shapes = model.prunable(biases=specification.biases)
     init = model.draw(Stream(seed, "init"))
     mask = Mask.full(shapes)
     rate = rates_of(model, shapes, ratio, rounds)
-    trains = needs_training(request["method"])
-    sparsity = []
+    trains = needs_training(specification.method)
+    counts = []
     for number in range(1, rounds + 1):
         weights: Weights = init
         steps = 0
@@ -161,10 +164,10 @@ def prune_rounds(model: Model, dataset: Dataset, request: Json, train: TrainPara
             get_model=lambda: model,
             get_dataset=lambda: dataset,
         )
-        mask = select(scored_by(request["method"], context), mask, rate=rate)
+        mask = select(scored_by(specification.method, context), mask, rate=rate)
         trained = digest_of_arrays(weights) if trains else None
-        sparsity.append(sparsity_after(number, steps, trained, mask, rate))
-    return Ticket(**request, rate=rate, sparsity=tuple(sparsity), mask=mask, init=init)
+        counts.append(counts_after(number, steps, trained, mask, rate))
+    return Ticket(specification, rate, tuple(counts), mask, init)
 
 
 def params_of_round(train: TrainParams, rounds: int) -> TrainParams:
@@ -189,26 +192,40 @@ def run_all(
         return value
 
 
-def sparsity_after(
-    number: int, steps: int, trained: str | None, mask: Mask, rate: Mapping[str, float]
-) -> Json:
-    """Desired and actual sparsity after a round, total and per parameter; `trained` is the digest
-    of the weights that were scored."""
+def counts_after(
+    number: int,
+    steps: int,
+    trained: str | None,
+    mask: Mask,
+    rate: Mapping[str, float],
+    *,
+    desired: float | None = None,
+) -> RoundCounts:
+    """What is left after a round, total and per parameter.
+
+    Args:
+      number: of the round, from 1.
+      steps: that were trained before it.
+      trained: digest of the weights that were scored; None where scores need no training.
+      mask: after the round.
+      rate: parameter -> fraction of the remaining weights removed per round.
+      desired: total sparsity asked for; what follows from the rates of the hidden layers by
+        default.
+    """
     layers = {
-        name: {
-            "size": array.size,
-            "kept": int(np.count_nonzero(array)),
-            "desired": 1 - (1 - rate[name]) ** number,
-            "actual": 1 - np.count_nonzero(array) / array.size,
-        }
+        name: LayerCounts(
+            size=array.size,
+            kept=int(np.count_nonzero(array)),
+            desired=1 - (1 - rate[name]) ** number,
+            actual=1 - np.count_nonzero(array) / array.size,
+        )
         for name, array in mask.items()
     }
-    hidden_rate = max(rate.values())
-    return {
-        "round": number,
-        "steps": steps,
-        "trained": trained,
-        "desired": 1 - (1 - hidden_rate) ** number,
-        "actual": mask.sparsity,
-        "layers": layers,
-    }
+    return RoundCounts(
+        round=number,
+        steps=steps,
+        trained=trained,
+        desired=1 - (1 - max(rate.values())) ** number if desired is None else desired,
+        actual=mask.sparsity,
+        layers=layers,
+    )

@@ -5,14 +5,16 @@ from collections.abc import Callable, Generator
 import numpy as np
 
 from lthctl.artifacts.run import Run
+from lthctl.artifacts.run_document import Proof, RunSpecification, TicketSummary
 from lthctl.artifacts.ticket import Ticket
-from lthctl.canonical import Json, digest_of_arrays
+from lthctl.canonical import digest_of_arrays
 from lthctl.datasets.base import Dataset
-from lthctl.errors import TicketError
-from lthctl.lottery.controls import apply_control
+from lthctl.errors import TicketError, TrainingError
+from lthctl.families import sources_of
+from lthctl.lottery.controls import CONTROLS, apply_control
 from lthctl.lottery.find import run_all
 from lthctl.mask import Mask, Weights
-from lthctl.models.base import Model
+from lthctl.models.base import MlpDescription, Model, ModelDescription, ModuleDescription
 from lthctl.models.described import known_model
 from lthctl.params import TrainParams
 from lthctl.training.engines import resolve, run
@@ -66,18 +68,19 @@ def retraining(
     training = specify_retraining(ticket, dataset, control=control, train=train, model=model)
     result = yield training
     proof = proof_of(training.mask, training.start, result.weights)
-    assert proof["pruned_nonzero"] == 0, "an engine let a pruned weight come back"
+    if proof.pruned_nonzero:
+        raise TrainingError(
+            f"{ticket.name}: the engine {training.params.engine} let {proof.pruned_nonzero:,} of "
+            f"{proof.pruned:,} pruned weights come back; it is a mistake of the engine: train with "
+            "another"
+        )
     return Run(
-        ticket=summary_of(ticket),
-        control=control,
-        train=training.params.identity(),
-        model=ticket.model,
-        data=dataset.describe(),
-        training=training.digest,
-        proof=proof,
-        metrics=metrics_of(result.history),
-        history=result.history,
-        weights=result.weights if keep_weights else None,
+        specify_run(ticket, dataset, control, training.params),
+        training.digest,
+        proof,
+        metrics_of(result.history),
+        result.history,
+        result.weights if keep_weights else None,
     )
 
 
@@ -102,14 +105,13 @@ def specify_retraining(
 
 
 def _model_of(ticket: Ticket, model: Model | None) -> Model:
-    found = model or known_model(ticket.model)
-    if found is None:
-        name = ticket.model.get("name")
+    built = model or known_model(ticket.model)
+    if built is None:
         raise TicketError(
-            f"{ticket.name}: is of the module {name!r}, that only you can build; pass it as "
-            "`model`, or name its code in params.yaml, such as model: mynets:LeNet5"
+            f"{ticket.name}: is of the module {ticket.model.name!r}, that only you can build; pass "
+            "it as `model`, or name its code in params.yaml, such as model: mynets:LeNet5"
         )
-    return found
+    return built
 
 
 def check_ticket(ticket: Ticket, model: Model, dataset: Dataset, *, where: str) -> None:
@@ -124,16 +126,16 @@ def check_ticket(ticket: Ticket, model: Model, dataset: Dataset, *, where: str) 
       TicketError: it is; both sides are named.
     """
     if model.describe() != ticket.model:
-        found, expected = _told_model(ticket.model), _told_model(model.describe())
+        theirs, expected = _model_words(ticket.model), _model_words(model.describe())
         raise TicketError(
-            f"{where}: is a ticket of {found}, expected {expected}; "
+            f"{where}: is a ticket of {theirs}, expected {expected}; "
             "change the model's parameters or choose other tickets"
         )
-    if ticket.data and dataset.describe() != ticket.data:
+    if ticket.data is not None and (here := dataset.describe()) != ticket.data:
         differing = [
-            f"{key} {ticket.data.get(key)!r}, here {value!r}"
-            for key, value in dataset.describe().items()
-            if ticket.data.get(key) != value
+            f"{name} {value!r}, here {getattr(here, name)!r}"
+            for name, value in ticket.data
+            if getattr(here, name) != value
         ]
         raise TicketError(
             f"{where}: was found on other data ({'; '.join(differing)}); use its own dataset and "
@@ -141,56 +143,61 @@ def check_ticket(ticket: Ticket, model: Model, dataset: Dataset, *, where: str) 
         )
 
 
-def _told_model(description: Json) -> str:
-    if description.get("kind") == "mlp":
-        return (
-            f"an MLP {'-'.join(map(str, description['layers']))} with {description['init']} weights"
-        )
-    return f"the module {description.get('name')!r} with parameters {description.get('shapes')}"
+def _model_words(model: ModelDescription) -> str:
+    if isinstance(model, MlpDescription):
+        return f"an MLP {model.name} with {model.init} weights"
+    shapes = (
+        {name: list(shape) for name, shape in model.shapes.items()}
+        if isinstance(model, ModuleDescription)
+        else None
+    )
+    return f"the module {model.name!r} with parameters {shapes}"
 
 
-def proof_of(mask: Mask, start: Weights, weights: Weights) -> Json:
+def proof_of(mask: Mask, start: Weights, weights: Weights) -> Proof:
     """Counts that show what a training under `mask`, from the weights `start` to `weights`, kept
-    to.
-
-    `pruned`: weights outside the mask; `pruned_nonzero`: those of them that are not exactly 0 at
-    the end, which must be 0;
-    `kept`: weights inside; `kept_moved`: those of them that training changed (weights of pixels
-    that are always black never move).
-    `start`: SHA-256 of the weights that it started from.
-    """
-    counts = {"pruned": 0, "pruned_nonzero": 0, "kept": 0, "kept_moved": 0}
+    to."""
+    pruned = pruned_nonzero = num_kept = kept_moved = 0
     for name, kept in mask.items():
         before, after = start[name], weights[name]
-        counts["pruned"] += int(np.count_nonzero(~kept))
-        counts["pruned_nonzero"] += int(np.count_nonzero(after[~kept]))
-        counts["kept"] += int(np.count_nonzero(kept))
-        counts["kept_moved"] += int(np.count_nonzero((after != before) & kept))
-    return {**counts, "start": digest_of_arrays(start)}
+        pruned += int(np.count_nonzero(~kept))
+        pruned_nonzero += int(np.count_nonzero(after[~kept]))
+        num_kept += int(np.count_nonzero(kept))
+        kept_moved += int(np.count_nonzero((after != before) & kept))
+    return Proof(
+        start=digest_of_arrays(start),
+        pruned=pruned,
+        pruned_nonzero=pruned_nonzero,
+        kept=num_kept,
+        kept_moved=kept_moved,
+    )
 
 
-def run_request(ticket: Ticket, dataset: Dataset, control: str, train: TrainParams) -> Json:
-    """What `Run.request` of a retraining will be."""
-    return {
-        "ticket": summary_of(ticket),
-        "start": control,
-        "train": train.identity(),
-        "model": ticket.model,
-        "data": dataset.describe(),
-    }
+def specify_run(
+    ticket: Ticket, dataset: Dataset, control: str, train: TrainParams
+) -> RunSpecification:
+    """What a run of a ticket will be."""
+    return RunSpecification(
+        ticket=summary_of(ticket),
+        control=control,
+        train=train,
+        model=ticket.model,
+        data=dataset.describe(),
+        sources={**ticket.specification.sources, **sources_of((CONTROLS, control))},
+    )
 
 
-def summary_of(ticket: Ticket) -> Json:
+def summary_of(ticket: Ticket) -> TicketSummary:
     """What a run says of its ticket."""
-    return {
-        "name": ticket.name,
-        "digest": ticket.digest,
-        "method": ticket.method,
-        "ratio": ticket.ratio,
-        "rounds": ticket.rounds,
-        "seed": ticket.seed,
-        "sparsity": ticket.mask.sparsity,
-        "sparsity_by_round": [after["actual"] for after in ticket.sparsity],
-        "biases": ticket.biases,
-        "train": ticket.train,
-    }
+    return TicketSummary(
+        name=ticket.name,
+        digest=ticket.digest,
+        method=ticket.method,
+        ratio=ticket.ratio,
+        rounds=ticket.rounds,
+        seed=ticket.seed,
+        biases=ticket.biases,
+        train=ticket.train,
+        sparsity=ticket.mask.sparsity,
+        sparsity_by_round=tuple(after.actual for after in ticket.counts),
+    )

@@ -4,24 +4,86 @@ A model is a description. A network is built from it, with weights and a mask, f
 anew. Weights are a mapping of name to NumPy array, the names those of the network's state_dict.
 """
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Annotated, Literal, Protocol
 
 import numpy as np
+from pydantic import FailFast, Field, PlainValidator, Strict
 
 from lthctl.canonical import Json
 from lthctl.mask import Array, Shapes, Weights
+from lthctl.params import Count, Init, Natural, ParametersByName, Section
 from lthctl.seeding import Stream
 
 if TYPE_CHECKING:
     from torch import nn
 
 
+Shape = Annotated[tuple[Natural, ...], Strict(False)]
+
+
+class MlpDescription(Section):
+    """What an `MLP` says of itself."""
+
+    kind: Literal["mlp"] = "mlp"
+    layers: Annotated[tuple[Count, ...], Strict(False), Field(min_length=2), FailFast()]
+    init: Init
+
+    @property
+    def name(self) -> str:
+        """Its sizes, `784-300-100-10`."""
+        return "-".join(map(str, self.layers))
+
+    def to_json(self) -> Json:
+        return {"kind": self.kind, "layers": list(self.layers), "init": self.init}
+
+
+class ModuleDescription(Section):
+    """What a `ModuleModel` says of itself: its name, its output layer, and parameter -> shape."""
+
+    kind: Literal["module"] = "module"
+    name: str
+    output: str
+    shapes: Annotated[dict[str, Shape], ParametersByName]
+
+    def to_json(self) -> Json:
+        shapes = {name: list(shape) for name, shape in self.shapes.items()}
+        return {"kind": self.kind, "name": self.name, "output": self.output, "shapes": shapes}
+
+
+class OtherDescription(Section, extra="allow"):
+    """What a model of somebody's own says of itself: a `kind`, and anything else that is JSON."""
+
+    kind: str
+
+    @property
+    def name(self) -> str:
+        """What it calls itself; its kind where it does not say."""
+        return str((self.model_extra or {}).get("name", self.kind))
+
+    def to_json(self) -> Json:
+        return {"kind": self.kind, **(self.model_extra or {})}
+
+
+def _by_kind(value: object) -> object:
+    """The description that `kind` tells."""
+    if isinstance(value, MlpDescription | ModuleDescription | OtherDescription):
+        return value
+    kind = value.get("kind") if isinstance(value, dict) else None
+    kinds: dict[str, type[Section]] = {"mlp": MlpDescription, "module": ModuleDescription}
+    return kinds.get(str(kind), OtherDescription).model_validate(value)
+
+
+ModelDescription = Annotated[
+    MlpDescription | ModuleDescription | OtherDescription, PlainValidator(_by_kind)
+]
+
+
 class Model(Protocol):
     """What the rest of lthctl needs to know of a model."""
 
-    def describe(self) -> Json:
-        """All that makes this model this model, as JSON; part of every ticket and of every
-        training's digest."""
+    def describe(self) -> ModelDescription:
+        """All that makes this model this model; part of every ticket and of every training's
+        digest."""
 
     def shapes(self) -> Shapes:
         """Parameter name -> shape."""

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lthctl.canonical import Json
 from lthctl.errors import ParamsError
 from lthctl.mask import Array, Shapes, Weights
+from lthctl.models.base import MlpDescription
 from lthctl.models.entry import ModelEntry
 from lthctl.params import Init, ModelParams
 from lthctl.seeding import Stream
@@ -44,8 +44,8 @@ class MLP:
             )
         return cls(params.layers, params.init)
 
-    def describe(self) -> Json:
-        return {"kind": "mlp", "layers": list(self.layers), "init": self.init}
+    def describe(self) -> MlpDescription:
+        return MlpDescription(layers=self.layers, init=self.init)
 
     def shapes(self) -> Shapes:
         found: dict[str, tuple[int, ...]] = {}

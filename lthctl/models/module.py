@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lthctl.canonical import Json
 from lthctl.errors import ParamsError
 from lthctl.mask import Shapes, Weights
-from lthctl.models.base import prunable_among, state_of
+from lthctl.models.base import ModuleDescription, prunable_among, state_of
 from lthctl.seeding import Stream
 
 if TYPE_CHECKING:
@@ -53,13 +52,8 @@ class ModuleModel:
     def _shapes(self) -> Shapes:
         return {name: tuple(parameter.shape) for name, parameter in self.build().named_parameters()}
 
-    def describe(self) -> Json:
-        return {
-            "kind": "module",
-            "name": self.name,
-            "output": self.output,
-            "shapes": {name: list(s) for name, s in self._shapes.items()},
-        }
+    def describe(self) -> ModuleDescription:
+        return ModuleDescription(name=self.name, output=self.output, shapes=dict(self._shapes))
 
     def shapes(self) -> Shapes:
         return self._shapes

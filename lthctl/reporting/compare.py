@@ -11,22 +11,23 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any, Literal
 
+from lthctl.artifacts.folders import RunFolder, TicketFolder
 from lthctl.artifacts.history_csv import HISTORY_LIMIT
 from lthctl.artifacts.names import HISTORY_FILE, INIT_FILE, MASK_FILE, RUN_JSON, TICKET_JSON
 from lthctl.artifacts.revision import at_revision
-from lthctl.artifacts.run import Run, load_run, read_run_json
+from lthctl.artifacts.run import Run, run_of
 from lthctl.artifacts.sealed import JSON_LIMIT
 from lthctl.artifacts.tensors import TENSORS_LIMIT
-from lthctl.artifacts.ticket import Ticket, load_ticket, read_ticket_json
+from lthctl.artifacts.ticket import Ticket, ticket_of
 from lthctl.canonical import Json, digest_of_arrays
-from lthctl.errors import LthctlError, MaskError, ParamsError, PathError, TicketError
+from lthctl.errors import LthctlError, MaskError, ParamsError, PathError
 from lthctl.params import ReportParams
 from lthctl.reading import find_folders
 from lthctl.reporting.dead_units import units_of
 from lthctl.reporting.experiments import ExperimentKey, paired
 from lthctl.reporting.overlap import MaskOverlap, Overlap, overlap
 from lthctl.reporting.statistics import Interval, Verdict, holm, judge
-from lthctl.training.history import Row
+from lthctl.training.history import MetricName, Row
 
 FILES: Mapping[str, int] = {
     TICKET_JSON: JSON_LIMIT,
@@ -59,13 +60,13 @@ class Side:
     Attributes:
       label: the argument.
       tickets, runs: name -> ticket or run; the name is "" where the argument itself is one.
-      documents: name -> what its ticket.json or run.json says.
+      folders: name -> its folder, of which the document was read.
     """
 
     label: str
     tickets: Mapping[str, Ticket]
     runs: Mapping[str, Run]
-    documents: Mapping[str, Json]
+    folders: Mapping[str, TicketFolder | RunFolder]
 
     @property
     def is_single(self) -> bool:
@@ -160,25 +161,23 @@ class RunPair:
     @property
     def is_same(self) -> bool:
         """Whether they have the same history, evaluation for evaluation, and the same request."""
-        return self.a.history == self.b.history and self.a.request() == self.b.request()
+        return self.a.history == self.b.history and self.a.specification == self.b.specification
 
     @cached_property
     def changes(self) -> tuple[Change, ...]:
         """What was asked for differently, the ticket included."""
-        return changes(self.a.request(), self.b.request())
+        return changes(self.a.specification.to_json(), self.b.specification.to_json())
 
     @property
     def same_images(self) -> bool:
         """Whether their accuracies are of the same images; otherwise a difference between them says
         little."""
-        return bool(self.a.data == self.b.data)
+        return self.a.data == self.b.data
 
     def metrics(self) -> dict[str, tuple[float | None, float | None]]:
         """Metric -> its value in both; None where a run has none."""
-        names = [*self.a.metrics, *(name for name in self.b.metrics if name not in self.a.metrics)]
-        return {
-            name: (self.a.metrics.get(name), self.b.metrics.get(name)) for name in sorted(names)
-        }
+        a, b = self.a.metrics.to_json(), self.b.metrics.to_json()
+        return {name: (a.get(name), b.get(name)) for name in sorted(a.keys() | b.keys())}
 
     @cached_property
     def curve(self) -> tuple[tuple[Row, Row], ...]:
@@ -284,41 +283,28 @@ def read_side(label: str, path: Path) -> Side:
     faults: list[str] = []
     tickets: dict[str, Ticket] = {}
     runs: dict[str, Run] = {}
-    documents: dict[str, Json] = {}
+    folders: dict[str, TicketFolder | RunFolder] = {}
     for marker in (TICKET_JSON, RUN_JSON):
-        for folder in find_folders([path], marker):
-            name = folder.relative_to(path).as_posix().removeprefix(".")
+        for place in find_folders([path], marker):
+            name = place.relative_to(path).as_posix().removeprefix(".")
             try:
                 if marker == TICKET_JSON:
-                    documents[name], tickets[name] = read_ticket_json(folder), _load_ticket(folder)
+                    folders[name] = folder = TicketFolder(place)
+                    tickets[name] = ticket_of(folder)
                 else:
-                    documents[name], runs[name] = (
-                        read_run_json(folder),
-                        load_run(folder, with_weights=False),
-                    )
+                    folders[name] = run_folder = RunFolder(place)
+                    runs[name] = run_of(run_folder, with_weights=False)
             except LthctlError as error:
                 faults.append(str(error))
     if faults:
         raise PathError("\n".join(faults))
-    if not documents:
+    if not folders:
         raise PathError(
             f"{label}: holds no ticket and no run, nor does anything below it; expected a folder "
             f"with a {TICKET_JSON} "
             f"or a {RUN_JSON}. Where DVC tracks it, `dvc checkout` restores it"
         )
-    return Side(label, tickets, runs, documents)
-
-
-def _load_ticket(folder: Path) -> Ticket:
-    """A ticket whose digest can be had, so that it can be compared."""
-    ticket = load_ticket(folder)
-    try:
-        assert ticket.digest
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise TicketError(
-            f"{folder / TICKET_JSON}: misstates something ({error}); it is not ours: make it again"
-        ) from error
-    return ticket
+    return Side(label, tickets, runs, folders)
 
 
 def compare(sides: Sequence[Side], params: ReportParams) -> Comparison:
@@ -382,10 +368,10 @@ def facts(side: Side) -> list[Json]:
             "kept": ticket.mask.num_kept,
             "units": units and units.to_json(),
         }
-        found.append({"path": side.named(name), **side.documents[name], **counted})
+        found.append({"path": side.named(name), **side.folders[name].json, **counted})
     for name, run in side.runs.items():
         history = [row._asdict() for row in run.history]
-        found.append({"path": side.named(name), **side.documents[name], "history": history})
+        found.append({"path": side.named(name), **side.folders[name].json, "history": history})
     return found
 
 
@@ -421,9 +407,9 @@ def _experiments(pairs: Sequence[RunPair], params: ReportParams) -> tuple[Experi
     all the same."""
     members: dict[tuple[ExperimentKey, ExperimentKey], dict[int, RunPair]] = {}
     for pair in pairs:
-        if pair.same_images and pair.a.ticket["seed"] == pair.b.ticket["seed"]:
+        if pair.same_images and pair.a.ticket.seed == pair.b.ticket.seed:
             members.setdefault((ExperimentKey.of(pair.a), ExperimentKey.of(pair.b)), {})[
-                pair.a.ticket["seed"]
+                pair.a.ticket.seed
             ] = pair
     differing = [
         key
@@ -432,13 +418,14 @@ def _experiments(pairs: Sequence[RunPair], params: ReportParams) -> tuple[Experi
     ]
     keys = sorted(differing, key=lambda both: (both[0].order(), both[1].order()))
 
-    def difference(key: tuple[ExperimentKey, ExperimentKey], metric: str) -> Interval:
+    def difference(key: tuple[ExperimentKey, ExperimentKey], metric: MetricName) -> Interval:
         of_a, of_b = (
             {seed: getattr(pair, side) for seed, pair in members[key].items()}
             for side in ("a", "b")
         )
         found = paired(of_b, of_a, metric, params)
-        assert found is not None, "an experiment holds the seeds of both"
+        if found is None:
+            raise PathError(f"{key[0].label}: the two sides have no seed in common")
         return found
 
     differences = [difference(key, "best_accuracy") for key in keys]
@@ -457,7 +444,7 @@ def significant(pairs: Sequence[TicketPair], confidence: float) -> list[bool]:
 
 
 def _ticket_facts(ticket: Ticket) -> Json:
-    return {**ticket.request(), "sparsity": ticket.mask.sparsity}
+    return {**ticket.specification.to_json(), "sparsity": ticket.mask.sparsity}
 
 
 def _flat(value: Any, key: str = "") -> Iterable[tuple[str, Any]]:

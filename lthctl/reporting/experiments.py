@@ -11,6 +11,7 @@ from lthctl.lottery.rates import rate_per_round
 from lthctl.params import ReportParams
 from lthctl.reporting.looks import control_order, method_order
 from lthctl.reporting.statistics import Interval, Verdict, interval
+from lthctl.training.history import MetricName
 
 
 class ExperimentKey(NamedTuple):
@@ -23,7 +24,7 @@ class ExperimentKey(NamedTuple):
 
     @classmethod
     def of(cls, run: Run) -> "ExperimentKey":
-        return cls(run.control, run.ticket["method"], run.ticket["rounds"], run.ticket["ratio"])
+        return cls(run.control, run.ticket.method, run.ticket.rounds, run.ticket.ratio)
 
     @property
     def ticket(self) -> str:
@@ -86,38 +87,42 @@ class Experiment:
         """Number of runs whose validation loss was lowest at the last evaluation: too short to tell
         where it would have been."""
         return sum(
-            run.metrics["early_stop_step"] == run.history[-1].step for run in self.runs.values()
+            run.metrics.early_stop_step == run.history[-1].step for run in self.runs.values()
         )
 
 
 def paired(
-    runs: dict[int, Run], others: dict[int, Run], metric: str, params: ReportParams
+    runs: dict[int, Run], others: dict[int, Run], metric: MetricName, params: ReportParams
 ) -> Interval | None:
     """Difference of a metric over the seeds that both have; None where they have none in common.
 
     Args:
       runs, others: seed -> run. The difference is that of `runs` minus that of `others`.
-      metric: a key of `Run.metrics`.
+      metric: one of `Run.metrics`.
       params: confidence of the interval.
     """
     seeds = sorted(runs.keys() & others.keys())
     if not seeds:
         return None
-    differences = [runs[seed].metrics[metric] - others[seed].metrics[metric] for seed in seeds]
+    differences = [
+        runs[seed].metrics.value(metric) - others[seed].metrics.value(metric) for seed in seeds
+    ]
     least = DIFFERENCE_ROUNDING * _resolution(runs[seeds[0]], metric)
     return interval(differences, params.confidence, least_deviation=least)
 
 
-def interval_over(runs: Sequence[Run], metric: str, params: ReportParams) -> Interval:
+def interval_over(runs: Sequence[Run], metric: MetricName, params: ReportParams) -> Interval:
     least = VALUE_ROUNDING * _resolution(runs[0], metric)
-    return interval([run.metrics[metric] for run in runs], params.confidence, least_deviation=least)
+    return interval(
+        [run.metrics.value(metric) for run in runs], params.confidence, least_deviation=least
+    )
 
 
-def _resolution(run: Run, metric: str) -> float:
+def _resolution(run: Run, metric: MetricName) -> float:
     """The steps in which a metric comes: evaluations for steps, images for accuracies."""
     if metric.endswith("step"):
-        return float(run.train["evaluate_every"])
-    return 1 / float(run.data["test" if "test" in metric else "validation"])
+        return float(run.train.evaluate_every)
+    return 1 / (run.data.test if "test" in metric else run.data.validation)
 
 
 def desired_by_round(key: ExperimentKey) -> list[float]:

@@ -228,11 +228,11 @@ def _parallel(group: Group) -> "Figure":
         _ranks("rounds", [key.rounds for key, _, _ in runs]),
         _ranks("ratio", [key.ratio for key, _, _ in runs]),
         _ranks("seed", [seed for _, seed, _ in runs]),
-        _values("sparsity reached", [-math.log(1 - run.ticket["sparsity"]) for _, _, run in runs],
+        _values("sparsity reached", [-math.log(1 - run.ticket.sparsity) for _, _, run in runs],
                 lambda value: f"{100 * (1 - math.exp(-value)):.1f} %"),
-        _values("best accuracy", [run.metrics["best_accuracy"] for _, _, run in runs],
+        _values("best accuracy", [run.metrics.best_accuracy for _, _, run in runs],
                 lambda value: f"{100 * value:.2f} %"),
-        _values("early-stop step", [run.metrics["early_stop_step"] for _, _, run in runs],
+        _values("early-stop step", [run.metrics.early_stop_step for _, _, run in runs],
                 lambda value: f"{value:,.0f}"),
     ]  # fmt: skip
     figure = Figure(figsize=(12, 4.6), layout="constrained")

@@ -25,7 +25,7 @@ from lthctl.reporting.reading import Report
 from lthctl.reporting.statistics import Interval
 from lthctl.reporting.survivors import Survivors
 from lthctl.reporting.verdicts import Group, TicketVerdict
-from lthctl.training.history import Row
+from lthctl.training.history import MetricName, Row
 
 MOST_EVALUATIONS = 120_000
 """Evaluations in a page; where the runs have more, curves are thinned, and the page says so."""
@@ -148,8 +148,8 @@ def _group(group: Group, survivors: Survivors, stride: int) -> Json:
         "confidence": group.params.confidence,
         "num_runs": group.num_runs,
         "num_seeds": group.num_seeds,
-        "validation": runs[0][2].data["validation"],
-        "test": runs[0][2].data["test"],
+        "validation": runs[0][2].data.validation,
+        "test": runs[0][2].data.test,
         "stops_at_end": sum(experiment.stops_at_end for experiment in group.experiments),
         "verdicts": [_verdict(group, verdict) for verdict in group.verdicts],
         "experiments": [_experiment(experiment) for experiment in group.experiments],
@@ -157,9 +157,9 @@ def _group(group: Group, survivors: Survivors, stride: int) -> Json:
             [
                 index,
                 seed,
-                run.ticket["name"],
-                run.ticket["sparsity"],
-                *(run.metrics[name] for name in RUN_METRICS),
+                run.ticket.name,
+                run.ticket.sparsity,
+                *(run.metrics.value(name) for name in RUN_METRICS),
             ]
             for index, seed, run in runs
         ],
@@ -190,7 +190,7 @@ def _group(group: Group, survivors: Survivors, stride: int) -> Json:
     }
 
 
-RUN_METRICS = (
+RUN_METRICS: tuple[MetricName, ...] = (
     "best_accuracy",
     "best_step",
     "early_stop_accuracy",
@@ -215,8 +215,7 @@ def _interval(value: Interval | None) -> Json | None:
 
 
 def _verdict(group: Group, verdict: TicketVerdict) -> Json:
-    experiment = group.experiment(verdict.key)
-    assert experiment is not None
+    experiment = group.experiment_of(verdict)
     return {
         **verdict.key._asdict(),
         "ticket": verdict.key.ticket,
@@ -249,7 +248,7 @@ def _experiment(experiment: Experiment) -> Json:
 
 
 def _sparsity(experiment: Experiment) -> Json:
-    reached = [run.ticket["sparsity_by_round"] for run in experiment.runs.values()]
+    reached = [run.ticket.sparsity_by_round for run in experiment.runs.values()]
     return {
         **experiment.key._asdict(),
         "ticket": experiment.key.ticket,

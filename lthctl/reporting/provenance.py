@@ -6,6 +6,8 @@ from importlib.metadata import version
 
 from lthctl.artifacts.run import Run
 from lthctl.canonical import Json
+from lthctl.models.base import MlpDescription
+from lthctl.params import TrainParams
 from lthctl.reporting.reading import Report
 from lthctl.reporting.verdicts import Group
 
@@ -60,29 +62,30 @@ def protocol_rows(group: Group) -> list[Json]:
     this network)."""
     run = _runs(group)[0]
     train, data, model = run.train, run.data, run.model
-    found: Json = next((of.ticket["train"] for of in _runs(group) if of.ticket["train"]), {})
-    sizes = (
-        "-".join(map(str, model["layers"]))
-        if model.get("kind") == "mlp"
-        else str(model.get("name"))
+    train_of_tickets = next(
+        (one.ticket.train for one in _runs(group) if one.ticket.train is not None), None
     )
-    test = f"{data['test']:,} test" if data["test"] else "no test split"
+    test = f"{data.test:,} test" if data.test else "no test split"
     rounds = sorted(
         {experiment.key.rounds for experiment in group.experiments if experiment.key.rounds}
     )
-    optimizer = f"{train['optimizer']} {train['lr']:g}, batch {train['batch_size']}"
+    optimizer = f"{train.optimizer} {train.lr:g}, batch {train.batch_size}"
     rows = [
-        ("network", sizes, "784-300-100-10"),
-        ("initial weights", str(model.get("init", "the module's own")), "glorot"),
+        ("network", model.name, "784-300-100-10"),
+        (
+            "initial weights",
+            model.init if isinstance(model, MlpDescription) else "the module's own",
+            "glorot",
+        ),
         (
             "images",
-            f"{data['train']:,} train, {data['validation']:,} validation, {test}",
+            f"{data.train:,} train, {data.validation:,} validation, {test}",
             "55,000 train, 5,000 validation, 10,000 test",
         ),
         ("optimizer", optimizer + _decays(train), "adam 0.0012, batch 60"),
-        ("steps of a retraining", f"{train['steps']:,}", "50,000"),
-        ("evaluated every", f"{train['evaluate_every']:,} steps", "100 steps"),
-        ("prunable", "weights and biases" if run.ticket["biases"] else "weights", "weights"),
+        ("steps of a retraining", f"{train.steps:,}", "50,000"),
+        ("evaluated every", f"{train.evaluate_every:,} steps", "100 steps"),
+        ("prunable", "weights and biases" if run.ticket.biases else "weights", "weights"),
         (
             "removed per round",
             "what reaches the ratio in the rounds; half as much of the output layer",
@@ -91,13 +94,14 @@ def protocol_rows(group: Group) -> list[Json]:
         ("rounds", ", ".join(map(str, rounds)) or "none", "as many as the ratio takes"),
         (
             "steps before a pruning",
-            f"{found['steps']:,} shared by the rounds" if found else "none needed",
+            f"{train_of_tickets.steps:,} shared by the rounds"
+            if train_of_tickets is not None
+            else "none needed",
             "50,000 in every round",
         ),
         (
             "accuracy",
-            "highest of the validation images"
-            + ("; test at the early stop" if data["test"] else ""),
+            "highest of the validation images" + ("; test at the early stop" if data.test else ""),
             "test images, at the early-stop step",
         ),
         (
@@ -112,29 +116,29 @@ def protocol_rows(group: Group) -> list[Json]:
     ]
 
 
-def _decays(train: Json) -> str:
-    named = (("momentum", "momentum"), ("weight_decay", "weight decay"))
-    return "".join(f", {words} {train[key]:g}" for key, words in named if train[key])
+def _decays(train: TrainParams) -> str:
+    named = (("momentum", train.momentum), ("weight decay", train.weight_decay))
+    return "".join(f", {words} {value:g}" for words, value in named if value)
 
 
 def _group_provenance(group: Group) -> Json:
     runs = _runs(group)
-    trained = {json.dumps(run.ticket["train"], sort_keys=True): run.ticket["train"] for run in runs}
+    data = runs[0].data
+    trained = [run.ticket.train.identity() for run in runs if run.ticket.train is not None]
+    distinct = {json.dumps(train, sort_keys=True): train for train in trained}
     return {
         "title": group.title,
         "judged_with": group.params.identity(),
-        "train": runs[0].train,
-        "train_of_tickets": [of for _, of in sorted(trained.items()) if of],
-        "model": runs[0].model,
-        "prunable": "weights and biases" if runs[0].ticket["biases"] else "weights",
-        "data": {
-            key: runs[0].data[key] for key in ("name", "source", "train", "validation", "test")
-        },
-        "data_digests": sorted({str(run.data["digest"]) for run in runs}),
+        "train": runs[0].train.identity(),
+        "train_of_tickets": [train for _, train in sorted(distinct.items())],
+        "model": runs[0].model.to_json(),
+        "prunable": "weights and biases" if runs[0].ticket.biases else "weights",
+        "data": {key: value for key, value in data.to_json().items() if key != "digest"},
+        "data_digests": sorted({run.data.digest for run in runs}),
         "protocol": protocol_rows(group),
         "n": {
             "runs": len(runs),
-            "tickets": len({run.ticket["digest"] for run in runs}),
+            "tickets": len({run.ticket.digest for run in runs}),
             "experiments": len(group.experiments),
             "seeds": sorted({seed for experiment in group.experiments for seed in experiment.runs}),
             "evaluations": sum(len(run.history) for run in runs),

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from lthctl.artifacts.names import RUN_JSON
 from lthctl.artifacts.run import Run, load_run
-from lthctl.canonical import Json, canonical_json, sha256
+from lthctl.canonical import canonical_json, sha256
 from lthctl.errors import LthctlError, ReportError
-from lthctl.params import ReportParams
+from lthctl.models.base import MlpDescription
+from lthctl.params import ReportParams, RoundParams
 from lthctl.reading import find_folders
 from lthctl.reporting.verdicts import Group, judged_group
 
@@ -42,7 +43,7 @@ def make_report(paths: Sequence[Path], params: ReportParams) -> Report:
         try:
             run = load_run(folder, with_weights=False)
             runs.setdefault(
-                (run.ticket["digest"], run.control, run.training), run
+                (run.ticket.digest, run.control, run.training), run
             )  # the same run in two places counts once
         except LthctlError as error:
             left_out.append((folder, str(error)))
@@ -68,51 +69,54 @@ def _by_protocol(runs: Sequence[Run]) -> dict[str, list[Run]]:
     """
     bases: dict[str, list[Run]] = {}
     for run in runs:
-        shared = {
-            "data": [run.data[key] for key in ("name", "source", "train", "validation", "test")],
-            "model": run.model,
-            "train": run.train,
-            "biases": run.ticket["biases"],
-        }
-        bases.setdefault(json.dumps(shared, sort_keys=True), []).append(run)
+        bases.setdefault(_protocol(run), []).append(run)
     groups: dict[str, list[Run]] = {}
-    for shared_by, members in sorted(bases.items()):
-        trained = {
-            canonical_json(run.ticket["train"]): run.ticket["train"]
+    for protocol, members in sorted(bases.items()):
+        trained: dict[bytes, RoundParams | None] = {
+            canonical_json(run.ticket.train.identity()): run.ticket.train
             for run in members
-            if run.ticket["train"]
+            if run.ticket.train is not None
         }
-        for key, found in sorted(trained.items()) or [(b"", {})]:
-            group = [run for run in members if run.ticket["train"] in ({}, found)]
-            title = _title(group[0], found)
+        for key, train in sorted(trained.items()) or [(b"", None)]:
+            group = [run for run in members if run.ticket.train in (None, train)]
+            title = _title(group[0], train)
             if title in groups:  # they differ in something that the title has no words for
-                title += f" [{sha256(shared_by.encode() + key)[:8]}]"
+                title += f" [{sha256(protocol.encode() + key)[:8]}]"
             groups[title] = group
     return groups
 
 
-def _title(run: Run, found: Json) -> str:
+def _protocol(run: Run) -> str:
+    """The same text for runs of the same data, model, training and prunable parameters."""
+    data = run.data
+    shared = {
+        "data": [data.name, data.source, data.train, data.validation, data.test],
+        "model": run.model.to_json(),
+        "train": run.train.identity(),
+        "biases": run.ticket.biases,
+    }
+    return json.dumps(shared, sort_keys=True)
+
+
+def _title(run: Run, train_of_tickets: RoundParams | None) -> str:
     train, model, data = run.train, run.model, run.data
-    tests = f", {data['test']:,} test" if data["test"] else ""
-    parts = [
-        f"{data['name']} ({data['train']:,} train, {data['validation']:,} validation{tests} images)"
-    ]
-    sizes = "-".join(map(str, model["layers"])) if model.get("kind") == "mlp" else ""
-    parts.append(f"{sizes} {model['init']}" if sizes else str(model.get("name")))
-    parts.append(f"{train['optimizer']} {train['lr']:g}")
+    tests = f", {data.test:,} test" if data.test else ""
+    parts = [f"{data.name} ({data.train:,} train, {data.validation:,} validation{tests} images)"]
+    initial = f" {model.init}" if isinstance(model, MlpDescription) else ""
+    parts.append(f"{model.name}{initial}")
+    parts.append(f"{train.optimizer} {train.lr:g}")
+    if train.momentum:
+        parts.append(f"momentum {train.momentum:g}")
+    if train.weight_decay:
+        parts.append(f"weight decay {train.weight_decay:g}")
     parts += [
-        f"{key.replace('_', ' ')} {train[key]:g}"
-        for key in ("momentum", "weight_decay")
-        if train[key]
+        f"batch {train.batch_size}",
+        f"{train.steps:,} steps",
+        f"evaluated every {train.evaluate_every:,}",
     ]
-    parts += [
-        f"batch {train['batch_size']}",
-        f"{train['steps']:,} steps",
-        f"evaluated every {train['evaluate_every']:,}",
-    ]
-    parts.append("weights and biases pruned" if run.ticket["biases"] else "weights pruned")
-    if found and found["steps"] != train["steps"]:
-        parts.append(f"pruned after {found['steps']:,} steps in all")
-    threads = f", {train['threads']} threads" if train["threads"] > 1 else ""
-    parts.append(f"engine {train['engine']} on {train['device']}{threads}")
+    parts.append("weights and biases pruned" if run.ticket.biases else "weights pruned")
+    if train_of_tickets is not None and train_of_tickets.steps != train.steps:
+        parts.append(f"pruned after {train_of_tickets.steps:,} steps in all")
+    threads = f", {train.threads} threads" if train.threads > 1 else ""
+    parts.append(f"engine {train.engine} on {train.device}{threads}")
     return ", ".join(parts)

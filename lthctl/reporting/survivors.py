@@ -14,11 +14,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from lthctl.artifacts.folders import TicketFolder
 from lthctl.artifacts.names import TICKET_JSON, layer_order
-from lthctl.artifacts.ticket import load_mask, read_ticket_json
-from lthctl.canonical import Json
+from lthctl.artifacts.run_document import TicketSummary
+from lthctl.artifacts.ticket_document import RoundCounts
 from lthctl.errors import LthctlError
 from lthctl.mask import Mask
+from lthctl.models.base import MlpDescription
 from lthctl.reading import find_folders
 from lthctl.reporting.experiments import ExperimentKey
 from lthctl.reporting.overlap import MaskOverlap, overlap
@@ -110,7 +112,7 @@ def find_survivors(
       For every group what survived; and the ticket folders that were left out, with the reason.
     """
     wanted = {
-        run.ticket["digest"]
+        run.ticket.digest
         for group in report.groups
         for experiment in group.experiments
         for run in experiment.runs.values()
@@ -119,10 +121,10 @@ def find_survivors(
     left_out: list[tuple[Path, str]] = []
     for place in find_folders([folder], TICKET_JSON):
         try:
-            digest = read_ticket_json(place)["digest"]
-            if digest in wanted and digest not in places:
-                load_mask(place)
-                places[digest] = place
+            ticket = TicketFolder(place)
+            if ticket.document and ticket.digest in wanted and ticket.digest not in places:
+                _ = ticket.mask  # refused here if it is damaged, and read again where it is used
+                places[ticket.digest] = place
         except LthctlError as error:
             left_out.append((place, str(error)))
     return tuple(_survivors(group, places) for group in report.groups), tuple(left_out)
@@ -161,18 +163,18 @@ def survivor_files(found: Sequence[Survivors]) -> dict[str, bytes]:
 
 
 def _survivors(group: Group, places: Mapping[str, Path]) -> Survivors:
-    tickets: dict[ExperimentKey, dict[int, Json]] = {}
+    tickets: dict[ExperimentKey, dict[int, TicketSummary]] = {}
     for experiment in group.experiments:
         replicates = tickets.setdefault(experiment.key._replace(control="rewind"), {})
         replicates.update({seed: run.ticket for seed, run in experiment.runs.items()})
     missing = {
-        of["name"]
+        ticket.name
         for replicates in tickets.values()
-        for of in replicates.values()
-        if of["digest"] not in places
+        for ticket in replicates.values()
+        if ticket.digest not in places
     }
     model = next(iter(group.experiments[0].runs.values())).model
-    inputs = model["layers"][0] if model.get("kind") == "mlp" else 0
+    inputs = model.layers[0] if isinstance(model, MlpDescription) else 0
     is_square = inputs > 0 and math.isqrt(inputs) ** 2 == inputs
     compared = set(
         sorted({seed for replicates in tickets.values() for seed in replicates})[:SEEDS_COMPARED]
@@ -183,34 +185,36 @@ def _survivors(group: Group, places: Mapping[str, Path]) -> Survivors:
     for key in sorted(tickets, key=ExperimentKey.order):
         if key.method == "dense":
             continue
-        documents = []
+        counts = []
         kept = []
-        for seed, of in sorted(tickets[key].items()):
-            if of["digest"] not in places:
+        for seed, ticket in sorted(tickets[key].items()):
+            if ticket.digest not in places:
                 continue
-            document, mask = load_mask(places[of["digest"]])
-            documents.append(document)
+            folder = TicketFolder(places[ticket.digest])
+            mask = folder.mask
+            counts.append(folder.document.counts)
             first = mask[min(mask, key=layer_order)]
             if is_square and first.ndim == 2 and first.shape[1] == inputs:
                 kept.append(first.sum(axis=0))
             if seed in compared:
                 masks.setdefault(key, {})[seed] = mask
-        layers += _layer_counts(key, documents)
+        layers += _layer_counts(key, counts)
         if kept:
             pixels.append(Pixels(key, len(kept), np.mean(kept, axis=0)))
     return Survivors(tuple(layers), tuple(pixels), tuple(_common(masks)), tuple(sorted(missing)))
 
 
-def _layer_counts(key: ExperimentKey, documents: Sequence[Json]) -> Iterator[LayerCount]:
-    for index in range(key.rounds if documents else 0):
-        after = [document["sparsity"][index]["layers"] for document in documents]
-        for layer in sorted(after[0], key=layer_order):
-            of = [layers[layer] for layers in after if layer in layers]
-            kept = sum(one["kept"] for one in of) / len(of)
-            actual = sum(one["actual"] for one in of) / len(of)
-            yield LayerCount(
-                key, index + 1, layer, of[0]["size"], of[0]["desired"], kept, actual, len(of)
-            )
+def _layer_counts(
+    key: ExperimentKey, tickets: Sequence[Sequence[RoundCounts]]
+) -> Iterator[LayerCount]:
+    for index in range(key.rounds if tickets else 0):
+        layers = [counts[index].layers for counts in tickets]
+        for name in sorted(layers[0], key=layer_order):
+            replicates = [of_ticket[name] for of_ticket in layers if name in of_ticket]
+            n, first = len(replicates), replicates[0]
+            kept = sum(layer.kept for layer in replicates) / n
+            actual = sum(layer.actual for layer in replicates) / n
+            yield LayerCount(key, index + 1, name, first.size, first.desired, kept, actual, n)
 
 
 def _common(masks: Mapping[ExperimentKey, Mapping[int, Mask]]) -> Iterator[Common]:

@@ -89,8 +89,7 @@ def _verdicts_csv(report: Report) -> bytes:
     rows = []
     for number, group in enumerate(report.groups, start=1):
         for verdict in group.verdicts:
-            experiment = group.experiment(verdict.key)
-            assert experiment is not None
+            experiment = group.experiment_of(verdict)
             row = [
                 number,
                 verdict.key.method,
@@ -134,11 +133,11 @@ def run_rows(report: Report) -> list[Json]:
     return [
         {
             "group": number,
-            "name": run.ticket["name"],
+            "name": run.ticket.name,
             **experiment.key._asdict(),
             "seed": seed,
-            "sparsity": run.ticket["sparsity"],
-            **{metric: run.metrics.get(metric) for metric in metrics},
+            "sparsity": run.ticket.sparsity,
+            **{metric: getattr(run.metrics, metric) for metric in metrics},
         }
         for number, group in enumerate(report.groups, start=1)
         for experiment in group.experiments

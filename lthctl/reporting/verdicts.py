@@ -19,6 +19,7 @@ from lthctl.reporting.statistics import (
     seeds_to_decide,
     seeds_to_show,
 )
+from lthctl.training.history import MetricName
 
 State = Literal["held", "failed", "undecided", "unknown"]
 
@@ -82,6 +83,17 @@ class Group:
     def experiment(self, key: ExperimentKey) -> Experiment | None:
         return self._by_key.get(key)
 
+    def experiment_of(self, verdict: TicketVerdict) -> Experiment:
+        """The experiment that a verdict of this group is about.
+
+        Raises:
+          ReportError: it is of another group.
+        """
+        experiment = self.experiment(verdict.key)
+        if experiment is None:
+            raise ReportError(f"{verdict.key.label}: there is no such experiment in {self.title}")
+        return experiment
+
     @cached_property
     def _by_key(self) -> dict[ExperimentKey, Experiment]:
         return {experiment.key: experiment for experiment in self.experiments}
@@ -102,7 +114,7 @@ class Group:
             for experiment in self.experiments
             if experiment.key.control == "rewind" and experiment.key.method != "dense"
         ]
-        resolution = float(next(iter(self.experiments[0].runs.values())).train["evaluate_every"])
+        resolution = float(next(iter(self.experiments[0].runs.values())).train.evaluate_every)
         steps = [
             self._paired(experiment, self.dense, "early_stop_step") for experiment in experiments
         ]
@@ -209,7 +221,7 @@ class Group:
         )
 
     def _paired(
-        self, experiment: Experiment, other: Experiment | None, metric: str
+        self, experiment: Experiment, other: Experiment | None, metric: MetricName
     ) -> Interval | None:
         return paired(experiment.runs, other.runs if other else {}, metric, self.params)
 
@@ -218,7 +230,7 @@ def judged_group(title: str, runs: Sequence[Run], params: ReportParams) -> Group
     members: dict[ExperimentKey, dict[int, Run]] = {}
     for run in runs:
         key = ExperimentKey.of(run)
-        seed = run.ticket["seed"]
+        seed = run.ticket.seed
         if seed in members.setdefault(key, {}):
             raise ReportError(
                 f"there are two different runs of {key.label}, seed {seed} ({title}); report on "
@@ -244,14 +256,14 @@ def judged_group(title: str, runs: Sequence[Run], params: ReportParams) -> Group
     def experiment(key: ExperimentKey) -> Experiment:
         replicates = dict(sorted(members[key].items()))
 
-        def over_seeds(metric: str) -> Interval:
+        def over_seeds(metric: MetricName) -> Interval:
             return interval_over(list(replicates.values()), metric, params)
 
         undecided = verdicts.get(key) == "undecided"
         return Experiment(
             key=key,
             runs=replicates,
-            sparsity=sum(run.ticket["sparsity"] for run in replicates.values()) / len(replicates),
+            sparsity=sum(run.ticket.sparsity for run in replicates.values()) / len(replicates),
             accuracy=over_seeds("best_accuracy"),
             difference=differences.get(key),
             verdict=verdicts.get(key),
@@ -266,7 +278,7 @@ def judged_group(title: str, runs: Sequence[Run], params: ReportParams) -> Group
             early_stop_step=over_seeds("early_stop_step"),
             early_stop_accuracy=over_seeds("early_stop_accuracy"),
             test_accuracy=over_seeds("early_stop_test_accuracy")
-            if all("early_stop_test_accuracy" in run.metrics for run in replicates.values())
+            if all(run.metrics.early_stop_test_accuracy is not None for run in replicates.values())
             else None,
         )
 

@@ -5,10 +5,11 @@ The metrics of a run are computed from its history, and from nothing else.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 from lthctl.canonical import Json
 from lthctl.mask import Weights
+from lthctl.params import Count, Fraction, Section, TrainParams, not_null
 
 
 class Row(NamedTuple):
@@ -34,29 +35,67 @@ class Result:
     history: tuple[Row, ...]
 
 
-def metrics_of(history: Sequence[Row]) -> Json:
-    """The figures by which a run is judged; of equal evaluations the earliest counts.
+MetricName = Literal[
+    "best_accuracy",
+    "best_step",
+    "early_stop_accuracy",
+    "early_stop_step",
+    "final_accuracy",
+    "early_stop_test_accuracy",
+]
 
-    `best_accuracy` is the maximum validation accuracy, at `best_step`; `early_stop_step` is where
-    the validation loss is lowest and `early_stop_accuracy` the validation accuracy there. Where
-    there is a test split, its accuracy is read at the early-stop step, which the validation loss
-    alone has chosen.
+
+class Metrics(Section):
+    """The figures by which a run is judged, of its validation images but for the last.
+
+    Of equal evaluations the earliest counts.
+
+    Attributes:
+      best_accuracy, best_step: the highest accuracy, and where it was reached.
+      early_stop_accuracy, early_stop_step: where the loss is lowest, and the accuracy there.
+      final_accuracy: at the last step.
+      early_stop_test_accuracy: of the test images at the early-stop step, which the validation loss
+        alone has chosen; None where there is no test split.
     """
+
+    best_accuracy: Fraction
+    best_step: Count
+    early_stop_accuracy: Fraction
+    early_stop_step: Count
+    final_accuracy: Fraction
+    early_stop_test_accuracy: Annotated[Fraction | None, not_null] = None
+
+    def value(self, name: MetricName) -> float:
+        """A metric by its name; steps are whole numbers.
+
+        Raises:
+          ValueError: there is no such metric of this run.
+        """
+        value: float | None = getattr(self, name)
+        if value is None:
+            raise ValueError(f"{name}: this run has none, as there is no test split")
+        return value
+
+    def to_json(self) -> Json:
+        """Without what it does not have."""
+        return self.model_dump(exclude_none=True)
+
+
+def metrics_of(history: Sequence[Row]) -> Metrics:
+    """The metrics of a run, from its history and from nothing else."""
     best = max(history, key=lambda row: row.validation_accuracy)
     stop = min(history, key=lambda row: row.validation_loss)
-    metrics: Json = {
-        "best_accuracy": best.validation_accuracy,
-        "best_step": best.step,
-        "early_stop_accuracy": stop.validation_accuracy,
-        "early_stop_step": stop.step,
-        "final_accuracy": history[-1].validation_accuracy,
-    }
-    if stop.test_accuracy is not None:
-        metrics["early_stop_test_accuracy"] = stop.test_accuracy
-    return metrics
+    return Metrics.model_construct(  # not validated: a history of one's own may hold anything
+        best_accuracy=best.validation_accuracy,
+        best_step=best.step,
+        early_stop_accuracy=stop.validation_accuracy,
+        early_stop_step=stop.step,
+        final_accuracy=history[-1].validation_accuracy,
+        early_stop_test_accuracy=stop.test_accuracy,
+    )
 
 
-def history_fault(history: tuple[Row, ...], train: Json, *, with_test: bool) -> str | None:
+def history_fault(history: tuple[Row, ...], train: TrainParams, *, with_test: bool) -> str | None:
     """What shows that a history is not that of a training with these parameters, if anything does.
 
     Args:
@@ -64,7 +103,7 @@ def history_fault(history: tuple[Row, ...], train: Json, *, with_test: bool) -> 
       train: parameters of the training.
       with_test: whether it had test images.
     """
-    steps, every = train["steps"], train["evaluate_every"]
+    steps, every = train.steps, train.evaluate_every
     if len(history) != -(-steps // every) or [row.step for row in history] != [
         *range(every, steps, every),
         steps,

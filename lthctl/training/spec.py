@@ -13,7 +13,7 @@ from importlib import metadata
 from lthctl.canonical import Json, digest_of, digest_of_arrays
 from lthctl.datasets.base import Dataset
 from lthctl.mask import Mask, Weights
-from lthctl.models.base import Model
+from lthctl.models.base import Model, ModelDescription
 from lthctl.params import TrainParams
 from lthctl.training.batches import BatchOrder
 from lthctl.training.engine import ENGINES
@@ -61,7 +61,7 @@ class Training:
 
 
 def training_digest(
-    model: Json, start: str, mask: Mask, dataset: str, seed: int, params: TrainParams
+    model: ModelDescription, start: str, mask: Mask, dataset: str, seed: int, params: TrainParams
 ) -> str:
     """`Training.digest` from descriptions and digests, for those who have no dataset.
 
@@ -72,7 +72,7 @@ def training_digest(
       dataset: `Dataset.digest`.
     """
     return digest_of({
-        "model": model,
+        "model": model.to_json(),
         "start": start,
         "mask": digest_of_arrays(mask),
         "dataset": dataset,

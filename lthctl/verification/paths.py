@@ -24,7 +24,9 @@ from lthctl.datasets.base import Dataset
 from lthctl.errors import TicketError
 from lthctl.models.base import Model
 from lthctl.reading import find_folders
-from lthctl.verification.evidence import Check, Datasets, Replay, RunFolder, TicketFolder
+from lthctl.verification.checks import Check
+from lthctl.verification.evidence import RunEvidence, TicketEvidence
+from lthctl.verification.replay import Datasets, Replay
 from lthctl.verification.run_claims import run_claims
 from lthctl.verification.ticket_claims import ticket_claims
 
@@ -68,18 +70,18 @@ def verify(
     may_import = replay is not None
     peers = [
         peer
-        for peer in (TicketFolder(path, model, may_import=may_import) for path in tickets)
+        for peer in (TicketEvidence(path, model, may_import=may_import) for path in tickets)
         if peer.is_whole
     ]
 
-    def check_folder(folder: "TicketFolder | RunFolder") -> list[Check]:
-        if isinstance(folder, RunFolder):
+    def check_folder(folder: "TicketEvidence | RunEvidence") -> list[Check]:
+        if isinstance(folder, RunEvidence):
             return run_claims(folder, peers, replaying)
         return ticket_claims(folder, peers, replaying)
 
     folders = [
-        *(TicketFolder(path, model, may_import=may_import) for path in tickets),
-        *(RunFolder(path, model, may_import=may_import) for path in runs),
+        *(TicketEvidence(path, model, may_import=may_import) for path in tickets),
+        *(RunEvidence(path, model, may_import=may_import) for path in runs),
     ]
     pool = ThreadPoolExecutor(num_jobs)
     try:

@@ -5,40 +5,30 @@ from functools import cached_property
 
 import numpy as np
 
-from lthctl.artifacts.documents import faults_in
 from lthctl.artifacts.history_csv import history_bytes
 from lthctl.artifacts.names import HISTORY_FILE, INIT_FILE, MASK_FILE, RUN_JSON, WEIGHTS_FILE
+from lthctl.artifacts.run_document import Proof
 from lthctl.artifacts.tensors import tensors_bytes
-from lthctl.canonical import Json, digest_of_arrays
+from lthctl.canonical import digest_of_arrays
 from lthctl.errors import LthctlError, ParamsError
 from lthctl.lottery.controls import CONTROLS, Control, apply_control
 from lthctl.lottery.retrain import proof_of, summary_of
 from lthctl.mask import Mask, Weights
-from lthctl.params import TrainParams
 from lthctl.training.history import history_fault, metrics_of
 from lthctl.training.spec import Training, engine_version, training_digest
-from lthctl.verification.evidence import (
-    Check,
-    Failed,
-    Replay,
-    RunFolder,
-    TicketFolder,
-    Unchecked,
-    expect,
-    expect_digest,
-    is_readable,
-    short,
-)
-from lthctl.verification.ticket_claims import ANOTHER_MACHINE
+from lthctl.verification.checks import Check, Failed, Unchecked, expect, expect_digest, short
+from lthctl.verification.evidence import RunEvidence, TicketEvidence
+from lthctl.verification.remade import ANOTHER_MACHINE
+from lthctl.verification.replay import Replay
 
 
 def run_claims(
-    folder: RunFolder, tickets: Sequence[TicketFolder], replay: Replay | None
+    folder: RunEvidence, tickets: Sequence[TicketEvidence], replay: Replay | None
 ) -> list[Check]:
-    folder.claim(f"{RUN_JSON} matches its own digest", folder.seal)
+    folder.claim(f"{RUN_JSON} matches its own digest", folder.check_seal)
     folder.claim(f"{HISTORY_FILE} matches the digest in {RUN_JSON}", folder.intact(HISTORY_FILE))
     folder.claim(f"{WEIGHTS_FILE} matches the digest in {RUN_JSON}", folder.intact(WEIGHTS_FILE))
-    if not is_readable(folder):
+    if not folder.is_readable:
         return folder.checks
     folder.claim("a run's entries are whole", lambda: _run_entries(folder))
     folder.claim("metrics are those of the history", lambda: _metrics_follow(folder))
@@ -63,21 +53,20 @@ class _Origin:
     """Where a run comes from: its ticket, if that is here, and the mask and weights that it started
     from."""
 
-    def __init__(self, run: RunFolder, tickets: Sequence[TicketFolder], may_run: bool) -> None:
+    def __init__(self, run: RunEvidence, tickets: Sequence[TicketEvidence], may_run: bool) -> None:
         self._run, self._tickets, self._may_run = run, tickets, may_run
 
     @cached_property
-    def folder(self) -> TicketFolder:
-        name, digest = (str(self._run.document["ticket"][key]) for key in ("name", "digest"))
+    def folder(self) -> TicketEvidence:
+        ticket = self._run.document.ticket
+        name, digest = ticket.name, ticket.digest
         for folder in self._tickets:
-            if folder.document["digest"] == digest:
+            if folder.digest == digest:
                 return folder.again()
-        namesakes = [folder for folder in self._tickets if folder.document.get("name") == name]
+        namesakes = [folder for folder in self._tickets if folder.json.get("name") == name]
         if namesakes:
-            found = ", ".join(
-                f"{folder.path} has {folder.document['digest'][:12]}..." for folder in namesakes
-            )
-            raise Failed(f"it is of the ticket {name} with digest {digest[:12]}...; {found}")
+            others = ", ".join(f"{folder.path} has {folder.digest[:12]}..." for folder in namesakes)
+            raise Failed(f"it is of the ticket {name} with digest {digest[:12]}...; {others}")
         raise Unchecked(
             f"the ticket {name} with digest {digest[:12]}... is not at or below the paths: give it "
             "too"
@@ -99,7 +88,7 @@ class _Origin:
                 folder.intact(name)()
             except Failed as why:
                 raise Unchecked(f"the ticket in {folder.path} is damaged: {why}") from why
-        name = self._run.document["start"]
+        name = self._run.document.control
         control = self._control(name)
         model = folder.model() if control.needs_model else None
         return apply_control(folder.ticket, name, model)
@@ -116,51 +105,52 @@ class _Origin:
             raise Unchecked(str(error)) from error
 
 
-def _run_entries(folder: RunFolder) -> str:
-    if faults := faults_in(folder.document, "run"):
-        raise Failed(faults)
-    return f"{folder.document['ticket']['name']}, {folder.document['start']}"
+def _run_entries(folder: RunEvidence) -> str:
+    folder.check_entries()
+    return f"{folder.document.ticket.name}, {folder.document.control}"
 
 
-def _metrics_follow(folder: RunFolder) -> str:
-    found, expected = folder.document["metrics"], metrics_of(folder.needed(lambda: folder.history))
-    if found != expected:
-        differing = sorted(
-            key for key in found.keys() | expected.keys() if found.get(key) != expected.get(key)
-        )
-        raise Failed(f"{', '.join(differing)} differ from those of {HISTORY_FILE}")
-    return f"{len(expected)} figures of {len(folder.history)} evaluations"
+def _metrics_follow(folder: RunEvidence) -> str:
+    history = folder.needed(lambda: folder.history)
+    stated, expected = folder.document.metrics, metrics_of(history)
+    differing = [name for name, value in expected if getattr(stated, name) != value]
+    if differing:
+        raise Failed(f"{', '.join(sorted(differing))} differ from those of {HISTORY_FILE}")
+    return f"{len(expected.to_json())} figures of {len(history)} evaluations"
 
 
-def _evaluated(folder: RunFolder) -> str:
-    history, train = folder.needed(lambda: folder.history), folder.document["train"]
-    if fault := history_fault(history, train, with_test=folder.document["data"]["test"] > 0):
+def _evaluated(folder: RunEvidence) -> str:
+    history, train = folder.needed(lambda: folder.history), folder.document.train
+    if fault := history_fault(history, train, with_test=folder.document.data.test > 0):
         raise Failed(f"{HISTORY_FILE} {fault}")
-    return f"every {train['evaluate_every']:,} of {train['steps']:,} steps"
+    return f"every {train.evaluate_every:,} of {train.steps:,} steps"
 
 
-def _ticket_matches(folder: RunFolder, origin: _Origin) -> str:
+def _ticket_matches(folder: RunEvidence, origin: _Origin) -> str:
     ticket = origin.folder
-    expect(
-        "what it says of its ticket",
-        folder.document["ticket"],
-        summary_of(folder.needed(lambda: ticket.ticket)),
-    )
-    expect("the model", folder.document["model"], ticket.document["model"])
-    if ticket.document["data"]:
-        expect("the data", folder.document["data"], ticket.document["data"])
-    return f"{ticket.path}, digest {ticket.document['digest'][:12]}..."
+    summary = summary_of(folder.needed(lambda: ticket.ticket))
+    differing = [
+        f"{name} {getattr(folder.document.ticket, name)!r}, the ticket has {value!r}"
+        for name, value in summary
+        if getattr(folder.document.ticket, name) != value
+    ]
+    if differing:
+        raise Failed(f"what it says of its ticket: {short('; '.join(differing))}")
+    expect("the model", folder.document.model, ticket.document.model)
+    if ticket.document.data is not None:
+        expect("the data", folder.document.data, ticket.document.data)
+    return f"{ticket.path}, digest {ticket.digest[:12]}..."
 
 
-def _start_follows(folder: RunFolder, origin: _Origin) -> str:
+def _start_follows(folder: RunEvidence, origin: _Origin) -> str:
     _, start = origin.start()
-    expect_digest("the start", digest_of_arrays(start), folder.document["proof"]["start"])
-    control = CONTROLS.get(folder.document["start"])
+    expect_digest("the start", digest_of_arrays(start), folder.document.proof.start)
+    control = CONTROLS.get(folder.document.control)
     return f"{control.words}, made again" if control.needs_model else control.words
 
 
-def _zero_outside(folder: RunFolder, origin: _Origin) -> str:
-    weights = folder.needed(lambda: folder.weights)
+def _zero_outside(folder: RunEvidence, origin: _Origin) -> str:
+    weights = folder.needed(folder.final_weights)
     mask, start = origin.start()
     _same_shapes(weights, start)
     count = sum(int(np.count_nonzero(weights[name][~kept])) for name, kept in mask.items())
@@ -169,66 +159,63 @@ def _zero_outside(folder: RunFolder, origin: _Origin) -> str:
     return f"{mask.size - mask.num_kept:,} pruned weights"
 
 
-def _recounted(folder: RunFolder, origin: _Origin) -> str:
-    found = folder.document["proof"]
+def _recounted(folder: RunEvidence, origin: _Origin) -> str:
+    stated = folder.document.proof
     mask, start = origin.start()
-    expected: Json = {
-        "pruned": mask.size - mask.num_kept,
-        "kept": mask.num_kept,
-        "start": digest_of_arrays(start),
-    }
     try:
-        weights = folder.weights
+        weights = folder.final_weights()
     except Unchecked:
-        expect("proof", {key: found[key] for key in expected}, expected)
+        expect("pruned", stated.pruned, mask.size - mask.num_kept)
+        expect("kept", stated.kept, mask.num_kept)
+        expect("start", stated.start, digest_of_arrays(start))
         raise Unchecked(
             "pruned and kept are right; the others need the final weights, which were not kept"
         ) from None
     except LthctlError as error:
         raise Unchecked(f"needs what cannot be read ({error})") from error
     _same_shapes(weights, start)
-    expected = proof_of(mask, start, weights)
+    expected: Proof = proof_of(mask, start, weights)
     differing = [
-        f"{key} is {found.get(key)!r}, recounted {value!r}"
-        for key, value in expected.items()
-        if found.get(key) != value
+        f"{name} is {getattr(stated, name)!r}, recounted {value!r}"
+        for name, value in expected
+        if getattr(stated, name) != value
     ]
     if differing:
         raise Failed("; ".join(differing))
-    return f"{expected['kept_moved']:,} of {expected['kept']:,} kept weights moved"
+    return f"{expected.kept_moved:,} of {expected.kept:,} kept weights moved"
 
 
-def _training_named(folder: RunFolder, origin: _Origin) -> str:
+def _training_named(folder: RunEvidence, origin: _Origin) -> str:
     here = ", ".join(
-        f"{key} {value}"
-        for key, value in engine_version(folder.document["train"]["engine"]).items()
+        f"{key} {value}" for key, value in engine_version(folder.document.train.engine).items()
     )
-    if _training_here(folder, origin) == folder.document["training"]:
+    if _training_here(folder, origin) == folder.document.training:
         return f"with the versions here: {here}"
     raise Unchecked(f"another digest with the versions here ({here}): made with others, or altered")
 
 
-def _training_here(folder: RunFolder, origin: _Origin) -> str:
+def _training_here(folder: RunEvidence, origin: _Origin) -> str:
     document = folder.document
     mask, start = origin.start()
-    params = TrainParams.model_validate(document["train"])
-    seed, dataset = document["ticket"]["seed"], document["data"]["digest"]
-    return training_digest(document["model"], digest_of_arrays(start), mask, dataset, seed, params)
+    seed, dataset = document.ticket.seed, document.data.digest
+    return training_digest(
+        document.model, digest_of_arrays(start), mask, dataset, seed, document.train
+    )
 
 
-def _same_run(folder: RunFolder, origin: _Origin, replay: Replay) -> str:
+def _same_run(folder: RunEvidence, origin: _Origin, replay: Replay) -> str:
     document = folder.document
     mask, start = origin.start()
     model = origin.folder.model()
-    seed = document["ticket"]["seed"]
-    dataset = replay.dataset(document, seed)
-    training = Training(model, start, mask, dataset, seed, replay.params(document, model))
+    seed = document.ticket.seed
+    dataset = replay.dataset(document.data, seed)
+    training = Training(model, start, mask, dataset, seed, replay.params(document.train, model))
     result = replay.train(training, str(folder.path))
     made = {HISTORY_FILE: history_bytes(result.history)}
-    if WEIGHTS_FILE in document["files"]:
+    if document.files.weights is not None:
         made[WEIGHTS_FILE] = tensors_bytes(result.weights)
     differing = [name for name, content in made.items() if content != folder.content(name)]
-    if differing and training.digest != document["training"]:
+    if differing and training.digest != document.training:
         raise Unchecked(
             f"{', '.join(differing)} differ, but it was made with other versions of engine or torch"
         )

@@ -85,5 +85,5 @@ def import_(
     if json:
         print_json(grid_view.ticket_documents([folder])[0])
     elif not quiet:
-        results_console().print(ticket_tables(grid_view.documents([folder])))
+        results_console().print(ticket_tables([ticket]))
         say(f"1 ticket written to {folder}")

@@ -66,7 +66,6 @@ def prune(
     }
     params = parameters(context, "prune", flags)
     from lthctl.cli import grid_view
-    from lthctl.cli.ticket_table import ticket_tables
     from lthctl.grid.grids import ticket_grid
 
     grid = ticket_grid(params, data=data, out=out)
@@ -78,6 +77,6 @@ def prune(
     if json:
         print_json(grid_view.ticket_documents(grid.finished(outcome)))
     elif not quiet:
-        results_console().print(ticket_tables(grid_view.documents(grid.finished(outcome))))
+        results_console().print(grid_view.tickets_table(grid.finished(outcome)))
         grid_view.say_outcome(outcome, grid)
     outcome.raise_failures()

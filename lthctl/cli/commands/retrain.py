@@ -57,6 +57,7 @@ def retrain(
             "--control, --rewind, --reinit and --shuffle exclude each other; give one, and call "
             "again for the next"
         )
+    from lthctl.artifacts.folders import RunFolder
     from lthctl.cli import grid_view
     from lthctl.cli.older_runs import older_runs_note
     from lthctl.cli.ticket_table import run_table
@@ -77,10 +78,10 @@ def retrain(
     verb = f"retraining ({name})"
     with grid_view.progress(grid, verb, quiet=quiet, verbose=verbose) as watcher:
         outcome = grid.run(jobs, executor=executor, replace=force, watcher=watcher)
-    documents = grid_view.documents(grid.finished(outcome))
+    folders = [RunFolder(folder) for folder in grid.finished(outcome)]
     if json:
-        print_json(documents)
+        print_json([folder.json for folder in folders])
     elif not quiet:
-        results_console().print(run_table(documents))
+        results_console().print(run_table([folder.document for folder in folders]))
         grid_view.say_outcome(outcome, grid)
     outcome.raise_failures()

@@ -1,0 +1,170 @@
+"""What run.json says: what was asked for, what the training kept to, and how well it did."""
+
+from typing import Annotated
+
+from pydantic import FailFast, Field, Strict
+
+from lthctl.artifacts.fields import Name, Sources, Training, TrainingOfRounds
+from lthctl.artifacts.names import HISTORY_FILE, WEIGHTS_FILE
+from lthctl.artifacts.ticket_document import (
+    Below1,
+    contradiction_in_origin,
+    schema_of,
+    sources_json,
+)
+from lthctl.canonical import Json
+from lthctl.datasets.base import DataDescription
+from lthctl.models.base import ModelDescription
+from lthctl.params import Digest, Natural, Section, Seed, not_null
+from lthctl.training.history import Metrics
+
+
+class TicketSummary(Section):
+    """What a run says of its ticket.
+
+    Attributes:
+      name, digest, method, ratio, rounds, seed, biases, train: as in the ticket.
+      sparsity: the fraction pruned in the end, in [0, 1).
+      sparsity_by_round: the same after every round.
+    """
+
+    name: str
+    digest: Digest
+    method: Name
+    ratio: Below1
+    rounds: Natural
+    seed: Seed
+    biases: bool
+    train: TrainingOfRounds
+    sparsity: Below1
+    sparsity_by_round: Annotated[tuple[Below1, ...], Strict(False), FailFast()]
+
+    def contradiction(self) -> str | None:
+        """What does not go together with the rest, if anything."""
+        if fault := contradiction_in_origin(
+            self.name, self.method, self.ratio, self.rounds, self.seed
+        ):
+            return fault
+        if (number := len(self.sparsity_by_round)) != self.rounds:
+            return f"sparsity_by_round has {number} values for {self.rounds} rounds"
+        return None
+
+    def to_json(self) -> Json:
+        return {
+            "name": self.name,
+            "digest": self.digest,
+            "method": self.method,
+            "ratio": self.ratio,
+            "rounds": self.rounds,
+            "seed": self.seed,
+            "biases": self.biases,
+            "train": {} if self.train is None else self.train.identity(),
+            "sparsity": self.sparsity,
+            "sparsity_by_round": list(self.sparsity_by_round),
+        }
+
+
+class Proof(Section):
+    """Counts that show what a training kept to.
+
+    Attributes:
+      start: digest of the weights that it started from.
+      pruned: number of weights outside the mask.
+      pruned_nonzero: how many of them are not exactly 0 at the end; must be 0.
+      kept: number of weights inside the mask.
+      kept_moved: how many of them training changed. Weights of pixels that are always black never
+        move.
+    """
+
+    start: Digest
+    pruned: Natural
+    pruned_nonzero: Natural
+    kept: Natural
+    kept_moved: Natural
+
+    def to_json(self) -> Json:
+        return self.model_dump()
+
+
+class RunSpecification(Section):
+    """What was asked for to get a run; equal specifications give equal runs.
+
+    Attributes:
+      ticket: what was retrained.
+      control: what it was retrained from: "rewind", "reinit", "shuffle" or another control.
+      train: how.
+      model, data: what the model and the dataset say of themselves.
+      sources: a name with a colon -> SHA-256 of the file that its code came from.
+    """
+
+    ticket: TicketSummary
+    control: Name
+    train: Training
+    model: ModelDescription
+    data: DataDescription
+    sources: Sources = Field(default_factory=dict)
+
+    @property
+    def schema_number(self) -> int:
+        return schema_of(self.sources, self.control, self.ticket.method)
+
+    def to_json(self) -> Json:
+        return {
+            "ticket": self.ticket.to_json(),
+            "start": self.control,
+            "train": self.train.identity(),
+            "model": self.model.to_json(),
+            "data": self.data.to_json(),
+            **sources_json(self.sources),
+        }
+
+
+class RunFiles(Section):
+    """Digests of the other files of a run's folder; no weights where they were not kept."""
+
+    history: Digest = Field(alias="history.csv")
+    weights: Annotated[Digest | None, not_null] = Field(alias="weights.safetensors", default=None)
+
+    def to_json(self) -> dict[str, str]:
+        """File name -> digest."""
+        weights = {} if self.weights is None else {WEIGHTS_FILE: self.weights}
+        return {HISTORY_FILE: self.history, **weights}
+
+
+class RunDocument(RunSpecification):
+    """run.json, without its own digest."""
+
+    control: Name = Field(alias="start")
+    training: Digest
+    proof: Proof
+    metrics: Metrics
+    files: RunFiles
+
+    @property
+    def specification(self) -> RunSpecification:
+        return RunSpecification.model_construct(
+            **{field: getattr(self, field) for field in RunSpecification.model_fields}
+        )
+
+    def contradiction(self) -> str | None:
+        """What does not go together with the rest, if anything."""
+        fault = self.ticket.contradiction()
+        return fault and f"ticket: {fault}"
+
+
+def run_json(
+    specification: RunSpecification,
+    training: str,
+    proof: Proof,
+    metrics: Metrics,
+    files: dict[str, str],
+) -> Json:
+    """run.json without its own digest; `files` maps names to digests."""
+    return specification.to_json() | {
+        "kind": "run",
+        "schema": specification.schema_number,
+        "training": training,
+        "proof": proof.to_json(),
+        "metrics": metrics.to_json(),
+        "files": files,
+    }

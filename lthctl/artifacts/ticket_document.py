@@ -1,0 +1,200 @@
+"""What ticket.json says: what was asked for, and the counts of every round."""
+
+from collections.abc import Mapping
+from typing import Annotated, Self
+
+from pydantic import FailFast, Field, Strict, model_validator
+
+from lthctl.artifacts.fields import Data, Name, Sources, TrainingOfRounds
+from lthctl.artifacts.names import INIT_FILE, MASK_FILE, is_imported, ticket_name
+from lthctl.canonical import Json
+from lthctl.models.base import ModelDescription
+from lthctl.params import (
+    Count,
+    Digest,
+    Fraction,
+    Natural,
+    ParametersByName,
+    Section,
+    Seed,
+    shown,
+)
+
+Below1 = Annotated[float, Field(ge=0, lt=1)]
+
+
+class LayerCounts(Section):
+    """A parameter after a round.
+
+    Attributes:
+      size: number of its weights.
+      kept: how many of them are left.
+      desired, actual: sparsity asked for and reached, in [0, 1].
+    """
+
+    size: Natural
+    kept: Natural
+    desired: Fraction
+    actual: Fraction
+
+    @model_validator(mode="after")
+    def _keeps_at_most_all(self) -> Self:
+        if self.kept > self.size:
+            raise ValueError(f"keeps {self.kept} of {self.size}")
+        return self
+
+
+class RoundCounts(Section):
+    """A ticket after a round.
+
+    Attributes:
+      round: its number, from 1.
+      steps: that were trained before it.
+      trained: digest of the weights that were scored; None where scores need no training.
+      desired, actual: sparsity asked for and reached, of all prunable weights, in [0, 1).
+      layers: parameter -> its counts.
+    """
+
+    round: Count
+    steps: Natural
+    trained: Digest | None
+    desired: Below1
+    actual: Below1
+    layers: Annotated[dict[str, LayerCounts], ParametersByName]
+
+    def to_json(self) -> Json:
+        return self.model_dump()
+
+
+class TicketSpecification(Section):
+    """What was asked for to get a ticket; equal specifications give equal tickets.
+
+    Attributes:
+      method: "l1", "random" or another score; "dense" at ratio 0; "imported" or
+        "imported-<label>" where the mask was made elsewhere; or a name with a colon.
+      ratio: the sparsity asked for, in [0, 1).
+      rounds: train-prune-rewind rounds; 0 for the dense ticket.
+      seed: of weights, batch order and pruning.
+      biases: whether biases are prunable.
+      model: what the model says of itself.
+      data: what the dataset says of itself; None where the mask was imported.
+      train: how the trainings between the rounds are done; None where there are none.
+      sources: a name with a colon -> SHA-256 of the file that its code came from.
+    """
+
+    method: Name
+    ratio: Below1
+    rounds: Natural
+    seed: Seed
+    biases: bool
+    model: ModelDescription
+    data: Data
+    train: TrainingOfRounds
+    sources: Sources = Field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The name of the ticket, `l1-r0.80-n5-s1`."""
+        return ticket_name(self.method, self.ratio, self.rounds, self.seed)
+
+    @property
+    def schema_number(self) -> int:
+        return schema_of(self.sources, self.method)
+
+    def to_json(self) -> Json:
+        return {
+            "method": self.method,
+            "ratio": self.ratio,
+            "rounds": self.rounds,
+            "seed": self.seed,
+            "biases": self.biases,
+            "model": self.model.to_json(),
+            "data": {} if self.data is None else self.data.to_json(),
+            "train": {} if self.train is None else self.train.identity(),
+            **sources_json(self.sources),
+        }
+
+
+class TicketFiles(Section):
+    """Digests of the other files of a ticket's folder."""
+
+    mask: Digest = Field(alias="mask.safetensors")
+    init: Digest = Field(alias="init.safetensors")
+
+    def to_json(self) -> dict[str, str]:
+        """File name -> digest."""
+        return {MASK_FILE: self.mask, INIT_FILE: self.init}
+
+
+class TicketDocument(TicketSpecification):
+    """ticket.json, without its own digest."""
+
+    stated_name: str = Field(alias="name")
+    rate: Annotated[dict[str, Fraction], ParametersByName]
+    counts: Annotated[tuple[RoundCounts, ...], Strict(False), FailFast()] = Field(alias="sparsity")
+    files: TicketFiles
+
+    @property
+    def specification(self) -> TicketSpecification:
+        return TicketSpecification.model_construct(
+            **{field: getattr(self, field) for field in TicketSpecification.model_fields}
+        )
+
+    def contradiction(self) -> str | None:
+        """What does not go together with the rest, if anything."""
+        fault = contradiction_in_origin(
+            self.stated_name, self.method, self.ratio, self.rounds, self.seed
+        )
+        fault = fault or self._contradiction_in_rounds()
+        return fault and f"it: {fault}"
+
+    def _contradiction_in_rounds(self) -> str | None:
+        counts = self.counts
+        if [after.round for after in counts] != list(range(1, len(counts) + 1)):
+            return "sparsity does not count the rounds from 1"
+        if len(counts) != self.rounds:
+            return f"sparsity has {len(counts)} entries for {self.rounds} rounds"
+        if self.data is None and not is_imported(self.method):
+            return "data says nothing, which only an imported ticket may"
+        if any(after.layers.keys() != self.rate.keys() for after in counts):
+            return "sparsity and rate are of different parameters"
+        return None
+
+
+def ticket_json(
+    specification: TicketSpecification,
+    rate: Mapping[str, float],
+    counts: tuple[RoundCounts, ...],
+    files: Mapping[str, str],
+) -> Json:
+    """ticket.json without its own digest; `files` maps names to digests."""
+    return specification.to_json() | {
+        "kind": "ticket",
+        "schema": specification.schema_number,
+        "name": specification.name,
+        "rate": dict(rate),
+        "sparsity": [after.to_json() for after in counts],
+        "files": dict(files),
+    }
+
+
+def contradiction_in_origin(
+    name: str, method: str, ratio: float, rounds: int, seed: int
+) -> str | None:
+    """What of a ticket's origin does not go together, if anything."""
+    is_dense = method == "dense"
+    if is_dense != (rounds == 0) or (is_dense != (ratio == 0) and not is_imported(method)):
+        return f"is {method} of ratio {ratio} and {rounds} rounds; dense is both 0"
+    if name != (expected := ticket_name(method, ratio, rounds, seed)):
+        return f"name is {shown(name)}, expected {expected}"
+    return None
+
+
+def schema_of(sources: Mapping[str, str], *names: str) -> int:
+    """The schema that a document is written in: 1 where it says nothing that 1 had not."""
+    return 2 if sources or any(":" in name for name in names) else 1
+
+
+def sources_json(sources: Mapping[str, str]) -> Json:
+    """Left out where there are none, as schema 1 had no such key."""
+    return {"sources": dict(sources)} if sources else {}

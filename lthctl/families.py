@@ -160,13 +160,13 @@ class Family(Generic[T]):
             f"{choices((*also, *self.names()))}, or your own as module:name, such as {self.example}"
         )
 
-    def _accepted(self, name: str, found: object) -> T:
+    def _accepted(self, name: str, given: object) -> T:
         module, attribute = self._accept.split(":")
         try:
-            member: T = getattr(import_module(module), attribute)(name, found)
+            member: T = getattr(import_module(module), attribute)(name, given)
         except TypeError as error:
-            kind = f"of type {type(found).__name__}"
-            shown = f"the class {found.__name__}" if isinstance(found, type) else kind
+            kind = f"of type {type(given).__name__}"
+            shown = f"the class {given.__name__}" if isinstance(given, type) else kind
             raise ParamsError(f"{self.noun} {name}: is {shown}, expected {error}") from None
         return member
 

@@ -100,7 +100,7 @@ def flags_of_commands() -> dict[tuple[str, ...], set[str]]:
     return found
 
 
-COMING = {"lthctl verify: --trust"}  # on its way
+COMING: set[str] = set()  # commands and flags on their way
 TYPED = re.compile(r"`(lthctl(?: [^`]+)?)`|^    (lthctl .+)$", re.MULTILINE)
 """Code in backticks, and indented lines."""
 

@@ -57,14 +57,14 @@ def numbers(flag: str, values: Sequence[str], kind: Callable[[str], object]) -> 
     Raises:
       ParamsError: one of them is no number.
     """
-    found = []
+    parsed = []
     for text in listed_values(values):
         try:
-            found.append(kind(text))
+            parsed.append(kind(text))
         except ValueError:
             expected = "a whole number" if kind is int else "a number"
             raise ParamsError(f"{flag}: is {text!r}, expected {expected}") from None
-    return found
+    return parsed
 
 
 def seeds(values: Sequence[str]) -> list[object]:

@@ -40,22 +40,22 @@ class Control:
     needs_model: bool = True
 
 
-def as_control(name: str, found: object) -> Control:
+def as_control(name: str, given: object) -> Control:
     """A member of the family from what a person brought: a `Control`, or its function.
 
     Raises:
       TypeError: it is neither; says what was expected.
     """
-    if isinstance(found, Control):
-        return found
+    if isinstance(given, Control):
+        return given
     expected = "a function (ticket, model, stream), or a lthctl.lottery.controls.Control"
-    if not callable(found) or isinstance(found, type):
+    if not callable(given) or isinstance(given, type):
         raise TypeError(expected)
     try:
-        inspect.signature(found).bind(None, None, None)
+        inspect.signature(given).bind(None, None, None)
     except (TypeError, ValueError) as error:
         raise TypeError(f"{expected} ({error})") from None
-    return own_control(name, found)
+    return own_control(name, given)
 
 
 def own_control(

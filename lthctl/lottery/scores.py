@@ -106,22 +106,22 @@ class Score:
         return self.needs == "trained"
 
 
-def as_score(name: str, found: object) -> Score:
+def as_score(name: str, given: object) -> Score:
     """A member of the family from what a person brought: a `Score`, or a function of the context.
 
     Raises:
       TypeError: it is neither; says what was expected.
     """
-    if isinstance(found, Score):
-        return found
+    if isinstance(given, Score):
+        return given
     expected = "a function of one parameter, the context, or a lthctl.lottery.scores.Score"
-    if not callable(found) or isinstance(found, type):
+    if not callable(given) or isinstance(given, type):
         raise TypeError(expected)
     try:
-        inspect.signature(found).bind(None)
+        inspect.signature(given).bind(None)
     except (TypeError, ValueError) as error:
         raise TypeError(f"{expected} ({error})") from None
-    return own_score(name, found)
+    return own_score(name, given)
 
 
 def own_score(name: str, function: Callable[[ScoreContext], Scores] | None = None) -> Score:

@@ -30,25 +30,25 @@ class ModelEntry:
     from_output: Callable[[str], Model] | None = None
 
 
-def as_model(name: str, found: object) -> ModelEntry:
+def as_model(name: str, given: object) -> ModelEntry:
     """A member of the family from what a person brought: a `ModelEntry`, or what makes a module.
 
     Raises:
       TypeError: it is neither; says what was expected.
     """
-    if isinstance(found, ModelEntry):
-        return found
+    if isinstance(given, ModelEntry):
+        return given
     expected = (
         "a class or a function without required arguments that makes a torch module, or a "
         "lthctl.models.entry.ModelEntry"
     )
-    if not callable(found):
+    if not callable(given):
         raise TypeError(expected)
     try:
-        inspect.signature(found).bind()
+        inspect.signature(given).bind()
     except (TypeError, ValueError) as error:
         raise TypeError(f"{expected} ({error})") from None
-    make: Callable[[], object] = found
+    make: Callable[[], object] = given
 
     def from_params(params: ModelParams) -> Model:
         for key in ("layers", "init"):

@@ -66,19 +66,19 @@ def report(
       >>> [row["accuracy"] for row in rows if row["method"] == "dense"]
     """
     places = [paths] if isinstance(paths, str | Path) else paths
-    made = reading.make_report([Path(path) for path in places], params or ReportParams())
-    survivors, damaged_tickets = find_survivors(made, Path(masks))
-    left_out = (*made.left_out, *damaged_tickets)
+    judged = reading.make_report([Path(path) for path in places], params or ReportParams())
+    survivors, damaged_tickets = find_survivors(judged, Path(masks))
+    left_out = (*judged.left_out, *damaged_tickets)
     files: dict[str, bytes] = {}
     if out is not None:
-        files = _files(made, survivors, left_out)
+        files = _files(judged, survivors, left_out)
         for name, content in files.items():
             write_file(Path(out) / name, content)
-    return FinishedReport(made, survivors, left_out, files)
+    return FinishedReport(judged, survivors, left_out, files)
 
 
 def _files(
-    made: reading.Report,
+    judged: reading.Report,
     survivors: tuple[Survivors, ...],
     left_out: Sequence[tuple[Path, str]],
 ) -> dict[str, bytes]:
@@ -86,9 +86,9 @@ def _files(
     from lthctl.reporting.page import page_bytes
     from lthctl.reporting.provenance import provenance_of
 
-    provenance = provenance_of(made)
-    figures = figure_files(made.groups[0], survivors[0])
-    files = {**tables.report_files(made), **survivor_files(survivors), **figures}
+    provenance = provenance_of(judged)
+    figures = figure_files(judged.groups[0], survivors[0])
+    files = {**tables.report_files(judged), **survivor_files(survivors), **figures}
     files["provenance.json"] = canonical_json(provenance)
-    files["index.html"] = page_bytes(made, survivors, provenance, figures, left_out)
+    files["index.html"] = page_bytes(judged, survivors, provenance, figures, left_out)
     return files

@@ -48,23 +48,23 @@ def report(
 
     if not paths and (note := older_runs_note(RUNS)):
         say(note)
-    made = make_report(paths or [RUNS], masks=masks, out=out, params=params)
-    for _, reason in made.left_out:
+    finished = make_report(paths or [RUNS], masks=masks, out=out, params=params)
+    for _, reason in finished.left_out:
         say(f"left out: {reason}")
-    if made.num_missing_tickets:
+    if finished.num_missing_tickets:
         say(
-            f"{masks}: lacks {made.num_missing_tickets} tickets of these runs, so the page is "
+            f"{masks}: lacks {finished.num_missing_tickets} tickets of these runs, so the page is "
             "without their masks; see --masks"
         )
     if json:
-        print_json(made.summary_rows())
+        print_json(finished.summary_rows())
     elif not quiet:
-        results_console().print(report_tables(made.report))
-        show(f"Written to {out}: {', '.join(sorted(made.files))}")
+        results_console().print(report_tables(finished.report))
+        show(f"Written to {out}: {', '.join(sorted(finished.files))}")
     if open_page:
         import webbrowser
 
         if not webbrowser.open((out / "index.html").absolute().as_uri()):
             say(f"no browser can be opened from here: open {out / 'index.html'} by hand")
-    if strict and made.left_out:
+    if strict and finished.left_out:
         raise typer.Exit(LthctlError.exit_code)

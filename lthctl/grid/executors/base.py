@@ -49,13 +49,13 @@ class Executor(Protocol):
 EXECUTORS: Family[type[Executor]] = families.EXECUTORS
 
 
-def as_executor(name: str, found: object) -> type[Executor]:
+def as_executor(name: str, given: object) -> type[Executor]:
     """A member of the family from what a person brought.
 
     Raises:
       TypeError: it is no class with the methods of an executor.
     """
     methods = ("submit", "cancel", "close")
-    if isinstance(found, type) and all(callable(getattr(found, key, None)) for key in methods):
-        return found
+    if isinstance(given, type) and all(callable(getattr(given, key, None)) for key in methods):
+        return given
     raise TypeError("a class with the methods submit, cancel and close, made with a number of jobs")

@@ -3,6 +3,7 @@ message."""
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -575,7 +576,8 @@ def with_model(workspace: Path, section: str) -> None:
     path.write_text(path.read_text().replace("model:\n  layers: [784, 20, 12, 10]\n", section))
 
 
-def test_a_model_of_ones_own_goes_all_the_way(workspace: Path) -> None:
+def test_a_model_of_ones_own_goes_all_the_way(workspace_of_workers: Path) -> None:
+    workspace = workspace_of_workers
     (workspace / "own_nets.py").write_text(NETS)
     with_model(workspace, "model: own_nets:Narrow\n")
     done("prune", "--method", "l1", *ASKED)
@@ -586,6 +588,7 @@ def test_a_model_of_ones_own_goes_all_the_way(workspace: Path) -> None:
     assert rates["classes.weight"] == rates["classes.bias"] == rates["first.weight"] / 2
     for control in ("rewind", "reinit", "shuffle"):
         done("retrain", "masks", "--control", control, "--quiet")
+    shutil.rmtree(workspace / ".lthctl")  # else there is nothing to train
     done("retrain", "masks", "--executor", "processes", "--out", "again", "--quiet")
     one, other = documents("runs/rewind", "run.json"), documents("again", "run.json")
     assert one == other
@@ -698,6 +701,7 @@ def test_a_dataset_of_ones_own_goes_all_the_way(workspace: Path) -> None:
         20,
     ]
     done("retrain", "masks", "--quiet")
+    shutil.rmtree(workspace / ".lthctl")  # else there is nothing to train
     done("retrain", "masks", "--executor", "processes", "--out", "again", "--quiet")
     assert documents("runs", "run.json") == documents("again", "run.json")
     done("verify", "masks", "runs", "--replay")
@@ -796,3 +800,38 @@ finally:
     refused = elsewhere("retrain", "masks")
     assert refused.startswith("3 ")
     assert "is a ticket of the module 'own_nets:Narrow'" in refused
+
+
+# ---- executors ----
+
+
+def test_an_executor_of_ones_own_runs_the_trainings(workspace: Path) -> None:
+    """Named by a flag, so it is trusted; it is no part of any digest."""
+    (workspace / "own_executors.py").write_text(
+        "from pathlib import Path\n"
+        "from lthctl.grid.executors.threads import ThreadExecutor\n\n"
+        "class Counted(ThreadExecutor):\n"
+        "    def submit(self, training, on_step):\n"
+        "        with Path('submitted.txt').open('a') as file: print(training.digest, file=file)\n"
+        "        return super().submit(training, on_step)\n"
+    )
+    done("prune", "--method", "l1", "--out", "one", "--quiet", *ASKED)
+    names = {path.name for path in (workspace / ".lthctl").glob("trainings/*/*")}
+    shutil.rmtree(workspace / ".lthctl")
+    own = ["--executor", "own_executors:Counted"]
+    done("prune", "--method", "l1", "--out", "other", "--quiet", *own, *ASKED)
+    assert set((workspace / "submitted.txt").read_text().split()) == names
+    assert documents("one", "ticket.json") == documents("other", "ticket.json")
+
+
+def test_what_is_no_executor_is_refused_before_anything_is_done(workspace: Path) -> None:
+    assert refusal("prune", "--executor", "slurm") == (
+        "executor: is 'slurm', expected 'threads' or 'processes', or your own as module:name, such "
+        "as mypackage.cluster:Executor"
+    )
+    (workspace / "own_executors.py").write_text("def executor(num_jobs): ...\n")
+    assert refusal("prune", "--executor", "own_executors:executor") == (
+        "executor own_executors:executor: is of type function, expected a class with the methods "
+        "submit, cancel and close, made with a number of jobs"
+    )
+    assert not (workspace / "masks").exists()

@@ -1,6 +1,7 @@
 """`--executor processes` on the command line: Ctrl-C, and whoever is killed."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 
 from lthctl.artifacts.store import Store
 from lthctl.grid.driver import run_tasks
+from lthctl.grid.executors.base import EXECUTORS
 from lthctl.grid.walk import ticket_tasks
 from lthctl.params_file import load_params
 
@@ -27,11 +29,11 @@ def prune(workspace_of_workers: Path) -> Iterator[Prune]:
     """Starts a prune in a process group of its own, as a terminal does."""
     started: list[subprocess.Popen[str]] = []
 
-    def start(*words: str) -> subprocess.Popen[str]:
+    def start(*words: str, executor: str = "processes") -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "lthctl", "prune", "--method", "l1", "--quiet", *words]
         started.append(
             subprocess.Popen(
-                [*command, "--executor", "processes", "--jobs", "2"],
+                [*command, "--executor", executor, "--jobs", "2"],
                 stderr=subprocess.PIPE,
                 text=True,
                 start_new_session=True,
@@ -114,3 +116,26 @@ def test_who_is_killed_loses_what_was_in_flight_and_no_more(prune: Prune) -> Non
     assert process.communicate(timeout=60) == (None, "")
     assert process.returncode == 0
     assert same_trees(Path("undisturbed"), Path("masks"))
+
+
+DROPOUT = """
+from torch import nn
+
+def with_dropout():
+    return nn.Sequential(nn.Linear(784, 16), nn.ReLU(), nn.Dropout(0.5), nn.Linear(16, 10))
+"""
+
+
+def test_a_module_of_ones_own_with_dropout_gives_the_same_bytes(prune: Prune) -> None:
+    Path("own_nets.py").write_text(DROPOUT)
+    text = Path("params.yaml").read_text()
+    Path("params.yaml").write_text(
+        text.replace("model:\n  layers: [784, 20, 12, 10]\n", "model: own_nets:with_dropout\n")
+    )
+    for executor in EXECUTORS.names():
+        process = prune("--out", executor, executor=executor)
+        assert process.communicate(timeout=60) == (None, "")
+        assert process.returncode == 0
+        shutil.rmtree(".lthctl")
+    assert len(list(Path("threads").glob("*/ticket.json"))) == 4
+    assert same_trees(Path("threads"), Path("processes"))

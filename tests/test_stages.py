@@ -18,14 +18,14 @@ PACKAGE = Path(lthctl.__file__).parent
 ROOT = PACKAGE.parent
 PIPELINES = [ROOT / "dvc.yaml", *sorted((ROOT / "experiments").glob("*/dvc.yaml"))]
 
-# They show results and progress, and name commands. None of them has a say in what is written.
-PRESENTATION = {
-    f"cli/{name}.py"
-    for name in (
-        "app", "check_view", "comparison_view", "console", "download_view", "errors", "grid_view", "older_runs",
-        "plan_view", "progress", "report_view", "sparks", "terminal", "ticket_table", "ticket_view",
-    )
-}  # fmt: skip
+# The rest of the command line shows results and progress, and names the commands. None of that
+# has a say in what is written.
+DECIDING = ("cli/commands/", "cli/options.py", "cli/parameters.py")
+
+
+def is_presentation(file: Path) -> bool:
+    name = file.relative_to(PACKAGE).as_posix()
+    return name.startswith("cli/") and not name.startswith(DECIDING)
 
 
 # They ask a family for the names of its members, and never for a member.
@@ -100,7 +100,7 @@ def run_by(command: str) -> set[str]:
     ahead = {PACKAGE / "cli" / "commands" / f"{command}.py"}
     while ahead:
         file = ahead.pop()
-        if file in found or file.relative_to(PACKAGE).as_posix() in PRESENTATION:
+        if file in found or is_presentation(file):
             continue
         found.add(file)
         ahead |= imported_by(file)

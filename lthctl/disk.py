@@ -177,7 +177,7 @@ def remove_abandoned(path: Path) -> None:
             continue
         try:
             descriptor = os.open(hidden, os.O_RDONLY | os.O_NONBLOCK)
-        except OSError:  # gone, or not ours
+        except OSError:  # gone, or not written here
             continue
         try:
             free = take_lock(descriptor)

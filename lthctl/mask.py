@@ -189,7 +189,8 @@ def unpack_mask(
         shapes = {name: tuple(shape) for name, shape in json.loads(note or "{}").items()}
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise MaskError(
-            f"{path}: says no shapes ({error}); it is damaged or not ours: make the ticket again"
+            f"{path}: has no shapes ({error}); it is damaged or not written by "
+            "lthctl: make the ticket again"
         ) from None
     if shapes.keys() != packed.keys():
         raise MaskError(f"{path}: has bits for {sorted(packed)}, but shapes for {sorted(shapes)}")

@@ -28,7 +28,7 @@ def read_file(path: Path, refuse: type[LthctlError], *, limit: int) -> bytes:
             if status.st_size > limit:
                 raise refuse(
                     f"{path}: is {status.st_size} bytes long, expected at most {limit}; it is "
-                    "damaged or not ours"
+                    "damaged or not written by lthctl"
                 )
             content = file.read(status.st_size + 1)
     except FileNotFoundError:

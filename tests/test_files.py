@@ -255,13 +255,13 @@ ALTERED = "does not match its own digest, it was altered; restore it or make it 
         (b"[]", "is of kind 'list', expected 'ticket'"),
         (b"3", "is of kind 'int', expected 'ticket'"),
         (sealed(schema=2), "has schema 2, this lthctl reads up to 1; upgrade lthctl"),
-        (sealed(schema="1"), "has schema '1', expected 1 to 1; it is not ours"),
-        (sealed(schema=0), "has schema 0, expected 1 to 1; it is not ours"),
-        (sealed(schema=True), "has schema True, expected 1 to 1; it is not ours"),
+        (sealed(schema="1"), "has schema '1', expected 1 to 1; lthctl did not write it"),
+        (sealed(schema=0), "has schema 0, expected 1 to 1; lthctl did not write it"),
+        (sealed(schema=True), "has schema True, expected 1 to 1; lthctl did not write it"),
         (sealed() + b"\n", ALTERED),
         (sealed().replace(b": ", b":"), ALTERED),
         (sealed().replace(b'"kind"', b'"ratio": 0.5, "kind"'), ALTERED),
-        (seal({"kind": "ticket"}), "has schema None, expected 1 to 1; it is not ours"),
+        (seal({"kind": "ticket"}), "has schema None, expected 1 to 1; lthctl did not write it"),
         (
             b"",
             "is not JSON (Expecting value: line 1 column 1 (char 0)); it is truncated or damaged: make it again",
@@ -395,7 +395,7 @@ def test_oversized_file_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         read_sealed(path, TicketError, kind="ticket", schema=1)
     assert (
         str(refusal.value)
-        == f"{path}: is 4194305 bytes long, expected at most 4194304; it is damaged or not ours"
+        == f"{path}: is 4194305 bytes long, expected at most 4194304; it is damaged or not written by lthctl"
     )
 
 

@@ -221,7 +221,7 @@ def test_files_that_are_too_long_are_refused_unread(small: Repository) -> None:
     small.commit("v2")
     assert (
         refusal("masks@v2")
-        == "masks@v2: ticket.json is longer than 100 bytes; it is damaged or not ours"
+        == "masks@v2: ticket.json is longer than 100 bytes; it is damaged or not written by lthctl"
     )
 
 

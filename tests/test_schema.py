@@ -139,11 +139,11 @@ def folder(tmp_path: Path) -> Path:
             10**30,
             "has schema 1000000000000000000000000000000, this lthctl reads up to 2; upgrade lthctl",
         ),
-        (0, "has schema 0, expected 1 to 2; it is not ours"),
-        (-1, "has schema -1, expected 1 to 2; it is not ours"),
-        (1.0, "has schema 1.0, expected 1 to 2; it is not ours"),
-        (True, "has schema True, expected 1 to 2; it is not ours"),
-        ("1", "has schema '1', expected 1 to 2; it is not ours"),
+        (0, "has schema 0, expected 1 to 2; lthctl did not write it"),
+        (-1, "has schema -1, expected 1 to 2; lthctl did not write it"),
+        (1.0, "has schema 1.0, expected 1 to 2; lthctl did not write it"),
+        (True, "has schema True, expected 1 to 2; lthctl did not write it"),
+        ("1", "has schema '1', expected 1 to 2; lthctl did not write it"),
     ],
 )
 def test_schemas_that_are_none_of_ours(folder: Path, schema: object, said: str) -> None:

@@ -196,7 +196,9 @@ def test_a_misstated_ticket_is_refused_or_shown(changed: dict[str, object], tmp_
     try:
         text = text_of(side_screen(read_side("x", tmp_path)), 100)
     except PathError as error:
-        assert "ticket.json: " in str(error) and "it is damaged or not ours" in str(error)
+        assert "ticket.json: " in str(error) and "it is damaged or not written by lthctl" in str(
+            error
+        )
     else:
         assert "x: a ticket" in text
 

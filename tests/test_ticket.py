@@ -377,7 +377,7 @@ def test_json_that_lacks_something(folder: Path, key: str) -> None:
     refusal = refusal_of(folder)
     assert isinstance(refusal, TicketError)
     assert str(refusal) == (
-        f"{folder / TICKET_JSON}: {key} is missing; it is damaged or not ours: make it again"
+        f"{folder / TICKET_JSON}: {key} is missing; it is damaged or not written by lthctl: make it again"
     )
 
 
@@ -670,7 +670,7 @@ def test_newer_run(run_folder: Path) -> None:
 def test_run_that_lacks_something(run_folder: Path, key: str) -> None:
     rewrite(run_folder, RUN_JSON, **{key: None})
     assert str(refusal_of(run_folder, load_run)) == (
-        f"{run_folder / RUN_JSON}: {key} is missing; it is damaged or not ours: make it again"
+        f"{run_folder / RUN_JSON}: {key} is missing; it is damaged or not written by lthctl: make it again"
     )
 
 

@@ -89,7 +89,8 @@ class Folder(Generic[D]):
             return parse(self.json, self.document_type)
         except ValueError as error:
             raise self.error(
-                f"{self.path / self.json_name}: {error}; it is damaged or not ours: make it again"
+                f"{self.path / self.json_name}: {error}; it is damaged or not written by lthctl: "
+                "make it again"
             ) from None
 
     def digests(self) -> dict[str, str]:
@@ -200,7 +201,8 @@ class HistoryFolder(Folder[D]):
             return history_from(content)
         except ValueError as error:
             raise self.error(
-                f"{self.path / HISTORY_FILE}: {error}; it is damaged or not ours: make it again"
+                f"{self.path / HISTORY_FILE}: {error}; it is damaged or not written by lthctl: "
+                "make it again"
             ) from error
 
 

@@ -133,7 +133,7 @@ def _copy_files(
                     if size > limit:
                         raise PathError(
                             f"{where}: {'/'.join((*parts, name))} is longer than {limit} bytes; "
-                            "it is damaged or not ours"
+                            "it is damaged or not written by lthctl"
                         )
                     sink.write(chunk)
             left -= size

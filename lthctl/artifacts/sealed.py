@@ -81,7 +81,8 @@ def _read(path: Path, refuse: type[LthctlError], kind: str, newest: int) -> tupl
     schema = document.get("schema")
     if type(schema) is not int or schema < 1:
         raise refuse(
-            f"{path}: has schema {reprlib.repr(schema)}, expected 1 to {newest}; it is not ours"
+            f"{path}: has schema {reprlib.repr(schema)}, expected 1 to {newest}; "
+            "lthctl did not write it"
         )
     if schema > newest:
         raise refuse(

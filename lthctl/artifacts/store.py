@@ -160,7 +160,9 @@ class Store:
             "files": {name: sha256(content) for name, content in files.items()},
         }
         place = self._place(training.digest)
-        if place.is_file() or place.is_symlink():  # not ours, and nothing else has business here
+        if (
+            place.is_file() or place.is_symlink()
+        ):  # not lthctl's, and nothing else has business here
             place.unlink()
         write_folder(place, files | {TRAINING_JSON: seal(document)}, replace=True)
 

@@ -1,6 +1,7 @@
 """Families: a member that is added in a test goes the whole way, and every mistake has its
 message."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -16,11 +17,13 @@ from typer.testing import CliRunner
 
 from lthctl import families
 from lthctl.cli.app import app
+from lthctl.datasets.base import Dataset
 from lthctl.errors import ParamsError
 from lthctl.families import (
     CONTROLS,
     ENGINES,
     FAMILIES,
+    MODELS,
     OPTIMIZERS,
     SCORES,
     Family,
@@ -28,9 +31,13 @@ from lthctl.families import (
     is_own,
     trust,
 )
+from lthctl.mask import Mask
+from lthctl.models.entry import model_from
 from lthctl.models.mlp import MLP
-from lthctl.params import TrainParams
+from lthctl.params import ModelParams, TrainParams
+from lthctl.seeding import Stream
 from lthctl.training.engines import resolve, run
+from lthctl.training.spec import Training
 
 Families = list[Family[Any]]
 
@@ -835,3 +842,105 @@ def test_what_is_no_executor_is_refused_before_anything_is_done(workspace: Path)
         "submit, cancel and close, made with a number of jobs"
     )
     assert not (workspace / "masks").exists()
+
+
+# ---- identity ----
+
+
+def forget(family: Family[Any], name: str) -> None:
+    """As in another process."""
+    family._members.pop(name, None)
+    family._sources.pop(name, None)
+    sys.modules.pop(name.partition(":")[0], None)
+
+
+@pytest.mark.parametrize(
+    ("family", "key", "name", "source"),
+    [
+        (OPTIMIZERS, "optimizer", "own_optimizers:shaky", OPTIMIZERS_OF_ONES_OWN),
+        (ENGINES, "engine", "own_engines:ENGINE", ENGINE_OF_ONES_OWN),
+    ],
+    ids=["optimizer", "engine"],
+)
+def test_another_source_is_another_training(
+    here: Path, make_training: Any, family: Family[Any], key: str, name: str, source: str
+) -> None:
+    def digest(text: str) -> str:
+        (here / f"{name.partition(':')[0]}.py").write_text(text)
+        forget(family, name)
+        family.get(name)
+        return str(make_training(**{key: name}).digest)
+
+    trust(name)
+    first = digest(source)
+    assert digest(source + "# changed\n") != first
+    assert digest(source) == first
+
+
+def test_another_source_of_a_model_is_another_training(here: Path, dataset: Dataset) -> None:
+    name = "own_nets:Narrow"
+
+    def digest(text: str) -> str:
+        (here / "own_nets.py").write_text(text)
+        forget(MODELS, name)
+        model = model_from(ModelParams(name=name))
+        mask = Mask.full(model.prunable(biases=True))
+        params = TrainParams(engine="torch", device="cpu")
+        start = model.draw(Stream(1, "init"))
+        return Training(model, start, mask, dataset, 1, params).digest
+
+    trust(name)
+    first = digest(NETS)
+    assert digest(NETS + "# changed\n") != first
+    assert digest(NETS) == first
+
+
+def test_the_sources_of_what_is_built_in_are_in_no_digest(make_training: Any) -> None:
+    assert make_training().sources == {}
+
+
+def sha256_of(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_tickets_and_runs_say_which_code_they_came_from(workspace: Path) -> None:
+    scores, nets = workspace / "own_scores.py", workspace / "own_nets.py"
+    controls, optimizers = workspace / "own_controls.py", workspace / "own_optimizers.py"
+    scores.write_text(TAYLOR)
+    nets.write_text(NETS)
+    controls.write_text(CONTROLS_OF_ONES_OWN)
+    optimizers.write_text(OPTIMIZERS_OF_ONES_OWN)
+    with_model(workspace, "model: own_nets:Narrow\n")
+    with_parameters(workspace, "  optimizer: own_optimizers:shaky\n")
+    done("prune", "--method", "own_scores:taylor", *ASKED)
+    done("prune", "--method", "random", *ASKED)
+    done("retrain", "masks", "--control", "own_controls:noise", "--quiet")
+    code = {
+        "own_nets:Narrow": sha256_of(nets),
+        "own_optimizers:shaky": sha256_of(optimizers),
+        "own_scores:taylor": sha256_of(scores),
+    }
+    mine, random = documents("masks", "ticket.json")
+    assert (mine["sources"], mine["schema"]) == (code, 2)
+    assert random["sources"] == {"own_nets:Narrow": sha256_of(nets)}
+    run = documents("runs", "run.json")[0]
+    assert run["sources"] == {**code, "own_controls:noise": sha256_of(controls)}
+    assert "1 there already" in done("prune", "--method", "random", *ASKED[:-1]).stderr
+
+    # With another score the ticket is another one; the trainings before the first pruning are not.
+    scores.write_text(TAYLOR.replace("np.abs", "-np.abs"))
+    forget(SCORES, "own_scores:taylor")
+    assert "holds something else" in refusal(
+        "prune", "--method", "own_scores:taylor", *ASKED, code=3
+    )
+    done("prune", "--method", "own_scores:taylor", *ASKED, "--force")
+    (other, _) = documents("masks", "ticket.json")
+    assert other["sources"] == {**code, "own_scores:taylor": sha256_of(scores)}
+    assert other["digest"] != mine["digest"]
+
+
+def test_what_is_built_in_names_no_sources(workspace: Path) -> None:
+    done("prune", "--method", "l1", *ASKED)
+    done("retrain", "masks", "--quiet")
+    for document in (*documents("masks", "ticket.json"), *documents("runs", "run.json")):
+        assert "sources" not in document and document["schema"] == 1

@@ -25,11 +25,12 @@ from lthctl.lottery.scores import SCORES, ScoreContext, needs_training, scored_b
 from lthctl.lottery.select import select
 from lthctl.mask import Mask, Weights
 from lthctl.models.base import Model
+from lthctl.models.entry import MODELS
 from lthctl.params import TrainParams
 from lthctl.seeding import Stream
 from lthctl.training.engines import resolve, run
 from lthctl.training.history import Result
-from lthctl.training.spec import Training
+from lthctl.training.spec import Training, sources_of_training
 
 T = TypeVar("T")
 
@@ -125,6 +126,9 @@ def specify_ticket(
             f"ratio {ratio} in {rounds} round{'s' * (rounds > 1)}: {fault}; choose a lower ratio "
             "or larger layers"
         )
+    trains = needs_training(method)
+    code_of_model = sources_of((MODELS, getattr(model, "name", "")))
+    code_of_training = sources_of_training(getattr(model, "name", ""), train) if trains else {}
     return TicketSpecification(
         method=method,
         ratio=float(ratio),
@@ -133,8 +137,8 @@ def specify_ticket(
         biases=biases,
         model=model.describe(),
         data=dataset.describe(),
-        train=train.of_rounds() if needs_training(method) else None,
-        sources=sources_of((SCORES, method)),
+        train=train.of_rounds() if trains else None,
+        sources={**sources_of((SCORES, method)), **code_of_model, **code_of_training},
     )
 
 

@@ -19,7 +19,7 @@ from lthctl.models.described import known_model
 from lthctl.params import TrainParams
 from lthctl.training.engines import resolve, run
 from lthctl.training.history import Result, metrics_of
-from lthctl.training.spec import Training
+from lthctl.training.spec import Training, sources_of_training
 
 Retraining = Generator[Training, Result, Run]
 
@@ -183,7 +183,11 @@ def specify_run(
         train=train,
         model=ticket.model,
         data=dataset.describe(),
-        sources={**ticket.specification.sources, **sources_of((CONTROLS, control))},
+        sources={
+            **ticket.specification.sources,
+            **sources_of((CONTROLS, control)),
+            **sources_of_training(getattr(ticket.model, "name", ""), train),
+        },
     )
 
 

@@ -5,18 +5,21 @@ number of jobs, not what was trained before it, not torch's global generator. So
 specification names the result.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib import metadata
 
 from lthctl.canonical import Json, digest_of, digest_of_arrays
 from lthctl.datasets.base import Dataset
+from lthctl.families import sources_of
 from lthctl.mask import Mask, Weights
 from lthctl.models.base import Model, ModelDescription
+from lthctl.models.entry import MODELS
 from lthctl.params import TrainParams
 from lthctl.training.batches import BatchOrder
 from lthctl.training.engine import ENGINES
+from lthctl.training.optimizers import OPTIMIZERS
 
 OnStep = Callable[[int], None]
 
@@ -47,13 +50,24 @@ class Training:
     seed: int
     params: TrainParams
 
+    @property
+    def sources(self) -> dict[str, str]:
+        """Name -> SHA-256 of the source of what of this is somebody's own code."""
+        return sources_of_training(getattr(self.model, "name", ""), self.params)
+
     @cached_property
     def digest(self) -> str:
         """SHA-256 over everything that determines the result, this version of the engine
         included."""
         start, dataset = digest_of_arrays(self.start), self.dataset.digest
         return training_digest(
-            self.model.describe(), start, self.mask, dataset, self.seed, self.params
+            self.model.describe(),
+            start,
+            self.mask,
+            dataset,
+            self.seed,
+            self.params,
+            sources=self.sources,
         )
 
     def batch_order(self) -> BatchOrder:
@@ -61,7 +75,14 @@ class Training:
 
 
 def training_digest(
-    model: ModelDescription, start: str, mask: Mask, dataset: str, seed: int, params: TrainParams
+    model: ModelDescription,
+    start: str,
+    mask: Mask,
+    dataset: str,
+    seed: int,
+    params: TrainParams,
+    *,
+    sources: Mapping[str, str],
 ) -> str:
     """`Training.digest` from descriptions and digests, for those who have no dataset.
 
@@ -70,6 +91,7 @@ def training_digest(
       start: digest of the starting weights.
       mask, seed, params: as in `Training`.
       dataset: `Dataset.digest`.
+      sources: as in `Training`; left out where there are none, as the first schema had none.
     """
     return digest_of({
         "model": model.to_json(),
@@ -79,7 +101,15 @@ def training_digest(
         "seed": seed,
         "params": params.identity(),
         "engine": engine_version(params.engine),
+        **({"sources": dict(sources)} if sources else {}),
     })  # fmt: skip
+
+
+def sources_of_training(model: str, params: TrainParams) -> dict[str, str]:
+    """Name -> SHA-256 of the source, for the model, the optimizer and the engine of a training,
+    where they are somebody's own code that is imported here. The name of a score or of a control
+    is not in it: what they give is, the mask and the weights."""
+    return sources_of((MODELS, model), (OPTIMIZERS, params.optimizer), (ENGINES, params.engine))
 
 
 def engine_version(engine: str) -> Json:

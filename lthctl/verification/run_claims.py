@@ -14,6 +14,7 @@ from lthctl.errors import LthctlError, ParamsError
 from lthctl.lottery.controls import CONTROLS, Control, apply_control
 from lthctl.lottery.retrain import proof_of, summary_of
 from lthctl.mask import Mask, Weights
+from lthctl.training.engine import ENGINES
 from lthctl.training.history import history_fault, metrics_of
 from lthctl.training.spec import Training, engine_version, training_digest
 from lthctl.verification.checks import Check, Failed, Unchecked, expect, expect_digest, short
@@ -186,6 +187,8 @@ def _recounted(folder: RunEvidence, origin: _Origin) -> str:
 
 
 def _training_named(folder: RunEvidence, origin: _Origin) -> str:
+    if ENGINES.known(engine := folder.document.train.engine) is None:
+        raise Unchecked(f"engine {short(engine)} is not known here")
     here = ", ".join(
         f"{key} {value}" for key, value in engine_version(folder.document.train.engine).items()
     )
@@ -198,9 +201,11 @@ def _training_here(folder: RunEvidence, origin: _Origin) -> str:
     document = folder.document
     mask, start = origin.start()
     seed, dataset = document.ticket.seed, document.data.digest
-    return training_digest(
-        document.model, digest_of_arrays(start), mask, dataset, seed, document.train
-    )
+    model, train = document.model, document.train
+    names = {getattr(model, "name", ""), train.optimizer, train.engine}
+    sources = {name: digest for name, digest in document.sources.items() if name in names}
+    start_digest = digest_of_arrays(start)
+    return training_digest(model, start_digest, mask, dataset, seed, train, sources=sources)
 
 
 def _same_run(folder: RunEvidence, origin: _Origin, replay: Replay) -> str:

@@ -34,7 +34,7 @@ def pipeline(path: Path) -> dict[str, Any]:
 
 
 def test_the_presets_are_the_experiments_of_this_repository() -> None:
-    preset = pipeline(TEMPLATES / "dvc.yaml")
+    preset = pipeline(TEMPLATES / "pipeline.yaml")
     assert pipeline(ROOT / "dvc.yaml") == preset
     del preset["stages"]["download"]
     assert pipeline(ROOT / "experiments/video/dvc.yaml") == preset
@@ -44,8 +44,15 @@ def test_the_presets_are_the_experiments_of_this_repository() -> None:
         assert (TEMPLATES / f"{name}.yaml").read_text() == (folder / "params.yaml").read_text()
 
 
+def test_dvc_takes_no_template_for_a_pipeline_of_this_repository() -> None:
+    """It reads every dvc.yaml that it finds."""
+    files = ["git", "ls-files", "*dvc.yaml"]
+    found = subprocess.run(files, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert found.split() == ["dvc.yaml", "experiments/video/dvc.yaml"]
+
+
 def test_a_preset_depends_on_the_version_instead_of_the_code() -> None:
-    stages = YAML(typ="safe", pure=True).load((TEMPLATES / "dvc.yaml").read_text())["stages"]
+    stages = YAML(typ="safe", pure=True).load((TEMPLATES / "pipeline.yaml").read_text())["stages"]
     for name in ("prune", "retrain", "report"):
         assert "lthctl-version" in stages[name]["deps"]
     assert stages["version"]["always_changed"]

@@ -15,8 +15,9 @@ from lthctl.artifacts.run_document import Proof
 from lthctl.artifacts.sealed import seal
 from lthctl.artifacts.ticket import Ticket, save_ticket
 from lthctl.cli.comparison_view import comparison_screen
+from lthctl.cli.facts import p_words
 from lthctl.cli.sparks import PixelPicture, Spark
-from lthctl.cli.ticket_view import p_words, run_screen, side_screen, ticket_screen
+from lthctl.cli.ticket_view import run_screen, side_screen, ticket_screen
 from lthctl.mask import Mask
 from lthctl.models.base import OtherDescription
 from lthctl.params import ReportParams

@@ -1,7 +1,7 @@
 """One ticket or run on a screen, or a list of them."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from rich.console import Group as Lines
@@ -12,29 +12,22 @@ from rich.text import Text
 from lthctl.artifacts.run import Run
 from lthctl.artifacts.run_document import Proof
 from lthctl.artifacts.ticket import Ticket
+from lthctl.cli.facts import (
+    CUT_OFF,
+    curve_floor,
+    fact_grid,
+    fact_table,
+    percent_or_blank,
+    step_words,
+)
 from lthctl.cli.sparks import PixelPicture, Spark, SparsityTables, finite_values
-from lthctl.cli.terminal import new_table, plain
+from lthctl.cli.terminal import plain
 from lthctl.datasets.base import DataDescription
 from lthctl.lottery.controls import CONTROLS
 from lthctl.models.base import MlpDescription, ModelDescription
 from lthctl.params import RoundParams
 from lthctl.reporting.compare import Side
 from lthctl.reporting.dead_units import Units, units_of
-
-CUT_OFF = 0.1  # this share of the first evaluations, which differ from the rest more than it varies
-
-
-METRIC_NAMES = {
-    "best_accuracy": "best accuracy (%)",
-    "best_step": "at step",
-    "early_stop_accuracy": "early-stop accuracy (%)",
-    "early_stop_step": "early-stop step",
-    "early_stop_test_accuracy": "test accuracy there (%)",
-    "final_accuracy": "final accuracy (%)",
-}
-
-
-# --- one ticket, one run, several
 
 
 def ticket_screen(label: str, ticket: Ticket, files: Mapping[str, str]) -> RenderableType:
@@ -196,23 +189,6 @@ def _list(side: Side) -> RenderableType:
     return Lines(*parts)
 
 
-def fact_grid(title: str, *columns: str) -> Table:
-    """A table whose numbers stay whole; names are folded where the terminal is narrow."""
-    made = new_table(title, *columns)
-    for column in made.columns:
-        column.no_wrap = column.justify == "right"
-    return made
-
-
-def fact_table(facts: Iterable[tuple[str, str]]) -> RenderableType:
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(style="dim", no_wrap=True)
-    grid.add_column(overflow="fold")
-    for name, value in facts:
-        grid.add_row(name, plain(str(value)))
-    return grid
-
-
 def _pruned(proof: Proof) -> str:
     return f"{proof.pruned:,} weights, {proof.pruned_nonzero:,} of them not 0 at the end"
 
@@ -271,48 +247,3 @@ def _picture(units: Units) -> list[RenderableType]:
         f"Surviving weights per input pixel, {side} x {side}, two rows a line", style="bold"
     )
     return [Text(), title, PixelPicture(per_input.reshape(side, side))]
-
-
-def curve_floor(accuracies: Sequence[float]) -> float:
-    return float(np.quantile(finite_values(accuracies), CUT_OFF))
-
-
-def count_words(pairs: Sequence[object]) -> int:
-    """How many things there are of which these are all pairs; the first pairs are of the first with
-    each other."""
-    return (1 + math.isqrt(1 + 8 * len(pairs))) // 2
-
-
-def run_words(run: Run) -> str:
-    return f"{run.ticket.name}, {run.control}"
-
-
-def value_words(value: object) -> str:
-    if value is None:
-        return "none"
-    text = f"{value:.6g}" if isinstance(value, float) else str(value)
-    return text if len(text) <= 40 else f"{text[:12]}..."
-
-
-def percent_or_blank(value: float | None) -> str:
-    return "" if value is None else f"{100 * value:.2f}"
-
-
-def step_words(value: float | None) -> str:
-    return "" if value is None else f"{value:,}"
-
-
-def p_words(log10_p: float) -> str:
-    """A p-value of any size: 0.31, 2e-96, 5e-12014."""
-    if log10_p >= -2:
-        return f"{10**log10_p:.2f}"
-    exponent = math.floor(log10_p)
-    digit = round(10 ** (log10_p - exponent))
-    return f"1e{exponent + 1}" if digit == 10 else f"{digit}e{exponent}"
-
-
-CHANCE = Text(
-    "chance: what masks of these densities share on average; ratio: both over that; p: exact, "
-    "two-sided.",
-    style="dim",
-)

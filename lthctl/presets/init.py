@@ -14,6 +14,7 @@ from lthctl.disk import write_file
 from lthctl.errors import OutputError, ParamsError
 
 TEMPLATES = Path(__file__).parent
+"""Its pipeline.yaml becomes dvc.yaml: under that name it would be a pipeline of this repository."""
 PRESETS = ("root", "video")
 IGNORES = {".gitignore": "gitignore", ".dvcignore": "dvcignore"}
 
@@ -58,7 +59,7 @@ def init(folder: Path | str = ".", *, preset: str = "root") -> Initialized:
         raise ParamsError(f"preset: is {preset!r}; {hint}expected {' or '.join(PRESETS)}")
     place = Path(folder)
     new = {
-        place / "dvc.yaml": TEMPLATES / "dvc.yaml",
+        place / "dvc.yaml": TEMPLATES / "pipeline.yaml",
         place / "params.yaml": TEMPLATES / f"{preset}.yaml",
     }
     taken = [path for path in (*new, place / "dvc.lock") if os.path.lexists(path)]

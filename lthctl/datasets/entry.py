@@ -72,25 +72,25 @@ class OwnFolder:
         return self.dataset(DataParams(holdout=description.validation if held_out else 0), seed)
 
 
-def as_dataset(name: str, found: object) -> DatasetEntry:
+def as_dataset(name: str, given: object) -> DatasetEntry:
     """A member of the family from what a person brought: a `DatasetEntry`, or a function.
 
     Raises:
       TypeError: it is neither; says what was expected.
     """
-    if isinstance(found, DatasetEntry):
-        return found
+    if isinstance(given, DatasetEntry):
+        return given
     expected = (
         "a function of one parameter, the folder, that returns a lthctl.Dataset, or a "
         "lthctl.datasets.entry.DatasetEntry"
     )
-    if not callable(found) or isinstance(found, type):
+    if not callable(given) or isinstance(given, type):
         raise TypeError(expected)
     try:
-        inspect.signature(found).bind(None)
+        inspect.signature(given).bind(None)
     except (TypeError, ValueError) as error:
         raise TypeError(f"{expected} ({error})") from None
-    read: Callable[[Path], Any] = found
+    read: Callable[[Path], Any] = given
     short = name.rpartition(":")[2]
     return DatasetEntry(lambda folder: OwnFolder(name, read, folder), Path("data", short))
 

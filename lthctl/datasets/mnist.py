@@ -48,9 +48,11 @@ class MnistFolder:
             if not path.is_file():
                 faults.append(f"{path} is missing")
             elif (
-                found := sha256(content := read_file(path, DataError, limit=MNIST_LIMIT))
+                digest_here := sha256(content := read_file(path, DataError, limit=MNIST_LIMIT))
             ) != digest:
-                faults.append(f"{path} has SHA-256 {found[:12]}..., MNIST's has {digest[:12]}...")
+                faults.append(
+                    f"{path} has SHA-256 {digest_here[:12]}..., MNIST's has {digest[:12]}..."
+                )
             else:
                 contents[name] = content
         if faults:

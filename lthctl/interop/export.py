@@ -61,15 +61,15 @@ def export_to(
     if to not in FORMATS:
         raise ParamsError(f"to: is {to!r}, expected one of {', '.join(FORMATS)}")
     out = Path(out)
-    made = FORMATS[to](source)
-    if isinstance(made, Mapping):
-        write_folder(out, made, replace=replace)
+    content = FORMATS[to](source)
+    if isinstance(content, Mapping):
+        write_folder(out, content, replace=replace)
         return out
     if not replace and (out.exists() or out.is_symlink()):
         raise OutputError(
             f"{out}: exists already; choose another --out, or replace it with --force"
         )
-    write_file(out, made)
+    write_file(out, content)
     return out
 
 

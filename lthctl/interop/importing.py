@@ -62,9 +62,9 @@ def import_ticket(
         known.
       label: tells apart tickets that were pruned in different ways; the method is then
         `imported-<label>`.
-      biases: whether biases are prunable; found out if not given. A plain checkpoint in which whole
-        biases are 0 does not tell.
-      announce: told in a sentence what was found and what was assumed.
+      biases: whether biases are prunable; if not given, the file tells. A plain checkpoint in
+        which whole biases are 0 does not tell.
+      announce: called with a sentence on what the file holds, and on what was assumed.
 
     Raises:
       CheckpointError: a file cannot be read, does not fit the model, or leaves a layer with no
@@ -85,16 +85,16 @@ def import_ticket(
     drawn = model.draw(Stream(seed, "init"))
     shapes = {name: array.shape for name, array in drawn.items()}
     file = Path(file)
-    found = _Parts(file, shapes, announce)
-    mask = found.mask(model, biases)
+    parts = _Parts(file, shapes, announce)
+    mask = parts.mask(model, biases)
     weights: Weights
     if init is not None:
         weights, origin = (
             _Parts(Path(init), shapes, announce).complete_weights(),
             f"those in {init}",
         )
-    elif found.weights:
-        weights, origin = found.complete_weights(), f"those in {file}"
+    elif parts.weights:
+        weights, origin = parts.complete_weights(), f"those in {file}"
     else:
         weights, origin = drawn, f"drawn from seed {seed}"
     announce(f"weights to rewind to: {origin}")
@@ -180,19 +180,21 @@ class _Parts:
         bits = unpack_mask(self.path, packed, note, shapes)
         return {name: Entry("?", array.shape, array.copy) for name, array in bits.items()}
 
-    def _matched(self, found: Shapes) -> dict[str, str]:
+    def _matched(self, shapes: Shapes) -> dict[str, str]:
         """Name in the file -> name in the model; the same, or by shapes where only one way fits."""
-        if found.keys() <= self._shapes.keys():
-            wrong = [name for name, shape in found.items() if shape != self._shapes[name]]
+        if shapes.keys() <= self._shapes.keys():
+            wrong = [name for name, shape in shapes.items() if shape != self._shapes[name]]
             if wrong:
-                raise self._misfit(found)
-            return {name: name for name in found}
-        ours, theirs = _modules(self._shapes), _modules(found)
+                raise self._misfit(shapes)
+            return {name: name for name in shapes}
+        ours, theirs = _modules(self._shapes), _modules(shapes)
         partners: dict[str, str] = {}
         for module, parts in theirs.items():
-            fitting = [name for name, of in ours.items() if parts.items() <= of.items()]
+            fitting = [
+                name for name, shapes_here in ours.items() if parts.items() <= shapes_here.items()
+            ]
             if len(fitting) != 1 or fitting[0] in partners.values():
-                raise self._misfit(found)
+                raise self._misfit(shapes)
             partners[module] = fitting[0]
         self._announce(
             f"{self.path}: matched by shapes: "
@@ -204,11 +206,11 @@ class _Parts:
             for part in parts
         }
 
-    def _misfit(self, found: Shapes) -> CheckpointError:
+    def _misfit(self, shapes: Shapes) -> CheckpointError:
         return CheckpointError(
-            f"{self.path}: does not fit the model, or fits in several ways: found {_told(found)}; "
-            f"expected {_told(self._shapes)}. Rename its tensors so, or choose the model's layers "
-            "in params.yaml"
+            f"{self.path}: does not fit the model, or fits in several ways: found "
+            f"{_listed(shapes)}; expected {_listed(self._shapes)}. Rename its tensors so, or "
+            "choose the model's layers in params.yaml"
         )
 
     def mask(self, model: Model, biases: bool | None) -> Mask:
@@ -273,7 +275,7 @@ class _Parts:
         if missing:
             raise CheckpointError(
                 f"{self.path}: has no weights for {', '.join(map(repr, missing))}; expected "
-                f"{_told(self._shapes)}"
+                f"{_listed(self._shapes)}"
             )
         return {name: self._weights(name, self.weights[name]) for name in sorted(self._shapes)}
 
@@ -311,6 +313,6 @@ def _join(module: str, part: str) -> str:
     return f"{module}.{part}" if module else part
 
 
-def _told(shapes: Shapes) -> str:
-    told = [f"{name[:60]} {tuple(shape)}" for name, shape in shapes.items()]
-    return ", ".join(told[:12]) + (f" and {len(told) - 12} more" if len(told) > 12 else "")
+def _listed(shapes: Shapes) -> str:
+    words = [f"{name[:60]} {tuple(shape)}" for name, shape in shapes.items()]
+    return ", ".join(words[:12]) + (f" and {len(words) - 12} more" if len(words) > 12 else "")

@@ -48,11 +48,11 @@ class MLP:
         return MlpDescription(layers=self.layers, init=self.init)
 
     def shapes(self) -> Shapes:
-        found: dict[str, tuple[int, ...]] = {}
+        shapes: dict[str, tuple[int, ...]] = {}
         for index, (fan_in, fan_out) in enumerate(pairwise(self.layers)):
-            found[f"layers.{index}.weight"] = (fan_out, fan_in)
-            found[f"layers.{index}.bias"] = (fan_out,)
-        return found
+            shapes[f"layers.{index}.weight"] = (fan_out, fan_in)
+            shapes[f"layers.{index}.bias"] = (fan_out,)
+        return shapes
 
     def prunable(self, *, biases: bool) -> Shapes:
         return {

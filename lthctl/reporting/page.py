@@ -90,15 +90,15 @@ def page_bytes(
         ),
         **{name: _picture(content) for name, content in pictures.items()},
     }
-    return re.sub(r"\{\{([\w.]+)\}\}", lambda found: parts[found[1]], assets["page.html"]).encode()
+    return re.sub(r"\{\{([\w.]+)\}\}", lambda match: parts[match[1]], assets["page.html"]).encode()
 
 
 def d3_script() -> str:
     """d3 5 as mpld3 carries it, licence line and all. Only read: to import mpld3 would import
     pyplot."""
     again = "pip install --force-reinstall mpld3"
-    found = find_spec("mpld3")
-    for folder in (found and found.submodule_search_locations) or ():
+    package = find_spec("mpld3")
+    for folder in (package and package.submodule_search_locations) or ():
         path = Path(folder) / "js" / "d3.v5.min.js"
         try:
             script = path.read_text(encoding="utf-8")

@@ -130,23 +130,23 @@ def find_survivors(
     return tuple(_survivors(group, places) for group in report.groups), tuple(left_out)
 
 
-def survivor_files(found: Sequence[Survivors]) -> dict[str, bytes]:
+def survivor_files(groups: Sequence[Survivors]) -> dict[str, bytes]:
     """File name -> bytes: layers.csv, pixels.csv (a row per experiment, a column per pixel) and
     overlap.csv."""
     layers = [
         [number, *row.key[1:], *row[1:]]
-        for number, group in enumerate(found, start=1)
+        for number, group in enumerate(groups, start=1)
         for row in group.layers
     ]
-    num_pixels = max((len(row.kept) for group in found for row in group.pixels), default=0)
+    num_pixels = max((len(row.kept) for group in groups for row in group.pixels), default=0)
     pixels = [
         [number, *row.key[1:], row.n, *(round(float(kept), 4) for kept in row.kept)]
-        for number, group in enumerate(found, start=1)
+        for number, group in enumerate(groups, start=1)
         for row in group.pixels
     ]
     common = [
         [number, *row.a[1:], *row.b[1:], *row[2:]]
-        for number, group in enumerate(found, start=1)
+        for number, group in enumerate(groups, start=1)
         for row in group.common
     ]
     ticket = ["method", "rounds", "ratio"]
@@ -219,9 +219,9 @@ def _layer_counts(
 
 def _common(masks: Mapping[ExperimentKey, Mapping[int, Mask]]) -> Iterator[Common]:
     for key, replicates in masks.items():
-        found = [overlap(a, b) for a, b in combinations(replicates.values(), 2)]
-        if found:
-            yield _mean_common(key, key, "seed", found)
+        overlaps = [overlap(a, b) for a, b in combinations(replicates.values(), 2)]
+        if overlaps:
+            yield _mean_common(key, key, "seed", overlaps)
     for a, b in combinations(masks, 2):
         differing = [name for name in DIFFERS[1:] if getattr(a, name) != getattr(b, name)]
         seeds = [seed for seed in masks[a] if seed in masks[b]]
@@ -232,19 +232,19 @@ def _common(masks: Mapping[ExperimentKey, Mapping[int, Mask]]) -> Iterator[Commo
 
 
 def _mean_common(
-    a: ExperimentKey, b: ExperimentKey, differs: str, found: Sequence[MaskOverlap]
+    a: ExperimentKey, b: ExperimentKey, differs: str, overlaps: Sequence[MaskOverlap]
 ) -> Common:
-    totals = [of.total for of in found]
-    ratios = [of.ratio or 0.0 for of in totals]
+    totals = [overlap.total for overlap in overlaps]
+    ratios = [total.ratio or 0.0 for total in totals]
     return Common(
         a,
         b,
         differs,
         len(totals),
-        sum(of.kept_both for of in totals) / len(totals),
-        sum(of.expected for of in totals) / len(totals),
+        sum(total.kept_both for total in totals) / len(totals),
+        sum(total.expected for total in totals) / len(totals),
         sum(ratios) / len(ratios),
         min(ratios),
         max(ratios),
-        max(of.log10_p for of in totals),
+        max(total.log10_p for total in totals),
     )

@@ -214,8 +214,8 @@ class Group:
                     + (" won." if states == ["held"] else f": {states[0]}.")
                 )
                 continue
-            found = f"{counts['held'] or 'None'} of {len(states)} {method} tickets won"
-            sentences.append(found + (f": {', '.join(others)}" if others else "") + ".")
+            sentence = f"{counts['held'] or 'None'} of {len(states)} {method} tickets won"
+            sentences.append(sentence + (f": {', '.join(others)}" if others else "") + ".")
         return tuple(sentences) or (
             "Nothing to judge: there is no pruned ticket with its original weights here.",
         )

@@ -8,6 +8,8 @@ import typer
 
 from lthctl.cli.app import app
 
+from .test_imports import ROWS
+
 ROOT = Path(__file__).parent.parent
 PAGES = sorted(
     [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("data/*.md")],
@@ -122,6 +124,41 @@ def test_commands_exist(page: Path) -> None:
             and flag not in known[command] | known[()] | {"--help"}
         ]
     assert set(wrong) <= COMING
+
+
+def test_the_tree_is_that_of_the_code() -> None:
+    """The tree in ARCHITECTURE.md: a line for every package, its modules below it."""
+    text = (ROOT / "docs" / "ARCHITECTURE.md").read_text()
+    tree = text.split("<!-- tree -->")[1].split("<!-- /tree -->")[0]
+    shown: set[str] = set()
+    path: list[tuple[int, str]] = []
+    for line in tree.splitlines():
+        code = line.split("#")[0]
+        depth = len(code) - len(code.lstrip())
+        names = code.split()
+        if len(names) == 1 and names[0].endswith("/"):
+            path = [(d, name) for d, name in path if d < depth] + [(depth, names[0])]
+            shown.add("".join(name for _, name in path))
+        elif names and names[0].endswith(".py"):
+            shown |= {f"lthctl/{name}" for name in names}
+        else:
+            shown |= {"".join(name for _, name in path) + f"{name}.py" for name in names}
+    there = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "lthctl").rglob("*.py")
+        if not path.stem.startswith("__")
+    }
+    there |= {
+        path.relative_to(ROOT).parent.as_posix() + "/" for path in (ROOT / "lthctl").rglob("*.*")
+    }
+    there = {name for name in there if "__pycache__" not in name}
+    assert sorted(shown ^ there) == []
+
+
+def test_the_column_of_imports_is_that_of_the_code() -> None:
+    text = (ROOT / "docs" / "ARCHITECTURE.md").read_text().split("## Who may import whom")[1]
+    column = re.findall(r"^    (\w.*)$", text.split("##")[0], re.MULTILINE)
+    assert [set(row.split(", ")) for row in reversed(column)] == ROWS[:-1]
 
 
 def test_the_readme_shows_what_people_type() -> None:

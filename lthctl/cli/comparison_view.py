@@ -28,33 +28,37 @@ from lthctl.reporting.compare import Comparison, RunPair
 STATE_ORDER = ("same", "origin differs", "mask differs", "init differs", "mask and init differ")
 
 
-def comparison_screen(found: Comparison, params: ReportParams) -> RenderableType:
+def comparison_screen(comparison: Comparison, params: ReportParams) -> RenderableType:
     """What a comparison found; in full for two tickets or two runs, compact for many."""
     parts: list[RenderableType] = []
-    if found.matched:
-        parts += _matched(found, params)
-    elif len(found.tickets) == 1:
-        parts += two_tickets(found.tickets[0])
-    elif found.tickets:
-        parts += many_tickets(found.tickets, params)
-    elif len(found.runs) == 1:
-        parts += two_runs(found.runs[0])
+    if comparison.matched:
+        parts += _matched(comparison, params)
+    elif len(comparison.tickets) == 1:
+        parts += two_tickets(comparison.tickets[0])
+    elif comparison.tickets:
+        parts += many_tickets(comparison.tickets, params)
+    elif len(comparison.runs) == 1:
+        parts += two_runs(comparison.runs[0])
     else:
-        parts += many_runs(found.runs)
+        parts += many_runs(comparison.runs)
     return Lines(*parts)
 
 
-def _matched(found: Comparison, params: ReportParams) -> list[RenderableType]:
-    parts: list[RenderableType] = [fact_table(zip("ab", found.labels, strict=True))]
-    if found.tickets:
+def _matched(comparison: Comparison, params: ReportParams) -> list[RenderableType]:
+    parts: list[RenderableType] = [fact_table(zip("ab", comparison.labels, strict=True))]
+    if comparison.tickets:
         counts = [
-            (state, sum(pair.state == state for pair in found.tickets)) for state in STATE_ORDER
+            (state, sum(pair.state == state for pair in comparison.tickets))
+            for state in STATE_ORDER
         ]
         summary = ", ".join(f"{number} {state}" for state, number in counts if number)
-        parts += [Text(), Text(f"{len(found.tickets)} tickets in both: {summary}", style="bold")]
-        changed = [pair for pair in found.tickets if pair.state != "same"]
+        parts += [
+            Text(),
+            Text(f"{len(comparison.tickets)} tickets in both: {summary}", style="bold"),
+        ]
+        changed = [pair for pair in comparison.tickets if pair.state != "same"]
         if any(not pair.same_mask for pair in changed):
-            made = fact_grid("", "ticket", "state", ">in a", ">in b", ">both", ">ratio", ">p")
+            table = fact_grid("", "ticket", "state", ">in a", ">in b", ">both", ">ratio", ">p")
             for pair in changed:
                 total = pair.overlap.total if pair.overlap else None
                 counted = (total.kept_a, total.kept_b, total.kept_both) if total else ()
@@ -62,18 +66,18 @@ def _matched(found: Comparison, params: ReportParams) -> list[RenderableType]:
                 cells += (
                     [ratio(total), p_words(total.log10_p)] if total and not pair.same_mask else []
                 )
-                made.add_row(plain(pair.name), pair.state, *cells)
-            parts += [made, CHANCE]
+                table.add_row(plain(pair.name), pair.state, *cells)
+            parts += [table, CHANCE]
         elif changed:
             parts += [plain(f"{pair.name}: {pair.state}") for pair in changed]
         parts += changes([pair.changes for pair in changed])
-    if found.runs:
-        changed_runs = [pair for pair in found.runs if pair.a.history != pair.b.history]
+    if comparison.runs:
+        changed_runs = [pair for pair in comparison.runs if pair.a.history != pair.b.history]
+        num_same = len(comparison.runs) - len(changed_runs)
         parts += [
             Text(),
             Text(
-                f"{len(found.runs)} runs in both: {len(found.runs) - len(changed_runs)} with the "
-                "same history, "
+                f"{len(comparison.runs)} runs in both: {num_same} with the same history, "
                 f"{len(changed_runs)} with another",
                 style="bold",
             ),
@@ -86,18 +90,18 @@ def _matched(found: Comparison, params: ReportParams) -> list[RenderableType]:
                         "# Accuracies are of other images: the difference says little.", style="dim"
                     )
                 )
-        parts += _experiment_table(found, params)
-        parts += changes([pair.changes for pair in found.runs if not pair.is_same])
-    for side, names in found.only.items():
+        parts += _experiment_table(comparison, params)
+        parts += changes([pair.changes for pair in comparison.runs if not pair.is_same])
+    for side, names in comparison.only.items():
         if names:
             parts += [Text(), plain(f"Only in {side}: {', '.join(names)}")]
-    if not found.tickets and not found.runs:
+    if not comparison.tickets and not comparison.runs:
         parts += [Text(), Text("No name is on both sides.")]
     return parts
 
 
 def _accuracies(pairs: Sequence[RunPair]) -> RenderableType:
-    made = fact_grid(
+    table = fact_grid(
         "Maximum validation accuracy (%)",
         "ticket",
         ">a",
@@ -109,21 +113,21 @@ def _accuracies(pairs: Sequence[RunPair]) -> RenderableType:
         a, b = pair.a.metrics.best_accuracy, pair.b.metrics.best_accuracy
         other = "" if pair.same_images else " #"
         row = f"{100 * a:.2f}", f"{100 * b:.2f}", f"{100 * (b - a):+.2f}{other}"
-        made.add_row(plain(pair.name), *row, difference_curve(pair))
-    return made
+        table.add_row(plain(pair.name), *row, difference_curve(pair))
+    return table
 
 
-def _experiment_table(found: Comparison, params: ReportParams) -> list[RenderableType]:
-    if not found.experiments:
+def _experiment_table(comparison: Comparison, params: ReportParams) -> list[RenderableType]:
+    if not comparison.experiments:
         return []
     title = (
         f"Paired by seed, b - a, {100 * params.confidence:g} % t intervals: "
         "best accuracy (points), early-stop step"
     )
-    made = fact_grid("", "experiment", ">n", ">accuracy", ">step", "b is")
-    for experiment in found.experiments:
+    table = fact_grid("", "experiment", ">n", ">accuracy", ">step", "b is")
+    for experiment in comparison.experiments:
         verdict = Text(experiment.verdict, style=VERDICT_STYLES[experiment.verdict])
-        made.add_row(
+        table.add_row(
             plain(experiment.label),
             str(experiment.difference.n),
             points(experiment.difference),
@@ -135,8 +139,8 @@ def _experiment_table(found: Comparison, params: ReportParams) -> list[Renderabl
         "verdicts are adjusted for their number (Holm)."
         + (
             " One seed decides nothing."
-            if any(experiment.difference.n == 1 for experiment in found.experiments)
+            if any(experiment.difference.n == 1 for experiment in comparison.experiments)
             else ""
         )
     )
-    return [Text(), Text(title, style="bold"), made, Text(note, style="dim")]
+    return [Text(), Text(title, style="bold"), table, Text(note, style="dim")]

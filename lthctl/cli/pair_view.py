@@ -41,15 +41,15 @@ def two_tickets(pair: TicketPair) -> list[RenderableType]:
     if pair.overlap is None:
         parts.append(Text("The masks are of other shapes: there is no overlap to speak of."))
     elif not pair.same_mask:
-        made = fact_grid(
+        table = fact_grid(
             "Weights kept", "layer", ">in a", ">in b", ">both", ">chance", ">ratio", ">p"
         )
-        made.padding = (0, 1, 0, 0)  # so that it fits into 60 columns
+        table.padding = (0, 1, 0, 0)  # so that it fits into 60 columns
         for name, layer in [*pair.overlap.layers.items(), ("total", pair.overlap.total)]:
             chance = f"{layer.expected:,.0f}" if layer.expected >= 100 else f"{layer.expected:.1f}"
             counts = (f"{value:,}" for value in (layer.kept_a, layer.kept_b, layer.kept_both))
-            made.add_row(plain(name), *counts, chance, ratio(layer), p_words(layer.log10_p))
-        parts += [Text(), made, CHANCE]
+            table.add_row(plain(name), *counts, chance, ratio(layer), p_words(layer.log10_p))
+        parts += [Text(), table, CHANCE]
     return parts + changes([pair.changes])
 
 
@@ -98,15 +98,15 @@ class OverlapMatrix:
         fitting = max(1, (options.max_width - 6) // 8)
         for first in range(1, self.number, fitting):
             columns = range(first, min(first + fitting, self.number))
-            made = Table(box=None, pad_edge=False, header_style="dim")
-            made.add_column("", justify="right", style="dim")
+            table = Table(box=None, pad_edge=False, header_style="dim")
+            table.add_column("", justify="right", style="dim")
             for column in columns:
-                made.add_column(f"{column + 1} ", justify="right", no_wrap=True)
+                table.add_column(f"{column + 1} ", justify="right", no_wrap=True)
             for row in range(min(self.number - 1, columns[-1])):
-                made.add_row(
+                table.add_row(
                     str(row + 1), *(self.cells.get((row, column), "") for column in columns)
                 )
-            yield made
+            yield table
 
 
 def two_runs(pair: RunPair) -> list[RenderableType]:
@@ -119,10 +119,12 @@ def two_runs(pair: RunPair) -> list[RenderableType]:
         ),
         Text(),
     ]
-    made = fact_grid("Validation", "", ">a", ">b", ">b - a")
+    table = fact_grid("Validation", "", ">a", ">b", ">b - a")
     for name, (a, b) in pair.metrics().items():
         show = step_words if name.endswith("step") else percent_or_blank
-        made.add_row(METRIC_NAMES.get(name, plain(name)), show(a), show(b), _difference(a, b, name))
+        table.add_row(
+            METRIC_NAMES.get(name, plain(name)), show(a), show(b), _difference(a, b, name)
+        )
     parts.append(made)
     if pair.curve:
         parts += [Text(), _curves(pair)]
@@ -168,7 +170,7 @@ def _curves(pair: RunPair) -> RenderableType:
 def many_runs(pairs: Sequence[RunPair]) -> list[RenderableType]:
     first = pairs[0]
     title = Text("Maximum validation accuracy (%), and minus the first", style="bold")
-    made = fact_grid("", "run", ">best", ">- first", ">early stop", "accuracy")
+    table = fact_grid("", "run", ">best", ">- first", ">early stop", "accuracy")
     of_first = pairs[: count_words(pairs) - 1]
     rows = [(first.name_a, first.a, None), *((pair.name_b, pair.b, pair) for pair in of_first)]
     accuracies = [row.validation_accuracy for _, run, _ in rows for row in run.history]
@@ -180,12 +182,12 @@ def many_runs(pairs: Sequence[RunPair]) -> list[RenderableType]:
         )
         curve = Spark([row.validation_accuracy for row in run.history], low, high)
         step = f"{run.metrics.early_stop_step:,}"
-        made.add_row(plain(name), percent_or_blank(best), minus, step, curve)
+        table.add_row(plain(name), percent_or_blank(best), minus, step, curve)
     note = (
         f"Curves from {100 * low:.2f} or less to {100 * high:.2f} %. "
         "To pair runs by seed, give two folders: their runs are matched by name."
     )
-    return [title, made, Text(note, style="dim")]
+    return [title, table, Text(note, style="dim")]
 
 
 def difference_curve(pair: RunPair) -> RenderableType:
@@ -203,10 +205,10 @@ def changes(of: Sequence[Sequence[Change]]) -> list[RenderableType]:
             seen[what] = seen.get(what, 0) + 1
     if not seen:
         return []
-    made = fact_grid("", "what", "a", "b", *([">pairs"] if len(of) > 1 else []))
+    table = fact_grid("", "what", "a", "b", *([">pairs"] if len(of) > 1 else []))
     for (key, a, b), number in sorted(seen.items()):
-        made.add_row(plain(key), plain(a), plain(b), *([str(number)] if len(of) > 1 else []))
-    return [Text(), Text("What differs in how they were made", style="bold"), made]
+        table.add_row(plain(key), plain(a), plain(b), *([str(number)] if len(of) > 1 else []))
+    return [Text(), Text("What differs in how they were made", style="bold"), table]
 
 
 def _difference(a: float | None, b: float | None, metric: str) -> str:

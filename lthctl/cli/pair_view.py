@@ -125,7 +125,7 @@ def two_runs(pair: RunPair) -> list[RenderableType]:
         table.add_row(
             METRIC_NAMES.get(name, plain(name)), show(a), show(b), _difference(a, b, name)
         )
-    parts.append(made)
+    parts.append(table)
     if pair.curve:
         parts += [Text(), _curves(pair)]
     if not pair.same_images:

@@ -34,9 +34,10 @@ if TYPE_CHECKING:
     from lthctl.models.module import ModuleModel
     from lthctl.params import Params, ReportParams, TrainParams
     from lthctl.presets.init import init
-    from lthctl.reporting.compare import Comparison, Side
+    from lthctl.reporting.compare import Comparison
     from lthctl.reporting.paths import compare, show
     from lthctl.reporting.report import FinishedReport, report
+    from lthctl.reporting.sides import Side
     from lthctl.verification.checks import Check
     from lthctl.verification.paths import verify
 
@@ -53,7 +54,7 @@ _HOME = {
     "Params": "params",
     "ReportParams": "params",
     "Run": "artifacts.run",
-    "Side": "reporting.compare",
+    "Side": "reporting.sides",
     "Split": "datasets.base",
     "Ticket": "artifacts.ticket",
     "TrainParams": "params",

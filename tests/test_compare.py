@@ -13,16 +13,9 @@ from lthctl.canonical import Json
 from lthctl.errors import ParamsError, PathError
 from lthctl.mask import Mask
 from lthctl.params import ReportParams
-from lthctl.reporting.compare import (
-    Change,
-    Comparison,
-    Side,
-    changes,
-    compare,
-    facts,
-    read_side,
-    significant,
-)
+from lthctl.reporting.compare import Comparison, compare
+from lthctl.reporting.pairs import Change, changes, significant
+from lthctl.reporting.sides import Side, facts, read_side
 
 from .by_hand import one_round, specification_of
 from .test_report import DATA, L1_TICKET, RANDOM_TICKET, TRAIN, history_of, make_run

@@ -21,7 +21,8 @@ from lthctl.cli.ticket_view import run_screen, side_screen, ticket_screen
 from lthctl.mask import Mask
 from lthctl.models.base import OtherDescription
 from lthctl.params import ReportParams
-from lthctl.reporting.compare import compare, read_side
+from lthctl.reporting.compare import compare
+from lthctl.reporting.sides import read_side
 
 from .by_hand import respecified
 from .test_compare import make_ticket, side_of, sides_of

@@ -23,7 +23,8 @@ from lthctl.cli.pair_view import (
 )
 from lthctl.cli.terminal import VERDICT_STYLES, plain, points, steps
 from lthctl.params import ReportParams
-from lthctl.reporting.compare import Comparison, RunPair
+from lthctl.reporting.compare import Comparison
+from lthctl.reporting.pairs import RunPair
 
 STATE_ORDER = ("same", "origin differs", "mask differs", "init differs", "mask and init differ")
 

@@ -25,8 +25,8 @@ from lthctl.cli.facts import (
 from lthctl.cli.sparks import Spark
 from lthctl.cli.terminal import plain
 from lthctl.params import ReportParams
-from lthctl.reporting.compare import Change, RunPair, TicketPair, significant
 from lthctl.reporting.overlap import Overlap
+from lthctl.reporting.pairs import Change, RunPair, TicketPair, significant
 
 
 def two_tickets(pair: TicketPair) -> list[RenderableType]:

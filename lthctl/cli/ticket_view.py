@@ -26,8 +26,8 @@ from lthctl.datasets.base import DataDescription
 from lthctl.lottery.controls import CONTROLS
 from lthctl.models.base import MlpDescription, ModelDescription
 from lthctl.params import RoundParams
-from lthctl.reporting.compare import Side
 from lthctl.reporting.dead_units import Units, units_of
+from lthctl.reporting.sides import Side
 
 
 def ticket_screen(label: str, ticket: Ticket, files: Mapping[str, str]) -> RenderableType:

@@ -6,7 +6,8 @@ from pathlib import Path
 from lthctl.artifacts.revision import placed
 from lthctl.params import ReportParams
 from lthctl.reporting import compare as comparing
-from lthctl.reporting.compare import FILES, Comparison, Side, read_side
+from lthctl.reporting.compare import Comparison
+from lthctl.reporting.sides import FILES, Side, read_side
 
 
 def show(path: Path | str) -> Side:

@@ -19,8 +19,8 @@ def show(
 ) -> None:
     """Look into a ticket or a run, or list those below a folder."""
     from lthctl.cli.ticket_view import side_screen
-    from lthctl.reporting.compare import facts
     from lthctl.reporting.paths import show as read
+    from lthctl.reporting.sides import facts
 
     side = read(path)
     if json:

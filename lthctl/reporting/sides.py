@@ -1,0 +1,109 @@
+"""What one argument of a comparison holds: tickets and runs by their names."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lthctl.artifacts.folders import RunFolder, TicketFolder
+from lthctl.artifacts.history_csv import HISTORY_LIMIT
+from lthctl.artifacts.names import HISTORY_FILE, INIT_FILE, MASK_FILE, RUN_JSON, TICKET_JSON
+from lthctl.artifacts.revision import at_revision
+from lthctl.artifacts.run import Run, run_of
+from lthctl.artifacts.sealed import JSON_LIMIT
+from lthctl.artifacts.tensors import TENSORS_LIMIT
+from lthctl.artifacts.ticket import Ticket, ticket_of
+from lthctl.canonical import Json
+from lthctl.errors import LthctlError, PathError
+from lthctl.reading import find_folders
+from lthctl.reporting.dead_units import units_of
+
+FILES: Mapping[str, int] = {
+    TICKET_JSON: JSON_LIMIT,
+    MASK_FILE: TENSORS_LIMIT,
+    INIT_FILE: TENSORS_LIMIT,
+    RUN_JSON: JSON_LIMIT,
+    HISTORY_FILE: HISTORY_LIMIT,
+}
+"""What comparing reads of a folder, with the most bytes of each; the final weights of runs are not
+among it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Side:
+    """What one argument of a comparison holds: tickets and runs by their names, which are paths
+    below it.
+
+    Attributes:
+      label: the argument.
+      tickets, runs: name -> ticket or run; the name is "" where the argument itself is one.
+      folders: name -> its folder, of which the document was read.
+    """
+
+    label: str
+    tickets: Mapping[str, Ticket]
+    runs: Mapping[str, Run]
+    folders: Mapping[str, TicketFolder | RunFolder]
+
+    @property
+    def is_single(self) -> bool:
+        return len(self.tickets) + len(self.runs) == 1
+
+    def named(self, name: str) -> str:
+        """A ticket or run of this side as an argument of its own."""
+        path, *revision = at_revision(self.label) or (self.label,)
+        return "@".join((f"{path.rstrip('/')}/{name}" if name else path, *revision))
+
+
+def read_side(label: str, path: Path) -> Side:
+    """All tickets and runs at or below a path.
+
+    Args:
+      label: what the path is called.
+      path: where it is.
+
+    Raises:
+      PathError: there is none, or some cannot be read; all of them are named.
+    """
+    faults: list[str] = []
+    tickets: dict[str, Ticket] = {}
+    runs: dict[str, Run] = {}
+    folders: dict[str, TicketFolder | RunFolder] = {}
+    for marker in (TICKET_JSON, RUN_JSON):
+        for place in find_folders([path], marker):
+            name = place.relative_to(path).as_posix().removeprefix(".")
+            try:
+                if marker == TICKET_JSON:
+                    folders[name] = folder = TicketFolder(place)
+                    tickets[name] = ticket_of(folder)
+                else:
+                    folders[name] = run_folder = RunFolder(place)
+                    runs[name] = run_of(run_folder, with_weights=False)
+            except LthctlError as error:
+                faults.append(str(error))
+    if faults:
+        raise PathError("\n".join(faults))
+    if not folders:
+        raise PathError(
+            f"{label}: holds no ticket and no run, nor does anything below it; expected a folder "
+            f"with a {TICKET_JSON} "
+            f"or a {RUN_JSON}. Where DVC tracks it, `dvc checkout` restores it"
+        )
+    return Side(label, tickets, runs, folders)
+
+
+def facts(side: Side) -> list[Json]:
+    """What a side's tickets and runs say of themselves, with what can be counted in their arrays; a
+    document each."""
+    found: list[Json] = []
+    for name, ticket in side.tickets.items():
+        units = units_of(ticket.mask)
+        counted = {
+            "size": ticket.mask.size,
+            "kept": ticket.mask.num_kept,
+            "units": units and units.to_json(),
+        }
+        found.append({"path": side.named(name), **side.folders[name].json, **counted})
+    for name, run in side.runs.items():
+        history = [row._asdict() for row in run.history]
+        found.append({"path": side.named(name), **side.folders[name].json, "history": history})
+    return found

@@ -16,6 +16,7 @@ from lthctl import canonical, disk
 from lthctl.artifacts import sealed, tensors
 from lthctl.artifacts.run import save_run
 from lthctl.artifacts.ticket import save_ticket
+from lthctl.canonical import sha256
 from lthctl.cli.app import app
 from lthctl.reporting import figures
 
@@ -131,8 +132,8 @@ def test_help_works_with_a_broken_params_file(workspace: Path) -> None:
 def test_the_parameters_file_is_told_off_with_line_and_column_all_at_once(workspace: Path) -> None:
     Path("params.yaml").write_text("train:\n  stepz: 3\nprune:\n  method: l2\n  rounds: 0\n")
     assert refusal(2, "prune").splitlines() == [
-        "params.yaml:2:3: train.stepz: is not a parameter; did you mean 'steps'? known here: steps, evaluate_every, "
-        "batch_size, optimizer, lr, momentum, weight_decay, engine, device, threads",
+        "params.yaml:2:3: train.stepz: is not a parameter; did you mean 'steps'? known here: steps, "
+        "batch_size, optimizer, lr, momentum, weight_decay, engine, device, threads, evaluate_every",
         "params.yaml:4:3: prune.method.0: is 'l2', expected 'l1' or 'random', or your own as module:name, such as mypackage.scores:taylor",
         "params.yaml:5:3: prune.rounds.0: is 0, expected greater than or equal to 1",
     ]
@@ -248,9 +249,9 @@ def test_an_altered_and_a_newer_ticket(tickets: Path) -> None:
     assert refusal(3, "retrain", "masks").endswith(
         "does not match its own digest, it was altered; restore it or make it again"
     )
-    file.write_bytes(sealed.seal({**document, "schema": 2}))
+    file.write_bytes(sealed.seal({**document, "schema": 3}))
     assert refusal(3, "retrain", "masks").endswith(
-        "has schema 2, this lthctl reads up to 1; upgrade lthctl"
+        "has schema 3, this lthctl reads up to 2; upgrade lthctl"
     )
 
 
@@ -456,7 +457,7 @@ def test_report_lists_damaged_runs_and_is_strict_on_request(runs: Path) -> None:
     result = lthctl("report")
     assert (
         result.exit_code == 0
-        and "left out: runs/rewind/l1-r0.50-n2-s1/history.csv: does not match" in result.stderr
+        and "left out: runs/rewind/l1-r0.50-n2-s1/history.csv: has SHA-256 " in result.stderr
     )
     assert lthctl("report", "--strict").exit_code == 3
 
@@ -569,11 +570,13 @@ def test_store_says_how_much_it_holds(tickets: Path) -> None:
 def test_store_check_throws_out_what_is_damaged(tickets: Path) -> None:
     assert lthctl("store", "check").stdout == ".lthctl: 4 trainings whole, 0 damaged\n"
     damaged = sorted(Path(".lthctl").rglob("history.csv"))[0]
+    expected = sha256(damaged.read_bytes())
     damaged.write_bytes(b"")
     result = lthctl("store", "check")
     assert result.exit_code == 3
     assert result.stdout.splitlines() == [
-        f"thrown out: {damaged}: does not match the digest in training.json",
+        f"thrown out: {damaged}: has SHA-256 e3b0c44298fc..., expected {expected[:12]}...; "
+        "it is truncated or altered: restore it",
         ".lthctl: 3 trainings whole, 1 damaged",
     ]
     found = json.loads(lthctl("store", "check", "--json").stdout)

@@ -91,7 +91,7 @@ def test_1_pruned_count_is_exact_and_torch_agrees(
             for kind in ("weight", "bias"):
                 name = f"layers.{index}.{kind}"
                 torch_prune.l1_unstructured(layer, kind, amount=ticket.rate[name])
-                assert int(getattr(layer, f"{kind}_mask").sum()) == after["layers"][name]["kept"]
+                assert int(getattr(layer, f"{kind}_mask").sum()) == after.layers[name].kept
     for index, layer in enumerate(network.layers):
         for kind in ("weight", "bias"):
             np.testing.assert_array_equal(

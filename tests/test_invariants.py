@@ -370,7 +370,7 @@ def test_10_the_test_figure_is_read_where_the_validation_loss_is_lowest() -> Non
         row(20, 1.0, 0.4, 0.85, 0.9, 0.70),
         row(30, 1.0, 0.6, 0.9, 0.1, 0.95),
     ]
-    assert metrics_of(history) == {
+    assert metrics_of(history).to_json() == {
         "best_accuracy": 0.9,
         "best_step": 30,
         "early_stop_accuracy": 0.85,

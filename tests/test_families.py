@@ -938,6 +938,16 @@ def test_tickets_and_runs_say_which_code_they_came_from(workspace: Path) -> None
     assert other["sources"] == {**code, "own_scores:taylor": sha256_of(scores)}
     assert other["digest"] != mine["digest"]
 
+    # A ticket is of one version of its network.
+    nets.write_text(NETS + "# changed\n")
+    forget(MODELS, "own_nets:Narrow")
+    text = refusal("retrain", "masks", "--out", "others", code=3)
+    old, new = code["own_nets:Narrow"][:12], sha256_of(nets)[:12]
+    assert (
+        f"was found with another version of own_nets:Narrow (SHA-256 {old}..., here {new}...); "
+        "restore that file, or find the ticket again"
+    ) in text
+
 
 def test_what_is_built_in_names_no_sources(workspace: Path) -> None:
     done("prune", "--method", "l1", *ASKED)

@@ -16,6 +16,7 @@ from lthctl.lottery.find import run_all
 from lthctl.mask import Mask, Weights
 from lthctl.models.base import MlpDescription, Model, ModelDescription, ModuleDescription
 from lthctl.models.described import known_model
+from lthctl.models.entry import MODELS
 from lthctl.params import TrainParams
 from lthctl.training.engines import resolve, run
 from lthctl.training.history import Result, metrics_of
@@ -115,7 +116,7 @@ def _model_of(ticket: Ticket, model: Model | None) -> Model:
 
 
 def check_ticket(ticket: Ticket, model: Model, dataset: Dataset, *, where: str) -> None:
-    """Refuse a ticket that is of another model or dataset.
+    """Refuse a ticket that is of another model or dataset, or of another version of one's own code.
 
     Args:
       ticket: the ticket.
@@ -130,6 +131,13 @@ def check_ticket(ticket: Ticket, model: Model, dataset: Dataset, *, where: str) 
         raise TicketError(
             f"{where}: is a ticket of {theirs}, expected {expected}; "
             "change the model's parameters or choose other tickets"
+        )
+    name = getattr(ticket.model, "name", "")
+    source, source_here = ticket.specification.sources.get(name), MODELS.source_digest(name)
+    if source is not None and source_here is not None and source != source_here:
+        raise TicketError(
+            f"{where}: was found with another version of {name} (SHA-256 {source[:12]}..., here "
+            f"{source_here[:12]}...); restore that file, or find the ticket again"
         )
     if ticket.data is not None and (here := dataset.describe()) != ticket.data:
         differing = [

@@ -6,7 +6,7 @@
     train = TrainParams(steps=3000)
     ticket = find_ticket(MLP(), dataset, method="l1", ratio=0.8, rounds=5, seed=1, train=train)
     save_ticket(ticket, "masks/mine")
-    print(retrain(ticket, dataset, train=train).metrics["best_accuracy"])
+    print(retrain(ticket, dataset, train=train).metrics.best_accuracy)
 
 Everything public is listed in `__all__` and imported when it is first used, so that `import lthctl`
 costs nothing.

@@ -374,7 +374,7 @@ def test_what_a_run_or_a_ticket_came_from_is_referenced(
         store.unreferenced([tmp_path / "empty"])
 
 
-CLAIMING = """
+LEASING = """
 import sys
 from pathlib import Path
 from lthctl.artifacts.store import Store
@@ -387,18 +387,18 @@ with Store(Path(sys.argv[1])).leases() as leases:
 def test_a_lease_is_one_process_s_until_that_ends(store: Store, tmp_path: Path) -> None:
     one, other = "0" * 64, "f" * 64
 
-    def claiming(*digests: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-c", CLAIMING, str(tmp_path / ".lthctl"), *digests]
+    def leasing(*digests: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-c", LEASING, str(tmp_path / ".lthctl"), *digests]
         environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)}
         return subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
         )
 
-    with claiming(one) as first:
+    with leasing(one) as first:
         assert first.stdout and first.stdout.readline() == "True\n"
         with store.leases() as leases:
             assert [leases.take(one), leases.take(other)] == [False, True]
-            with claiming(one, other) as second:
+            with leasing(one, other) as second:
                 assert second.stdout and second.stdout.readline() == "False False\n"
                 second.kill()
             leases.give_up(other)

@@ -51,7 +51,7 @@ class ProcessExecutor:
         while len(deaths) < ATTEMPTS:
             if self._cancelled.is_set():
                 raise Cancelled
-            worker = self._idle.pop() if self._idle else _Worker()
+            worker = self._take_worker()
             try:
                 answer = self._converse(worker, pickled, on_step)
             except (EOFError, OSError):
@@ -68,6 +68,12 @@ class ProcessExecutor:
             f"its worker process {deaths[0]}, and a second one {deaths[1]}; perhaps there is too "
             "little memory: try fewer --jobs"
         )
+
+    def _take_worker(self) -> "_Worker":
+        try:
+            return self._idle.pop()  # not looked at first: another thread may take the last one
+        except IndexError:
+            return _Worker()
 
     def _converse(self, worker: "_Worker", pickled: bytes, on_step: OnStep) -> Result | Failure:
         """Send a training and wait for its end.

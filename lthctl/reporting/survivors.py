@@ -145,7 +145,7 @@ def survivor_files(groups: Sequence[Survivors]) -> dict[str, bytes]:
         for row in group.pixels
     ]
     common = [
-        [number, *row.a[1:], *row.b[1:], *row[2:]]
+        [number, *row.a[1:], *row.b[1:], *row[2:-1], _written(row.log10_p)]
         for number, group in enumerate(groups, start=1)
         for row in group.common
     ]
@@ -160,6 +160,11 @@ def survivor_files(groups: Sequence[Survivors]) -> dict[str, bytes]:
             common,
         ),
     }
+
+
+def _written(log10_p: float) -> float:
+    """Nine significant digits: the rest differs between processors."""
+    return float(f"{log10_p:.9g}")
 
 
 def _survivors(group: Group, places: Mapping[str, Path]) -> Survivors:

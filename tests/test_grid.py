@@ -298,7 +298,7 @@ def test_a_real_ctrl_c_ends_it_and_says_how_to_go_on(
     wait_for(Path("training").is_file)  # for an hour; the two dense tickets need none
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=30)
-    assert process.returncode == 130
+    assert process.returncode == 130, errors
     assert (
         "Interrupted: 2 of 4 are finished; what is finished is kept, and the same command goes on"
         in errors

@@ -447,9 +447,8 @@ def explain(fault: ErrorDetails) -> str:
 
 
 def _keys_of(section: object) -> list[str]:
-    model = Params.model_fields[str(section)].annotation
-    assert isinstance(model, type) and issubclass(model, Section)
-    return list(model.model_fields)
+    default = Params.model_fields[str(section)].default
+    return list(type(default).model_fields)
 
 
 SECTIONS_READ: Mapping[str, tuple[str, ...]] = {

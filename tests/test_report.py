@@ -22,7 +22,7 @@ from lthctl.errors import ReportError
 from lthctl.models.base import ModelDescription
 from lthctl.params import ReportParams, RoundParams, TrainParams
 from lthctl.reporting.experiments import DENSE, ExperimentKey, desired_by_round
-from lthctl.reporting.reading import Report, _by_protocol, make_report
+from lthctl.reporting.reading import Report, _by_protocol, make_report, unusual_settings
 from lthctl.reporting.tables import report_files
 from lthctl.reporting.verdicts import Group, State, TicketVerdict, judged_group
 from lthctl.training.history import Row, metrics_of
@@ -539,6 +539,16 @@ def test_other_protocols_are_never_averaged_together(
     groups = report_of(tmp_path, make_run(best=0.5), make_run(best=0.75, **other)).groups
     assert sorted(group.experiments[0].accuracy.mean for group in groups) == [0.5, 0.75]
     assert [words in group.title for group in groups].count(True) == 1
+
+
+def test_a_new_setting_is_named_where_it_is_not_at_its_default() -> None:
+    class Later(TrainParams):
+        label_smoothing: float = 0.0
+        schedule: str = "constant"
+
+    assert unusual_settings(Later(optimizer="sgd", steps=7)) == []
+    given = Later(optimizer="sgd", momentum=0.9, label_smoothing=0.1, schedule="cosine")
+    assert unusual_settings(given) == ["momentum 0.9", "label smoothing 0.1", "schedule cosine"]
 
 
 def test_a_holdout_that_differs_by_seed_is_one_protocol(tmp_path: Path) -> None:

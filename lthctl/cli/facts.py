@@ -27,10 +27,10 @@ METRIC_NAMES = {
 
 def fact_grid(title: str, *columns: str) -> Table:
     """A table whose numbers stay whole; names are folded where the terminal is narrow."""
-    made = new_table(title, *columns)
-    for column in made.columns:
+    table = new_table(title, *columns)
+    for column in table.columns:
         column.no_wrap = column.justify == "right"
-    return made
+    return table
 
 
 def fact_table(facts: Iterable[tuple[str, str]]) -> RenderableType:

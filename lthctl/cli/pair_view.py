@@ -195,19 +195,19 @@ def difference_curve(pair: RunPair) -> RenderableType:
     return Spark(differences) if differences else Text()
 
 
-def changes(of: Sequence[Sequence[Change]]) -> list[RenderableType]:
+def changes(pairs: Sequence[Sequence[Change]]) -> list[RenderableType]:
     """What was asked for differently, each once, with the number of pairs where there are
     several."""
     seen: dict[tuple[str, str, str], int] = {}
-    for changed in of:
+    for changed in pairs:
         for change in changed:
             what = change.key, value_words(change.a), value_words(change.b)
             seen[what] = seen.get(what, 0) + 1
     if not seen:
         return []
-    table = fact_grid("", "what", "a", "b", *([">pairs"] if len(of) > 1 else []))
+    table = fact_grid("", "what", "a", "b", *([">pairs"] if len(pairs) > 1 else []))
     for (key, a, b), number in sorted(seen.items()):
-        table.add_row(plain(key), plain(a), plain(b), *([str(number)] if len(of) > 1 else []))
+        table.add_row(plain(key), plain(a), plain(b), *([str(number)] if len(pairs) > 1 else []))
     return [Text(), Text("What differs in how they were made", style="bold"), table]
 
 
@@ -217,5 +217,5 @@ def _difference(a: float | None, b: float | None, metric: str) -> str:
     return f"{b - a:+,}" if metric.endswith("step") else f"{100 * (b - a):+.2f}"
 
 
-def ratio(found: Overlap) -> str:
-    return "-" if found.ratio is None else f"{found.ratio:.2f}"
+def ratio(overlap: Overlap) -> str:
+    return "-" if overlap.ratio is None else f"{overlap.ratio:.2f}"

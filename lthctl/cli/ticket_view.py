@@ -226,16 +226,16 @@ def _training(train: RoundParams) -> str:
 
 
 def _dead_units(units: Units) -> RenderableType:
-    made = fact_grid(
+    table = fact_grid(
         "Units with no surviving weights", "layer", ">units", ">dead", ">none in", ">none out"
     )
-    made.add_row(
+    table.add_row(
         "inputs", f"{len(units.weights_per_input):,}", f"{units.num_dead_inputs:,}", "", ""
     )
     for index, hidden in enumerate(units.hidden, start=1):
         counts = hidden.num_units, hidden.dead, hidden.without_incoming, hidden.without_outgoing
-        made.add_row(f"hidden {index}", *(f"{value:,}" for value in counts))
-    return made
+        table.add_row(f"hidden {index}", *(f"{value:,}" for value in counts))
+    return table
 
 
 def _picture(units: Units) -> list[RenderableType]:

@@ -128,8 +128,8 @@ def _experiments(pairs: Sequence[RunPair], params: ReportParams) -> tuple[Experi
             ] = pair
     differing = [
         key
-        for key, of in members.items()
-        if any(pair.a.history != pair.b.history for pair in of.values())
+        for key, pairs_of_key in members.items()
+        if any(pair.a.history != pair.b.history for pair in pairs_of_key.values())
     ]
     keys = sorted(differing, key=lambda both: (both[0].order(), both[1].order()))
 
@@ -138,18 +138,18 @@ def _experiments(pairs: Sequence[RunPair], params: ReportParams) -> tuple[Experi
             {seed: getattr(pair, side) for seed, pair in members[key].items()}
             for side in ("a", "b")
         )
-        found = paired(of_b, of_a, metric, params)
-        if found is None:
+        interval = paired(of_b, of_a, metric, params)
+        if interval is None:
             raise PathError(f"{key[0].label}: the two sides have no seed in common")
-        return found
+        return interval
 
     differences = [difference(key, "best_accuracy") for key in keys]
     verdicts = judge(differences, margin=params.margin, confidence=params.confidence)
     return tuple(
-        ExperimentPair(*key, found, difference(key, "early_stop_step"), verdict)
-        for key, found, verdict in zip(keys, differences, verdicts, strict=True)
+        ExperimentPair(*key, accuracy, difference(key, "early_stop_step"), verdict)
+        for key, accuracy, verdict in zip(keys, differences, verdicts, strict=True)
     )
 
 
-def _count(of: Sequence[object], what: str) -> str:
-    return f"{len(of)} {what}{'s' * (len(of) != 1)}"
+def _count(items: Sequence[object], what: str) -> str:
+    return f"{len(items)} {what}{'s' * (len(items) != 1)}"

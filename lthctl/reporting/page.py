@@ -57,7 +57,8 @@ def page_bytes(
     keys = [experiment.key for group in report.groups for experiment in group.experiments]
     data = {
         "groups": [
-            _group(group, of, stride) for group, of in zip(report.groups, survivors, strict=True)
+            _group(group, surviving, stride)
+            for group, surviving in zip(report.groups, survivors, strict=True)
         ],
         "methods": methods_for_page(key.method for key in keys),
         "controls": controls_for_page(key.control for key in keys),

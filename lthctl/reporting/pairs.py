@@ -73,7 +73,7 @@ class TicketPair:
             return None
 
     def to_json(self) -> Json:
-        found = self.overlap
+        overlaps = self.overlap
         return {
             "a": self.name_a,
             "b": self.name_b,
@@ -82,10 +82,10 @@ class TicketPair:
             "same_init": self.same_init,
             "digests": [self.a.digest, self.b.digest],
             "changes": [vars(change) for change in self.changes],
-            "overlap": found
+            "overlap": overlaps
             and {
-                "layers": {name: _overlap_json(layer) for name, layer in found.layers.items()},
-                "total": _overlap_json(found.total),
+                "layers": {name: _overlap_json(layer) for name, layer in overlaps.layers.items()},
+                "total": _overlap_json(overlaps.total),
             },
         }
 
@@ -212,9 +212,9 @@ def _flat(value: Any, key: str = "") -> Iterable[tuple[str, Any]]:
     if not isinstance(value, dict):
         yield key, value
         return
-    for name, of in value.items():
-        yield from _flat(of, f"{key}.{name}" if key else str(name))
+    for name, inner in value.items():
+        yield from _flat(inner, f"{key}.{name}" if key else str(name))
 
 
-def _overlap_json(found: Overlap) -> Json:
-    return {**vars(found), "ratio": found.ratio, "p": found.p}
+def _overlap_json(layer: Overlap) -> Json:
+    return {**vars(layer), "ratio": layer.ratio, "p": layer.p}

@@ -7,8 +7,7 @@ from importlib.metadata import version
 from lthctl.artifacts.run import Run
 from lthctl.canonical import Json
 from lthctl.models.base import MlpDescription
-from lthctl.params import TrainParams
-from lthctl.reporting.reading import Report
+from lthctl.reporting.reading import Report, unusual_settings
 from lthctl.reporting.verdicts import Group
 
 SOFTWARE = ("lthctl", "numpy", "scipy", "matplotlib", "mpld3", "safetensors", "torch", "numba")
@@ -82,7 +81,7 @@ def protocol_rows(group: Group) -> list[Json]:
             f"{data.train:,} train, {data.validation:,} validation, {test}",
             "55,000 train, 5,000 validation, 10,000 test",
         ),
-        ("optimizer", optimizer + _decays(train), "adam 0.0012, batch 60"),
+        ("optimizer", ", ".join((optimizer, *unusual_settings(train))), "adam 0.0012, batch 60"),
         ("steps of a retraining", f"{train.steps:,}", "50,000"),
         ("evaluated every", f"{train.evaluate_every:,} steps", "100 steps"),
         ("prunable", "weights and biases" if run.ticket.biases else "weights", "weights"),
@@ -114,11 +113,6 @@ def protocol_rows(group: Group) -> list[Json]:
         {"item": item, "here": here, "paper": paper, "departs": here != paper}
         for item, here, paper in rows
     ]
-
-
-def _decays(train: TrainParams) -> str:
-    named = (("momentum", train.momentum), ("weight decay", train.weight_decay))
-    return "".join(f", {words} {value:g}" for words, value in named if value)
 
 
 def _group_provenance(group: Group) -> Json:

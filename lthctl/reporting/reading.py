@@ -98,6 +98,25 @@ def _protocol(run: Run) -> str:
     return json.dumps(shared, sort_keys=True)
 
 
+ALWAYS_NAMED = frozenset(
+    ("steps", "evaluate_every", "batch_size", "optimizer", "lr", "engine", "device", "threads")
+)
+
+
+def unusual_settings(train: RoundParams) -> list[str]:
+    """The settings of a training that are named only where they are not at their defaults, such as
+    "momentum 0.9"."""
+    fields = type(train).model_fields
+    values = {name: getattr(train, name) for name in fields if name not in ALWAYS_NAMED}
+    return [
+        f"{name.replace('_', ' ')} {value:g}"
+        if isinstance(value, float)
+        else f"{name.replace('_', ' ')} {value}"
+        for name, value in values.items()
+        if value != fields[name].default
+    ]
+
+
 def _title(run: Run, train_of_tickets: RoundParams | None) -> str:
     train, model, data = run.train, run.model, run.data
     tests = f", {data.test:,} test" if data.test else ""
@@ -105,10 +124,7 @@ def _title(run: Run, train_of_tickets: RoundParams | None) -> str:
     initial = f" {model.init}" if isinstance(model, MlpDescription) else ""
     parts.append(f"{model.name}{initial}")
     parts.append(f"{train.optimizer} {train.lr:g}")
-    if train.momentum:
-        parts.append(f"momentum {train.momentum:g}")
-    if train.weight_decay:
-        parts.append(f"weight decay {train.weight_decay:g}")
+    parts += unusual_settings(train)
     parts += [
         f"batch {train.batch_size}",
         f"{train.steps:,} steps",

@@ -94,7 +94,7 @@ def read_side(label: str, path: Path) -> Side:
 def facts(side: Side) -> list[Json]:
     """What a side's tickets and runs say of themselves, with what can be counted in their arrays; a
     document each."""
-    found: list[Json] = []
+    documents: list[Json] = []
     for name, ticket in side.tickets.items():
         units = units_of(ticket.mask)
         counted = {
@@ -102,8 +102,8 @@ def facts(side: Side) -> list[Json]:
             "kept": ticket.mask.num_kept,
             "units": units and units.to_json(),
         }
-        found.append({"path": side.named(name), **side.folders[name].json, **counted})
+        documents.append({"path": side.named(name), **side.folders[name].json, **counted})
     for name, run in side.runs.items():
         history = [row._asdict() for row in run.history]
-        found.append({"path": side.named(name), **side.folders[name].json, "history": history})
-    return found
+        documents.append({"path": side.named(name), **side.folders[name].json, "history": history})
+    return documents

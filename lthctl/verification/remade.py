@@ -180,8 +180,8 @@ def _parent(folder: TicketEvidence, peers: Sequence[TicketEvidence]) -> TicketEv
         return [] if any(trained is None for trained, _ in kept) else kept
 
     def shared(ticket: TicketEvidence) -> object:
-        of = ticket.document
-        return of.method, of.seed, of.biases, of.model, of.data, of.files.init
+        said = ticket.document
+        return said.method, said.seed, said.biases, said.model, said.data, said.files.init
 
     own = rounds(folder)
     parents: list[TicketEvidence] = []

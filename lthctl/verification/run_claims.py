@@ -216,17 +216,17 @@ def _same_run(folder: RunEvidence, origin: _Origin, replay: Replay) -> str:
     dataset = replay.dataset(document.data, seed)
     training = Training(model, start, mask, dataset, seed, replay.params(document.train, model))
     result = replay.train(training, str(folder.path))
-    made = {HISTORY_FILE: history_bytes(result.history)}
+    remade = {HISTORY_FILE: history_bytes(result.history)}
     if document.files.weights is not None:
-        made[WEIGHTS_FILE] = tensors_bytes(result.weights)
-    differing = [name for name, content in made.items() if content != folder.content(name)]
+        remade[WEIGHTS_FILE] = tensors_bytes(result.weights)
+    differing = [name for name, content in remade.items() if content != folder.content(name)]
     if differing and training.digest != document.training:
         raise Unchecked(
             f"{', '.join(differing)} differ, but it was made with other versions of engine or torch"
         )
     if differing:
         raise Failed(f"{', '.join(differing)} differ; {ANOTHER_MACHINE}")
-    return f"{' and '.join(made)}: {sum(map(len, made.values())):,} bytes"
+    return f"{' and '.join(remade)}: {sum(map(len, remade.values())):,} bytes"
 
 
 def _same_shapes(weights: Weights, start: Weights) -> None:

@@ -15,6 +15,7 @@ import numba
 import numpy as np
 
 from lthctl.datasets.base import Split
+from lthctl.errors import ParamsError
 from lthctl.mask import Mask, Weights
 from lthctl.models.mlp import MLP
 from lthctl.training.history import Result, Row
@@ -131,5 +132,6 @@ def _smallest_calls(training: Training) -> list[tuple[Any, tuple[Any, ...]]]:
 
 
 def _sizes(training: Training) -> tuple[int, ...]:
-    assert isinstance(training.model, MLP)
+    if not isinstance(training.model, MLP):
+        raise ParamsError("train.engine: is sparse, which trains MLPs; the model is no MLP")
     return training.model.layers

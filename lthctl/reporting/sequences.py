@@ -1,0 +1,95 @@
+"""Ordered questions: how far down a ladder of sizes does a claim hold?
+
+A ladder is ordered, so it is walked from its densest ticket down. Each size is tested without
+adjustment, and the walk stops at the first that fails. Such a fixed sequence keeps the family-wise
+error (Maurer, Hothorn & Lehmacher, 1995). Several ladders of one question share the error: each
+gets a part of it, and a ladder that holds to its end hands its part on to the others (Bretz et al.,
+Statistics in Medicine, 2009; for ladders of one size this is Holm's procedure).
+
+Knows p-values and intervals, and nothing of runs.
+"""
+
+import math
+from bisect import bisect_left
+from collections.abc import Sequence
+
+from lthctl.reporting.statistics import MOST_SEEDS, Interval
+
+POWER = 0.8
+"""The probability with which a number of seeds has to show what is so."""
+
+
+def steps_held(ladders: Sequence[Sequence[float]], alpha: float) -> list[int]:
+    """How many sizes hold on each ladder of a question, from the first one on.
+
+    Args:
+      ladders: for every ladder the p-values of its sizes, from the densest to the sparsest.
+      alpha: family-wise error of the whole question, in (0, 1).
+
+    Returns:
+      For every ladder the number of its first sizes that hold. The result does not depend on the
+      order of the ladders.
+
+    Example:
+      >>> steps_held([[0.01, 0.02, 0.20, 0.01]], 0.05)
+      [2]
+      >>> steps_held([[0.01], [0.03]], 0.05), steps_held([[0.03], [0.03]], 0.05)
+      ([1, 1], [0, 0])
+    """
+    held = [0] * len(ladders)
+    share = [alpha / len(ladders)] * len(ladders) if ladders else []
+    moved = True
+    while moved:
+        moved = False
+        for i, p_values in enumerate(ladders):
+            while held[i] < len(p_values) and p_values[held[i]] < share[i]:
+                held[i], moved = held[i] + 1, True
+        ended = [i for i, p in enumerate(ladders) if held[i] == len(p) and share[i] > 0]
+        going = [i for i, p in enumerate(ladders) if held[i] < len(p)]
+        if ended and going:
+            freed = sum(share[i] for i in ended)
+            for i in ended:
+                share[i] = 0.0
+            for i in going:
+                share[i] += freed / len(going)
+            moved = True
+    return held
+
+
+def power(distance: float, deviation: float, n: int, level: float) -> float:
+    """The probability that a one-sided t test shows a mean beyond a bound.
+
+    Args:
+      distance: how far the true mean lies beyond the bound; negative if it does not.
+      deviation: standard deviation of the values, above 0.
+      n: number of values, at least 2.
+      level: of the test, in (0, 1).
+    """
+    from scipy.stats import nct, t
+
+    critical = float(t.ppf(1 - level, n - 1))
+    return float(nct.sf(critical, n - 1, distance / deviation * math.sqrt(n)))
+
+
+def seeds_for_power(difference: Interval, distance: float, level: float) -> int | None:
+    """How many seeds would show a mean beyond a bound with a power of 80 %.
+
+    The mean and the deviation are taken to be what was measured.
+
+    Args:
+      difference: what was measured, of at least two values.
+      distance: how far its mean lies beyond the bound.
+      level: of the one-sided test.
+
+    Returns:
+      The smallest such number that is greater than what there is. None where the mean does not lie
+      beyond the bound, for a single value, and above 1000.
+    """
+    if difference.deviation is None or distance <= 0:
+        return None
+    deviation = max(difference.deviation, 1e-12)
+    numbers = range(max(2, difference.n + 1), MOST_SEEDS + 1)
+    first = bisect_left(
+        numbers, POWER, key=lambda n: power(distance, deviation, n, level)
+    )  # more seeds have more power
+    return numbers[first] if first < len(numbers) else None

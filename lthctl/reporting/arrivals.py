@@ -1,0 +1,124 @@
+"""Steps to target: how long a run takes to reach an accuracy, and how much sooner another does.
+
+The early-stop step is the minimum of a flat and noisy curve. The first evaluation at or above a
+target answers the same question with far less noise. Runs of one seed share weights and batches, so
+they are compared in pairs, by the ratio of their steps, on a logarithmic scale.
+
+Knows histories, and nothing of tickets.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from lthctl.reporting.statistics import Interval, interval
+from lthctl.training.history import Row
+
+RATIO_ROUNDING = 1 / math.sqrt(6)
+"""Standard deviation that rounding both of two numbers to steps of 1 gives to their difference."""
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """When a run reached a target.
+
+    Attributes:
+      step: the first evaluation at or above it; None where the run never got there.
+      last_step: the last evaluation of the run.
+      interval: steps between two evaluations, so the arrival is known to this much.
+    """
+
+    step: int | None
+    last_step: int
+    interval: int
+
+    @property
+    def is_first(self) -> bool:
+        """Whether it is the first evaluation: then nobody knows how much earlier it was."""
+        return self.step is not None and self.step <= self.interval
+
+
+@dataclass(frozen=True)
+class Sooner:
+    """How many times sooner some runs reach a target than others of the same seeds.
+
+    Attributes:
+      n: number of pairs.
+      times: geometric mean of other steps / own steps, with the ends of its interval; above 1 is
+        sooner. Where not all arrived it is a bound.
+      num_missing: own runs that never got there.
+      num_others_missing: other runs that never got there.
+      kind: "exact" where all arrived; "at least" where only others are missing, which count as
+        arriving at their last step; "at most" where only own runs are; "unknown" where both are,
+        or where all arrive at the first evaluation.
+    """
+
+    n: int
+    times: Interval | None
+    num_missing: int
+    num_others_missing: int
+    kind: Literal["exact", "at least", "at most", "unknown"]
+
+
+def arrival(history: Sequence[Row], target: float) -> Arrival:
+    """When a run reached a validation accuracy.
+
+    Args:
+      history: its evaluations, at least one.
+      target: the accuracy, a fraction in [0, 1].
+    """
+    step = next((row.step for row in history if row.validation_accuracy >= target), None)
+    return Arrival(step, history[-1].step, history[0].step)
+
+
+def sooner(
+    own: Mapping[int, Arrival], others: Mapping[int, Arrival], confidence: float
+) -> Sooner | None:
+    """How many times sooner runs arrive than others, over the seeds that both have.
+
+    Args:
+      own, others: seed -> arrival.
+      confidence: of the interval, in (0, 1).
+
+    Returns:
+      None where they have no seed in common.
+
+    Example:
+      >>> own = {1: Arrival(500, 3000, 250), 2: Arrival(1000, 3000, 250)}
+      >>> others = {1: Arrival(1000, 3000, 250), 2: Arrival(2000, 3000, 250)}
+      >>> round(sooner(own, others, 0.95).times.mean, 3)
+      2.0
+    """
+    seeds = sorted(own.keys() & others.keys())
+    if not seeds:
+        return None
+    pairs = [(own[seed], others[seed]) for seed in seeds]
+    missing = sum(mine.step is None for mine, _ in pairs)
+    others_missing = sum(other.step is None for _, other in pairs)
+    early = all(mine.is_first and other.is_first for mine, other in pairs)
+    if (missing and others_missing) or missing == len(pairs) or early:
+        return Sooner(len(pairs), None, missing, others_missing, "unknown")
+    steps = [
+        (
+            mine.step or mine.last_step,
+            other.step or other.last_step,
+            max(mine.interval, other.interval),
+        )
+        for mine, other in pairs
+    ]
+    logs = [math.log(other / mine) for mine, other, _ in steps]
+    rounding = [
+        RATIO_ROUNDING * every * math.hypot(1 / mine, 1 / other) / math.sqrt(2)
+        for mine, other, every in steps
+    ]
+    found = interval(logs, confidence, least_deviation=max(rounding))
+    kind: Literal["exact", "at least", "at most"] = (
+        "at most" if missing else "at least" if others_missing else "exact"
+    )
+    return Sooner(len(pairs), _exponential(found), missing, others_missing, kind)
+
+
+def _exponential(found: Interval) -> Interval:
+    low, high = (None if end is None else math.exp(end) for end in (found.low, found.high))
+    return Interval(found.n, math.exp(found.mean), low, high, found.deviation)

@@ -193,6 +193,13 @@ Seeds = Annotated[
 ]
 
 
+Targets = Annotated[
+    tuple[Annotated[float, Field(gt=0, le=1)], ...],
+    BeforeValidator(_as_tuple),
+    Field(min_length=1),
+]
+
+
 Sizes = Annotated[tuple[Count, ...], BeforeValidator(_as_tuple), Field(min_length=2)]
 
 
@@ -369,6 +376,10 @@ class ReportParams(Section):
 
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     """Confidence of intervals and verdicts."""
+
+    targets: Targets = (0.97, 0.98)
+    """Validation accuracies, as fractions. The report says when runs reach them. The answers are
+    about the first. Fix them before you look."""
 
 
 def _as_named(value: object) -> object:

@@ -92,6 +92,9 @@ def grid() -> list[Run]:
     return runs
 
 
+FIRST_ANSWER = (
+    "l1 tickets of 5 rounds are as good as dense down to 3 % of the weights (+0.05 points, "
+)
 CONTROLS, RATIOS = ("rewind", "reinit"), (0.25, 0.5, 0.8, 0.9, 0.97)
 GRID = grid()
 
@@ -184,10 +187,8 @@ def rows(page: Page) -> list[list[str]]:
 
 
 def test_it_opens_from_disk_with_everything_drawn(view: Page) -> None:
-    assert (
-        view.locator("h1").inner_text().splitlines()[1]
-        == "None of 10 random tickets won: 10 failed."
-    )
+    assert len(view.locator("h1 span").all()) == 3
+    assert view.locator("h1").inner_text().startswith(FIRST_ANSWER)
     assert view.locator("#verdicts tbody tr").count() == 20
     assert view.locator("#sizes-figures svg").count() == 4
     assert view.locator("#curves-figure .curve").count() == 6  # five ratios and dense
@@ -340,7 +341,8 @@ def test_where_it_cannot_draw_pictures_stand_in(
         box is not None and box["width"] >= 300 and box["height"] >= 200
     )  # the picture's size, not a broken one's
     assert not page.locator("#parallel").is_visible()
-    assert page.locator("h1").inner_text().endswith("None of 10 random tickets won: 10 failed.")
+    assert page.locator("h1").inner_text().startswith(FIRST_ANSWER)
+    assert page.locator("#unknown").is_visible()
     page.context.close()
 
 

@@ -88,7 +88,8 @@ def test_the_commands_people_type(workspace: Path) -> None:
         "dense-s1", "dense-s2", "l1-r0.80-n2-s1", "l1-r0.80-n2-s2",
     ]  # fmt: skip
     assert sorted(path.name for path in Path("report").iterdir()) == [
-        "accuracy.svg", "curves.csv", "curves.svg", "early_stop.svg", "index.html", "layers.csv",
+        "accuracy.svg", "answers.json", "arrivals.csv", "curves.csv", "curves.svg", "early_stop.svg", "index.html",
+        "ladders.csv", "layers.csv",
         "metrics.json", "overlap.csv", "parallel.svg", "pixels.csv", "pixels.svg", "provenance.json", "runs.csv",
         "summary.csv", "verdict.svg", "verdicts.csv",
     ]  # fmt: skip

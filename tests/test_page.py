@@ -81,8 +81,8 @@ def test_it_loads_nothing_and_runs_no_other_script(tmp_path: Path) -> None:
     addresses = set(re.findall(r"https?://[^\s\"'<>)]+", re.sub(r"data:image[^\"]*", "", without)))
     assert addresses == set()
     assert set(re.findall(r'(?:src|href)="([^"#:]*)[":]', without)) <= {"data", *PICTURES, "", *(
-        f"{name}.csv" for name in ("verdicts", "summary", "runs", "layers", "overlap", "pixels", "curves")
-    ), "metrics.json", "provenance.json"}  # fmt: skip
+        f"{name}.csv" for name in ("ladders", "arrivals", "verdicts", "summary", "runs", "layers", "overlap", "pixels", "curves")
+    ), "answers.json", "metrics.json", "provenance.json"}  # fmt: skip
     (policy,) = re.findall(r'Content-Security-Policy" content="([^"]+)"', html)
     assert policy.startswith("default-src 'none'; img-src data:;") and "unsafe-eval" not in policy
     assert "'unsafe-inline'" not in policy.split("script-src")[1]

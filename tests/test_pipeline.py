@@ -18,6 +18,7 @@ from lthctl.datasets import mnist
 from lthctl.grid.dvc import refuse_if_owned
 from lthctl.params import SECTIONS, SECTIONS_READ, Params, visible_to
 from lthctl.params_file import load_params
+from lthctl.reporting.answer_files import answer_files
 from lthctl.reporting.figures import figure_files
 from lthctl.reporting.reading import make_report
 from lthctl.reporting.survivors import find_survivors, survivor_files
@@ -102,6 +103,7 @@ def test_the_report_has_all_that_is_declared_and_no_more(tmp_path: Path) -> None
     made = make_report([tmp_path / "run"], Params().report)
     (none,), _ = find_survivors(made, tmp_path)
     written = {*report_files(made), *survivor_files([none]), *figure_files(made.groups[0], none)}
+    written |= set(answer_files(made))
     stage = STAGES["report"]
     declared = [
         o if isinstance(o, str) else next(iter(o)) for o in [*stage["outs"], *stage["metrics"]]

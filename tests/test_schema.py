@@ -3,6 +3,7 @@ are refused."""
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -23,10 +24,11 @@ from lthctl.cli.app import app
 from lthctl.errors import LthctlError, RunError, TicketError
 from lthctl.models.base import MlpDescription, ModuleDescription
 from lthctl.params import Section, TrainParams
+from lthctl.reporting.answer_files import answer_files
 from lthctl.reporting.reading import make_report
 from lthctl.reporting.tables import report_files
 
-from .test_report import PARAMS, make_run, report_of
+from .test_report import PARAMS, make_run, report_of, tiny_report
 
 SCHEMA_1 = Path(__file__).parent / "fixtures" / "schema-1"
 TICKETS = sorted(path.parent for path in SCHEMA_1.glob("masks/*/ticket.json"))
@@ -86,6 +88,22 @@ def test_every_column_of_a_report_is_described(tmp_path: Path) -> None:
     columns |= {"runs", "winning"} & json.loads(files["metrics.json"]).keys()
     for column in columns:
         assert f"`{column.removesuffix('_low').removesuffix('_high')}`" in FORMAT, column
+
+
+def test_every_key_and_column_of_the_answers_is_described(tmp_path: Path) -> None:
+    files = answer_files(tiny_report(tmp_path))
+    for name, prefixes in (
+        ("ladders.csv", ("smallest_", "next_")),
+        ("arrivals.csv", ("dense_", "reinit_")),
+    ):
+        for column in files[name].decode().splitlines()[0].split(","):
+            for prefix in prefixes:
+                column = column.removeprefix(prefix)
+            assert f"`{column.removesuffix('_low').removesuffix('_high')}`" in FORMAT, column
+    keys = set(re.findall(r'"(\w+)":', files["answers.json"].decode()))
+    assert keys >= {"how_far", "than_reinit", "shown"}
+    for key in keys - {"groups", "low", "high", "mean"}:
+        assert f"`{key}`" in FORMAT, key
 
 
 def test_fixtures_hold_every_key_that_is_described() -> None:

@@ -6,9 +6,12 @@ from rich.text import Text
 
 from lthctl.cli.terminal import VERDICT_STYLES, new_table, percent, plain, points, steps
 from lthctl.cli.ticket_table import blocks
+from lthctl.reporting.answers import RULE, answers_of
 from lthctl.reporting.experiments import desired_by_round
 from lthctl.reporting.reading import Report
+from lthctl.reporting.sentences import sentences_of
 from lthctl.reporting.statistics import Verdict
+from lthctl.reporting.unknowns import unknowns_of
 from lthctl.reporting.verdicts import Group, State, TicketVerdict
 
 STATE_STYLES: dict[State, str] = {
@@ -30,6 +33,8 @@ def report_tables(report: Report) -> RenderableType:
             )
         )
         parts += [
+            Text(),
+            *_answers(group),
             *_sparsity_tables(group),
             Text(),
             _accuracy_table(group),
@@ -40,8 +45,6 @@ def report_tables(report: Report) -> RenderableType:
         if group.verdicts:
             parts += [
                 Text(),
-                plain(" ".join(group.headlines)),
-                Text(),
                 _verdict_table(group),
                 Text(),
                 _differences_table(group),
@@ -49,6 +52,14 @@ def report_tables(report: Report) -> RenderableType:
             ]
         parts.append(Text())
     return Lines(*parts)
+
+
+def _answers(group: Group) -> list[RenderableType]:
+    """The three answers, what is not known, and the rule by which they were chosen."""
+    answers = answers_of(group)
+    lines: list[RenderableType] = [plain(sentence) for sentence in sentences_of(answers)]
+    lines += [plain(f"Not known: {unknown}", "yellow") for unknown in unknowns_of(answers)]
+    return [*lines, Text(RULE, style="dim")]
 
 
 def _sparsity_tables(group: Group) -> list[RenderableType]:

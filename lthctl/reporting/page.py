@@ -19,11 +19,14 @@ from pathlib import Path
 from lthctl.artifacts.run import Run
 from lthctl.canonical import Json, finite
 from lthctl.errors import ReportError
+from lthctl.reporting.answers import RULE, answers_of
 from lthctl.reporting.experiments import Experiment, desired_by_round
 from lthctl.reporting.looks import controls_for_page, methods_for_page
 from lthctl.reporting.reading import Report
+from lthctl.reporting.sentences import sentences_of
 from lthctl.reporting.statistics import Interval
 from lthctl.reporting.survivors import Survivors
+from lthctl.reporting.unknowns import unknowns_of
 from lthctl.reporting.verdicts import Group, TicketVerdict
 from lthctl.training.history import MetricName, Row
 
@@ -66,6 +69,7 @@ def page_bytes(
         "provenance": provenance,
         "thinned": stride,
     }
+    answers = answers_of(report.groups[0])
     assets = {
         path.name: path.read_text(encoding="utf-8")
         for path in (files("lthctl") / "reporting" / "page_assets").iterdir()
@@ -76,7 +80,9 @@ def page_bytes(
         "d3": scripts[0],
         "script": scripts[1],
         "data": json_in_html(data),
-        "headline": escape(" ".join(report.groups[0].headlines)),
+        "answers": "".join(f"<span>{escape(text)}</span>" for text in sentences_of(answers)),
+        "unknown": "".join(f"<li>{escape(str(one))}</li>" for one in unknowns_of(answers)),
+        "rule": escape(RULE),
         "title": escape(report.groups[0].title),
         # Nothing may be loaded, and no script may run but these two: d3 and the page's own.
         "policy": "; ".join(
@@ -144,7 +150,8 @@ def _group(group: Group, survivors: Survivors, stride: int) -> Json:
     kept = [i for i in range(len(history)) if i % stride == stride - 1 or i == len(history) - 1]
     return {
         "title": group.title,
-        "headlines": list(group.headlines),
+        "answers": list(sentences_of(answers_of(group))),
+        "unknown": [str(one) for one in unknowns_of(answers_of(group))],
         "margin": group.params.margin,
         "confidence": group.params.confidence,
         "num_runs": group.num_runs,

@@ -82,13 +82,15 @@ def _files(
     survivors: tuple[Survivors, ...],
     left_out: Sequence[tuple[Path, str]],
 ) -> dict[str, bytes]:
+    from lthctl.reporting.answer_files import answer_files
     from lthctl.reporting.figures import figure_files
     from lthctl.reporting.page import page_bytes
     from lthctl.reporting.provenance import provenance_of
 
     provenance = provenance_of(judged)
     figures = figure_files(judged.groups[0], survivors[0])
-    files = {**tables.report_files(judged), **survivor_files(survivors), **figures}
+    files = {**tables.report_files(judged), **answer_files(judged)}
+    files |= {**survivor_files(survivors), **figures}
     files["provenance.json"] = canonical_json(provenance)
     files["index.html"] = page_bytes(judged, survivors, provenance, figures, left_out)
     return files

@@ -5,6 +5,7 @@ import io
 from collections.abc import Sequence
 
 from lthctl.canonical import Json, canonical_json
+from lthctl.reporting.answers_json import answer_metrics
 from lthctl.reporting.experiments import ExperimentKey
 from lthctl.reporting.reading import Report
 from lthctl.reporting.verdicts import Group
@@ -171,7 +172,7 @@ def _curves_csv(report: Report) -> bytes:
 
 def _metrics(group: Group) -> Json:
     """A few flat numbers of the largest group, for `dvc metrics diff`: mean accuracy per experiment
-    in percent, and how many tickets win."""
+    in percent, how many tickets win, and the answers."""
     return {
         "runs": group.num_runs,
         "winning": sum(verdict.state == "held" for verdict in group.verdicts),
@@ -179,4 +180,5 @@ def _metrics(group: Group) -> Json:
             experiment.key.label: round(100 * experiment.accuracy.mean, 4)
             for experiment in group.experiments
         },
+        **answer_metrics(group),
     }

@@ -196,30 +196,6 @@ class Group:
             for i, experiment in enumerate(experiments)
         )
 
-    @property
-    def headlines(self) -> tuple[str, ...]:
-        """What the verdicts come to: a sentence per method."""
-        sentences = []
-        for method in dict.fromkeys(verdict.key.method for verdict in self.verdicts):
-            states = [verdict.state for verdict in self.verdicts if verdict.key.method == method]
-            counts = {
-                state: states.count(state) for state in ("held", "undecided", "failed", "unknown")
-            }
-            others = [
-                f"{count} {state}" for state, count in counts.items() if count and state != "held"
-            ]
-            if len(states) == 1:
-                sentences.append(
-                    f"The only {method} ticket"
-                    + (" won." if states == ["held"] else f": {states[0]}.")
-                )
-                continue
-            sentence = f"{counts['held'] or 'None'} of {len(states)} {method} tickets won"
-            sentences.append(sentence + (f": {', '.join(others)}" if others else "") + ".")
-        return tuple(sentences) or (
-            "Nothing to judge: there is no pruned ticket with its original weights here.",
-        )
-
     def _paired(
         self, experiment: Experiment, other: Experiment | None, metric: MetricName
     ) -> Interval | None:

@@ -1,7 +1,8 @@
 // Section 1: does a ticket win?
 
 function verdict() {
-  put("headline", ...group.headlines.map((text) => make("span", {}, text)));
+  put("headline", ...group.answers.map((text) => make("span", {}, text)));
+  put("unknown", ...group.unknown.map((text) => make("li", {}, text)));
   find("title").textContent = group.title;
   const dense = group.experiments.find(
     (experiment) => experiment.method === "dense" && experiment.control === "rewind",

@@ -172,7 +172,7 @@ def test_a_run_too_short_to_tell_is_no_win(tmp_path: Path) -> None:
     assert unknown_in(group)[0] == (
         "In 2 of 3 dense runs the validation loss is lowest at the last evaluation. To be as good "
         "as these is no win. Train longer. Type: lthctl prune --steps 60 --out masks-60 && lthctl "
-        "retrain masks-60/ --steps 60"
+        "retrain masks-60/ --steps 60 --out runs-60"
     )
     assert not {"keeps_up_percent", "above_random"} & answer_metrics(group).keys()
 

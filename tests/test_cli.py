@@ -485,7 +485,7 @@ def test_two_reports_are_the_same_bytes(runs: Path) -> None:
     lthctl("report", "--out", "a")
     lthctl("report", "--out", "b")
     first, second = ({path.name: path.read_bytes() for path in Path(out).iterdir()} for out in "ab")
-    assert first == second and len(first) == 16
+    assert first == second and len(first) == 19
 
 
 @pytest.mark.usefixtures("undrawn")

@@ -176,8 +176,7 @@ def _which(answers: Answers, which: WeightsOrMask) -> str:
         lead = "Too short to tell"
     elif "worse" in known:
         lead = "Not what the hypothesis says"
-    least, most = min(numbers), max(numbers)
-    n = f"{least}" if least == most else f"{least} and {most}"
+    n = " and ".join(map(str, dict.fromkeys(numbers)))
     return f"{lead}: at {size} of the weights, accuracy is {', '.join(parts)}, n {n}."
 
 

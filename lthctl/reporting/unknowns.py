@@ -92,7 +92,7 @@ def _of_dense(answers: Answers, ticket: Experiment) -> Iterator[Unknown]:
             "lowest at the last evaluation. To be as good as these is no win. Train longer.",
             None,
             f"lthctl prune --steps {steps} --out masks-{steps} && "
-            f"lthctl retrain masks-{steps}/ --steps {steps}",
+            f"lthctl retrain masks-{steps}/ --steps {steps} --out runs-{steps}",
         )
 
 

@@ -21,7 +21,7 @@ from lthctl import disk
 from lthctl.artifacts.store import Store
 
 from .test_cli import lthctl
-from .test_files import Tree, tree
+from .test_disk import Tree, tree
 
 ROOT = Path(__file__).parent.parent
 KILLS = int(os.environ.get("LTHCTL_KILLS", "20"))

@@ -25,7 +25,7 @@ from lthctl.reporting.survivors import find_survivors, survivor_files
 from lthctl.reporting.tables import report_files
 
 from .conftest import write_digits
-from .test_files import tree
+from .test_disk import tree
 from .test_report import make_run
 
 ROOT = Path(__file__).parent.parent

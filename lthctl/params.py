@@ -6,201 +6,31 @@ the file's, else the default here.
 """
 
 import difflib
-import re
 from collections.abc import Collection, Mapping
-from reprlib import Repr
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
-from lthctl import families
 from lthctl.errors import ParamsError
-from lthctl.families import Family, trust
-
-
-def _member_of(family: Family[Any], *also: str) -> AfterValidator:
-    """A name that a family has, or that somebody may have brought; nothing is imported."""
-
-    def check(name: str) -> str:
-        if (expected := family.expected_instead_of(name, *also)) is not None:
-            close = difflib.get_close_matches(name, (*also, *family.names()), n=1)
-            nearest = {"nearest": close[0]} if close else {}
-            raise PydanticCustomError(
-                "member", "Input should be {expected}", {"expected": expected, **nearest}
-            )
-        return name
-
-    return AfterValidator(check)
-
-
-ModelName = Annotated[str, _member_of(families.MODELS)]
-
-
-DatasetName = Annotated[str, _member_of(families.DATASETS)]
-
-
-Method = Annotated[str, _member_of(families.SCORES)]
-
-
-Control = Annotated[str, _member_of(families.CONTROLS)]
-
-
-Optimizer = Annotated[str, _member_of(families.OPTIMIZERS)]
-
-
-Engine = Annotated[str, _member_of(families.ENGINES, "auto")]
-
-
-Init = Literal["uniform", "glorot"]
-
+from lthctl.families import trust
+from lthctl.parameter_types import (
+    Count,
+    Counts,
+    DatasetName,
+    Engine,
+    Init,
+    Methods,
+    ModelName,
+    Optimizer,
+    Ratios,
+    Seeds,
+    Sizes,
+    Targets,
+    shown,
+)
 
 SECTIONS = ("data", "model", "train", "prune", "retrain", "report")
-
-
-_repr = Repr()
-_repr.maxstring = _repr.maxother = _repr.maxlong = 80
-_repr.maxlevel = 2
-
-
-shown = _repr.repr
-"""A value as Python would write it, cut to a length that fits a message."""
-
-
-def _as_tuple(value: object) -> object:
-    """One value stands for a list of one."""
-    return tuple(value) if isinstance(value, list | tuple) else (value,)
-
-
-RANGE_LIMIT = 10_000  # seeds; a range of more is a slip of the finger, and would fill the memory
-
-
-def _as_seeds(value: object) -> object:
-    """Seeds as a tuple, with every range such as "1-20" written out.
-
-    Where a range is wrong, all stay as they are, so that the error names its place in the list.
-    """
-    items = value if isinstance(value, list | tuple) else (value,)
-    try:
-        ranges = [_range_of_seeds(item) for item in items]
-    except PydanticCustomError:
-        return tuple(items)
-    return tuple(
-        seed
-        for item, seeds in zip(items, ranges, strict=True)
-        for seed in ((item,) if seeds is None else seeds)
-    )
-
-
-def _check_range(value: object) -> object:
-    seeds = _range_of_seeds(value)
-    return value if seeds is None else seeds[0]
-
-
-def _range_of_seeds(value: object) -> range | None:
-    """The seeds of a text such as "1-20"; None for anything that is no range.
-
-    Raises:
-      PydanticCustomError: it runs backwards, or is too long.
-    """
-    ends = (
-        re.fullmatch(r"\s*([0-9]{1,18})\s*-\s*([0-9]{1,18})\s*", value, re.ASCII)
-        if isinstance(value, str)
-        else None
-    )
-    if ends is None:
-        return None
-    first, last = int(ends[1]), int(ends[2])
-    if first > last:
-        raise PydanticCustomError(
-            "seed_range",
-            "is {text}, a range that runs backwards; write {last}-{first}",
-            {"text": shown(value), "first": first, "last": last},
-        )
-    if last - first >= RANGE_LIMIT:
-        raise PydanticCustomError(
-            "seed_range",
-            "is {text}, a range of more than {limit} seeds; give a shorter one",
-            {"text": shown(value), "limit": f"{RANGE_LIMIT:,}"},
-        )
-    return range(first, last + 1)
-
-
-def _check_ratio(value: float) -> float:
-    if not 0 <= value < 1:
-        raise PydanticCustomError(
-            "ratio", "Input should be in [0, 1): the fraction of weights to prune"
-        )
-    return value
-
-
-Ratio = Annotated[float, AfterValidator(_check_ratio)]
-
-
-Count = Annotated[int, Field(ge=1, lt=2**63)]
-
-
-Seed = Annotated[int, Field(ge=0, lt=2**63)]
-
-
-Natural = Annotated[int, Field(ge=0, lt=2**63)]
-
-
-Fraction = Annotated[float, Field(ge=0, le=1)]
-
-
-Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-"""SHA-256 in hexadecimal."""
-
-
-PARAMETERS_LIMIT = 10_000
-"""Parameters of a model in a file; a list of the faults of a million would take minutes."""
-
-
-def _check_number(parameters: object) -> object:
-    if isinstance(parameters, dict) and len(parameters) > PARAMETERS_LIMIT:
-        raise ValueError(f"has {len(parameters)} parameters, expected at most {PARAMETERS_LIMIT}")
-    return parameters
-
-
-ParametersByName = BeforeValidator(_check_number)
-"""Of a field that maps parameters to something: refuses too many before any is looked at."""
-
-
-def _not_null(value: object) -> object:
-    if value is None:
-        raise ValueError("is null; it may be left out")
-    return value
-
-
-not_null = BeforeValidator(_not_null)
-"""Of a field that may be left out of a file, and is None then; a file never says null."""
-
-
-Methods = Annotated[tuple[Method, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
-
-
-Ratios = Annotated[tuple[Ratio, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
-
-
-Counts = Annotated[tuple[Count, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
-
-
-Seeds = Annotated[
-    tuple[Annotated[Seed, BeforeValidator(_check_range)], ...],
-    BeforeValidator(_as_seeds),
-    Field(min_length=1),
-]
-
-
-Targets = Annotated[
-    tuple[Annotated[float, Field(gt=0, le=1)], ...],
-    BeforeValidator(_as_tuple),
-    Field(min_length=1),
-]
-
-
-Sizes = Annotated[tuple[Count, ...], BeforeValidator(_as_tuple), Field(min_length=2)]
 
 
 class Section(BaseModel):

@@ -11,7 +11,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from lthctl.errors import ParamsError
-from lthctl.params import SECTIONS, Params, explain, shown
+from lthctl.parameter_types import shown
+from lthctl.params import SECTIONS, Params, explain
 
 FILE_LIMIT = 16 * 2**10  # bytes; a parser in Python takes seconds for as many
 

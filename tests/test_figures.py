@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from lthctl.artifacts.run import Run
-from lthctl.reporting import figures
+from lthctl.reporting import figure_curves, figure_runs, figure_verdicts, figures
 from lthctl.reporting.experiments import ExperimentKey
 from lthctl.reporting.figures import figure_files
 from lthctl.reporting.statistics import Interval
@@ -107,7 +107,7 @@ def test_bytes_are_the_same_twice(tmp_path: Path) -> None:
 
 def test_every_pruned_cell_has_its_point_and_its_interval(group: Group) -> None:
     drawn = []
-    for panel in figures._accuracy(group).axes:
+    for panel in figure_curves.accuracy_figure(group).axes:
         for line, _, (bars,) in panel.containers:
             for (x, y), ends in zip(line.get_xydata(), bars.get_segments(), strict=True):
                 drawn.append((x, y, ends[0][1], ends[1][1]))
@@ -123,7 +123,7 @@ def test_every_pruned_cell_has_its_point_and_its_interval(group: Group) -> None:
 
 
 def test_a_panel_per_number_of_rounds(tmp_path: Path) -> None:
-    panels = figures._accuracy(group_of(tmp_path, *GRIDS["all"])).axes
+    panels = figure_curves.accuracy_figure(group_of(tmp_path, *GRIDS["all"])).axes
     assert [panel.get_title() for panel in panels] == ["one-shot", "5 rounds"]
     assert [list(panel.get_xticks()) for panel in panels] == [[50, 20, 5]] * 2
     assert labels_of(panels[0]) == [
@@ -137,7 +137,7 @@ def test_a_panel_per_number_of_rounds(tmp_path: Path) -> None:
 
 def test_dense_is_a_line_with_its_interval(tmp_path: Path) -> None:
     group = group_of(tmp_path, *GRIDS["dense only"])
-    (panel,) = figures._accuracy(group).axes
+    (panel,) = figure_curves.accuracy_figure(group).axes
     (line,), (band,) = panel.lines, panel.patches
     assert group.dense is not None and group.dense.accuracy.low is not None
     assert list(line.get_ydata()) == pytest.approx([91, 91])
@@ -145,20 +145,20 @@ def test_dense_is_a_line_with_its_interval(tmp_path: Path) -> None:
 
 
 def test_one_seed_has_no_band_and_says_so(tmp_path: Path) -> None:
-    (panel,) = figures._accuracy(group_of(tmp_path, *GRIDS["one seed"])).axes
+    (panel,) = figure_curves.accuracy_figure(group_of(tmp_path, *GRIDS["one seed"])).axes
     assert list(panel.patches) == []
     assert all(label.endswith("(n = 1)") for label in labels_of(panel))
 
 
 def test_a_line_whose_cells_differ_in_n_says_so(tmp_path: Path) -> None:
     runs = [*replicates(L1_TICKET, [0.5, 0.6, 0.7]), make_run(("l1", 0.8, 1))]
-    (panel,) = figures._accuracy(group_of(tmp_path, *runs)).axes
+    (panel,) = figure_curves.accuracy_figure(group_of(tmp_path, *runs)).axes
     assert labels_of(panel) == ["l1, rewind (n = 1 to 3)"]
 
 
 def test_curves_are_means_over_seeds_of_all_ratios_of_the_most_rounds(tmp_path: Path) -> None:
     group = group_of(tmp_path, *GRIDS["all"])
-    (panel,) = figures._curves(group).axes
+    (panel,) = figure_curves.curves_figure(group).axes
     assert panel.get_title() == "l1, 5 rounds, rewound"
     assert labels_of(panel) == [
         "50.0 % of weights (n = 3)",
@@ -174,7 +174,7 @@ def test_curves_are_means_over_seeds_of_all_ratios_of_the_most_rounds(tmp_path: 
 
 
 def test_curves_without_l1_are_of_the_method_there_is(tmp_path: Path) -> None:
-    (panel,) = figures._curves(group_of(tmp_path, *GRIDS["random only"])).axes
+    (panel,) = figure_curves.curves_figure(group_of(tmp_path, *GRIDS["random only"])).axes
     assert panel.get_title() == "random, one-shot, rewound"
 
 
@@ -184,7 +184,7 @@ def test_no_run_ends_below_the_curves_panel(tmp_path: Path) -> None:
         make_run(best=0.97),
         make_run(("l1", 0.99, 1), best=0.5),
     ]
-    (panel,) = figures._curves(group_of(tmp_path, *runs)).axes
+    (panel,) = figure_curves.curves_figure(group_of(tmp_path, *runs)).axes
     assert panel.get_ylim()[0] < 37.5
 
 
@@ -193,18 +193,20 @@ def test_reinitialized_runs_alone_can_be_drawn(
     tmp_path: Path, experiment: tuple[str, float, int]
 ) -> None:
     """As in `lthctl report runs/pipeline/reinit`."""
-    figures._curves(group_of(tmp_path, make_run(experiment, control="reinit")))
+    figure_curves.curves_figure(group_of(tmp_path, make_run(experiment, control="reinit")))
 
 
 def test_a_very_sparse_ticket_can_be_drawn(tmp_path: Path) -> None:
     runs = [make_run(DENSE_TICKET), make_run(("l1", 0.9997, 1))]
-    (panel,) = figures._accuracy(group_of(tmp_path, *runs)).axes
+    (panel,) = figure_curves.accuracy_figure(group_of(tmp_path, *runs)).axes
     assert all(tick > 0 for tick in panel.get_xticks())  # 0 is nowhere on a logarithmic axis
 
 
 def test_a_hostile_name_stays_text() -> None:
     content = figures._svg(
-        figures._accuracy(unread_report(make_run(("<script>[bold] -->", 0.5, 1))).groups[0])
+        figure_curves.accuracy_figure(
+            unread_report(make_run(("<script>[bold] -->", 0.5, 1))).groups[0]
+        )
     )
     root = ElementTree.fromstring(content)  # whole and well-formed
     assert not [element for element in root.iter() if "script" in str(element.tag).lower()]
@@ -212,7 +214,7 @@ def test_a_hostile_name_stays_text() -> None:
 
 def test_the_verdict_shows_every_paired_difference(tmp_path: Path) -> None:
     group = group_of(tmp_path, *GRIDS["some"])
-    dense, step, reinit, random = figures._verdict(group).axes
+    dense, step, reinit, random = figure_verdicts.verdict_figure(group).axes
     assert [text.get_text() for text in dense.get_yticklabels()] == [
         f"{verdict.key.ticket}: {verdict.state}" for verdict in group.verdicts
     ]
@@ -242,7 +244,7 @@ def test_the_verdict_shows_every_paired_difference(tmp_path: Path) -> None:
 
 
 def test_parallel_coordinates_have_a_line_per_run(group: Group) -> None:
-    (panel,) = figures._parallel(group).axes
+    (panel,) = figure_runs.parallel_figure(group).axes
     (lines,) = panel.collections
     assert len(lines.get_segments()) == group.num_runs
     heights = [line[6][1] for line in lines.get_segments()]
@@ -259,7 +261,7 @@ def test_parallel_coordinates_have_a_line_per_run(group: Group) -> None:
 def test_pixels_share_a_scale_within_a_ratio() -> None:
     rows = [Pixels(ExperimentKey("rewind", method, 1, ratio), 2, np.full(9, kept, np.float64))
             for method, ratio, kept in (("l1", 0.5, 4), ("random", 0.5, 8), ("l1", 0.8, 2))]  # fmt: skip
-    drawn = figures._pixels(Survivors((), tuple(rows), (), ()))
+    drawn = figure_runs.pixels_figure(Survivors((), tuple(rows), (), ()))
     images = {panel.get_title(): panel.images[0] for panel in drawn.axes if panel.images}
     assert {title: image.get_clim() for title, image in images.items()} == {
         "l1, 0.5, one-shot\n0 to 8 (n = 2)": (0, 8),
@@ -271,7 +273,7 @@ def test_pixels_share_a_scale_within_a_ratio() -> None:
 
 @pytest.mark.parametrize("method", ["$\\frac$", "_hidden"])
 def test_a_name_that_means_something_to_matplotlib_stays_text(method: str) -> None:
-    figure = figures._accuracy(
+    figure = figure_curves.accuracy_figure(
         unread_report(make_run(DENSE_TICKET), make_run((method, 0.5, 1))).groups[0]
     )
     assert labels_of(figure.axes[0]) == ["dense (n = 1)", f"{method}, rewind (n = 1)"]

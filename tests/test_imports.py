@@ -15,7 +15,16 @@ PACKAGE = Path(lthctl.__file__).parent
 # A package or module imports only from rows above its own, and from itself.
 ROWS = [
     {"cores", "errors", "seeding", "locks", "pickles"},
-    {"canonical", "disk", "reading", "families", "mask", "params", "params_file"},
+    {
+        "canonical",
+        "disk",
+        "reading",
+        "families",
+        "mask",
+        "params",
+        "params_file",
+        "parameter_types",
+    },
     {"models", "datasets"},
     {"training"},
     {"artifacts"},
@@ -25,8 +34,9 @@ ROWS = [
     {"__init__", "__main__"},
 ]
 WITHIN = {
-    "params": {"families"},
-    "params_file": {"params"},
+    "parameter_types": {"families"},
+    "params": {"families", "parameter_types"},
+    "params_file": {"params", "parameter_types"},
     "canonical": {"mask"},
     "disk": {"mask", "canonical"},
 }

@@ -17,7 +17,8 @@ from lthctl.artifacts.names import HISTORY_FILE, WEIGHTS_FILE
 from lthctl.artifacts.run_document import RunDocument
 from lthctl.artifacts.ticket_document import TicketDocument
 from lthctl.canonical import Json
-from lthctl.params import Digest, Section, shown
+from lthctl.parameter_types import Digest, shown
+from lthctl.params import Section
 
 NEWEST_SCHEMA = 2
 

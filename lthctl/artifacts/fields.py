@@ -8,7 +8,8 @@ from pydantic_core import PydanticCustomError
 
 from lthctl.datasets.base import DataDescription
 from lthctl.families import OWN_NAME, PLAIN_NAME
-from lthctl.params import Digest, RoundParams, TrainParams
+from lthctl.parameter_types import Digest
+from lthctl.params import RoundParams, TrainParams
 
 FROM_JSON = "json"
 """Context of validation where a document is read: there, what is None must not be written null."""

@@ -15,7 +15,8 @@ from lthctl.artifacts.ticket_document import (
 from lthctl.canonical import Json
 from lthctl.datasets.base import DataDescription
 from lthctl.models.base import ModelDescription
-from lthctl.params import Digest, Natural, Section, Seed, not_null
+from lthctl.parameter_types import Digest, Natural, Seed, not_null
+from lthctl.params import Section
 from lthctl.training.history import Metrics
 
 

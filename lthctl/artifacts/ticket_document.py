@@ -9,16 +9,8 @@ from lthctl.artifacts.fields import Data, Name, Sources, TrainingOfRounds
 from lthctl.artifacts.names import INIT_FILE, MASK_FILE, is_imported, ticket_name
 from lthctl.canonical import Json
 from lthctl.models.base import ModelDescription
-from lthctl.params import (
-    Count,
-    Digest,
-    Fraction,
-    Natural,
-    ParametersByName,
-    Section,
-    Seed,
-    shown,
-)
+from lthctl.parameter_types import Count, Digest, Fraction, Natural, ParametersByName, Seed, shown
+from lthctl.params import Section
 
 Below1 = Annotated[float, Field(ge=0, lt=1)]
 

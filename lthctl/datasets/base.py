@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from lthctl.canonical import Json, digest_of_arrays
 from lthctl.datasets.reference import DatasetReference, open_dataset
 from lthctl.errors import DataError
-from lthctl.params import Count, Digest, Natural, Section
+from lthctl.parameter_types import Count, Digest, Natural
+from lthctl.params import Section
 
 Images = NDArray[np.uint8] | NDArray[np.float32]
 

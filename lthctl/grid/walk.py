@@ -22,7 +22,8 @@ from lthctl.lottery.retrain import check_ticket, retraining, specify_run
 from lthctl.models.base import Model
 from lthctl.models.entry import model_from
 from lthctl.models.mlp import MLP
-from lthctl.params import Method, Params, TrainParams
+from lthctl.parameter_types import Method
+from lthctl.params import Params, TrainParams
 from lthctl.training.engines import resolve
 
 

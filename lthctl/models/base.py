@@ -11,7 +11,8 @@ from pydantic import FailFast, Field, PlainValidator, Strict
 
 from lthctl.canonical import Json
 from lthctl.mask import Array, Shapes, Weights
-from lthctl.params import Count, Init, Natural, ParametersByName, Section
+from lthctl.parameter_types import Count, Init, Natural, ParametersByName
+from lthctl.params import Section
 from lthctl.seeding import Stream
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from lthctl.errors import ParamsError
 from lthctl.mask import Array, Shapes, Weights
 from lthctl.models.base import MlpDescription
 from lthctl.models.entry import ModelEntry
-from lthctl.params import Init, ModelParams
+from lthctl.parameter_types import Init
+from lthctl.params import ModelParams
 from lthctl.seeding import Stream
 
 if TYPE_CHECKING:

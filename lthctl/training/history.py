@@ -9,7 +9,8 @@ from typing import Annotated, Literal, NamedTuple
 
 from lthctl.canonical import Json
 from lthctl.mask import Weights
-from lthctl.params import Count, Fraction, Section, TrainParams, not_null
+from lthctl.parameter_types import Count, Fraction, not_null
+from lthctl.params import Section, TrainParams
 
 
 class Row(NamedTuple):

@@ -342,7 +342,7 @@ def test_where_it_cannot_draw_pictures_stand_in(
     )  # the picture's size, not a broken one's
     assert not page.locator("#parallel").is_visible()
     assert page.locator("h1").inner_text().startswith(FIRST_ANSWER)
-    assert page.locator("#unknown").is_visible()
+    assert page.locator("#unknown").is_visible() and page.locator("#answer").is_visible()
     page.context.close()
 
 
@@ -387,7 +387,9 @@ def test_groups_are_shown_one_at_a_time(show: Callable[..., Page], tmp_path: Pat
     )
     page = show(tmp_path / "index.html")
     assert count_and_mean(page) == (3, 90.0)
+    assert page.locator("#answer").is_visible()
     page.get_by_role("button", name="Group 2").click()
+    assert not page.locator("#answer").is_visible()
     assert "60 steps" in page.locator("#title").inner_text()
     assert count_and_mean(page) == (2, 37.5)
     assert page.locator("h1").inner_text().startswith("Nothing to judge")

@@ -88,7 +88,7 @@ def test_the_commands_people_type(workspace: Path) -> None:
         "dense-s1", "dense-s2", "l1-r0.80-n2-s1", "l1-r0.80-n2-s2",
     ]  # fmt: skip
     assert sorted(path.name for path in Path("report").iterdir()) == [
-        "accuracy.svg", "answers.json", "arrivals.csv", "curves.csv", "curves.svg", "early_stop.svg", "index.html",
+        "accuracy.svg", "answer.svg", "answers.json", "arrivals.csv", "curves.csv", "curves.svg", "early_stop.svg", "index.html",
         "ladders.csv", "layers.csv",
         "metrics.json", "overlap.csv", "parallel.svg", "pixels.csv", "pixels.svg", "provenance.json", "runs.csv",
         "summary.csv", "verdict.svg", "verdicts.csv",
@@ -485,7 +485,7 @@ def test_two_reports_are_the_same_bytes(runs: Path) -> None:
     lthctl("report", "--out", "a")
     lthctl("report", "--out", "b")
     first, second = ({path.name: path.read_bytes() for path in Path(out).iterdir()} for out in "ab")
-    assert first == second and len(first) == 19
+    assert first == second and len(first) == 20
 
 
 @pytest.mark.usefixtures("undrawn")

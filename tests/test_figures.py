@@ -14,6 +14,7 @@ import pytest
 from lthctl.artifacts.run import Run
 from lthctl.reporting import figure_curves, figure_runs, figure_verdicts, figures
 from lthctl.reporting.experiments import ExperimentKey
+from lthctl.reporting.figure_answer import answer_figure
 from lthctl.reporting.figures import figure_files
 from lthctl.reporting.statistics import Interval
 from lthctl.reporting.survivors import Pixels, Survivors
@@ -94,7 +95,7 @@ def drawn(name: str) -> dict[str, bytes]:
 def test_svg_parses_and_has_no_date(name: str) -> None:
     files = drawn(name)
     assert sorted(files) == [
-        "accuracy.svg", "curves.svg", "early_stop.svg", "parallel.svg", "pixels.svg", "verdict.svg",
+        "accuracy.svg", "answer.svg", "curves.svg", "early_stop.svg", "parallel.svg", "pixels.svg", "verdict.svg",
     ]  # fmt: skip
     for content in files.values():
         assert ElementTree.fromstring(content).tag == "{http://www.w3.org/2000/svg}svg"
@@ -278,3 +279,18 @@ def test_a_name_that_means_something_to_matplotlib_stays_text(method: str) -> No
     )
     assert labels_of(figure.axes[0]) == ["dense (n = 1)", f"{method}, rewind (n = 1)"]
     figure.draw_without_rendering()
+
+
+def test_the_figure_of_the_answers_rings_the_smallest_size_and_marks_arrivals(
+    tmp_path: Path,
+) -> None:
+    """Ticket and dense reach 97 %; of two sizes the first is as good as dense."""
+    runs = replicates(("dense", 0.0, 0), [0.98, 0.981, 0.982])
+    runs += replicates(("l1", 0.5, 5), [0.98, 0.981, 0.982])
+    runs += replicates(("l1", 0.8, 5), [0.968, 0.969, 0.972])
+    learning, sizes = answer_figure(group_of(tmp_path, *runs)).axes
+    dots = [line for line in learning.lines if len(line.get_xdata()) == 1]
+    assert [(line.get_xdata()[0], line.get_ydata()[0]) for line in dots] == [(20, 97)]  # dense's
+    (ring,) = [line for line in sizes.lines if line.get_markersize() == 13]
+    assert list(ring.get_xdata()) == [50]
+    assert learning.get_title(loc="left") == "Learning, at 20 % of the weights"

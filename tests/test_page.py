@@ -44,7 +44,7 @@ from .test_report import (
 PICTURE = b'<svg xmlns="http://www.w3.org/2000/svg" width="300" height="200"><rect width="300" height="200"/></svg>'
 PICTURES = {
     f"{name}.svg": PICTURE
-    for name in ("verdict", "parallel", "accuracy", "early_stop", "curves", "pixels")
+    for name in ("answer", "verdict", "parallel", "accuracy", "early_stop", "curves", "pixels")
 }
 PROVENANCE: Json = {"revision": {"commit": "c0ffee", "changed": []}, "software": {"lthctl": "1"}}
 

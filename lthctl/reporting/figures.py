@@ -3,6 +3,7 @@
 import io
 from typing import TYPE_CHECKING
 
+from lthctl.reporting.figure_answer import answer_figure
 from lthctl.reporting.figure_curves import accuracy_figure, curves_figure, early_stop_figure
 from lthctl.reporting.figure_runs import parallel_figure, pixels_figure
 from lthctl.reporting.figure_verdicts import verdict_figure
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 def figure_files(group: Group, survivors: Survivors) -> dict[str, bytes]:
     """File name -> SVG of the figures of a group."""
     return {
+        "answer.svg": _svg(answer_figure(group)),
         "verdict.svg": _svg(verdict_figure(group)),
         "accuracy.svg": _svg(accuracy_figure(group)),
         "early_stop.svg": _svg(early_stop_figure(group)),

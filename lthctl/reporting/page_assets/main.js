@@ -3,6 +3,7 @@
 function draw(index) {
   group = data.groups[index];
   room = find("runs").clientWidth;
+  find("answer").hidden = index !== 0; // it is a picture of the first group
   verdict();
   drawParallel();
   drawSizes();

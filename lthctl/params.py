@@ -152,7 +152,15 @@ class RoundParams(Section):
 
 
 class TrainParams(RoundParams):
-    """How a network is trained. Immutable; unknown names and values out of range are refused."""
+    """How a network is trained. Immutable.
+
+    Raises:
+      pydantic.ValidationError: a name is unknown or a value out of range.
+
+    Example:
+      >>> TrainParams(steps=3000, optimizer="sgd", lr=0.1).batch_size
+      60
+    """
 
     schema_1 = RoundParams.schema_1 | {"evaluate_every"}
 
@@ -196,7 +204,12 @@ class RetrainParams(Section):
 
 
 class ReportParams(Section):
-    """How runs are judged."""
+    """How runs are judged; accuracies are fractions in [0, 1].
+
+    Example:
+      >>> ReportParams(margin=0.005).margin
+      0.005
+    """
 
     schema_1 = frozenset({"margin", "confidence"})
 
@@ -218,7 +231,16 @@ def _as_named(value: object) -> object:
 
 
 class Params(Section):
-    """All parameters, a section per stage."""
+    """All parameters, a section per stage: what params.yaml may hold, with the defaults.
+
+    Raises:
+      pydantic.ValidationError: a name is unknown or a value out of range. `override` raises
+        `ParamsError` instead.
+
+    Example:
+      >>> Params().override({"train.steps": 3000, "prune.ratio": [0, 0.8]}).train.steps
+      3000
+    """
 
     data: Annotated[DataParams, BeforeValidator(_as_named)] = DataParams()
     model: Annotated[ModelParams, BeforeValidator(_as_named)] = ModelParams()

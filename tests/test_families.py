@@ -31,6 +31,8 @@ from lthctl.families import (
     is_own,
     trust,
 )
+from lthctl.lottery.find import find_ticket
+from lthctl.lottery.retrain import retrain
 from lthctl.mask import Mask
 from lthctl.models.entry import model_from
 from lthctl.models.mlp import MLP
@@ -361,6 +363,13 @@ def half(ticket, model, stream):
 
 def prune_one_ticket() -> None:
     done("prune", "--method", "random", *ASKED)
+
+
+def test_a_control_that_python_names_is_imported(here: Path, dataset: Dataset) -> None:
+    (here / "own_controls.py").write_text(CONTROLS_OF_ONES_OWN)
+    train = TrainParams(steps=2, evaluate_every=2, engine="torch", device="cpu")
+    ticket = find_ticket(MLP((784, 5, 10)), dataset, method="random", ratio=0.5, train=train)
+    assert retrain(ticket, dataset, control="own_controls:ZERO", train=train).history[0].step == 2
 
 
 def test_a_control_of_ones_own_goes_all_the_way(workspace: Path) -> None:

@@ -46,14 +46,25 @@ class StorePruning:
 
 
 def store_size(place: Path | str = ".lthctl") -> StoreSize:
-    """Count the finished trainings of a store."""
+    """Count the finished trainings of a store, and their bytes.
+
+    Args:
+      place: the store; one that does not exist is empty.
+    """
     store = Store(Path(place))
     sizes = [store.size(digest) for digest in store]
     return StoreSize(len(sizes), sum(sizes))
 
 
 def check_store(place: Path | str = ".lthctl") -> StoreCheck:
-    """Check every training against its digests, and throw out the damaged ones."""
+    """Check every training against its digests, and throw out the damaged ones.
+
+    Args:
+      place: the store; one that does not exist is empty.
+
+    Returns:
+      How many are left, and what was thrown out.
+    """
     store = Store(Path(place))
     damaged = store.throw_out_damaged()
     return StoreCheck(len(list(store)), tuple(damaged))

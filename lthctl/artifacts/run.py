@@ -73,7 +73,19 @@ class Run:
 
 
 def save_run(run: Run, folder: Path | str, *, replace: bool = False) -> Path:
-    """Write a run into a folder of its own, as `save_ticket` does."""
+    """Write a run into a folder of its own, whole or not at all.
+
+    Args:
+      run: the run.
+      folder: its place; parents are made, too.
+      replace: let it take the place of what is there.
+
+    Returns:
+      The folder.
+
+    Raises:
+      OutputError: there is something already, or it cannot be written.
+    """
     write_folder(Path(folder), run.files(), replace=replace)
     return Path(folder)
 

@@ -128,6 +128,9 @@ def save_ticket(ticket: Ticket, folder: Path | str, *, replace: bool = False) ->
 def load_ticket(folder: Path | str) -> Ticket:
     """Read a ticket's folder; nothing in it is executed.
 
+    Args:
+      folder: the one with ticket.json.
+
     Raises:
       TicketError: something is missing, truncated, altered, foreign or of a newer schema.
       MaskError: the mask's shapes do not fit the weights'; all differences are named.

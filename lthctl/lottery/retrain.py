@@ -10,7 +10,7 @@ from lthctl.artifacts.ticket import Ticket
 from lthctl.canonical import digest_of_arrays
 from lthctl.datasets.base import Dataset
 from lthctl.errors import TicketError, TrainingError
-from lthctl.families import sources_of
+from lthctl.families import sources_of, trust
 from lthctl.lottery.controls import CONTROLS, apply_control
 from lthctl.lottery.find import run_all
 from lthctl.mask import Mask, Weights
@@ -41,7 +41,7 @@ def retrain(
       dataset: the one that it was found on.
       control: "rewind", the ticket's own weights; "reinit", fresh weights under the same mask;
         "shuffle", the ticket's weights under a mask with the same count in every parameter at
-        positions given by chance.
+        positions given by chance; or your own as "module:name".
       train: how to train; the defaults are those of params.yaml.
       model: needed where the ticket is not of an MLP.
       train_with: runs a training.
@@ -49,7 +49,12 @@ def retrain(
     Raises:
       TicketError: the ticket is of another model or dataset.
       TrainingError: the training diverged.
+
+    Example:
+      >>> run = retrain(ticket, dataset, control="reinit")
+      >>> run.metrics.best_accuracy
     """
+    trust(control)
     resolved = resolve(train or TrainParams(), _model_of(ticket, model))
     return run_all(
         retraining(ticket, dataset, control=control, train=resolved, model=model), train_with

@@ -6,16 +6,15 @@ import numpy as np
 
 from lthctl.errors import MaskError
 from lthctl.lottery.scores import Scores
-from lthctl.mask import Array, Mask
+from lthctl.mask import Bools, Mask
 
 
 def select(scores: Scores, mask: Mask, *, rate: Mapping[str, float]) -> Mask:
     """Choose which of the remaining weights survive a round, to an exact count.
 
     In every parameter `round(rate[name] * remaining)` of the weights that `mask` keeps are removed:
-    those with the
-    lowest scores. Equal scores are decided by position in row-major order: the earlier survives.
-    Weights already removed stay removed.
+    those with the lowest scores. Equal scores are decided by position in row-major order: the
+    earlier survives. Weights already removed stay removed.
 
     Args:
       scores: name -> scores of the parameter's shape, finite; high is kept. Not modified.
@@ -30,7 +29,7 @@ def select(scores: Scores, mask: Mask, *, rate: Mapping[str, float]) -> Mask:
         not finite.
     """
     mask.check_fits({name: array.shape for name, array in scores.items()}, where="scores")
-    selected: dict[str, Array] = {}
+    selected: dict[str, Bools] = {}
     for name, kept in mask.items():
         (candidates,) = np.nonzero(kept.ravel())
         values = scores[name].ravel()[candidates]
@@ -45,4 +44,4 @@ def select(scores: Scores, mask: Mask, *, rate: Mapping[str, float]) -> Mask:
         survivors = kept.copy()
         survivors.ravel()[candidates[ascending[:num_removed]]] = False
         selected[name] = survivors
-    return Mask(selected)  # type: ignore[arg-type]
+    return Mask(selected)

@@ -7,6 +7,7 @@ It is called `module:name` in `model.name`.
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from lthctl import families
 from lthctl.errors import ParamsError
@@ -14,6 +15,9 @@ from lthctl.families import Family
 from lthctl.models.base import Model, prunable_among
 from lthctl.models.module import GENERATOR_LOCK, ModuleModel
 from lthctl.params import ModelParams
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ def as_model(name: str, given: object) -> ModelEntry:
         inspect.signature(given).bind()
     except (TypeError, ValueError) as error:
         raise TypeError(f"{expected} ({error})") from None
-    make: Callable[[], object] = given
+    make: Callable[[], nn.Module] = given
 
     def from_params(params: ModelParams) -> Model:
         for key in ("layers", "init"):
@@ -56,9 +60,9 @@ def as_model(name: str, given: object) -> ModelEntry:
                 raise ParamsError(
                     f"model.{key}: is for mlp, and {name} does not read it; remove it"
                 )
-        return ModuleModel(name, make, params.output or _output_of(name, make))  # type: ignore[arg-type]
+        return ModuleModel(name, make, params.output or _output_of(name, make))
 
-    return ModelEntry(from_params, lambda output: ModuleModel(name, make, output))  # type: ignore[arg-type]
+    return ModelEntry(from_params, lambda output: ModuleModel(name, make, output))
 
 
 def _output_of(name: str, make: Callable[[], object]) -> str:

@@ -11,13 +11,14 @@ import hashlib
 import inspect
 import re
 import sys
-from collections.abc import Mapping
+import traceback
+from collections.abc import Callable, Mapping
 from importlib import import_module, invalidate_caches
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Generic, TypeVar
 
-from lthctl.errors import ParamsError
+from lthctl.errors import ParamsError, TrainingError
 
 T = TypeVar("T")
 
@@ -143,6 +144,23 @@ class Family(Generic[T]):
             )
         self._sources[name] = hashlib.sha256(path.read_bytes()).hexdigest()
         self._members[name] = accepted
+
+    def call(self, name: str, function: Callable[..., object], *given: object) -> object:
+        """What the function of a member returns.
+
+        Raises:
+          TrainingError: it is somebody's own, and fails.
+        """
+        try:
+            return function(*given)
+        except (Exception, SystemExit) as error:
+            if self.source_digest(name) is None:  # built in: our own mistake
+                raise
+            frame = traceback.extract_tb(error.__traceback__)[-1]
+            raise TrainingError(
+                f"{self.noun} {name}: its function failed at line {frame.lineno} of "
+                f"{Path(frame.filename).name} ({type(error).__name__}: {error})"
+            ) from error
 
     def source_digest(self, name: str) -> str | None:
         """SHA-256 of the file that a member was brought in; None for a built-in one, and for one

@@ -333,6 +333,14 @@ def test_a_score_of_ones_own_goes_all_the_way(workspace: Path) -> None:
             "return {name: kept.astype(str) for name, kept in context.mask.items()}",
             "its scores of 'layers.0.bias' are of type <U5, expected numbers",
         ),
+        (
+            "return {'layers.0.bias': [[1, 2], [3]]}",
+            "its scores of 'layers.0.bias' make no array (ValueError: ",
+        ),
+        (
+            "raise SystemExit(3)",
+            "its function failed at line 2 of own_scores.py (SystemExit: 3)",
+        ),
     ],
 )
 def test_a_score_that_fails(workspace: Path, body: str, said: str) -> None:
@@ -419,6 +427,27 @@ def test_controls_that_cannot_be_had(
     assert said in message
 
 
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("return None", "returned NoneType"),
+        ("return ticket.mask", "returned Mask"),
+        ("return ticket.mask, ticket.init, 3", "returned Mask, dict, int"),
+        ("return dict(ticket.mask), ticket.init", "returned dict, dict"),
+        ("return [1], [2]", "returned list, list"),
+        ("raise KeyError('x')", "failed at line 2 of own_controls.py (KeyError: 'x')"),
+    ],
+)
+def test_a_control_that_gives_something_else(workspace: Path, body: str, said: str) -> None:
+    (workspace / "own_controls.py").write_text(f"def zero(ticket, model, stream):\n    {body}\n")
+    prune_one_ticket()
+    words = ("retrain", "masks", "--control", "own_controls:zero", "--quiet")
+    message = refusal(*words, code=4)
+    expected = ", expected a lthctl.Mask and a mapping of parameter name to weights"
+    end = expected if said.startswith("returned") else ""
+    assert message.endswith(f"control own_controls:zero: its function {said}{end}")
+
+
 def test_a_control_needs_three_parameters(here: Path) -> None:
     (here / "own_module.py").write_text("def zero(ticket): ...")
     trust("own_module:zero")
@@ -469,6 +498,21 @@ def test_an_optimizer_of_ones_own_goes_all_the_way(workspace: Path) -> None:
     done("verify", "masks", "runs", "--replay")
     done("report")
     assert "own_optimizers:shaky" in (workspace / "report" / "index.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("return 5", "returned a value of type int, expected a torch.optim.Optimizer"),
+        ("raise ValueError('lr')", "failed at line 2 of own_optimizers.py (ValueError: lr)"),
+    ],
+)
+def test_an_optimizer_that_fails(workspace: Path, body: str, said: str) -> None:
+    text = f"def lion(parameters, params, fused):\n    {body}\n"
+    (workspace / "own_optimizers.py").write_text(text)
+    with_parameters(workspace, "  optimizer: own_optimizers:lion\n")
+    message = refusal("prune", *ASKED, code=4)
+    assert message.endswith(f"optimizer own_optimizers:lion: its function {said}")
 
 
 def test_an_optimizer_that_an_engine_lacks_is_an_error(workspace: Path) -> None:

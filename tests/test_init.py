@@ -55,7 +55,10 @@ def test_a_preset_depends_on_the_version_instead_of_the_code() -> None:
     stages = YAML(typ="safe", pure=True).load((TEMPLATES / "pipeline.yaml").read_text())["stages"]
     for name in ("prune", "retrain", "report"):
         assert "lthctl-version" in stages[name]["deps"]
-    assert stages["version"]["always_changed"]
+    assert stages["version"] == {
+        "cmd": "lthctl --version > lthctl-version",
+        "outs": [{"lthctl-version": {"cache": False}}],
+    }
 
 
 def test_what_results_ignore_is_ignored_here_too() -> None:
@@ -105,6 +108,23 @@ def test_a_folder_becomes_a_dvc_project(project: Path, preset: str) -> None:
     ).read_bytes()
 
 
+def test_the_command_to_go_on_with_is_quoted_for_the_shell(project: Path) -> None:
+    result = CliRunner().invoke(app, ["init", "größer & more"])
+    assert result.stdout.splitlines()[-1] == "Run it: cd 'größer & more' && dvc repro"
+
+
+def test_an_ignore_file_that_is_no_text_is_refused_before_anything_is_written(
+    project: Path,
+) -> None:
+    (project / ".gitignore").write_bytes(b"\xff\xfe")
+    with pytest.raises(OutputError) as refusal:
+        init(".")
+    assert str(refusal.value) == (
+        ".gitignore: is not UTF-8 text; save it as UTF-8, or move it away"
+    )
+    assert [path.name for path in project.iterdir()] == [".gitignore"]
+
+
 def test_it_fits_into_a_project_that_is_there(project: Path) -> None:
     subprocess.run(["git", "init", "-q"], cwd=project, check=True)
     assert init("first").has_new_project  # a subfolder of a repository
@@ -140,7 +160,7 @@ def test_nothing_is_overwritten(project: Path) -> None:
 def test_an_unknown_preset_and_a_file_in_the_way(project: Path) -> None:
     with pytest.raises(ParamsError) as refusal:
         init("x", preset="vidoe")
-    assert str(refusal.value) == "preset: is 'vidoe'; did you mean 'video'? expected root or video"
+    assert str(refusal.value) == "preset: is 'vidoe'; did you mean 'video'? Expected root or video"
     (project / "taken").write_text("")
     with pytest.raises(OutputError, match="taken: is no folder; give another one"):
         init("taken")
@@ -186,9 +206,9 @@ def run_twice(project: Path, environment: dict[str, str]) -> None:
     dvc("repro")
     assert json.loads((project / "report/metrics.json").read_bytes())["runs"] == 8
     again = dvc("repro")
-    assert "Running stage 'version'" in again
     assert "Stage 'prune' didn't change, skipping" in again
     assert "Stage 'report' didn't change, skipping" in again
+    assert "Data and pipelines are up to date." in again
 
 
 @pytest.mark.dvc

@@ -123,13 +123,13 @@ def test_scores_of_what_is_gone_may_be_anything() -> None:
 def test_scores_of_other_names_or_shapes_are_refused_all_named() -> None:
     scores = {"a": np.ones((2, 3)), "only_scored": np.ones(1), "fits": np.ones(2)}
     mask = Mask.full({"a": (3, 2), "only_masked": (1,), "fits": (2,)})
-    with pytest.raises(MaskError, match=r"^scores: ") as refusal:
+    with pytest.raises(MaskError, match="scores") as refusal:
         select(scores, mask, rate=dict.fromkeys(["a", "only_masked", "fits"], 0.5))
-    message = str(refusal.value)
-    assert all(
-        name in message for name in ("'a'", "'only_scored'", "'only_masked'", "(2, 3)", "(3, 2)")
+    assert str(refusal.value) == (
+        "scores: 'only_masked' is missing, the model has it with shape (1,); "
+        "'only_scored' is extra, the model has no such prunable parameter; "
+        "'a' has shape (2, 3), the model has (3, 2)"
     )
-    assert "'fits'" not in message
 
 
 def test_l1_agrees_with_torch_over_several_rounds() -> None:

@@ -5,7 +5,7 @@ A control of one's own is a function `(ticket, model, stream) -> (mask, weights)
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -107,10 +107,23 @@ def apply_control(ticket: Ticket, control: str, model: Model | None) -> tuple[Ma
       TrainingError: a control of somebody's own gives a mask or weights that are not the model's.
     """
     function = CONTROLS.get(control).function
-    mask, weights = function(ticket, model, Stream(ticket.seed, control))
+    given = CONTROLS.call(control, function, ticket, model, Stream(ticket.seed, control))
+    match given:
+        case (Mask() as mask, Mapping() as weights):
+            pass
+        case _:
+            kinds = ", ".join(type(part).__name__ for part in _parts(given))
+            raise TrainingError(
+                f"control {control}: its function returned {kinds}, expected a lthctl.Mask and a "
+                "mapping of parameter name to weights"
+            )
     _check(control, mask, ticket.mask, "the mask")
     _check(control, weights, ticket.init, "the weights")
     return mask, mask.apply(weights)
+
+
+def _parts(given: object) -> tuple[object, ...]:
+    return given if isinstance(given, tuple) and given else (given,)
 
 
 def _check(control: str, given: Weights, expected: Weights, what: str) -> None:

@@ -6,11 +6,9 @@ weight that may be pruned. It is called `module:name` in `prune.method` and `--m
 
 import inspect
 import re
-import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -169,24 +167,21 @@ def scored_by(method: str, context: ScoreContext) -> Scores:
       ParamsError: there is no such method, or it may not be imported.
       TrainingError: its function fails, or returns anything but arrays by name.
     """
-    function = SCORES.get(method).function
-    try:
-        given: object = function(context)
-    except Exception as error:
-        if SCORES.source_digest(method) is None:  # built in: our own mistake
-            raise
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        raise TrainingError(
-            f"method {method}: its function failed at line {frame.lineno} of "
-            f"{Path(frame.filename).name} ({type(error).__name__}: {error})"
-        ) from error
+    given = SCORES.call(method, SCORES.get(method).function, context)
     if not isinstance(given, Mapping):
         raise TrainingError(
             f"method {method}: its function returned a value of type {type(given).__name__}, "
             "expected a mapping of parameter name to scores"
         )
-    scores = {name: np.asarray(array) for name, array in given.items()}
-    for name, array in scores.items():
+    scores = {}
+    for name, values in given.items():
+        try:
+            array = scores[name] = np.asarray(values)
+        except Exception as error:  # such as of a tensor with gradients
+            raise TrainingError(
+                f"method {method}: its scores of {name!r} make no array "
+                f"({type(error).__name__}: {error})"
+            ) from error
         if array.dtype.kind not in "fiu":
             raise TrainingError(
                 f"method {method}: its scores of {name!r} are of type {array.dtype}, "

@@ -6,7 +6,7 @@ import numpy as np
 
 from lthctl.errors import MaskError
 from lthctl.lottery.scores import Scores
-from lthctl.mask import Bools, Mask
+from lthctl.mask import Bools, Mask, check_shapes
 
 
 def select(scores: Scores, mask: Mask, *, rate: Mapping[str, float]) -> Mask:
@@ -28,7 +28,8 @@ def select(scores: Scores, mask: Mask, *, rate: Mapping[str, float]) -> Mask:
       MaskError: scores and mask differ in names or shapes, every difference named; or scores are
         not finite.
     """
-    mask.check_fits({name: array.shape for name, array in scores.items()}, where="scores")
+    shapes = {name: array.shape for name, array in scores.items()}
+    check_shapes(shapes, {name: kept.shape for name, kept in mask.items()}, where="scores")
     selected: dict[str, Bools] = {}
     for name, kept in mask.items():
         (candidates,) = np.nonzero(kept.ravel())

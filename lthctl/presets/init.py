@@ -55,8 +55,8 @@ def init(folder: Path | str = ".", *, preset: str = "root") -> Initialized:
     """
     if preset not in PRESETS:
         close = difflib.get_close_matches(preset, PRESETS, n=1)
-        hint = f"did you mean {close[0]!r}? " if close else ""
-        raise ParamsError(f"preset: is {preset!r}; {hint}expected {' or '.join(PRESETS)}")
+        hint = f"did you mean {close[0]!r}? Expected" if close else "expected"
+        raise ParamsError(f"preset: is {preset!r}; {hint} {' or '.join(PRESETS)}")
     place = Path(folder)
     new = {
         place / "dvc.yaml": TEMPLATES / "pipeline.yaml",
@@ -73,6 +73,7 @@ def init(folder: Path | str = ".", *, preset: str = "root") -> Initialized:
     for name in IGNORES:
         if (place / name).exists() and not (place / name).is_file():
             raise OutputError(f"{place / name}: is no file; move it away")
+        _text_of(place / name)
     try:
         place.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -118,10 +119,17 @@ def _make_project(folder: Path) -> None:
     write_file(config, text.encode())
 
 
+def _text_of(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8") if file.exists() else ""
+    except UnicodeDecodeError:
+        raise OutputError(f"{file}: is not UTF-8 text; save it as UTF-8, or move it away") from None
+
+
 def _add_missing_lines(folder: Path, name: str) -> bool:
     """Add the lines of an ignore file that are not in it yet; whether there were any."""
     file = folder / name
-    before = file.read_text(encoding="utf-8") if file.exists() else ""
+    before = _text_of(file)
     lines = before.splitlines()
     wanted = (TEMPLATES / IGNORES[name]).read_text(encoding="utf-8").splitlines()
     missing = [line for line in wanted if line not in lines]

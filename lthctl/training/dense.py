@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from lthctl.datasets.base import Images, Split
+from lthctl.errors import TrainingError
 from lthctl.models.base import Model, state_of
 from lthctl.models.mlp import MLP
 from lthctl.models.module import GENERATOR_LOCK
@@ -114,11 +115,18 @@ def _evaluate(network: nn.Module, images: Tensor, labels: Tensor) -> tuple[float
 def _optimizer(network: nn.Module, params: TrainParams) -> torch.optim.Optimizer:
     """A fresh optimizer, with its whole update in one kernel where torch has that for the
     device."""
-    make = OPTIMIZERS.get(params.optimizer).make
+    name = params.optimizer
+    make = OPTIMIZERS.get(name).make
     try:
-        return make(network.parameters(), params, True)
-    except RuntimeError:  # not on this device
-        return make(network.parameters(), params, False)
+        optimizer = OPTIMIZERS.call(name, make, network.parameters(), params, True)
+    except (RuntimeError, TrainingError):  # not on this device
+        optimizer = OPTIMIZERS.call(name, make, network.parameters(), params, False)
+    if not isinstance(optimizer, torch.optim.Optimizer):
+        raise TrainingError(
+            f"optimizer {name}: its function returned a value of type {type(optimizer).__name__}, "
+            "expected a torch.optim.Optimizer"
+        )
+    return optimizer
 
 
 def _as_input(images: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """`lthctl init`."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -33,4 +34,4 @@ def init(
         show(f"{path}: extended")
     if done.has_new_project:
         show(f"{folder / '.dvc'}: a new DVC project")
-    show(f"Run it: {f'cd {folder} && ' if folder != Path() else ''}dvc repro")
+    show(f"Run it: {f'cd {shlex.quote(str(folder))} && ' if folder != Path() else ''}dvc repro")

@@ -126,3 +126,12 @@ def test_lists_ranges_and_repeated_flags(workspace: Path) -> None:
 def test_lists_with_junk_are_refused(words: list[str], message: str, workspace: Path) -> None:
     result = CliRunner().invoke(app, ["prune", *words])
     assert (result.exit_code, result.stderr) == (2, f"Error: {message}\n")
+
+
+def test_python_m_has_the_same_name_in_help_and_completion() -> None:
+    command = [sys.executable, "-m", "lthctl"]
+    for words in (["--help"], ["--show-completion", "bash"]):
+        environment = {**os.environ, "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+        done = subprocess.run([*command, *words], cwd=ROOT, env=environment, capture_output=True)
+        text = done.stdout.decode()
+        assert "python" not in text.lower() and "lthctl" in text

@@ -78,5 +78,5 @@ app.add_typer(store_commands.store_app, name="store", invoke_without_command=Tru
 
 
 def main() -> None:
-    """The console script."""
-    app()
+    """The console script. `python -m lthctl` has the same name, in help and for the shell."""
+    app(prog_name="lthctl")

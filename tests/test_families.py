@@ -578,10 +578,25 @@ def test_an_engine_has_all_that_engines_have(here: Path) -> None:
     assert refused(ENGINES, "own_module:ENGINE") == (
         "engine own_module:ENGINE: is of type Engine, expected an object such as "
         "lthctl.training.engine.Engine (it has no device_for, needs_preparing, numerics, "
-        "obstacles, packages, prepare, relative_cost, train)"
+        "obstacles, packages, parameters, prepare, relative_cost, train)"
     )
     assert refused(ENGINES, "own_module:Engine").startswith(
         "engine own_module:Engine: is the class Engine, expected an object such as"
+    )
+
+
+def test_a_parameter_that_an_engine_does_not_know_is_refused() -> None:
+    """One that is added to `train` some day, and forgotten in an engine."""
+
+    class Longer(TrainParams):
+        warmup: int = 0
+
+    assert resolve(Longer(device="cpu"), MLP()).engine == "sparse"
+    with pytest.raises(ParamsError) as error:
+        resolve(Longer(device="cpu", warmup=3), MLP())
+    assert str(error.value) == (
+        "train.engine: no engine can do this; sparse: it has no train.warmup, which is 3; "
+        "torch: it has no train.warmup, which is 3"
     )
 
 

@@ -19,11 +19,14 @@ class Engine(Protocol):
       words: what it trains, after "which", such as "trains any module on any device".
       numerics: a number that changes whenever its results do.
       packages: the installed packages whose versions can change its results.
+      parameters: the keys of `train` in params.yaml that it honours. It is never given a training
+        with another key off its default: what it does not know, it would silently leave out.
     """
 
     words: str
     numerics: int
     packages: tuple[str, ...]
+    parameters: frozenset[str]
 
     def device_for(self, device: str) -> str:
         """The device that it uses where this is asked for, which may be "auto"."""

@@ -15,6 +15,10 @@ class SparseEngine:
     words = "trains MLPs on a cpu with one thread each"
     numerics = 4  # golden losses in the tests hold it to that
     packages = ("numba", "llvmlite")
+    parameters = frozenset({
+        "steps", "evaluate_every", "batch_size", "optimizer", "lr", "momentum", "weight_decay",
+        "engine", "device", "threads",
+    })  # fmt: skip
     optimizers = ("adam", "sgd")
 
     def device_for(self, device: str) -> str:

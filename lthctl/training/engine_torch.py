@@ -13,6 +13,10 @@ class TorchEngine:
     words = "trains any module on any device"
     numerics = 1  # golden losses in the tests hold it to that
     packages = ("torch",)
+    parameters = frozenset({
+        "steps", "evaluate_every", "batch_size", "optimizer", "lr", "momentum", "weight_decay",
+        "engine", "device", "threads",
+    })  # fmt: skip
 
     def device_for(self, device: str) -> str:
         return resolve_device(device)

@@ -6,7 +6,7 @@ from lthctl.errors import ParamsError, TrainingError
 from lthctl.models.base import Model
 from lthctl.params import TrainParams
 from lthctl.training.devices import resolve_device
-from lthctl.training.engine import ENGINES
+from lthctl.training.engine import ENGINES, Engine
 from lthctl.training.history import Result
 from lthctl.training.optimizers import OPTIMIZERS
 from lthctl.training.spec import OnStep, Training
@@ -23,7 +23,7 @@ def resolve(params: TrainParams, model: Model) -> TrainParams:
     if params.engine != "auto":
         engine = ENGINES.get(params.engine)
         resolved = params.model_copy(update={"device": engine.device_for(params.device)})
-        if obstacles := engine.obstacles(resolved, model):
+        if obstacles := _obstacles(engine, resolved, model):
             raise ParamsError(
                 f"train.engine: is {params.engine}, which {engine.words}; {', '.join(obstacles)}"
             )
@@ -32,10 +32,20 @@ def resolve(params: TrainParams, model: Model) -> TrainParams:
     refusals = []
     for name in ENGINES.names():
         resolved = params.model_copy(update={"engine": name, "device": device})
-        if not (obstacles := ENGINES.get(name).obstacles(resolved, model)):
+        if not (obstacles := _obstacles(ENGINES.get(name), resolved, model)):
             return resolved
         refusals.append(f"{name}: {', '.join(obstacles)}")
     raise ParamsError(f"train.engine: no engine can do this; {'; '.join(refusals)}")
+
+
+def _obstacles(engine: Engine, params: TrainParams, model: Model) -> list[str]:
+    """Why an engine cannot do a training; a parameter that it does not know is such a reason."""
+    unknown = [
+        f"it has no train.{name}, which is {getattr(params, name)!r}"
+        for name, field in type(params).model_fields.items()
+        if name not in engine.parameters and getattr(params, name) != field.default
+    ]
+    return [*engine.obstacles(params, model), *unknown]
 
 
 def run(training: Training, on_step: OnStep = lambda _: None) -> Result:
@@ -52,7 +62,7 @@ def run(training: Training, on_step: OnStep = lambda _: None) -> Result:
     """
     params = training.params
     engine = ENGINES.get(params.engine)
-    if obstacles := engine.obstacles(params, training.model):
+    if obstacles := _obstacles(engine, params, training.model):
         raise ParamsError(
             f"train.engine: is {params.engine}, which {engine.words}; {', '.join(obstacles)}"
         )

@@ -366,6 +366,14 @@ def noise(ticket, model, stream):
 def half(ticket, model, stream):
     weights = ticket.init
     return ticket.mask, {name: array[:1] for name, array in weights.items()}
+
+def wild(ticket, model, stream):
+    return ticket.mask, {name: array * array.dtype.type("nan") for name, array in ticket.init.items()}
+
+def greedy(ticket, model, stream):
+    for array in ticket.init.values():
+        array[:] = 0
+    return ticket.mask, ticket.init
 """
 
 
@@ -402,6 +410,19 @@ def test_a_control_of_ones_own_goes_all_the_way(workspace: Path) -> None:
             ("--control", "own_controls:half"),
             "control own_controls:half: the weights that it gives have other names, shapes or types "
             "than the ticket's",
+            3,
+        ),
+        (
+            ("--control", "own_controls:wild"),
+            "control own_controls:wild: the weights of layers.0.bias, layers.0.weight, "
+            "layers.1.bias, layers.1.weight, layers.2.bias, layers.2.weight that it gives are not "
+            "all finite numbers",
+            3,
+        ),
+        (
+            ("--control", "own_controls:greedy"),
+            "control own_controls:greedy: its function failed at line 22 of own_controls.py "
+            "(ValueError: assignment destination is read-only)",
             3,
         ),
         (

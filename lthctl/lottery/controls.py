@@ -6,7 +6,7 @@ A control of one's own is a function `(ticket, model, stream) -> (mask, weights)
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from lthctl import families
 from lthctl.artifacts.ticket import Ticket
 from lthctl.errors import TrainingError
 from lthctl.families import Family
-from lthctl.mask import Mask, Weights
+from lthctl.mask import Array, Mask, Weights
 from lthctl.models.base import Model
 from lthctl.seeding import Stream
 
@@ -107,7 +107,8 @@ def apply_control(ticket: Ticket, control: str, model: Model | None) -> tuple[Ma
       TrainingError: a control of somebody's own gives a mask or weights that are not the model's.
     """
     function = CONTROLS.get(control).function
-    given = CONTROLS.call(control, function, ticket, model, Stream(ticket.seed, control))
+    lent = replace(ticket, init={name: _read_only(array) for name, array in ticket.init.items()})
+    given = CONTROLS.call(control, function, lent, model, Stream(ticket.seed, control))
     match given:
         case (Mask() as mask, Mapping() as weights):
             pass
@@ -119,7 +120,19 @@ def apply_control(ticket: Ticket, control: str, model: Model | None) -> tuple[Ma
             )
     _check(control, mask, ticket.mask, "the mask")
     _check(control, weights, ticket.init, "the weights")
+    if wild := sorted(name for name, array in weights.items() if not np.isfinite(array).all()):
+        raise TrainingError(
+            f"control {control}: the weights of {', '.join(wild)} that it gives are not all "
+            "finite numbers"
+        )
     return mask, mask.apply(weights)
+
+
+def _read_only(array: Array) -> Array:
+    """The same memory; a control that writes to the ticket is told so."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 def _parts(given: object) -> tuple[object, ...]:

@@ -310,7 +310,7 @@ def test_a_score_of_ones_own_goes_all_the_way(workspace: Path) -> None:
     assert ticket["name"] == "own_scores.taylor-r0.50-n2-s1"
     assert (workspace / "masks" / ticket["name"]).is_dir()
     done("retrain", "masks", "--quiet")
-    done("verify", "masks", "runs")
+    done("verify", "masks", "runs", "--replay")
     done("show", "masks")
     done("report")
     assert "own_scores" in (workspace / "report" / "summary.csv").read_text()
@@ -918,6 +918,13 @@ def test_an_executor_of_ones_own_runs_the_trainings(workspace: Path) -> None:
     done("prune", "--method", "l1", "--out", "other", "--quiet", *own, *ASKED)
     assert set((workspace / "submitted.txt").read_text().split()) == names
     assert documents("one", "ticket.json") == documents("other", "ticket.json")
+    done("retrain", "other", "--quiet", *own)
+    (run,) = documents("runs", "run.json")
+    submitted = (workspace / "submitted.txt").read_text().split()
+    assert submitted[-1] == run["training"] and "own_executors" not in str(run)
+    done("verify", "other", "runs", "--replay")
+    done("report", "--masks", "other")
+    assert "own_executors" not in (workspace / "report" / "index.html").read_text()
 
 
 def test_what_is_no_executor_is_refused_before_anything_is_done(workspace: Path) -> None:

@@ -13,7 +13,7 @@ repro: .venv/installed    ## real MNIST, tickets, retrainings, report
 test: .venv/installed-dev    ## fast and offline
 	pytest -n auto --dist worksteal
 
-test-all: .venv/installed-dev    ## and the page in a browser, and DVC's part
+test-all: .venv/installed-dev    ## and what takes seconds each, the page in a browser, and DVC's part
 	pytest -n auto --dist worksteal -m 'not slow and not network'
 
 check: .venv/installed-dev    ## lint, format, types

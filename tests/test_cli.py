@@ -481,6 +481,7 @@ def test_a_damaged_ticket_is_left_out_too(runs: Path) -> None:
     assert lthctl("report", "--strict").exit_code == 3
 
 
+@pytest.mark.long
 def test_two_reports_are_the_same_bytes(runs: Path) -> None:
     lthctl("report", "--out", "a")
     lthctl("report", "--out", "b")
@@ -502,6 +503,7 @@ def test_report_opens_its_page(runs: Path, monkeypatch: pytest.MonkeyPatch, work
     ) is not works
 
 
+@pytest.mark.long
 def test_runs_of_an_older_clone_are_said_to_have_moved(runs: Path) -> None:
     """`tickets/` was where runs lived."""
     assert "tickets" not in lthctl("report", "--quiet").stderr

@@ -590,6 +590,7 @@ def answer(x: int) -> int:
 }
 
 
+@pytest.mark.long
 def test_a_change_in_another_file_is_compiled_again(tmp_path: Path) -> None:
     folder = tmp_path / "compiled_package"
     folder.mkdir()

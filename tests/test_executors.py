@@ -179,6 +179,7 @@ def test_a_model_that_no_other_process_can_make(processes: Executor, dataset: Da
     )
 
 
+@pytest.mark.long
 def test_a_worker_that_is_killed_loses_one_training_which_is_run_again(
     processes: Executor, dataset: Dataset, pids_folder: Path
 ) -> None:

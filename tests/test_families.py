@@ -672,6 +672,7 @@ def with_model(workspace: Path, section: str) -> None:
     path.write_text(path.read_text().replace("model:\n  layers: [784, 20, 12, 10]\n", section))
 
 
+@pytest.mark.long
 def test_a_model_of_ones_own_goes_all_the_way(workspace_of_workers: Path) -> None:
     workspace = workspace_of_workers
     (workspace / "own_nets.py").write_text(NETS)
@@ -780,6 +781,7 @@ def with_data(workspace: Path, section: str) -> None:
     path.write_text(section + path.read_text().replace("steps: 30", "steps: 10"))
 
 
+@pytest.mark.long
 def test_a_dataset_of_ones_own_goes_all_the_way(workspace: Path) -> None:
     import numpy as np
 
@@ -839,6 +841,7 @@ def test_data_that_cannot_be_had(workspace: Path, section: str, said: str, code:
 # ---- tickets of strangers ----
 
 
+@pytest.mark.long
 def test_a_ticket_whose_code_is_not_here_is_shown_compared_reported_and_verified(
     workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

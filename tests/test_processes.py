@@ -126,6 +126,7 @@ def with_dropout():
 """
 
 
+@pytest.mark.long
 def test_a_module_of_ones_own_with_dropout_gives_the_same_bytes(prune: Prune) -> None:
     Path("own_nets.py").write_text(DROPOUT)
     text = Path("params.yaml").read_text()

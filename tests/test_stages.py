@@ -6,6 +6,7 @@ those inside functions included, and names such as "lthctl.training.dense:DenseE
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,7 @@ def is_presentation(file: Path) -> bool:
 NAMES_ONLY = {"cli/options.py", "params.py", "parameter_types.py"}
 
 
+@cache
 def families() -> dict[str, set[Path]]:
     """Name of a family in families.py -> the files of its members."""
     found = {}
@@ -61,6 +63,7 @@ def modules_of(dotted: str) -> set[Path]:
     return {file for file in files if file.is_file()}
 
 
+@cache
 def imported_by(file: Path) -> set[Path]:
     """The files that a file imports, or lets a family import."""
     name = file.relative_to(PACKAGE).as_posix()

@@ -146,10 +146,19 @@ def test_a_module_pruned_by_torch_under_its_own_names(suffix: str, tmp_path: Pat
     assert plain.mask == ticket.mask
 
 
-@pytest.mark.parametrize("kind", [torch.bool, torch.uint8, torch.int8])
-def test_a_mask_alone_takes_weights_drawn_from_the_seed(kind: torch.dtype, tmp_path: Path) -> None:
+WHOLE = ["bool", "uint8", "int8", "int16", "int32", "int64"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "suffix"),
+    [(kind, suffix) for kind in WHOLE for suffix in (".pt", ".safetensors")]
+    + [(kind, ".safetensors") for kind in ("uint16", "uint32", "uint64")],
+)
+def test_a_mask_alone_takes_weights_drawn_from_the_seed(
+    kind: str, suffix: str, tmp_path: Path
+) -> None:
     bits = torch.rand(20, 784) > 0.5
-    path = saved({"fc1.weight": bits.to(kind)}, tmp_path / "x.pt")
+    path = saved({"fc1.weight": bits.to(getattr(torch, kind))}, tmp_path / f"x{suffix}")
     ticket = import_ticket(path, model=MODEL, seed=4, label="snip", ratio=0.5)
     assert ticket.name == "imported-snip-r0.50-n1-s4"
     np.testing.assert_array_equal(ticket.mask["layers.0.weight"], bits.numpy())

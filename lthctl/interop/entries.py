@@ -25,6 +25,11 @@ class Entry:
     shape: tuple[int, ...]
     read: Callable[[], Array]
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether it holds bools or integers, of any size."""
+        return self.dtype != BFLOAT16 and np.dtype(self.dtype).kind in "bui"
+
 
 @dataclass(frozen=True)
 class Checkpoint:

@@ -46,8 +46,8 @@ def import_ticket(
     mask:
 
     - `<name>_orig` and `<name>_mask`, as `torch.nn.utils.prune` leaves them: weights and mask;
-    - bools, or integers 0 and 1: a mask and no weights; also the `mask.safetensors` of another
-      ticket;
+    - bools, or integers of any size, all 0 or 1: a mask and no weights; also the
+      `mask.safetensors` of another ticket;
     - else weights: those that are exactly 0 are pruned.
 
     Args:
@@ -138,7 +138,7 @@ class _Parts:
         entries = checkpoint.entries
         if checkpoint.note is not None:
             return self._packed(checkpoint, checkpoint.note), {}
-        if all(entry.dtype in ("?", "u1", "i1") for entry in entries.values()):
+        if all(entry.is_whole for entry in entries.values()):
             return {name.removesuffix(MASK): entry for name, entry in entries.items()}, {}
         masks = {
             name.removesuffix(MASK): entry for name, entry in entries.items() if name.endswith(MASK)

@@ -14,8 +14,8 @@ from typing import Literal
 from lthctl.reporting.arrivals import Sooner
 from lthctl.reporting.experiments import DENSE, Experiment, ExperimentKey, paired
 from lthctl.reporting.ladders import RANDOM, Ladder, LadderKey, is_too_short, ladders_of
-from lthctl.reporting.looks import method_order
 from lthctl.reporting.statistics import Interval
+from lthctl.reporting.styles import method_order
 from lthctl.reporting.targets import Target, times_sooner
 from lthctl.reporting.verdicts import Group
 

@@ -9,8 +9,8 @@ from lthctl.artifacts.names import ticket_name
 from lthctl.artifacts.run import Run
 from lthctl.lottery.rates import rate_per_round
 from lthctl.params import ReportParams
-from lthctl.reporting.looks import control_order, method_order
 from lthctl.reporting.statistics import Interval, Verdict, interval
+from lthctl.reporting.styles import control_order, method_order
 from lthctl.training.history import MetricName
 
 

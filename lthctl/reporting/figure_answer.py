@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 from lthctl.reporting.answers import Answers, answers_of, controls_of
 from lthctl.reporting.experiments import Experiment
 from lthctl.reporting.ladders import Ladder
-from lthctl.reporting.looks import DENSE_COLOUR, line_style, method_look
 from lthctl.reporting.sentences import size_words
 from lthctl.reporting.statistics import interval
+from lthctl.reporting.styles import DENSE_COLOUR, line_style, method_look
 from lthctl.reporting.targets import arrivals_of
 from lthctl.reporting.verdicts import Group
 

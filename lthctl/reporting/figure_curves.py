@@ -3,14 +3,14 @@
 from typing import TYPE_CHECKING, Any, Literal
 
 from lthctl.reporting.experiments import DENSE, Experiment, ExperimentKey
-from lthctl.reporting.looks import (
+from lthctl.reporting.statistics import Interval, interval
+from lthctl.reporting.styles import (
     DENSE_COLOUR,
     control_look,
     line_style,
     method_look,
     method_order,
 )
-from lthctl.reporting.statistics import Interval, interval
 from lthctl.reporting.verdicts import Group
 
 if TYPE_CHECKING:

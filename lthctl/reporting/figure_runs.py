@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from lthctl.reporting.looks import (
+from lthctl.reporting.styles import (
     control_order,
     is_known_method,
     method_order,

@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING
 
-from lthctl.reporting.looks import (
+from lthctl.reporting.statistics import Interval
+from lthctl.reporting.styles import (
     DENSE_COLOUR,
     method_look,
 )
-from lthctl.reporting.statistics import Interval
 from lthctl.reporting.verdicts import Group
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from typing import Literal, NamedTuple
 
 from lthctl.params import ReportParams
 from lthctl.reporting.experiments import Experiment
-from lthctl.reporting.looks import control_order, method_order
 from lthctl.reporting.sequences import seeds_for_power, steps_held
 from lthctl.reporting.statistics import Interval, p_above
+from lthctl.reporting.styles import control_order, method_order
 from lthctl.reporting.verdicts import Group
 
 RANDOM = "random"

@@ -21,10 +21,10 @@ from lthctl.canonical import Json, finite
 from lthctl.errors import ReportError
 from lthctl.reporting.answers import RULE, answers_of
 from lthctl.reporting.experiments import Experiment, desired_by_round
-from lthctl.reporting.looks import controls_for_page, methods_for_page
 from lthctl.reporting.reading import Report
 from lthctl.reporting.sentences import sentences_of
 from lthctl.reporting.statistics import Interval
+from lthctl.reporting.styles import controls_for_page, methods_for_page
 from lthctl.reporting.survivors import Survivors
 from lthctl.reporting.unknowns import unknowns_of
 from lthctl.reporting.verdicts import Group, TicketVerdict

@@ -5,7 +5,7 @@ Knows how bytes come from the disk, not what they mean. `disk` writes them.
 
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lthctl.errors import LthctlError
@@ -62,3 +62,20 @@ def _without_waiting(path: str, flags: int) -> int:
     """Opens a file; also a pipe that nobody writes to, for which opening would otherwise wait for
     ever."""
     return os.open(path, flags | os.O_NONBLOCK)
+
+
+def holds_exactly(folder: Path, contents: Mapping[str, bytes]) -> bool:
+    """Whether a folder holds these files with these bytes, and nothing else.
+
+    Args:
+      folder: need not exist.
+      contents: file name -> bytes.
+    """
+    try:
+        return {path.name for path in folder.iterdir()} == contents.keys() and all(
+            (folder / name).stat().st_size == len(content)  # so that no pipe is waited for
+            and (folder / name).read_bytes() == content
+            for name, content in contents.items()
+        )
+    except OSError:
+        return False

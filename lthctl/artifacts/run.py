@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from lthctl.artifacts.cards import run_card, run_line
 from lthctl.artifacts.folders import RunFolder
 from lthctl.artifacts.history_csv import history_bytes
 from lthctl.artifacts.names import HISTORY_FILE, RUN_JSON, WEIGHTS_FILE
@@ -15,12 +16,15 @@ from lthctl.disk import write_folder
 from lthctl.mask import Weights
 from lthctl.models.base import ModelDescription
 from lthctl.params import TrainParams
+from lthctl.reading import holds_exactly
 from lthctl.training.history import Metrics, Row
 
 
 @dataclass(frozen=True, eq=False)
 class Run:
     """What retraining a ticket gave.
+
+    It prints as a line, and a notebook shows it as a small card.
 
     Attributes:
       specification: what was asked for. Its parts are attributes of the run too.
@@ -71,9 +75,18 @@ class Run:
         document = run_json(self.specification, self.training, self.proof, self.metrics, digests)
         return files | {RUN_JSON: seal(document)}
 
+    def __repr__(self) -> str:
+        return run_line(self)
+
+    def _repr_html_(self) -> str:
+        """For notebooks."""
+        return run_card(self)
+
 
 def save_run(run: Run, folder: Path | str, *, replace: bool = False) -> Path:
     """Write a run into a folder of its own, whole or not at all.
+
+    Nothing is written where the same run is already.
 
     Args:
       run: the run.
@@ -84,9 +97,11 @@ def save_run(run: Run, folder: Path | str, *, replace: bool = False) -> Path:
       The folder.
 
     Raises:
-      OutputError: there is something already, or it cannot be written.
+      OutputError: something else is in the place, or it cannot be written.
     """
-    write_folder(Path(folder), run.files(), replace=replace)
+    files = run.files()
+    if not holds_exactly(Path(folder), files):
+        write_folder(Path(folder), files, replace=replace)
     return Path(folder)
 
 

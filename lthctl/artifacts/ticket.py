@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lthctl.artifacts.cards import ticket_card, ticket_line
 from lthctl.artifacts.folders import TicketFolder
 from lthctl.artifacts.names import INIT_FILE, MASK_FILE, TICKET_JSON
 from lthctl.artifacts.sealed import seal
@@ -24,12 +25,14 @@ from lthctl.errors import TicketError
 from lthctl.mask import Mask, Weights
 from lthctl.models.base import ModelDescription
 from lthctl.params import RoundParams
-from lthctl.reading import find_folders
+from lthctl.reading import find_folders, holds_exactly
 
 
 @dataclass(frozen=True, eq=False)
 class Ticket:
     """A mask, the weights to rewind to, and where they came from.
+
+    It prints as a line, and a notebook shows it as a small card.
 
     Attributes:
       specification: what was asked for. Its parts are attributes of the ticket too.
@@ -106,9 +109,18 @@ class Ticket:
         document = ticket_json(self.specification, self.rate, self.counts, digests)
         return files | {TICKET_JSON: seal(document)}
 
+    def __repr__(self) -> str:
+        return ticket_line(self)
+
+    def _repr_html_(self) -> str:
+        """For notebooks."""
+        return ticket_card(self)
+
 
 def save_ticket(ticket: Ticket, folder: Path | str, *, replace: bool = False) -> Path:
     """Write a ticket into a folder of its own, whole or not at all.
+
+    Nothing is written where the same ticket is already.
 
     Args:
       ticket: the ticket.
@@ -119,9 +131,11 @@ def save_ticket(ticket: Ticket, folder: Path | str, *, replace: bool = False) ->
       The folder.
 
     Raises:
-      OutputError: the place is taken or cannot be written.
+      OutputError: something else is in the place, or it cannot be written.
     """
-    write_folder(Path(folder), ticket.files(), replace=replace)
+    files = ticket.files()
+    if not holds_exactly(Path(folder), files):
+        write_folder(Path(folder), files, replace=replace)
     return Path(folder)
 
 

@@ -32,6 +32,10 @@ class FinishedReport:
         """Tickets that the runs name, and that were not where they were looked for."""
         return sum(len(survivors.missing) for survivors in self.survivors)
 
+    def __repr__(self) -> str:
+        groups, runs = self.report.groups, sum(group.num_runs for group in self.report.groups)
+        return f"FinishedReport of {runs} runs in {len(groups)} group{'s' * (len(groups) > 1)}"
+
     def summary_rows(self) -> list[Json]:
         """A flat row per experiment, as in summary.csv. `pandas.DataFrame` takes them."""
         return tables.summary_rows(self.report)

@@ -44,6 +44,9 @@ class Side:
     runs: Mapping[str, Run]
     folders: Mapping[str, TicketFolder | RunFolder]
 
+    def __repr__(self) -> str:
+        return f"Side {self.label}: {len(self.tickets)} tickets, {len(self.runs)} runs"
+
     @property
     def is_single(self) -> bool:
         return len(self.tickets) + len(self.runs) == 1

@@ -3,6 +3,7 @@
 import io
 from typing import TYPE_CHECKING
 
+from lthctl.reporting.drawing import own_defaults
 from lthctl.reporting.figure_answer import answer_figure
 from lthctl.reporting.figure_curves import accuracy_figure, curves_figure, early_stop_figure
 from lthctl.reporting.figure_runs import parallel_figure, pixels_figure
@@ -16,21 +17,19 @@ if TYPE_CHECKING:
 
 def figure_files(group: Group, survivors: Survivors) -> dict[str, bytes]:
     """File name -> SVG of the figures of a group."""
-    return {
-        "answer.svg": _svg(answer_figure(group)),
-        "verdict.svg": _svg(verdict_figure(group)),
-        "accuracy.svg": _svg(accuracy_figure(group)),
-        "early_stop.svg": _svg(early_stop_figure(group)),
-        "curves.svg": _svg(curves_figure(group)),
-        "parallel.svg": _svg(parallel_figure(group)),
-        "pixels.svg": _svg(pixels_figure(survivors)),
-    }
+    with own_defaults():
+        return {
+            "answer.svg": _svg(answer_figure(group)),
+            "verdict.svg": _svg(verdict_figure(group)),
+            "accuracy.svg": _svg(accuracy_figure(group)),
+            "early_stop.svg": _svg(early_stop_figure(group)),
+            "curves.svg": _svg(curves_figure(group)),
+            "parallel.svg": _svg(parallel_figure(group)),
+            "pixels.svg": _svg(pixels_figure(survivors)),
+        }
 
 
 def _svg(figure: "Figure") -> bytes:
-    from matplotlib import rc_context
-
     content = io.BytesIO()
-    with rc_context({"svg.hashsalt": "lthctl", "svg.fonttype": "path"}):
-        figure.savefig(content, format="svg", metadata={"Date": None})
+    figure.savefig(content, format="svg", metadata={"Date": None})
     return content.getvalue()

@@ -115,12 +115,6 @@ def test_a_pickle_that_needs_more_is_refused_with_the_way_out(
 
 
 def test_old_pickles_and_other_files_are_refused(tmp_path: Path) -> None:
-    newer = saved(
-        {"a": torch.zeros(1)}, tmp_path / "newer.pt", pickle_protocol=4
-    )  # nor does torch read it so
-    assert refusal(newer).startswith(
-        "needs the pickle opcode FRAME, which no dict of tensors does; save"
-    )
     old = saved({"a": torch.zeros(1)}, tmp_path / "old.pt", _use_new_zipfile_serialization=False)
     assert refusal(old).startswith("is a pickle, which is never run; save the state_dict alone")
     (tmp_path / "plain.pkl").write_bytes(pickle.dumps(Evil()))
@@ -133,6 +127,77 @@ def test_old_pickles_and_other_files_are_refused(tmp_path: Path) -> None:
     assert refusal(tmp_path / "text") == "is neither safetensors nor what torch.save writes"
     assert "is missing" in refusal(tmp_path / "none")
     assert "expected at most 10" in refusal(old, limit=10)
+
+
+@pytest.mark.parametrize("protocol", [0, 1, 4, 5])
+def test_a_file_of_another_protocol_says_which_and_how_to_save(
+    protocol: int, tmp_path: Path
+) -> None:
+    """Nor does torch.load(weights_only=True) read it."""
+    path = saved(nn.Linear(2, 2).state_dict(), tmp_path / "x.pt", pickle_protocol=protocol)
+    said = "0 or 1" if protocol < 2 else protocol
+    assert refusal(path) == (
+        f"was saved with pickle_protocol={said}, which neither lthctl nor "
+        "torch.load(weights_only=True) reads; save it again with torch.save's own, which is 2: "
+        "leave the argument out"
+    )
+    old = saved(
+        nn.Linear(2, 2).state_dict(),
+        tmp_path / "old.pt",
+        pickle_protocol=protocol,
+        _use_new_zipfile_serialization=False,
+    )
+    assert refusal(old).startswith("is a pickle, which is never run; save the state_dict alone")
+
+
+def test_protocol_3_is_read_as_2_is(tmp_path: Path) -> None:
+    path = saved({"a": torch.ones(2)}, tmp_path / "x.pt", pickle_protocol=3)
+    assert read(path)["a"].tolist() == [1, 1]
+
+
+def test_a_tensor_that_is_the_negative_of_its_storage(tmp_path: Path) -> None:
+    numbers = torch.tensor([1 + 2j, 3 - 4j]).conj().imag
+    assert numbers.is_neg()
+    path = saved({"a": numbers}, tmp_path / "x.pt")
+    expected = torch.load(path, weights_only=True)["a"]
+    assert expected.tolist() == read(path)["a"].tolist() == [-2, 4]
+
+
+@pytest.mark.parametrize("kind", ["uint16", "uint32", "uint64"])
+def test_types_without_a_storage_of_their_own(kind: str, tmp_path: Path) -> None:
+    tensor = torch.arange(6).reshape(2, 3).to(getattr(torch, kind))
+    path = saved({"a": tensor, "b": tensor.T[1:]}, tmp_path / "x.pt")
+    np.testing.assert_array_equal(read(path)["a"], tensor.numpy())
+    np.testing.assert_array_equal(read(path)["b"], tensor.T[1:].numpy())
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"), [("complex64", "ComplexFloatStorage"), ("float8_e4m3fn", "float8_e4m3fn")]
+)
+def test_types_that_weights_have_not(kind: str, said: str, tmp_path: Path) -> None:
+    path = saved({"a": torch.ones(2).to(getattr(torch, kind))}, tmp_path / "x.pt")
+    assert refusal(path).startswith(f"holds numbers of type torch.{said}, expected one of Float, ")
+
+
+def test_arguments_that_would_be_ignored_are_refused(tmp_path: Path) -> None:
+    """Hooks, attributes, storages that are none, and whatever else a call is given too much."""
+    path = saved({"a": torch.ones(3, 5)}, tmp_path / "x.pt")
+    original = pickled(path)
+    start, _, _ = original.partition(b"ccollections\nOrderedDict")  # the hooks, the last argument
+    tail = b"tRs."
+    for changed, message in [
+        (start + b"}X\1\0\0\0hK\1s" + tail, "calls torch._utils._rebuild_tensor_v2 in a way"),
+        (start + b"N" + tail, "calls torch._utils._rebuild_tensor_v2 in a way"),
+        (start + b"}}X\4\0\0\0conj\x88s" + tail, "has a tensor that is more than a view of numbers"),
+        (start + b"}}}" + tail, "is truncated or damaged (TypeError"),
+        (original[:-2] + b"}X\1\0\0\0kK\1sbs.", "gives attributes to a tensor"),
+        (original[:-1] + b"}X\1\0\0\0kK\1sb.", "gives attributes to a dict"),
+        (original.replace(b"X\7\0\0\0storage", b"X\7\0\0\0another"), "refers to something else"),
+        (original.replace(b"X\3\0\0\0cpu", b"X\4\0\0\0meta"), "refers to something else"),
+    ]:  # fmt: skip
+        assert changed != original
+        repacked(path, {"data.pkl": changed})
+        assert message in refusal(path), (changed, refusal(path))
 
 
 def repacked(

@@ -298,3 +298,149 @@ def test_wrong_values_are_refused(tmp_path: Path) -> None:
 def test_names() -> None:
     assert ticket_name("imported", 0.0, 1, 1) == "imported-r0.00-n1-s1"
     assert ticket_name("l1", 0.0, 1, 1) == "dense-s1"
+
+
+# ---- what people's files hold ----
+
+EQUAL = MLP((4, 4, 4, 4))
+
+
+def equal_state() -> dict[str, torch.Tensor]:
+    return {name: torch.from_numpy(array) for name, array in EQUAL.draw(Stream(5, "init")).items()}
+
+
+PREFIXES = [
+    "module.",
+    "_orig_mod.",
+    "model.",
+    "module._orig_mod.",
+    "_orig_mod.module.",
+    "net.student.module.",
+]
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+def test_a_prefix_of_all_names_is_left_out_and_told(
+    prefix: str, suffix: str, tmp_path: Path
+) -> None:
+    """The layers are of one shape, so that nothing but names can match them."""
+    state = equal_state()
+    state["layers.1.weight"][:2] = 0
+    wrapped = {prefix + name: tensor for name, tensor in state.items()}
+    path = saved(wrapped | {"n_averaged": torch.tensor(3)}, tmp_path / f"x{suffix}")
+    said: list[str] = []
+    ticket = import_ticket(path, model=EQUAL, announce=said.append)
+    assert np.count_nonzero(~ticket.mask["layers.1.weight"]) == 8
+    for name, tensor in state.items():
+        np.testing.assert_array_equal(ticket.init[name], tensor.numpy())
+    assert f"'{prefix}layers.0.bias' is read as 'layers.0.bias', and all others so" in said[0]
+    assert said[1].endswith("ignored 'n_averaged': the model has no such number")
+    masks = {
+        f"{prefix}{name}_mask": tensor != 0
+        for name, tensor in state.items()
+        if name.endswith(".weight")
+    }
+    parts = {f"{prefix}{n}_orig" if n.endswith("t") else prefix + n: t for n, t in state.items()}
+    pruned = import_ticket(saved(masks | parts, tmp_path / f"y{suffix}"), model=EQUAL)
+    assert pruned.mask == ticket.mask
+    alone = import_ticket(saved(masks, tmp_path / f"z{suffix}"), model=EQUAL)
+    assert alone.mask == ticket.mask
+
+
+def test_files_of_torchs_own_wrappers(tmp_path: Path) -> None:
+    network = EQUAL.build()
+    network.load_state_dict(equal_state())
+    averaged = torch.optim.swa_utils.AveragedModel(network)
+    averaged.update_parameters(network)
+    partly = EQUAL.build()
+    partly.load_state_dict(equal_state())
+    partly.layers[1] = torch.compile(partly.layers[1])
+    for module in (
+        nn.DataParallel(network),
+        averaged,
+        torch.compile(network),
+        nn.DataParallel(torch.compile(network)),
+        partly,
+    ):
+        ticket = import_ticket(saved(module.state_dict(), tmp_path / "x.pt"), model=EQUAL)
+        for name, tensor in equal_state().items():
+            np.testing.assert_array_equal(ticket.init[name], tensor.numpy())
+
+
+def test_names_of_the_models_own_keep_their_prefix(tmp_path: Path) -> None:
+    """`layers.` is common to all names of an MLP too."""
+    said: list[str] = []
+    path = saved(equal_state(), tmp_path / "x.pt")
+    import_ticket(path, model=EQUAL, announce=said.append)
+    assert said == [f"weights to rewind to: those in {path}"]
+    other = {f"a.{name}": t for name, t in list(equal_state().items())[:3]} | {
+        f"b.{name}": t for name, t in list(equal_state().items())[3:]
+    }
+    assert "fits in several ways: found a.layers.0.bias" in refusal(
+        saved(dict(sorted(other.items())), tmp_path / "y.pt"), model=EQUAL
+    )
+
+
+@pytest.mark.parametrize("kind", ["float16", "bfloat16", "float32", "float64"])
+@pytest.mark.parametrize("biases", [False, True])
+def test_a_lone_mask_of_floats_is_a_mask_and_said(kind: str, biases: bool, tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    bits = {n: random.random(s) < 0.5 for n, s in MODEL.prunable(biases=biases).items()}
+    floats = {name: torch.from_numpy(a).to(getattr(torch, kind)) for name, a in bits.items()}
+    path = saved(floats, tmp_path / "x.pt")
+    said: list[str] = []
+    ticket = import_ticket(path, model=MODEL, seed=3, announce=said.append)
+    assert ticket.mask == Mask(bits)
+    np.testing.assert_equal(dict(ticket.init), dict(MODEL.draw(Stream(3, "init"))))
+    assert said[0] == f"{path}: holds only 0 and 1, so it is taken as a mask"
+    weights = saved(state(), tmp_path / "w.pt")
+    assert import_ticket(path, model=MODEL, init=weights).mask == ticket.mask
+    assert "holds a mask, and no weights for 'layers.0.bias'" in refusal(weights, init=path)
+
+
+def test_matrices_of_0_and_1_beside_other_numbers_are_refused(tmp_path: Path) -> None:
+    mixed = {n: (t > 0).float() if t.ndim == 2 else t for n, t in state().items()}
+    assert (
+        "'layers.0.weight' holds only 0 and 1, as a mask does, and 'layers.0.bias' holds other "
+        "numbers; save masks as bools, or under names that end in _mask"
+    ) in refusal(saved(mixed, tmp_path / "x.pt"))
+
+
+class Attention(nn.Module):
+    """Tensors of its own whose names end as those of torch.nn.utils.prune do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attn = nn.Parameter(torch.randn(6, 6))
+        self.query_orig = nn.Parameter(torch.randn(3, 6))
+        self.head = nn.Linear(6, 10)
+        self.register_buffer("attn_mask", torch.ones(6, 6, dtype=torch.bool).tril())
+        self.register_buffer("key_mask", torch.ones(6, 6).tril())
+
+
+@pytest.mark.parametrize("prefix", ["", "module.", "outer._orig_mod."])
+def test_a_name_that_the_model_has_itself_is_no_suffix(prefix: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = ModuleModel("attention", Attention, output="head")
+    module = Attention()
+    prune.l1_unstructured(module.head, "weight", 0.5)
+    wrapped = {prefix + name: tensor for name, tensor in module.state_dict().items()}
+    ticket = import_ticket(saved(wrapped, tmp_path / "x.pt"), model=model)
+    assert ticket.mask["attn"].all() and ticket.mask["query_orig"].all()
+    assert np.count_nonzero(~ticket.mask["head.weight"]) == 30
+    np.testing.assert_array_equal(ticket.init["attn"], module.attn.detach().numpy())
+    np.testing.assert_array_equal(ticket.init["attn_mask"], np.tril(np.ones((6, 6), bool)))
+    np.testing.assert_array_equal(ticket.init["key_mask"], np.tril(np.ones((6, 6), np.float32)))
+    assert ticket.init["attn_mask"].dtype == np.bool_
+    bits = {f"{prefix}attn": torch.eye(6).int(), f"{prefix}attn_mask": module.attn_mask}
+    mask = import_ticket(saved(bits, tmp_path / "y.pt"), model=model).mask
+    np.testing.assert_array_equal(mask["attn"], np.eye(6, dtype=bool))
+
+
+def test_weights_of_0_and_1_beside_their_own_masks_stay_weights(tmp_path: Path) -> None:
+    parts = {f"{name}_orig": torch.ones_like(t) for name, t in state().items()}
+    masks = {f"{name}_mask": torch.rand(t.shape) > 0.5 for name, t in state().items()}
+    ticket = import_ticket(saved(parts | masks, tmp_path / "x.pt"), model=MODEL)
+    assert all(array.all() for array in ticket.init.values())
+    assert all((ticket.mask[n] == masks[f"{n}_mask"].numpy()).all() for n in ticket.mask)

@@ -13,6 +13,9 @@ from lthctl.interop.safetensors_file import read_safetensors
 from lthctl.interop.torch_file import WAY_OUT, read_torch
 from lthctl.reading import read_file
 
+OLD_FORMAT = b"L119547037146038801333356L"
+"""What torch.save began a file with before PyTorch 1.6, where the pickle protocol was 0 or 1."""
+
 DAMAGE = (
     ValueError,
     TypeError,
@@ -46,7 +49,7 @@ def read_checkpoint(path: Path, *, limit: int) -> Checkpoint:
             return Checkpoint(read_torch(content, limit))
         if content[8:9] == b"{":
             return read_safetensors(content)
-        if content.startswith(b"\x80"):
+        if content.startswith((b"\x80", OLD_FORMAT)):
             raise CheckpointError(
                 f"is a pickle, which is never run; {WAY_OUT}, with PyTorch 1.6 or newer"
             )

@@ -1,11 +1,9 @@
 """A mask or a pruned checkpoint made elsewhere, made into a ticket.
 
-Knows which tensors of a file are masks and which are weights, and what they are called here; how a
-file is read is `lthctl.foreign`'s.
+Which tensors of a file are masks and which are weights, and what they are called here, is known to
+`contents`.
 """
 
-import json
-import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -15,18 +13,12 @@ from lthctl.artifacts.names import IMPORTED
 from lthctl.artifacts.ticket import Ticket
 from lthctl.artifacts.ticket_document import TicketSpecification
 from lthctl.errors import CheckpointError, ParamsError
-from lthctl.interop.checkpoints import read_checkpoint
-from lthctl.interop.entries import BFLOAT16, Checkpoint, Entry
+from lthctl.interop.contents import Contents
 from lthctl.lottery.find import counts_after
-from lthctl.mask import Array, Bools, Mask, Shapes, Weights, unpack_mask
+from lthctl.mask import Bools, Mask, Shapes, Weights
 from lthctl.models.base import Model
 from lthctl.models.mlp import MLP
 from lthctl.seeding import Stream
-
-ORIG, MASK = (
-    "_orig",
-    "_mask",
-)  # what torch.nn.utils.prune appends to the names of a pruned parameter's two parts
 
 
 def import_ticket(
@@ -83,14 +75,13 @@ def import_ticket(
     if label is not None and not (label.isascii() and label.isalnum() and label == label.lower()):
         raise ParamsError(f"label: is {label!r}, expected lower-case letters and digits")
     drawn = model.draw(Stream(seed, "init"))
-    shapes = {name: array.shape for name, array in drawn.items()}
     file = Path(file)
-    parts = _Parts(file, shapes, announce)
-    mask = parts.mask(model, biases)
+    parts = Contents(file, drawn, announce)
+    mask = _mask_of(parts, model, biases)
     weights: Weights
     if init is not None:
         weights, origin = (
-            _Parts(Path(init), shapes, announce).complete_weights(),
+            Contents(Path(init), drawn, announce).complete_weights(),
             f"those in {init}",
         )
     elif parts.weights:
@@ -115,204 +106,61 @@ def import_ticket(
     return Ticket(specification, rate, (counts,), mask, weights)
 
 
-class _Parts:
-    """A file's masks and weights under the model's names, none read yet."""
-
-    def __init__(self, path: Path, shapes: Shapes, announce: Callable[[str], None]) -> None:
-        self.path, self._shapes, self._announce = path, shapes, announce
-        # The model's weights, their masks, both as 8-byte numbers, and as much again for names and
-        # other formats.
-        checkpoint = read_checkpoint(
-            path, limit=2**24 + 64 * sum(math.prod(shape) for shape in shapes.values())
+def _mask_of(contents: Contents, model: Model, biases: bool | None) -> Mask:
+    """The mask over what is prunable; full where a file of masks says nothing."""
+    everything, weights_only = model.prunable(biases=True), model.prunable(biases=False)
+    arrays = _given(contents, everything) if contents.masks else _nonzero(contents, everything)
+    pruned = {name for name, array in arrays.items() if not array.all()}
+    if biases is None:
+        biases = _has_biases(contents, arrays, pruned - weights_only.keys(), weights_only)
+    prunable = everything if biases else weights_only
+    if contents.masks and (extra := sorted(pruned - prunable.keys())):
+        raise CheckpointError(
+            f"{contents.path}: prunes {', '.join(map(repr, extra))}, which is not prunable; "
+            "give --biases if these are biases, and else leave these masks out"
         )
-        if not checkpoint.entries:
-            raise CheckpointError(f"{path}: holds no tensors, expected masks or weights by name")
-        masks, weights = self._sorted_out(checkpoint)
-        names = self._matched(
-            {**{n: e.shape for n, e in weights.items()}, **{n: e.shape for n, e in masks.items()}}
+    mask = Mask(
+        {name: arrays.get(name, np.ones(shape, np.bool_)) for name, shape in prunable.items()}
+    )
+    empty = [name for name, array in mask.items() if array.ndim >= 2 and not array.any()]
+    if empty:
+        raise CheckpointError(
+            f"{contents.path}: leaves none of the weights of {', '.join(map(repr, empty))}; "
+            "a layer without weights passes nothing on, so keep at least one"
         )
-        self.masks = {names[name]: entry for name, entry in masks.items()}
-        self.weights = {names[name]: entry for name, entry in weights.items()}
+    return mask
 
-    def _sorted_out(self, checkpoint: Checkpoint) -> tuple[dict[str, Entry], dict[str, Entry]]:
-        entries = checkpoint.entries
-        if checkpoint.note is not None:
-            return self._packed(checkpoint, checkpoint.note), {}
-        if all(entry.is_whole for entry in entries.values()):
-            return {name.removesuffix(MASK): entry for name, entry in entries.items()}, {}
-        masks = {
-            name.removesuffix(MASK): entry for name, entry in entries.items() if name.endswith(MASK)
-        }
-        weights = {
-            name.removesuffix(ORIG): entry
-            for name, entry in entries.items()
-            if not name.endswith(MASK)
-        }
-        clashing = [
-            name for name in entries if name.endswith(ORIG) and name.removesuffix(ORIG) in entries
-        ]
-        if clashing:
-            raise CheckpointError(
-                f"{self.path}: holds {clashing[0]!r} both with and without {ORIG!r}; "
-                "leave one of them out"
-            )
-        for name, entry in masks.items():
-            if name in weights and weights[name].shape != entry.shape:
-                raise CheckpointError(
-                    f"{self.path}: {name + MASK!r} has shape {entry.shape}, its weights "
-                    f"{weights[name].shape}; save both from one module"
-                )
-        return masks, weights
 
-    def _packed(self, checkpoint: Checkpoint, note: str) -> dict[str, Entry]:
-        """The mask of another ticket, a bit per weight."""
-        try:
-            shapes = {
-                str(name): tuple(int(size) for size in shape)
-                for name, shape in json.loads(note).items()
-            }
-        except (ValueError, TypeError, AttributeError, RecursionError) as error:
-            raise CheckpointError(
-                f"{self.path}: its note on shapes cannot be read ({error})"
-            ) from error
-        self._matched(shapes)
-        packed = {name: entry.read() for name, entry in checkpoint.entries.items()}
-        bits = unpack_mask(self.path, packed, note, shapes)
-        return {name: Entry("?", array.shape, array.copy) for name, array in bits.items()}
-
-    def _matched(self, shapes: Shapes) -> dict[str, str]:
-        """Name in the file -> name in the model; the same, or by shapes where only one way fits."""
-        if shapes.keys() <= self._shapes.keys():
-            wrong = [name for name, shape in shapes.items() if shape != self._shapes[name]]
-            if wrong:
-                raise self._misfit(shapes)
-            return {name: name for name in shapes}
-        ours, theirs = _modules(self._shapes), _modules(shapes)
-        partners: dict[str, str] = {}
-        for module, parts in theirs.items():
-            fitting = [
-                name for name, shapes_here in ours.items() if parts.items() <= shapes_here.items()
-            ]
-            if len(fitting) != 1 or fitting[0] in partners.values():
-                raise self._misfit(shapes)
-            partners[module] = fitting[0]
-        self._announce(
-            f"{self.path}: matched by shapes: "
-            f"{', '.join(f'{a} is {b}' for a, b in partners.items())}"
-        )
-        return {
-            _join(module, part): _join(partners[module], part)
-            for module, parts in theirs.items()
-            for part in parts
-        }
-
-    def _misfit(self, shapes: Shapes) -> CheckpointError:
-        return CheckpointError(
-            f"{self.path}: does not fit the model, or fits in several ways: found "
-            f"{_listed(shapes)}; expected {_listed(self._shapes)}. Rename its tensors so, or "
-            "choose the model's layers in params.yaml"
-        )
-
-    def mask(self, model: Model, biases: bool | None) -> Mask:
-        """The mask over what is prunable; full where a file of masks says nothing."""
-        everything, weights_only = model.prunable(biases=True), model.prunable(biases=False)
-        arrays = self._given(everything) if self.masks else self._nonzero(everything)
-        pruned = {name for name, array in arrays.items() if not array.all()}
-        if biases is None:
-            biases = self._has_biases(arrays, pruned - weights_only.keys(), weights_only)
-        prunable = everything if biases else weights_only
-        if self.masks and (extra := sorted(pruned - prunable.keys())):
-            raise CheckpointError(
-                f"{self.path}: prunes {', '.join(map(repr, extra))}, which is not prunable; "
-                "give --biases if these are biases, and else leave these masks out"
-            )
-        mask = Mask(
-            {name: arrays.get(name, np.ones(shape, np.bool_)) for name, shape in prunable.items()}
-        )
-        empty = [name for name, array in mask.items() if array.ndim >= 2 and not array.any()]
-        if empty:
-            raise CheckpointError(
-                f"{self.path}: leaves none of the weights of {', '.join(map(repr, empty))}; "
-                "a layer without weights passes nothing on, so keep at least one"
-            )
-        return mask
-
-    def _given(self, prunable: Shapes) -> dict[str, Bools]:
-        arrays = {}
-        for name, entry in self.masks.items():
-            array = entry.read()
-            if not np.isin(array, (0, 1)).all():
-                raise CheckpointError(
-                    f"{self.path}: the mask of {name!r} holds other values, expected 0 and 1"
-                )
-            if name not in prunable and not array.all():
-                raise CheckpointError(
-                    f"{self.path}: prunes {name!r}, which is not prunable; leave its mask out"
-                )
-            arrays[name] = array.astype(np.bool_)
-        return arrays
-
-    def _nonzero(self, prunable: Shapes) -> dict[str, Bools]:
-        return {
-            name: array != 0 for name, array in self.complete_weights().items() if name in prunable
-        }
-
-    def _has_biases(
-        self, arrays: Mapping[str, Bools], pruned_biases: set[str], weights_only: Shapes
-    ) -> bool:
-        if self.masks:
-            return bool(arrays.keys() - weights_only.keys())
-        if pruned_biases and not any(arrays[name].any() for name in pruned_biases):
-            raise CheckpointError(
-                f"{self.path}: {', '.join(map(repr, sorted(pruned_biases)))} is all 0: pruned, or "
-                "never trained; say which with --biases or --no-biases"
-            )
-        return bool(pruned_biases)
-
-    def complete_weights(self) -> dict[str, Array]:
-        """All weights, as float32 where the model has that."""
-        missing = sorted(self._shapes.keys() - self.weights.keys())
-        if missing:
-            raise CheckpointError(
-                f"{self.path}: has no weights for {', '.join(map(repr, missing))}; expected "
-                f"{_listed(self._shapes)}"
-            )
-        return {name: self._weights(name, self.weights[name]) for name in sorted(self._shapes)}
-
-    def _weights(self, name: str, entry: Entry) -> Array:
+def _given(contents: Contents, prunable: Shapes) -> dict[str, Bools]:
+    arrays = {}
+    for name, entry in contents.masks.items():
         array = entry.read()
-        if array.dtype.kind not in "f":
-            if entry.dtype != BFLOAT16 and array.ndim == 0:
-                return array  # a module's counter, such as that of batch normalization
+        if not np.isin(array, (0, 1)).all():
             raise CheckpointError(
-                f"{self.path}: {name!r} is of type {entry.dtype}, expected float32"
+                f"{contents.path}: the mask of {name!r} holds other values, expected 0 and 1"
             )
-        single = array.astype(np.float32)
-        if not np.isfinite(single).all():
+        if name not in prunable and not array.all():
             raise CheckpointError(
-                f"{self.path}: {name!r} holds values that are not finite; save it before training "
-                "diverges"
+                f"{contents.path}: prunes {name!r}, which is not prunable; leave its mask out"
             )
-        if not np.array_equal(single.astype(array.dtype), array):
-            raise CheckpointError(
-                f"{self.path}: {name!r} is of type {entry.dtype} and would lose digits; save it as "
-                "float32"
-            )
-        return single
+        arrays[name] = array.astype(np.bool_)
+    return arrays
 
 
-def _modules(shapes: Shapes) -> dict[str, dict[str, tuple[int, ...]]]:
-    modules: dict[str, dict[str, tuple[int, ...]]] = {}
-    for name, shape in shapes.items():
-        module, _, part = name.rpartition(".")
-        modules.setdefault(module, {})[part] = tuple(shape)
-    return modules
+def _nonzero(contents: Contents, prunable: Shapes) -> dict[str, Bools]:
+    return {
+        name: array != 0 for name, array in contents.complete_weights().items() if name in prunable
+    }
 
 
-def _join(module: str, part: str) -> str:
-    return f"{module}.{part}" if module else part
-
-
-def _listed(shapes: Shapes) -> str:
-    words = [f"{name[:60]} {tuple(shape)}" for name, shape in shapes.items()]
-    return ", ".join(words[:12]) + (f" and {len(words) - 12} more" if len(words) > 12 else "")
+def _has_biases(
+    contents: Contents, arrays: Mapping[str, Bools], pruned_biases: set[str], weights_only: Shapes
+) -> bool:
+    if contents.masks:
+        return bool(arrays.keys() - weights_only.keys())
+    if pruned_biases and not any(arrays[name].any() for name in pruned_biases):
+        raise CheckpointError(
+            f"{contents.path}: {', '.join(map(repr, sorted(pruned_biases)))} is all 0: pruned, or "
+            "never trained; say which with --biases or --no-biases"
+        )
+    return bool(pruned_biases)

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from lthctl.reporting.paths import compare, show
     from lthctl.reporting.report import FinishedReport, report
     from lthctl.reporting.sides import Side
+    from lthctl.tracking.track import Tracked, track
     from lthctl.verification.checks import Check
     from lthctl.verification.paths import verify
 
@@ -57,6 +58,7 @@ _HOME = {
     "Side": "reporting.sides",
     "Split": "datasets.base",
     "Ticket": "artifacts.ticket",
+    "Tracked": "tracking.track",
     "TrainParams": "params",
     "apply_ticket_": "interop.apply",
     "check_store": "artifacts.housekeeping",
@@ -81,6 +83,7 @@ _HOME = {
     "show": "reporting.paths",
     "store_size": "artifacts.housekeeping",
     "ticket_grid": "grid.grids",
+    "track": "tracking.track",
     "verify": "verification.paths",
 }
 
@@ -100,6 +103,7 @@ __all__ = [
     "Side",
     "Split",
     "Ticket",
+    "Tracked",
     "TrainParams",
     "apply_ticket_",
     "check_store",
@@ -124,6 +128,7 @@ __all__ = [
     "show",
     "store_size",
     "ticket_grid",
+    "track",
     "verify",
 ]
 

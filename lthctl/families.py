@@ -313,6 +313,17 @@ EXECUTORS: Family[Any] = Family(
     example="mypackage.cluster:Executor",
 )
 
+TRACKERS: Family[Any] = Family(
+    "tracker",
+    {
+        "mlflow": "lthctl.tracking.mlflow:MlflowTracker",
+        "tensorboard": "lthctl.tracking.tensorboard:TensorBoardTracker",
+        "wandb": "lthctl.tracking.wandb:WandbTracker",
+    },
+    accept="lthctl.tracking.base:as_tracker",
+    example="mypackage.tracking:Tracker",
+)
+
 FAMILIES: tuple[Family[Any], ...] = (
     MODELS,
     DATASETS,
@@ -321,5 +332,6 @@ FAMILIES: tuple[Family[Any], ...] = (
     OPTIMIZERS,
     ENGINES,
     EXECUTORS,
+    TRACKERS,
 )
 """All of them. A new built-in member is one entry above and one file."""

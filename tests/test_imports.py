@@ -29,7 +29,7 @@ ROWS = [
     {"training"},
     {"artifacts"},
     {"lottery"},
-    {"grid", "interop", "presets", "reporting", "verification"},
+    {"grid", "interop", "presets", "reporting", "tracking", "verification"},
     {"cli"},
     {"__init__", "__main__"},
 ]

@@ -7,13 +7,14 @@ from typing import Annotated, Any
 import typer
 
 from lthctl.errors import ParamsError
-from lthctl.families import CONTROLS, ENGINES, EXECUTORS, SCORES
+from lthctl.families import CONTROLS, ENGINES, EXECUTORS, SCORES, TRACKERS
 
 CHOICES: dict[str, Callable[[], tuple[str, ...]]] = {
     "method": SCORES.names,
     "engine": lambda: ("auto", *ENGINES.names()),
     "control": CONTROLS.names,
     "executor": EXECUTORS.names,
+    "tracker": TRACKERS.names,
     "preset": lambda: ("root", "video"),
     "format": lambda: ("state_dict", "prune", "csr", "onnx"),
 }

@@ -33,6 +33,12 @@ def report(
     open_page: Annotated[
         bool, typer.Option("--open", help="Open the page in the browser.")
     ] = False,
+    to: Annotated[
+        list[str] | None,
+        options.choice(
+            "--to", "tracker", "Log every run to {names} too, each run once. May be repeated."
+        ),
+    ] = None,
     strict: Annotated[
         bool,
         typer.Option("--strict", help="Exit with 3 if a damaged run or ticket was left out."),
@@ -44,10 +50,12 @@ def report(
     params = parameters(context, "report").report
     from lthctl.cli.older_runs import RUNS, older_runs_note
     from lthctl.cli.report_view import report_tables
+    from lthctl.cli.tracking_view import log_runs, open_trackers
     from lthctl.reporting.report import report as make_report
 
     if not paths and (note := older_runs_note(RUNS)):
         say(note)
+    trackers = open_trackers(options.listed_values(to or []))
     finished = make_report(paths or [RUNS], masks=masks, out=out, params=params)
     for _, reason in finished.left_out:
         say(f"left out: {reason}")
@@ -61,6 +69,9 @@ def report(
     elif not quiet:
         results_console().print(report_tables(finished.report))
         show(f"Written to {out}: {', '.join(sorted(finished.files))}")
+    for line in log_runs(finished.report, trackers):
+        if not quiet:
+            say(line)
     if open_page:
         import webbrowser
 

@@ -1,0 +1,1 @@
+"""Runs in the trackers that people look at: each has a file here, and an entry in `families`."""

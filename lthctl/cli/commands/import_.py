@@ -63,9 +63,9 @@ def import_(
     """Make a ticket of a mask or checkpoint of another program."""
     # A ticket of the model that prune would make it of.
     model = parameters(context, "prune").model
-    from lthctl.artifacts.ticket import save_ticket
     from lthctl.cli import grid_view
     from lthctl.cli.ticket_table import ticket_tables
+    from lthctl.disk import write_folder
     from lthctl.grid.dvc import refuse_if_owned
     from lthctl.interop.importing import import_ticket
     from lthctl.models.entry import model_from
@@ -81,7 +81,8 @@ def import_(
         biases=biases,
         announce=lambda text: None if quiet else say(text),
     )
-    folder = save_ticket(ticket, out / ticket.name, replace=force)
+    folder = out / ticket.name
+    write_folder(folder, ticket.files(), replace=force)
     if json:
         print_json(grid_view.ticket_documents([folder])[0])
     elif not quiet:

@@ -193,4 +193,21 @@ Targets = Annotated[
 ]
 
 
+LADDER = re.compile("(.+)-n([1-9][0-9]{0,17})", re.ASCII)
+"""Method and rounds, as in the name of a ticket."""
+
+
+def _check_ladder(name: str) -> str:
+    if LADDER.fullmatch(name) is None:
+        raise PydanticCustomError(
+            "ladder", "Input should be a method and its rounds, such as l1-n5"
+        )
+    return name
+
+
+Ladders = Annotated[
+    tuple[Annotated[str, AfterValidator(_check_ladder)], ...], BeforeValidator(_as_tuple)
+]
+
+
 Sizes = Annotated[tuple[Count, ...], BeforeValidator(_as_tuple), Field(min_length=2)]

@@ -20,6 +20,7 @@ from lthctl.parameter_types import (
     DatasetName,
     Engine,
     Init,
+    Ladders,
     Methods,
     ModelName,
     Optimizer,
@@ -223,6 +224,11 @@ class ReportParams(Section):
     targets: Targets = (0.97, 0.98)
     """Validation accuracies, as fractions. The report says when runs reach them. The answers are
     about the first. Fix them before you look."""
+
+    primary: Ladders = ()
+    """The ladders that the answers are about, such as `l1-n5`: method l1 in 5 rounds. Several share
+    the error of one report, and the sentences are about the first. If none is given, it is that of
+    the first method with the most rounds. Fix them before you look."""
 
 
 def _as_named(value: object) -> object:

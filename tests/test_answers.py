@@ -100,7 +100,7 @@ def test_a_ladder_goes_from_the_densest_ticket_to_the_first_that_fails(tmp_path:
     runs = runs_of(DENSE_TICKET, [0, 0, 0]) + runs_of(TENTH, AS_GOOD) + runs_of(HALF, AS_GOOD)
     ladder = ladder_of(group_of(tmp_path, *runs, *runs_of(FIFTH, WORSE)))
     assert [size.key.ratio for size in ladder.sizes] == [0.5, 0.8, 0.9]
-    assert (ratio_of(ladder), ladder.stopped, ladder.seeds) == (0.5, "not as good", None)
+    assert (ratio_of(ladder), ladder.stopped, ladder.seeds) == (0.5, "worse", None)
     assert ladder.next is not None and ladder.next.key.ratio == 0.8
 
 
@@ -114,7 +114,7 @@ def test_a_size_of_which_nothing_is_known_says_what_it_would_take(tmp_path: Path
     runs = runs_of(DENSE_TICKET, [0, 0, 0]) + runs_of(HALF, AS_GOOD) + runs_of(FIFTH, UNSURE)
     ladder = ladder_of(group_of(tmp_path, *runs))
     # 1.645 + .842 standard errors of .002 are .001 at n = 24.7; a few more for Student's t
-    assert (ratio_of(ladder), ladder.stopped, ladder.seeds) == (0.5, "not known", 27)
+    assert (ratio_of(ladder), ladder.stopped, ladder.seeds) == (0.5, "unknown", 27)
 
 
 def test_a_size_without_a_dense_run_of_its_seeds_is_left_out(tmp_path: Path) -> None:
@@ -145,16 +145,6 @@ def test_what_is_said_of_a_ticket_does_not_change_with_its_company(
     ]
     assert judged[0] == judged[1]
     assert ratio_of(ladder_of(first)) == 0.8
-    assert first.verdicts[0].accurate != second.verdicts[0].accurate  # as they were judged before
-
-
-def test_ladders_of_one_question_share_its_error(tmp_path: Path) -> None:
-    mean = -0.002 + 3.1 * 0.0005 / 3**0.5 * 1.0
-    runs = runs_of(DENSE_TICKET, [0, 0, 0])
-    runs += runs_of(FIFTH, [mean - 0.0005, mean, mean + 0.0005])
-    runs += runs_of(("l1", 0.8, 1), WORSE)
-    ladder = ladder_of(group_of(tmp_path, *runs))
-    assert (ratio_of(ladder), ladder.level) == (None, pytest.approx(0.025))
 
 
 def test_a_run_too_short_to_tell_is_no_win(tmp_path: Path) -> None:
@@ -172,7 +162,7 @@ def test_a_run_too_short_to_tell_is_no_win(tmp_path: Path) -> None:
     assert unknown_in(group)[0] == (
         "In 2 of 3 dense runs the validation loss is lowest at the last evaluation. To be as good "
         "as these is no win. Train longer. Type: lthctl prune --steps 60 --out masks-60 && lthctl "
-        "retrain masks-60/ --steps 60 --out runs-60"
+        "retrain masks-60 --steps 60 --out runs-60"
     )
     assert not {"keeps_up_percent", "above_random"} & answer_metrics(group).keys()
 
@@ -233,8 +223,8 @@ def test_an_interval_that_holds_1_is_no_win(tmp_path: Path) -> None:
     assert said_of(group)[1].startswith("Not known to be sooner: at 20 % of the weights, tickets")
     assert [one for one in unknown_in(group) if "sooner than dense" in one] == [
         "Whether tickets reach 97 % accuracy sooner than dense. 68 seeds in all would tell, at a "
-        "power of 80 %. Type: lthctl prune --method l1 --ratio 0,0.8 --rounds 5 --seed 1-68 && "
-        "lthctl retrain masks/"
+        "power of 80 %. Type: lthctl prune --method l1 --ratio 0,0.8 --rounds 5 --seed 1-68 "
+        "--steps 100 && lthctl retrain masks --steps 100"
     ]
 
 
@@ -283,7 +273,7 @@ def test_three_answers(tmp_path: Path) -> None:
     assert unknown_in(group)[0] == (
         "Whether 10 % of the weights is as good as dense (-0.10 points, -0.60 to +0.40, n 3). 27 "
         "seeds in all would tell, at a power of 80 %. Type: lthctl prune --method l1 --ratio 0,0.9 "
-        "--rounds 5 --seed 1-27 && lthctl retrain masks/"
+        "--rounds 5 --seed 1-27 --steps 30 && lthctl retrain masks --steps 30"
     )
     metrics = answer_metrics(group)
     assert (metrics["keeps_up_percent"], metrics["above_reinit"]) == (20.0, 1.1)
@@ -295,7 +285,9 @@ def test_the_mask_alone(tmp_path: Path) -> None:
     group = group_of(tmp_path, *runs)
     assert said_of(group)[2].startswith("The mask counts: at 20 % of the weights")
     (unknown,) = [one for one in unknown_in(group) if "fresh weights" in one]
-    assert unknown.endswith("&& lthctl retrain masks/ && lthctl retrain masks/ --control reinit")
+    assert unknown.endswith(
+        "&& lthctl retrain masks --steps 30 && lthctl retrain masks --control reinit --steps 30"
+    )
 
 
 def test_a_control_that_does_better(tmp_path: Path) -> None:
@@ -314,9 +306,9 @@ def test_missing_controls_say_what_makes_them(tmp_path: Path) -> None:
     )
     assert unknown_in(group)[-2:] == [
         "What the same mask with fresh weights reaches at 20 % of the weights is unknown. Type: "
-        "lthctl retrain masks/ --control reinit",
+        "lthctl retrain masks --control reinit --steps 30",
         "What random pruning reaches at 20 % of the weights is unknown. Type: lthctl prune "
-        "--method random --ratio 0.8 --rounds 5 --seed 1-3 && lthctl retrain masks/",
+        "--method random --ratio 0.8 --rounds 5 --seed 1-3 --steps 30 && lthctl retrain masks --steps 30",
     ]
 
 
@@ -331,7 +323,7 @@ def test_no_dense_run(tmp_path: Path) -> None:
     )
     assert unknown_in(group)[0] == (
         "Nothing can be compared with dense, as no dense run has the seeds of these tickets. "
-        "Type: lthctl prune --ratio 0 --seed 1-3 && lthctl retrain masks/"
+        "Type: lthctl prune --ratio 0 --seed 1-3 --steps 30 && lthctl retrain masks --steps 30"
     )
 
 
@@ -342,7 +334,7 @@ def test_dense_runs_of_other_seeds(tmp_path: Path) -> None:
         "No dense run has the seed of a ticket, so nothing shows how far down l1 tickets of 5 "
         "rounds keep up."
     )
-    assert "lthctl prune --ratio 0 --seed 1-2,5 &&" in unknown_in(group)[0]
+    assert "lthctl prune --ratio 0 --seed 1-2,5 --steps 30 &&" in unknown_in(group)[0]
 
 
 def test_one_seed_decides_nothing(tmp_path: Path) -> None:
@@ -359,8 +351,8 @@ def test_one_seed_decides_nothing(tmp_path: Path) -> None:
     )
     assert unknown_in(group)[0] == (
         "One seed has no interval, so nothing is decided; take 5 or more. Type: lthctl prune "
-        "--method l1 --ratio 0,0.8 --rounds 5 --seed 1-5 && lthctl retrain masks/ && lthctl "
-        "retrain masks/ --control reinit"
+        "--method l1 --ratio 0,0.8 --rounds 5 --seed 1-5 --steps 30 && lthctl retrain masks "
+        "--steps 30 && lthctl retrain masks --control reinit --steps 30"
     )
 
 
@@ -371,7 +363,7 @@ def test_nothing_pruned(tmp_path: Path) -> None:
     )
     assert unknown_in(group) == [
         "No pruned ticket was retrained from its own weights. Type: lthctl prune && lthctl "
-        "retrain masks/"
+        "retrain masks"
     ]
     assert answer_metrics(group) == {}
 
@@ -406,7 +398,7 @@ def test_ladders_as_a_table(tmp_path: Path) -> None:
     files = answer_files(report_of(tmp_path, *runs))
     (row,) = csv.DictReader(io.StringIO(files["ladders.csv"].decode()))
     assert {name: row[name] for name in ("method", "sizes", "held", "stopped", "level")} == {
-        "method": "l1", "sizes": "2", "held": "1", "stopped": "not as good", "level": "0.05",
+        "method": "l1", "sizes": "2", "held": "1", "stopped": "worse", "level": "0.05",
     }  # fmt: skip
     assert (row["smallest_density"], row["next_ratio"], row["seeds"]) == ("0.5", "0.8", "")
 

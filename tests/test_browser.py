@@ -449,11 +449,11 @@ def test_masks_are_pictures_with_numbers(show: Callable[..., Page], tmp_path: Pa
 
 
 VERDICTS = """\
-Weights left | Wins | 1 As accurate / minus dense, points | 2 No later / early stop minus dense, steps | \
-3 Sparser | 4 Beats its reinit / minus reinit, points | Against random pruning / minus random, points
-56.3 % / l1, one-shot | ? undecided | +25.00 ± 0.00 n 2 / ✓ held: better | −10 ± 37 n 2 / ? undecided 3+ seeds | \
-✓ held | +50.00 ± 0.00 n 2 / ✓ held | +37.50 n 1 / ? undecided
-56.3 % / random, one-shot | – unknown | −12.50 n 1 / ? undecided | −10 n 1 / ? undecided | ✓ held | no pair |
+Weights left | Against dense / accuracy minus dense, points | Times sooner than dense / steps to the \
+first target | Against its reinit / minus reinit, points | Against random pruning / minus random, points
+56.3 % / l1, one-shot | +25.00 ± 0.00 n 2 / ? too short to tell | unknown | +50.00 ± 0.00 n 2 / \
+? too short to tell | +37.50 n 1 / ? too short to tell
+56.3 % / random, one-shot | −12.50 n 1 / ? too short to tell | unknown | no pair |
 """
 
 

@@ -159,11 +159,12 @@ At 56.2 % of the weights, 2 of 2 tickets and 2 of 2 dense runs never reach 97 % 
 Too short to tell: at 56.2 % of the weights, accuracy is +50.00 points against reinitialized (+50.00 to +50.00), +37.50
 points against random, n 2 and 1.
 Not known: In 2 of 2 dense runs the validation loss is lowest at the last evaluation. To be as good as these is no win.
-Train longer. Type: lthctl prune --steps 60 --out masks-60 && lthctl retrain masks-60/ --steps 60 --out runs-60
+Train longer. Type: lthctl prune --steps 60 --out masks-60 && lthctl retrain masks-60 --steps 60 --out runs-60
 Not known: Steps to 97 % accuracy: 2 of 2 tickets and 2 of 2 dense runs never get there. Set report.targets in
 params.yaml to what dense runs reach.
 Fixed before any run: the answers are about rewound tickets of the first method with the most rounds, at the ratio
-nearest to 0.8, and about the first of report.targets. Random pruning counts as a control.
+nearest to 0.8. Targets are 97 % and 98 %, of which the first counts; the margin is 0.2 points, the confidence 95 %.
+Random pruning counts as a control.
 
 Sparsity (%) asked for and reached,
 mean over seeds
@@ -173,13 +174,13 @@ l1-r0.50-n1      2  asked for    50.00
 random-r0.50-n1  1  asked for    50.00
                     reached      43.75
 
-Maximum validation accuracy (%), 95 % t intervals; minus dense is
-paired by seed (points)
+Maximum validation accuracy (%), 95 % t intervals; minus dense is paired by
+seed (points)
 ticket           control  n      accuracy    minus dense  verdict
 dense            rewind   2  50.00 ± 0.00
-l1-r0.50-n1      rewind   2  75.00 ± 0.00  +25.00 ± 0.00  better
-l1-r0.50-n1      reinit   2  25.00 ± 0.00  -25.00 ± 0.00  worse
-random-r0.50-n1  rewind   1         37.50         -12.50  undecided
+l1-r0.50-n1      rewind   2  75.00 ± 0.00  +25.00 ± 0.00  too short to tell
+l1-r0.50-n1      reinit   2  25.00 ± 0.00  -25.00 ± 0.00  too short to tell
+random-r0.50-n1  rewind   1         37.50         -12.50  too short to tell
 
 At the early-stop step, where the validation loss
 is lowest
@@ -189,23 +190,24 @@ l1-r0.50-n1      rewind   2   20 ± 26  75.00 ± 0.00
 l1-r0.50-n1      reinit   2   10 ± 26   0.00 ± 0.00
 random-r0.50-n1  rewind   1        20         37.50
 
-as good: not worse than dense by 0.2 points or more (one-sided). Verdicts are adjusted for their number (Holm).
+as good: not worse than dense by 0.2 points or more (one-sided). Each verdict is by itself, not adjusted for their
+number.
 One seed has no interval, so nothing can be decided from it.
 * In some of these runs the validation loss was lowest at the last step. They may be too short to overfit.
 This protocol has no test images. Accuracies are of the images that chose the best step, so they are a little too high.
 
-Winning tickets: as accurate as dense, no later, sparser, and better than their
-reinit
-ticket           wins       accuracy   early stop            weights  beats reinit
-l1-r0.50-n1      undecided  held       undecided (3+ seeds)   56.2 %  held
-random-r0.50-n1  unknown    undecided  undecided              56.2 %  unknown
+Accuracy of tickets minus that of their controls, paired
+by seed (points)
+ticket       control  n  minus control  verdict
+l1-r0.50-n1  reinit   2  +50.00 ± 0.00  too short to tell
+l1-r0.50-n1  random   1         +37.50  too short to tell
 
-Behind them, paired by seed: early-stop step minus dense's, accuracy minus
-reinit's and random pruning's
-ticket           n     steps  n   minus reinit  n  minus random  verdict
-l1-r0.50-n1      2  -10 ± 37  2  +50.00 ± 0.00  1        +37.50  undecided
-random-r0.50-n1  1       -10
-2 of 2 dense runs had their lowest validation loss at the last step, so "early stop" holds by default there.
+Steps to 97 % accuracy, beside dense
+ticket           n                                        verdict
+l1-r0.50-n1      2  not known how much sooner than dense  unknown
+random-r0.50-n1  1  not known how much sooner than dense  unknown
+as good as a control: no difference beyond the margin, either way. better in steps: sooner. Each verdict is by itself,
+not adjusted for their number.
 
 """
 
@@ -222,12 +224,13 @@ Too short to tell: at 56.2 % of the weights, accuracy is +50.00 points against
 reinitialized (+50.00 to +50.00), +37.50 points against random, n 2 and 1.
 Not known: In 2 of 2 dense runs the validation loss is lowest at the last
 evaluation. To be as good as these is no win. Train longer. Type: lthctl prune
---steps 60 --out masks-60 && lthctl retrain masks-60/ --steps 60 --out runs-60
+--steps 60 --out masks-60 && lthctl retrain masks-60 --steps 60 --out runs-60
 Not known: Steps to 97 % accuracy: 2 of 2 tickets and 2 of 2 dense runs never
 get there. Set report.targets in params.yaml to what dense runs reach.
 Fixed before any run: the answers are about rewound tickets of the first method
-with the most rounds, at the ratio nearest to 0.8, and about the first of
-report.targets. Random pruning counts as a control.
+with the most rounds, at the ratio nearest to 0.8. Targets are 97 % and 98 %, of
+which the first counts; the margin is 0.2 points, the confidence 95 %. Random
+pruning counts as a control.
 
 Sparsity (%) asked for and reached,
 mean over seeds
@@ -237,13 +240,13 @@ l1-r0.50-n1      2  asked for    50.00
 random-r0.50-n1  1  asked for    50.00
                     reached      43.75
 
-Maximum validation accuracy (%), 95 % t intervals; minus dense is
-paired by seed (points)
+Maximum validation accuracy (%), 95 % t intervals; minus dense is paired by
+seed (points)
 ticket           control  n      accuracy    minus dense  verdict
 dense            rewind   2  50.00 ± 0.00
-l1-r0.50-n1      rewind   2  75.00 ± 0.00  +25.00 ± 0.00  better
-l1-r0.50-n1      reinit   2  25.00 ± 0.00  -25.00 ± 0.00  worse
-random-r0.50-n1  rewind   1         37.50         -12.50  undecided
+l1-r0.50-n1      rewind   2  75.00 ± 0.00  +25.00 ± 0.00  too short to tell
+l1-r0.50-n1      reinit   2  25.00 ± 0.00  -25.00 ± 0.00  too short to tell
+random-r0.50-n1  rewind   1         37.50         -12.50  too short to tell
 
 At the early-stop step, where the validation loss
 is lowest
@@ -253,28 +256,26 @@ l1-r0.50-n1      rewind   2   20 ± 26  75.00 ± 0.00
 l1-r0.50-n1      reinit   2   10 ± 26   0.00 ± 0.00
 random-r0.50-n1  rewind   1        20         37.50
 
-as good: not worse than dense by 0.2 points or more (one-sided). Verdicts are
-adjusted for their number (Holm).
+as good: not worse than dense by 0.2 points or more (one-sided). Each verdict is
+by itself, not adjusted for their number.
 One seed has no interval, so nothing can be decided from it.
 * In some of these runs the validation loss was lowest at the last step. They
 may be too short to overfit.
 This protocol has no test images. Accuracies are of the images that chose the
 best step, so they are a little too high.
 
-Winning tickets: as accurate as dense, no later, sparser, and better than their
-reinit
-ticket           wins       accuracy   early stop          weights  beats reinit
-l1-r0.50-n1      undecided  held       undecided (3+        56.2 %  held
-                                       seeds)
-random-r0.50-n1  unknown    undecided  undecided            56.2 %  unknown
+Accuracy of tickets minus that of their controls, paired
+by seed (points)
+ticket       control  n  minus control  verdict
+l1-r0.50-n1  reinit   2  +50.00 ± 0.00  too short to tell
+l1-r0.50-n1  random   1         +37.50  too short to tell
 
-Behind them, paired by seed: early-stop step minus dense's, accuracy minus
-reinit's and random pruning's
-ticket           n     steps  n   minus reinit  n  minus random  verdict
-l1-r0.50-n1      2  -10 ± 37  2  +50.00 ± 0.00  1        +37.50  undecided
-random-r0.50-n1  1       -10
-2 of 2 dense runs had their lowest validation loss at the last step, so "early
-stop" holds by default there.
+Steps to 97 % accuracy, beside dense
+ticket           n                                        verdict
+l1-r0.50-n1      2  not known how much sooner than dense  unknown
+random-r0.50-n1  1  not known how much sooner than dense  unknown
+as good as a control: no difference beyond the margin, either way. better in
+steps: sooner. Each verdict is by itself, not adjusted for their number.
 
 """
 
@@ -331,40 +332,19 @@ def test_at_80_columns_lines_fit_and_names_are_whole(tmp_path: Path, ticket: Ask
     lines = text_of(report_tables(report), 80).splitlines()
     assert max(map(len, lines)) <= 80
     name = report.groups[0].experiments[-1].key.ticket
-    # Sparsity in tables of five rounds, three controls in each of the next two tables, verdicts and
-    # what is behind them.
-    assert sum(line.startswith(f"{name} ") for line in lines) == -(-ticket[2] // 5) + 3 + 3 + 2
+    # Sparsity in tables of five rounds, three controls in each of the next two tables, two to be
+    # compared with, and steps to the target.
+    assert sum(line.startswith(f"{name} ") for line in lines) == -(-ticket[2] // 5) + 3 + 3 + 2 + 1
 
 
 def test_at_80_columns_accuracies_steps_and_verdicts_are_whole(tmp_path: Path) -> None:
     text = text_of(report_tables(wide_report(tmp_path)), 80)
     for row in (
-        "random-r0.93-n5  rewind   3  96.40 ± 4.97  -1.60 ± 4.97  undecided (13+ seeds)",
+        "random-r0.93-n5  rewind   3  96.40 ± 4.97  -1.60 ± 4.97  unknown (19+ seeds)",
         "random-r0.93-n5  rewind   3   8,083 ± 16,458  96.40 ± 4.97",
         "dense            rewind   3  9,333 ± 18,779*  98.00 ± 0.01",
     ):
         assert row in text
-
-
-def claims_rows(text: str, name: str) -> list[str]:
-    """The lines of the table of verdicts that start with a name."""
-    return [
-        line
-        for line in text.partition("Winning tickets")[2].splitlines()
-        if line.startswith(f"{name} ")
-    ]
-
-
-def test_at_80_columns_whether_a_ticket_wins_is_whole(tmp_path: Path) -> None:
-    text = text_of(report_tables(tiny_report(tmp_path)), 80)
-    assert [
-        row.split()[1]
-        for name in ("l1-r0.50-n1", "random-r0.50-n1")
-        for row in claims_rows(text, name)[:1]
-    ] == [
-        "undecided",
-        "unknown",
-    ]
 
 
 @pytest.mark.parametrize("width", [80, 120])
@@ -406,14 +386,12 @@ def test_a_report_without_dense_says_what_to_do(tmp_path: Path) -> None:
     text = text_of(report_tables(report_of(tmp_path, *replicates(L1_TICKET, [0.5, 0.75]))), 120)
     assert "There is no dense run here, so there is nothing to compare with." in text
     assert "One seed has no interval" not in text
-    assert [row.split()[1:] for row in claims_rows(text, "l1-r0.50-n1")[:1]] == [
-        ["unknown", "unknown", "unknown", "50", "%", "unknown"],
-    ]
+    assert "l1-r0.50-n1  rewind   2  62.50 ± 158.83               unknown\n" in text
 
 
 def test_a_report_of_dense_alone_has_no_verdicts(tmp_path: Path) -> None:
     text = text_of(report_tables(report_of(tmp_path, *replicates(DENSE_TICKET, [0.5, 0.75]))), 120)
-    assert "Winning tickets" not in text
+    assert "minus control" not in text and "verdict is" in text
     assert (
         "dense   rewind   2  62.50 ± 158.83\n" in text
     )  # t is 12.706, the standard error 12.5 points
@@ -424,7 +402,7 @@ def test_seeds_that_would_decide_are_told(tmp_path: Path) -> None:
     report = report_of(tmp_path, *runs)
     needed = report.groups[0].experiments[1].seeds_to_decide
     assert needed is not None
-    assert f"undecided ({needed}+ seeds)\n" in text_of(report_tables(report), 80)
+    assert f"unknown ({needed}+ seeds)\n" in text_of(report_tables(report), 80)
 
 
 def test_test_accuracy_has_a_column_where_there_are_test_images(tmp_path: Path) -> None:
@@ -444,7 +422,7 @@ HOSTILE = "<script>[bold]"
 def test_markup_in_names_stays_text() -> None:
     run = make_run((HOSTILE, 0.5, 1), data={**DATA, "name": "[red]digits[/red]"})
     text = text_of(report_tables(unread_report(run)), 120)
-    assert text.count(f"{HOSTILE}-r0.50-n1 ") == 4
+    assert text.count(f"{HOSTILE}-r0.50-n1 ") == 3
     assert "[red]digits[/red] (600 train" in text
     assert f"\n{HOSTILE}-r0.50-n1-s1  rewind" in text_of(run_table([run]), 120)
     table = text_of(ticket_tables([ticket_of({"[blink]x.weight": (4, 0.5, [2])}, HOSTILE)]), 120)

@@ -18,6 +18,7 @@ from lthctl.reporting.figure_answer import answer_figure
 from lthctl.reporting.figures import figure_files
 from lthctl.reporting.statistics import Interval
 from lthctl.reporting.survivors import Pixels, Survivors
+from lthctl.reporting.tickets import ticket_verdicts
 from lthctl.reporting.verdicts import Group
 
 from .test_report import (
@@ -217,7 +218,7 @@ def test_the_verdict_shows_every_paired_difference(tmp_path: Path) -> None:
     group = group_of(tmp_path, *GRIDS["some"])
     dense, step, reinit, random = figure_verdicts.verdict_figure(group).axes
     assert [text.get_text() for text in dense.get_yticklabels()] == [
-        f"{verdict.key.ticket}: {verdict.state}" for verdict in group.verdicts
+        f"{verdict.key.ticket}: {verdict.dense.shown}" for verdict in ticket_verdicts(group)
     ]
 
     def drawn(panel: Any) -> list[tuple[float, float, float, float]]:
@@ -234,13 +235,13 @@ def test_the_verdict_shows_every_paired_difference(tmp_path: Path) -> None:
             pytest.approx((i, *(factor * x for x in (of.mean, of.low, of.high)))) for i, of in found
         ]
 
-    verdicts = group.verdicts
-    assert drawn(dense) == expected(
-        [group.experiment(verdict.key).difference for verdict in verdicts], 100
-    )
+    verdicts = ticket_verdicts(group)
+    assert drawn(dense) == expected([verdict.dense.difference for verdict in verdicts], 100)
     assert drawn(step) == expected([verdict.step_difference for verdict in verdicts], 1)
-    assert drawn(reinit) == expected([verdict.reinit_difference for verdict in verdicts], 100)
-    assert drawn(random) == expected([verdict.random_difference for verdict in verdicts], 100)
+    assert drawn(reinit) == expected([verdict.reinit.difference for verdict in verdicts], 100)
+    assert drawn(random) == expected(
+        [one.random and one.random.difference for one in verdicts], 100
+    )
     assert len(drawn(random)) == 2  # l1 alone: random pruning is not compared with itself
 
 

@@ -24,6 +24,7 @@ from lthctl.reporting.page import json_in_html, page_bytes, thinning
 from lthctl.reporting.provenance import protocol_rows, provenance_of, revision
 from lthctl.reporting.reading import Report, make_report
 from lthctl.reporting.survivors import find_survivors
+from lthctl.reporting.tickets import ticket_verdicts
 
 from .test_report import (
     DATA,
@@ -134,16 +135,12 @@ def test_the_numbers_are_the_reports(tmp_path: Path) -> None:
     report = tiny_report(tmp_path)
     (shown,) = data_of(page_of(report))["groups"]
     group = report.groups[0]
-    for verdict, of in zip(group.verdicts, shown["verdicts"], strict=True):
-        assert of["conditions"] == {
-            name: getattr(verdict, name) for name in ("accurate", "fast", "sparse", "special")
-        }
-        assert (of["state"], of["random_verdict"], of["seeds"]) == (
-            verdict.state, verdict.random_verdict, verdict.seeds_to_decide,
+    for verdict, of in zip(ticket_verdicts(group), shown["verdicts"], strict=True):
+        assert (of["dense"]["verdict"], of["sooner"]["verdict"], of["reinit"]["seeds"]) == (
+            verdict.dense.shown, verdict.sooner_shown, verdict.reinit.seeds,
         )  # fmt: skip
-        assert (of["reinit"] and of["reinit"]["mean"]) == (
-            verdict.reinit_difference and verdict.reinit_difference.mean
-        )
+        shown_mean = of["reinit"]["difference"] and of["reinit"]["difference"]["mean"]
+        assert shown_mean == (verdict.reinit.difference and verdict.reinit.difference.mean)
     assert [experiment["accuracy"]["mean"] for experiment in shown["experiments"]] == [
         experiment.accuracy.mean for experiment in group.experiments
     ]

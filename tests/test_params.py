@@ -54,7 +54,12 @@ def test_defaults() -> None:
         },
         "prune": {"method": ("l1",), "ratio": (0.8,), "rounds": (1,), "seed": (1,), "biases": True},
         "retrain": {"keep_weights": True},
-        "report": {"margin": 0.002, "confidence": 0.95, "targets": (0.97, 0.98)},
+        "report": {
+            "margin": 0.002,
+            "confidence": 0.95,
+            "targets": (0.97, 0.98),
+            "primary": (),
+        },
     }
     assert tuple(Params.model_fields) == SECTIONS
 
@@ -158,7 +163,7 @@ report: 3
         "params.yaml:19:7: prune.seed.1: is -3, expected greater than or equal to 0\n"
         "params.yaml:20:7: prune.seed.2: is '2', expected a seed such as 7, or a range such as 1-20\n"
         "params.yaml:21:3: prune.rounds: has 0 values, expected at least 1\n"
-        "params.yaml:22:1: report: is 3, expected keys with values; known here: margin, confidence, targets"
+        "params.yaml:22:1: report: is 3, expected keys with values; known here: margin, confidence, targets, primary"
     )
 
 
@@ -203,6 +208,10 @@ def test_unknown_key_that_resembles_nothing(params_yaml: Path) -> None:
         ("report", "targets", "1.01"),
         ("report", "targets", "[.nan]"),
         ("report", "targets", "98 %"),
+        ("report", "margin", "-0.001"),
+        ("report", "primary", "l1"),
+        ("report", "primary", "[l1-n0]"),
+        ("report", "primary", "[l1-n5, 3]"),
     ],
 )
 def test_values_out_of_range(params_yaml: Path, section: str, key: str, value: str) -> None:

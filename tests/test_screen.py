@@ -343,7 +343,7 @@ def test_numbers_stay_whole_on_a_narrow_terminal(tmp_path: Path) -> None:
         for seed in (1, 2, 3)
     }
     text = comparison(tmp_path, dict(a), dict(b), 50)
-    assert "-14.67 ± 15.18  +0 ± 25  undecided\n" in text
+    assert "-14.67 ± 15.18  +0 ± 25  unknown\n" in text
     assert "l1-r0.50-n1" in text and "rewind /" in text
     assert all(len(line) <= 50 for line in text.splitlines())
 

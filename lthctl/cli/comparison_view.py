@@ -137,7 +137,7 @@ def _experiment_table(comparison: Comparison, params: ReportParams) -> list[Rend
         )
     note = (
         f"as good: not worse than a by {100 * params.margin:g} points or more, one-sided; "
-        "verdicts are adjusted for their number (Holm)."
+        "each verdict by itself, not adjusted for their number."
         + (
             " One seed decides nothing."
             if any(experiment.difference.n == 1 for experiment in comparison.experiments)

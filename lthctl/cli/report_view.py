@@ -1,25 +1,21 @@
 """A report as tables."""
 
+from collections.abc import Sequence
+
 from rich.console import Group as Lines
 from rich.console import RenderableType
 from rich.text import Text
 
 from lthctl.cli.terminal import VERDICT_STYLES, new_table, percent, plain, points, steps
 from lthctl.cli.ticket_table import blocks
-from lthctl.reporting.answers import RULE, answers_of
+from lthctl.reporting.answers import answers_of, rule_of
 from lthctl.reporting.experiments import desired_by_round
 from lthctl.reporting.reading import Report
-from lthctl.reporting.sentences import sentences_of
+from lthctl.reporting.sentences import sentences_of, times_words
 from lthctl.reporting.statistics import Verdict
+from lthctl.reporting.tickets import TicketVerdict, ticket_verdicts
 from lthctl.reporting.unknowns import unknowns_of
-from lthctl.reporting.verdicts import Group, State, TicketVerdict
-
-STATE_STYLES: dict[State, str] = {
-    "held": "green",
-    "failed": "red",
-    "undecided": "yellow",
-    "unknown": "dim",
-}
+from lthctl.reporting.verdicts import Group
 
 
 def report_tables(report: Report) -> RenderableType:
@@ -42,14 +38,9 @@ def report_tables(report: Report) -> RenderableType:
             _early_stop_table(group),
         ]
         parts += [Text(), *_notes(group)]
-        if group.verdicts:
-            parts += [
-                Text(),
-                _verdict_table(group),
-                Text(),
-                _differences_table(group),
-                *_verdict_notes(group),
-            ]
+        if verdicts := ticket_verdicts(group):
+            parts += [Text(), _control_table(verdicts), Text(), _arrival_table(verdicts)]
+            parts += _verdict_notes()
         parts.append(Text())
     return Lines(*parts)
 
@@ -59,7 +50,7 @@ def _answers(group: Group) -> list[RenderableType]:
     answers = answers_of(group)
     lines: list[RenderableType] = [plain(sentence) for sentence in sentences_of(answers)]
     lines += [plain(f"Not known: {unknown}", "yellow") for unknown in unknowns_of(answers)]
-    return [*lines, Text(RULE, style="dim")]
+    return [*lines, plain(rule_of(group.params), "dim")]
 
 
 def _sparsity_tables(group: Group) -> list[RenderableType]:
@@ -166,8 +157,8 @@ def _needed(seeds: int | None) -> str:
 def _notes(group: Group) -> list[RenderableType]:
     margin = f"{100 * group.params.margin:g} points"
     notes = [
-        f"as good: not worse than dense by {margin} or more (one-sided). Verdicts are adjusted for "
-        "their number (Holm)."
+        f"as good: not worse than dense by {margin} or more (one-sided). Each verdict is by "
+        "itself, not adjusted for their number."
     ]
     if group.dense is None:
         notes.append(
@@ -197,64 +188,34 @@ def _notes(group: Group) -> list[RenderableType]:
     return [Text(note, style="dim") for note in notes]
 
 
-def _verdict_table(group: Group) -> RenderableType:
-    title = "Winning tickets: as accurate as dense, no later, sparser, and better than their reinit"
-    table = new_table(title, "ticket", "wins", "accuracy", "early stop", ">weights", "beats reinit")
-    for verdict in group.verdicts:
-        experiment = group.experiment_of(verdict)
-        weights = f"{100 * (1 - experiment.sparsity):.3g} %"
-        needed = verdict.seeds_to_decide
-        states = (
-            _state(verdict.accurate, needed.get("accurate")),
-            _state(verdict.fast, needed.get("fast")),
-            weights,
-            _state(verdict.special, needed.get("special")),
-        )
-        table.add_row(plain(verdict.key.ticket), _wins(verdict), *states)
+def _control_table(verdicts: Sequence[TicketVerdict]) -> RenderableType:
+    title = "Accuracy of tickets minus that of their controls, paired by seed (points)"
+    table = new_table(title, "ticket", "control", ">n", ">minus control", "verdict")
+    for ticket in verdicts:
+        controls = (("reinit", ticket.reinit), ("shuffle", ticket.shuffle))
+        for name, one in (*controls, ("random", ticket.random)):
+            if one is not None and one.difference is not None:
+                numbers = name, str(one.difference.n), points(one.difference)
+                table.add_row(plain(ticket.key.ticket), *numbers, _verdict(one.shown, one.seeds))
     return table
 
 
-def _differences_table(group: Group) -> RenderableType:
-    title = (
-        "Behind them, paired by seed: early-stop step minus dense's, "
-        "accuracy minus reinit's and random pruning's"
-    )
-    table = new_table(
-        title, "ticket", ">n", ">steps", ">n", ">minus reinit", ">n", ">minus random", "verdict"
-    )
-    for verdict in group.verdicts:
-        row: list[str | Text] = []
-        for value, shown in (
-            (verdict.step_difference, steps(verdict.step_difference)),
-            (verdict.reinit_difference, points(verdict.reinit_difference)),
-            (verdict.random_difference, points(verdict.random_difference)),
-        ):
-            row += [str(value.n) if value else "", shown]
-        row.append(_verdict(verdict.random_verdict, verdict.seeds_to_decide.get("random")))
-        table.add_row(plain(verdict.key.ticket), *row)
+def _arrival_table(verdicts: Sequence[TicketVerdict]) -> RenderableType:
+    words = verdicts[0].target.words
+    table = new_table(f"Steps to {words}, beside dense", "ticket", ">n", "", "verdict")
+    for ticket in verdicts:
+        if ticket.sooner is not None:
+            times = times_words(ticket.sooner).format("dense")
+            n, verdict = str(ticket.sooner.n), _verdict(ticket.sooner_shown, None)
+            table.add_row(plain(ticket.key.ticket), n, times, verdict)
     return table
 
 
-def _verdict_notes(group: Group) -> list[RenderableType]:
-    dense = group.dense
-    notes = []
-    if dense is not None and dense.stops_at_end:
-        notes.append(
-            f"{dense.stops_at_end} of {dense.accuracy.n} dense runs had their lowest validation "
-            'loss at the last step, so "early stop" holds by default there.'
+def _verdict_notes() -> list[RenderableType]:
+    return [
+        Text(
+            "as good as a control: no difference beyond the margin, either way. better in steps: "
+            "sooner. Each verdict is by itself, not adjusted for their number.",
+            style="dim",
         )
-    return [Text(note, style="dim") for note in notes]
-
-
-def _state(state: State, seeds: int | None) -> Text:
-    return Text(state + _needed(seeds), style=STATE_STYLES[state])
-
-
-def _wins(verdict: TicketVerdict) -> Text:
-    words: dict[State, str] = {
-        "held": "yes",
-        "failed": "no",
-        "undecided": "undecided",
-        "unknown": "unknown",
-    }
-    return Text(words[verdict.state], style=STATE_STYLES[verdict.state])
+    ]

@@ -8,12 +8,18 @@ from typing import Literal, TypeVar
 from rich.table import Table
 from rich.text import Text
 
-from lthctl.reporting.statistics import Interval
+from lthctl.reporting.statistics import Interval, Verdict
 
 T = TypeVar("T")
 
 
-VERDICT_STYLES = {"better": "bold green", "as good": "green", "worse": "red", "undecided": "yellow"}
+VERDICT_STYLES: dict[Verdict, str] = {
+    "better": "bold green",
+    "as good": "green",
+    "worse": "red",
+    "unknown": "yellow",
+    "too short to tell": "yellow",
+}
 
 
 def duration(seconds: float) -> str:

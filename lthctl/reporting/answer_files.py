@@ -1,11 +1,11 @@
 """The answers as files: answers.json, ladders.csv and arrivals.csv."""
 
 from lthctl.canonical import canonical_json
-from lthctl.reporting.answers import RULE
+from lthctl.reporting.answers import rule_of
 from lthctl.reporting.answers_json import answers_json
 from lthctl.reporting.arrivals import Sooner
 from lthctl.reporting.experiments import Experiment
-from lthctl.reporting.ladders import is_too_short, ladders_of
+from lthctl.reporting.ladders import ladders_of
 from lthctl.reporting.reading import Report
 from lthctl.reporting.tables import csv_bytes
 from lthctl.reporting.targets import arrivals_of, targets_of
@@ -13,7 +13,10 @@ from lthctl.reporting.targets import arrivals_of, targets_of
 
 def answer_files(report: Report) -> dict[str, bytes]:
     """File name -> bytes of what holds the answers."""
-    document = {"rule": RULE, "groups": [answers_json(group) for group in report.groups]}
+    document = {
+        "rule": rule_of(report.groups[0].params),
+        "groups": [answers_json(group) for group in report.groups],
+    }
     return {
         "answers.json": canonical_json(document),
         "ladders.csv": _ladders_csv(report),
@@ -25,6 +28,7 @@ def _ladders_csv(report: Report) -> bytes:
     """A row per ladder."""
     ends = ("ratio", "density", "n", "difference", "difference_low", "difference_high")
     header = ["group", "method", "rounds", "control", "sizes", "held", "stopped", "level", "seeds"]
+    header += ["primary", "untested"]
     header += [f"{which}_{end}" for which in ("smallest", "next") for end in ends]
     rows = [
         [
@@ -35,6 +39,8 @@ def _ladders_csv(report: Report) -> bytes:
             ladder.stopped,
             round(ladder.level, 12),
             ladder.seeds,
+            int(ladder.is_primary),
+            " ".join(f"{ratio:g}" for ratio in ladder.untested),
             *_size_cells(ladder.smallest),
             *_size_cells(ladder.next),
         ]
@@ -76,7 +82,7 @@ def _arrivals_csv(report: Report) -> bytes:
                         len(found.arrivals),
                         found.num_arrived,
                         found.mean_steps,
-                        int(target.accuracy is None and is_too_short(group.dense)),
+                        int(target.accuracy is None and group.is_too_short),
                         *_sooner_cells(found.than_dense),
                         *_sooner_cells(found.than_reinit),
                     ]

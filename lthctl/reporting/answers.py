@@ -1,33 +1,40 @@
 """The three answers of a report: how far down tickets keep up, how much sooner they learn, and
 whether it is the weights or the mask. Then what is not known.
 
-Which ladder and which size they are about is fixed before any run, by `RULE`. A choice by outcome
-would favour what chance favoured, and its interval would promise too much. The ladder of the first
-method with the most rounds is the one that the hypothesis is about. At a fifth of the weights the
-paper states its claims. So that size is asked for, whatever came out of it.
+Which ladder and which size they are about is fixed before any run, as `rule_of` says. A choice by
+outcome would favour what chance favoured, and its interval would promise too much. At a fifth of
+the weights the paper states its claims. So that size is asked for, whatever came out of it.
 """
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
+from lthctl.params import ReportParams
 from lthctl.reporting.arrivals import Sooner
-from lthctl.reporting.experiments import DENSE, Experiment, ExperimentKey, paired
-from lthctl.reporting.ladders import RANDOM, Ladder, LadderKey, is_too_short, ladders_of
-from lthctl.reporting.statistics import Interval
-from lthctl.reporting.styles import method_order
+from lthctl.reporting.experiments import RANDOM, Experiment, ExperimentKey, paired
+from lthctl.reporting.ladders import Ladder, LadderKey, ladders_of, primary_of
+from lthctl.reporting.power import seeds_to_decide
+from lthctl.reporting.statistics import Interval, Verdict, judge
 from lthctl.reporting.targets import Target, times_sooner
 from lthctl.reporting.verdicts import Group
 
 ASKED_RATIO = 0.8
 
-RULE = (
-    "Fixed before any run: the answers are about rewound tickets of the first method with the most "
-    "rounds, at the ratio nearest to 0.8, and about the first of report.targets. Random pruning "
-    "counts as a control."
-)
 
-Shown = Literal["better", "worse", "not known", "too short to tell", "unknown"]
+def rule_of(params: ReportParams) -> str:
+    """What was fixed before any run, in a few sentences."""
+    if params.primary:
+        names = ", ".join(params.primary)
+        about = f"{'the ladder' if len(params.primary) == 1 else 'the first ladder of'} {names}"
+    else:
+        about = "rewound tickets of the first method with the most rounds"
+    targets = " and ".join(f"{100 * target:g} %" for target in params.targets)
+    return (
+        f"Fixed before any run: the answers are about {about}, at the ratio nearest to "
+        f"{ASKED_RATIO:g}. Targets are {targets}, of which the first counts; the margin is "
+        f"{100 * params.margin:g} points, the confidence {100 * params.confidence:g} %. Random "
+        "pruning counts as a control."
+    )
 
 
 @dataclass(frozen=True)
@@ -70,11 +77,13 @@ class Against:
 
     Attributes:
       difference: paired by seed; None where there is no such control.
-      shown: whether they are better: whether the interval leaves out 0.
+      shown: what it shows. "as good": there is no difference beyond the margin, either way.
+      seeds: how many would end an "unknown", at a power of 80 %; None where there is no telling.
     """
 
     difference: Interval | None
-    shown: Shown
+    shown: Verdict
+    seeds: int | None
 
 
 @dataclass(frozen=True)
@@ -111,13 +120,12 @@ class Answers:
 
 
 def answers_of(group: Group) -> Answers:
-    """The answers of a group of comparable runs; see `RULE`."""
-    too_short = is_too_short(group.dense)
+    """The answers of a group of comparable runs; see `rule_of`."""
     asked = asked_ladder(group)
-    if asked is None:
-        return Answers(group, too_short, None, None, None)
+    ticket = None if asked is None else asked_ticket(group, asked)
+    if asked is None or ticket is None:
+        return Answers(group, group.is_too_short, None, None, None)
     ladders = {ladder.key: ladder for ladder in ladders_of(group)}
-    ticket = asked_ticket(group, asked)
     controls = {
         name: None if key is None else group.experiment(key)
         for name, key in controls_of(ticket.key).items()
@@ -129,7 +137,7 @@ def answers_of(group: Group) -> Answers:
 
     return Answers(
         group,
-        too_short,
+        group.is_too_short,
         HowFar(
             asked,
             ladders.get(asked),
@@ -141,28 +149,24 @@ def answers_of(group: Group) -> Answers:
         ),
         WeightsOrMask(
             ticket,
-            **{name: _against(group, ticket, other) for name, other in controls.items()},
+            **{name: against(group, ticket, other) for name, other in controls.items()},
         ),
     )
 
 
 def asked_ladder(group: Group) -> LadderKey | None:
-    """The ladder that `RULE` names; None where no pruned ticket was rewound."""
-    keys = [
-        LadderKey(one.key.method, one.key.rounds, "rewind")
-        for one in group.experiments
-        if one.key.method != DENSE.method and one.key.control == "rewind"
-    ]
-    order = {key: (key.method == RANDOM, method_order(key.method), -key.rounds) for key in keys}
-    return min(keys, key=order.__getitem__, default=None)
+    """The ladder that `rule_of` names; None where no pruned ticket was rewound."""
+    return next(iter(primary_of(group)), None)
 
 
-def asked_ticket(group: Group, ladder: LadderKey) -> Experiment:
-    """The experiment that `RULE` names; of two that are as near, the denser one."""
+def asked_ticket(group: Group, ladder: LadderKey) -> Experiment | None:
+    """The experiment that `rule_of` names; of two that are as near, the denser one. None where
+    there is none of this ladder."""
     method, rounds, control = ladder
     return min(
         (one for one in group.experiments if one.key[:3] == (control, method, rounds)),
         key=lambda one: (round(abs(one.key.ratio - ASKED_RATIO), 9), one.key.ratio),
+        default=None,
     )
 
 
@@ -181,19 +185,32 @@ def logarithms(times: Interval) -> Interval:
     return Interval(times.n, math.log(times.mean), low, high, times.deviation)
 
 
-def shown_by(difference: Interval | None) -> Shown:
+def shown_by(difference: Interval | None) -> Verdict:
     """Whether an interval leaves out 0, and on which side."""
     if difference is None:
         return "unknown"
     if difference.low is not None and difference.low > 0:
         return "better"
-    return "worse" if difference.high is not None and difference.high < 0 else "not known"
+    return "worse" if difference.high is not None and difference.high < 0 else "unknown"
 
 
-def _against(group: Group, ticket: Experiment, other: Experiment | None) -> Against:
-    if other is None:
-        return Against(None, "unknown")
-    difference = paired(ticket.runs, other.runs, "best_accuracy", group.params)
-    if difference is not None and is_too_short(group.dense):
-        return Against(difference, "too short to tell")
-    return Against(difference, shown_by(difference))
+def sooner_by(sooner: Sooner | None) -> Verdict:
+    """Whether runs arrive sooner than others, which is better, or later. A bound shows something on
+    its own side only."""
+    return shown_by(logarithms(sooner.times) if sooner and sooner.times else None)
+
+
+def against(group: Group, ticket: Experiment, other: Experiment | None) -> Against:
+    """The accuracy of an experiment beside that of a control."""
+    params = group.params
+    others = other.runs if other else {}
+    difference = paired(ticket.runs, others, "best_accuracy", params)
+    if difference is None:
+        return Against(None, "unknown", None)
+    if group.is_too_short:
+        return Against(difference, "too short to tell", None)
+    bounds = {"margin": params.margin, "confidence": params.confidence}
+    shown = judge(difference, **bounds, equivalence=True)
+    if shown != "unknown":
+        return Against(difference, shown, None)
+    return Against(difference, shown, seeds_to_decide(difference, **bounds, equivalence=True))

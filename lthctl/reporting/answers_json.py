@@ -1,10 +1,10 @@
 """The answers as JSON: all of them, and as flat numbers for metrics.json."""
 
 from lthctl.canonical import Json
-from lthctl.reporting.answers import Against, answers_of
+from lthctl.reporting.answers import Against, answers_of, sooner_by
 from lthctl.reporting.arrivals import Sooner
 from lthctl.reporting.experiments import Experiment
-from lthctl.reporting.ladders import Ladder
+from lthctl.reporting.ladders import Ladder, primary_of
 from lthctl.reporting.sentences import sentences_of
 from lthctl.reporting.statistics import Interval
 from lthctl.reporting.unknowns import unknowns_of
@@ -20,6 +20,7 @@ def answers_json(group: Group) -> Json:
         "margin": group.params.margin,
         "confidence": group.params.confidence,
         "targets": list(group.params.targets),
+        "primary": [key.name for key in primary_of(group)],
         "too_short": answers.too_short,
         "sentences": list(sentences_of(answers)),
         "unknown": [
@@ -97,6 +98,8 @@ def _ladder_json(ladder: Ladder | None) -> Json | None:
         "sizes": len(ladder.sizes),
         "held": ladder.num_held,
         "stopped": ladder.stopped,
+        "level": ladder.level,
+        "untested": list(ladder.untested),
         "seeds": ladder.seeds,
         "smallest": _size_json(ladder.smallest),
         "next": _size_json(ladder.next),
@@ -122,8 +125,13 @@ def _sooner_json(sooner: Sooner | None) -> Json | None:
         "kind": sooner.kind,
         "missing": sooner.num_missing,
         "others_missing": sooner.num_others_missing,
+        "verdict": sooner_by(sooner),
     }
 
 
 def _against_json(against: Against) -> Json:
-    return {"difference": _interval_json(against.difference), "shown": against.shown}
+    return {
+        "difference": _interval_json(against.difference),
+        "verdict": against.shown,
+        "seeds": against.seeds,
+    }

@@ -19,6 +19,9 @@ RATIO_ROUNDING = 1 / math.sqrt(6)
 """Standard deviation that rounding both of two numbers to steps of 1 gives to their difference."""
 
 
+Kind = Literal["exact", "at least", "at most", "unknown"]
+
+
 @dataclass(frozen=True)
 class Arrival:
     """When a run reached a target.
@@ -46,7 +49,7 @@ class Sooner:
     Attributes:
       n: number of pairs.
       times: geometric mean of other steps / own steps, with the ends of its interval; above 1 is
-        sooner. Where not all arrived it is a bound.
+        sooner. Where not all arrived it is a bound, and has an end on that side only.
       num_missing: own runs that never got there.
       num_others_missing: other runs that never got there.
       kind: "exact" where all arrived; "at least" where only others are missing, which count as
@@ -58,7 +61,7 @@ class Sooner:
     times: Interval | None
     num_missing: int
     num_others_missing: int
-    kind: Literal["exact", "at least", "at most", "unknown"]
+    kind: Kind
 
 
 def arrival(history: Sequence[Row], target: float) -> Arrival:
@@ -113,12 +116,11 @@ def sooner(
         for mine, other, every in steps
     ]
     found = interval(logs, confidence, least_deviation=max(rounding))
-    kind: Literal["exact", "at least", "at most"] = (
-        "at most" if missing else "at least" if others_missing else "exact"
-    )
-    return Sooner(len(pairs), _exponential(found), missing, others_missing, kind)
+    kind: Kind = "at most" if missing else "at least" if others_missing else "exact"
+    return Sooner(len(pairs), _exponential(found, kind), missing, others_missing, kind)
 
 
-def _exponential(found: Interval) -> Interval:
+def _exponential(found: Interval, kind: Kind) -> Interval:
     low, high = (None if end is None else math.exp(end) for end in (found.low, found.high))
+    low, high = (None if kind == "at most" else low), (None if kind == "at least" else high)
     return Interval(found.n, math.exp(found.mean), low, high, found.deviation)

@@ -143,12 +143,12 @@ def _experiments(pairs: Sequence[RunPair], params: ReportParams) -> tuple[Experi
             raise PathError(f"{key[0].label}: the two sides have no seed in common")
         return interval
 
-    differences = [difference(key, "best_accuracy") for key in keys]
-    verdicts = judge(differences, margin=params.margin, confidence=params.confidence)
-    return tuple(
-        ExperimentPair(*key, accuracy, difference(key, "early_stop_step"), verdict)
-        for key, accuracy, verdict in zip(keys, differences, verdicts, strict=True)
-    )
+    found = []
+    for key in keys:
+        accuracy = difference(key, "best_accuracy")
+        verdict = judge(accuracy, margin=params.margin, confidence=params.confidence)
+        found.append(ExperimentPair(*key, accuracy, difference(key, "early_stop_step"), verdict))
+    return tuple(found)
 
 
 def _count(items: Sequence[object], what: str) -> str:

@@ -1,7 +1,7 @@
 """Experiments: runs that differ in seed only, aggregated over their seeds."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -47,6 +47,9 @@ class ExperimentKey(NamedTuple):
 
 DENSE = ExperimentKey("rewind", "dense", 0, 0.0)
 
+RANDOM = "random"
+"""The method that any other is measured against."""
+
 
 VALUE_ROUNDING, DIFFERENCE_ROUNDING = 1 / math.sqrt(12), 1 / math.sqrt(6)
 """Standard deviations that rounding to steps of 1 gives to a value, and to the difference of
@@ -64,8 +67,9 @@ class Experiment:
       accuracy: maximum validation accuracy.
       difference: the same minus that of the dense run of the same seed; None for dense itself or
         where no dense run goes with any.
-      verdict: what the difference shows; None where there is none.
-      seeds_to_decide: see `lthctl.statistics`; None where it is decided or there is no telling.
+      verdict: what the difference shows by itself, not adjusted for the number of experiments;
+        None for dense.
+      seeds_to_decide: see `lthctl.reporting.power`; None where it is known or there is no telling.
       early_stop_step: step of minimum validation loss.
       early_stop_accuracy: validation accuracy there.
       test_accuracy: test accuracy there; None where the protocol has no test images.
@@ -86,9 +90,12 @@ class Experiment:
     def stops_at_end(self) -> int:
         """Number of runs whose validation loss was lowest at the last evaluation: too short to tell
         where it would have been."""
-        return sum(
-            run.metrics.early_stop_step == run.history[-1].step for run in self.runs.values()
-        )
+        return num_at_end(self.runs)
+
+
+def num_at_end(runs: Mapping[int, Run]) -> int:
+    """Number of runs whose validation loss was lowest at the last evaluation."""
+    return sum(run.metrics.early_stop_step == run.history[-1].step for run in runs.values())
 
 
 def paired(

@@ -7,6 +7,7 @@ from lthctl.reporting.styles import (
     DENSE_COLOUR,
     method_look,
 )
+from lthctl.reporting.tickets import ticket_verdicts
 from lthctl.reporting.verdicts import Group
 
 if TYPE_CHECKING:
@@ -17,29 +18,25 @@ def verdict_figure(group: Group) -> "Figure":
     """The paired differences behind every verdict, with their intervals; the margin is shaded."""
     from matplotlib.figure import Figure
 
-    verdicts = group.verdicts
-    names = [
-        f"{verdict.key.ticket}: {'wins' if verdict.state == 'held' else verdict.state}"
-        for verdict in verdicts
-    ]
-    judged = {verdict.key for verdict in verdicts}
+    verdicts = ticket_verdicts(group)
+    names = [f"{verdict.key.ticket}: {verdict.dense.shown}" for verdict in verdicts]
     margin = 100 * group.params.margin
     panels_of: list[tuple[str, float, list[Interval | None]]] = [
         (
             "accuracy minus dense (points)",
             100,
-            [experiment.difference for experiment in group.experiments if experiment.key in judged],
+            [verdict.dense.difference for verdict in verdicts],
         ),
         ("early stop minus dense (steps)", 1, [verdict.step_difference for verdict in verdicts]),
         (
             "accuracy minus reinit (points)",
             100,
-            [verdict.reinit_difference for verdict in verdicts],
+            [verdict.reinit.difference for verdict in verdicts],
         ),
         (
             "accuracy minus random (points)",
             100,
-            [verdict.random_difference for verdict in verdicts],
+            [verdict.random.difference if verdict.random else None for verdict in verdicts],
         ),
     ]
     figure = Figure(figsize=(13, 1.2 + 0.32 * max(1, len(verdicts))), layout="constrained")

@@ -1,23 +1,24 @@
 """How far down the sizes of a ladder keep up with dense.
 
 A ladder is all ratios of one method, number of rounds and control, densest first. It is walked by
-a fixed sequence. Ladders of one question share its error, and no other ladder has a say: neither
-controls nor random pruning change what is said of a ticket.
+a fixed sequence. The primary ladders, fixed beforehand in `report.primary`, share the error of
+their question. Any other ladder is a question of its own. So what is said of a ladder depends on no
+control and on no other method that is in the report or is not.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from lthctl.params import ReportParams
-from lthctl.reporting.experiments import Experiment
-from lthctl.reporting.sequences import seeds_for_power, steps_held
-from lthctl.reporting.statistics import Interval, p_above
+from lthctl.parameter_types import LADDER
+from lthctl.reporting.experiments import DENSE, RANDOM, Experiment
+from lthctl.reporting.power import seeds_for_power
+from lthctl.reporting.sequences import steps_held
+from lthctl.reporting.statistics import Interval, p_above, p_below
 from lthctl.reporting.styles import control_order, method_order
 from lthctl.reporting.verdicts import Group
 
-RANDOM = "random"
-
-Stopped = Literal["at its end", "not as good", "not known", "too short to tell"]
+Stopped = Literal["at its end", "worse", "unknown", "too short to tell"]
 
 
 class LadderKey(NamedTuple):
@@ -27,10 +28,18 @@ class LadderKey(NamedTuple):
     rounds: int
     control: str
 
+    @classmethod
+    def named(cls, name: str) -> "LadderKey":
+        """The rewound ladder that `report.primary` calls so, such as "l1-n5"."""
+        found = LADDER.fullmatch(name)
+        if found is None:
+            raise ValueError(f"{name}: is no name of a ladder; expected one such as l1-n5")
+        return cls(found[1], int(found[2]), "rewind")
+
     @property
-    def question(self) -> tuple[bool, str]:
-        """Ladders with the same one share its error: tickets, and each kind of control."""
-        return (self.method == RANDOM, self.control)
+    def name(self) -> str:
+        """What `report.primary` calls it."""
+        return f"{self.method}-n{self.rounds}"
 
     def order(self) -> tuple[object, ...]:
         return (method_order(self.method), self.rounds, control_order(self.control))
@@ -45,11 +54,13 @@ class Ladder:
       sizes: its experiments that have a difference to dense of the same seeds, densest first.
       num_held: how many of them, from the first on, are as good as dense. 0 where the runs are too
         short to tell.
-      stopped: why it ends there. "not as good": the next size is worse than dense by more than the
-        margin. "not known": neither is shown.
+      stopped: why it ends there. "worse": the next size is shown to be worse than dense by more
+        than the margin. "unknown": neither is shown.
       level: of the test of a size, one-sided; the strictest that the question allows.
       seeds: how many would tell of the next size, at a power of 80 %; None where there is no
         telling.
+      is_primary: whether it is one that the report is about.
+      untested: ratios denser than the smallest size that others in the group have, and it has not.
     """
 
     key: LadderKey
@@ -58,6 +69,8 @@ class Ladder:
     stopped: Stopped
     level: float
     seeds: int | None
+    is_primary: bool
+    untested: tuple[float, ...]
 
     @property
     def smallest(self) -> Experiment | None:
@@ -70,58 +83,76 @@ class Ladder:
         return self.sizes[self.num_held] if self.num_held < len(self.sizes) else None
 
 
+def primary_of(group: Group) -> tuple[LadderKey, ...]:
+    """The ladders that the report is about: those of `report.primary`, whether there are runs of
+    them or not. If it names none: the rewound one of the first method with the most rounds, random
+    pruning being the last of all. Empty where no pruned ticket was rewound."""
+    if group.params.primary:
+        return tuple(LadderKey.named(name) for name in dict.fromkeys(group.params.primary))
+    keys = {
+        LadderKey(one.key.method, one.key.rounds, "rewind")
+        for one in group.experiments
+        if one.key.method != DENSE.method and one.key.control == "rewind"
+    }
+    order = {key: (key.method == RANDOM, method_order(key.method), -key.rounds) for key in keys}
+    return tuple(sorted(keys, key=order.__getitem__)[:1])
+
+
 def ladders_of(group: Group) -> tuple[Ladder, ...]:
-    """The ladders of a group, each judged among those of its question."""
-    members: dict[LadderKey, list[Experiment]] = {}
+    """The ladders of a group, in order."""
+    sizes: dict[LadderKey, list[Experiment]] = {}
+    ratios = {one.key.ratio for one in group.experiments if one.key.method != DENSE.method}
     for experiment in sorted(group.experiments, key=lambda one: one.key.ratio):
         control, method, rounds, _ = experiment.key
         if experiment.difference is not None:
-            members.setdefault(LadderKey(method, rounds, control), []).append(experiment)
-    questions: dict[tuple[bool, str], list[LadderKey]] = {}
-    for key in members:
-        questions.setdefault(key.question, []).append(key)
+            sizes.setdefault(LadderKey(method, rounds, control), []).append(experiment)
+    primary, alpha = primary_of(group), 1 - group.params.confidence
+    p_values = {
+        key: [p_above(_difference(size), -group.params.margin) for size in ladder]
+        for key, ladder in sizes.items()
+    }
+    # A primary ladder without runs keeps its part of the error: what is said of the others must
+    # not depend on which folders were read.
+    together = steps_held([p_values.get(key, [1.0]) for key in primary], alpha)
+    held = dict(zip(primary, together, strict=True))
     found = []
-    for keys in questions.values():
-        ladders = [tuple(members[key]) for key in keys]
-        found += _judged(keys, ladders, group.params, too_short=is_too_short(group.dense))
+    for key, ladder in sizes.items():
+        is_primary = key in held
+        number = held[key] if is_primary else steps_held([p_values[key]], alpha)[0]
+        level = alpha / len(primary) if is_primary else alpha
+        number, stopped, seeds = _end(ladder, number, level, group)
+        smallest = ladder[number - 1].key.ratio if number else 0.0
+        have = {size.key.ratio for size in ladder}
+        found.append(
+            Ladder(
+                key,
+                tuple(ladder),
+                number,
+                stopped,
+                level,
+                seeds,
+                is_primary=is_primary,
+                untested=tuple(sorted(one for one in ratios - have if one < smallest)),
+            )
+        )
     return tuple(sorted(found, key=lambda ladder: ladder.key.order()))
 
 
-def is_too_short(dense: Experiment | None) -> bool:
-    """Whether most dense runs still improve at their last evaluation: then nobody knows how good
-    dense would have become, and to be as good as that is no win."""
-    return dense is not None and 2 * dense.stops_at_end > len(dense.runs)
-
-
-def _judged(
-    keys: list[LadderKey],
-    ladders: list[tuple[Experiment, ...]],
-    params: ReportParams,
-    *,
-    too_short: bool,
-) -> list[Ladder]:
-    alpha, margin = 1 - params.confidence, params.margin
-    level = alpha / len(ladders)
-    held = steps_held(
-        [[p_above(_difference(size), -margin) for size in sizes] for sizes in ladders], alpha
-    )
-    judged = []
-    for key, sizes, number in zip(keys, ladders, held, strict=True):
-        if too_short:
-            judged.append(Ladder(key, sizes, 0, "too short to tell", level, None))
-            continue
-        if number == len(sizes):
-            judged.append(Ladder(key, sizes, number, "at its end", level, None))
-            continue
-        difference = _difference(sizes[number])
-        below = Interval(difference.n, -difference.mean, None, None, difference.deviation)
-        if p_above(below, margin) < level:
-            judged.append(Ladder(key, sizes, number, "not as good", level, None))
-            continue
-        distance = abs(difference.mean + margin)  # beyond the margin, on whichever side it is
-        seeds = seeds_for_power(difference, distance, level)
-        judged.append(Ladder(key, sizes, number, "not known", level, seeds))
-    return judged
+def _end(
+    sizes: Sequence[Experiment], number: int, level: float, group: Group
+) -> tuple[int, Stopped, int | None]:
+    """How many sizes hold, why no more, and how many seeds would tell of the next."""
+    margin = group.params.margin
+    if group.is_too_short:
+        return 0, "too short to tell", None
+    if number == len(sizes):
+        return number, "at its end", None
+    difference = _difference(sizes[number])
+    if p_below(difference, -margin) < level / 2:  # its interval lies below the margin
+        return number, "worse", None
+    above = difference.mean + margin
+    seeds = seeds_for_power(difference, abs(above), level if above > 0 else level / 2)
+    return number, "unknown", seeds
 
 
 def _difference(size: Experiment) -> Interval:

@@ -19,15 +19,16 @@ from pathlib import Path
 from lthctl.artifacts.run import Run
 from lthctl.canonical import Json, finite
 from lthctl.errors import ReportError
-from lthctl.reporting.answers import RULE, answers_of
+from lthctl.reporting.answers import Against, answers_of, rule_of
 from lthctl.reporting.experiments import Experiment, desired_by_round
 from lthctl.reporting.reading import Report
 from lthctl.reporting.sentences import sentences_of
 from lthctl.reporting.statistics import Interval
 from lthctl.reporting.styles import controls_for_page, methods_for_page
 from lthctl.reporting.survivors import Survivors
+from lthctl.reporting.tickets import TicketVerdict, ticket_verdicts
 from lthctl.reporting.unknowns import unknowns_of
-from lthctl.reporting.verdicts import Group, TicketVerdict
+from lthctl.reporting.verdicts import Group
 from lthctl.training.history import MetricName, Row
 
 MOST_EVALUATIONS = 120_000
@@ -82,7 +83,7 @@ def page_bytes(
         "data": json_in_html(data),
         "answers": "".join(f"<span>{escape(text)}</span>" for text in sentences_of(answers)),
         "unknown": "".join(f"<li>{escape(str(one))}</li>" for one in unknowns_of(answers)),
-        "rule": escape(RULE),
+        "rule": escape(rule_of(report.groups[0].params)),
         "title": escape(report.groups[0].title),
         # Nothing may be loaded, and no script may run but these two: d3 and the page's own.
         "policy": "; ".join(
@@ -159,7 +160,7 @@ def _group(group: Group, survivors: Survivors, stride: int) -> Json:
         "validation": runs[0][2].data.validation,
         "test": runs[0][2].data.test,
         "stops_at_end": sum(experiment.stops_at_end for experiment in group.experiments),
-        "verdicts": [_verdict(group, verdict) for verdict in group.verdicts],
+        "verdicts": [_verdict(verdict) for verdict in ticket_verdicts(group)],
         "experiments": [_experiment(experiment) for experiment in group.experiments],
         "runs": [
             [
@@ -222,24 +223,28 @@ def _interval(value: Interval | None) -> Json | None:
     )
 
 
-def _verdict(group: Group, verdict: TicketVerdict) -> Json:
-    experiment = group.experiment_of(verdict)
+def _verdict(verdict: TicketVerdict) -> Json:
+    def against(one: Against | None) -> Json | None:
+        if one is None:
+            return None
+        return {
+            "difference": _interval(one.difference), "verdict": one.shown, "seeds": one.seeds
+        }  # fmt: skip
+
+    sooner = verdict.sooner
     return {
         **verdict.key._asdict(),
         "ticket": verdict.key.ticket,
-        "density": 1 - experiment.sparsity,
-        "n": experiment.accuracy.n,
-        "state": verdict.state,
-        "conditions": {
-            name: getattr(verdict, name) for name in ("accurate", "fast", "sparse", "special")
+        "density": 1 - verdict.experiment.sparsity,
+        "n": verdict.experiment.accuracy.n,
+        "dense": against(verdict.dense),
+        "reinit": against(verdict.reinit),
+        "random": against(verdict.random),
+        "sooner": {
+            "times": _interval(sooner.times if sooner else None),
+            "kind": sooner and sooner.kind,
+            "verdict": verdict.sooner_shown,
         },
-        "seeds": dict(verdict.seeds_to_decide),
-        "dense": _interval(experiment.difference),
-        "dense_verdict": experiment.verdict,
-        "step": _interval(verdict.step_difference),
-        "reinit": _interval(verdict.reinit_difference),
-        "random": _interval(verdict.random_difference),
-        "random_verdict": verdict.random_verdict,
     }
 
 

@@ -161,7 +161,7 @@ class ExperimentPair:
         with reinitialized.
       difference: maximum validation accuracy, b minus a.
       step_difference: early-stop step, b minus a.
-      verdict: on b against a, adjusted by Holm over the experiments; see `lthctl.statistics.judge`.
+      verdict: on b against a, by itself; see `lthctl.reporting.statistics.judge`.
     """
 
     key_a: ExperimentKey

@@ -15,6 +15,7 @@ from lthctl.errors import LthctlError, ReportError
 from lthctl.models.base import MlpDescription
 from lthctl.params import ReportParams, RoundParams
 from lthctl.reading import find_folders
+from lthctl.reporting.making import Places
 from lthctl.reporting.verdicts import Group, judged_group
 
 
@@ -26,8 +27,13 @@ class Report:
     left_out: tuple[tuple[Path, str], ...]
 
 
-def make_report(paths: Sequence[Path], params: ReportParams) -> Report:
+def make_report(paths: Sequence[Path], params: ReportParams, masks: Path = Path("masks")) -> Report:
     """Read all runs at or below some paths and judge them.
+
+    Args:
+      paths: runs, or folders with runs below them.
+      params: how they are judged.
+      masks: where the commands that a report names look for their tickets.
 
     Raises:
       ReportError: there is no run, or two different runs claim to be the same experiment.
@@ -54,7 +60,7 @@ def make_report(paths: Sequence[Path], params: ReportParams) -> Report:
             f"masks/{reasons}"
         )
     groups = [
-        judged_group(title, members, params)
+        judged_group(title, members, params, Places.of(paths, masks))
         for title, members in _by_protocol(list(runs.values())).items()
     ]
     return Report(

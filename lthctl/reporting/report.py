@@ -70,7 +70,8 @@ def report(
       >>> [row["accuracy"] for row in rows if row["method"] == "dense"]
     """
     places = [paths] if isinstance(paths, str | Path) else paths
-    judged = reading.make_report([Path(path) for path in places], params or ReportParams())
+    params = params or ReportParams()
+    judged = reading.make_report([Path(path) for path in places], params, Path(masks))
     survivors, damaged_tickets = find_survivors(judged, Path(masks))
     left_out = (*judged.left_out, *damaged_tickets)
     files: dict[str, bytes] = {}

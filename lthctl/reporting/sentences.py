@@ -4,15 +4,13 @@ from lthctl.reporting.answers import (
     Answers,
     HowFar,
     HowMuchSooner,
-    Shown,
     WeightsOrMask,
-    logarithms,
-    shown_by,
+    sooner_by,
 )
 from lthctl.reporting.arrivals import Sooner
 from lthctl.reporting.experiments import Experiment
 from lthctl.reporting.ladders import Ladder, LadderKey
-from lthctl.reporting.statistics import Interval
+from lthctl.reporting.statistics import Interval, Verdict
 
 
 def sentences_of(answers: Answers) -> tuple[str, ...]:
@@ -112,7 +110,7 @@ def _down_to(ladder: Ladder | None) -> str:
         return "untested"
     if ladder.smallest is not None:
         return size_words(ladder.smallest)
-    return "nowhere" if ladder.stopped == "not as good" else "unknown"
+    return "nowhere" if ladder.stopped == "worse" else "unknown"
 
 
 def _how_much_sooner(answers: Answers, much: HowMuchSooner) -> str:
@@ -137,20 +135,25 @@ def _how_much_sooner(answers: Answers, much: HowMuchSooner) -> str:
         )
     compared = times_words(dense, with_n=True).format("dense")
     start = f"At {size} of the weights, tickets reach {target} "
-    if dense.kind == "exact" and shown_by(logarithms(dense.times)) == "not known":
+    if sooner_by(dense) == "unknown":
         start = f"Not known to be sooner: at {size} of the weights, tickets reach {target} "
     elif much.than_reinit is not None and much.than_reinit.times is not None:
         compared += f", {times_words(much.than_reinit).format('reinitialized')}"
     return f"{start}{compared}."
 
 
-LEADS: dict[tuple[bool, bool], str] = {
-    (True, True): "Weights and mask both count",
-    (True, False): "The weights count",
-    (False, True): "The mask counts",
-    (False, False): "Neither is known to count",
+LEADS: dict[tuple[Verdict, Verdict], str] = {
+    ("better", "better"): "Weights and mask both count",
+    ("better", "as good"): "The weights count, the mask does not",
+    ("better", "unknown"): "The weights count",
+    ("as good", "better"): "The mask counts, the weights do not",
+    ("unknown", "better"): "The mask counts",
+    ("as good", "as good"): "Neither counts",
+    ("as good", "unknown"): "The weights do not count",
+    ("unknown", "as good"): "The mask does not count",
 }
-"""Whether they are better than reinitialized, and than random pruning -> what that says."""
+"""What is shown against reinitialized, and against random pruning -> what that says. To be as good
+is to be the same within the margin, either way."""
 
 
 def _which(answers: Answers, which: WeightsOrMask) -> str:
@@ -167,9 +170,9 @@ def _which(answers: Answers, which: WeightsOrMask) -> str:
             f"Whether it is the weights or the mask is unknown: no control of {size} of the "
             "weights was trained."
         )
-    known: list[Shown] = [reinit.shown, random.shown]
+    known: list[Verdict] = [reinit.shown, random.shown]
     numbers = [one.difference.n for one in (reinit, random) if one.difference is not None]
-    lead = LEADS[reinit.shown == "better", random.shown == "better"]
+    lead = LEADS.get((reinit.shown, random.shown), "Neither is known to count")
     if max(numbers) == 1:
         lead = "One seed decides nothing"
     elif "too short to tell" in known:

@@ -6,17 +6,10 @@ error (Maurer, Hothorn & Lehmacher, 1995). Several ladders of one question share
 gets a part of it, and a ladder that holds to its end hands its part on to the others (Bretz et al.,
 Statistics in Medicine, 2009; for ladders of one size this is Holm's procedure).
 
-Knows p-values and intervals, and nothing of runs.
+Knows p-values, and nothing of runs.
 """
 
-import math
-from bisect import bisect_left
 from collections.abc import Sequence
-
-from lthctl.reporting.statistics import MOST_SEEDS, Interval
-
-POWER = 0.8
-"""The probability with which a number of seeds has to show what is so."""
 
 
 def steps_held(ladders: Sequence[Sequence[float]], alpha: float) -> list[int]:
@@ -54,42 +47,3 @@ def steps_held(ladders: Sequence[Sequence[float]], alpha: float) -> list[int]:
                 share[i] += freed / len(going)
             moved = True
     return held
-
-
-def power(distance: float, deviation: float, n: int, level: float) -> float:
-    """The probability that a one-sided t test shows a mean beyond a bound.
-
-    Args:
-      distance: how far the true mean lies beyond the bound; negative if it does not.
-      deviation: standard deviation of the values, above 0.
-      n: number of values, at least 2.
-      level: of the test, in (0, 1).
-    """
-    from scipy.stats import nct, t
-
-    critical = float(t.ppf(1 - level, n - 1))
-    return float(nct.sf(critical, n - 1, distance / deviation * math.sqrt(n)))
-
-
-def seeds_for_power(difference: Interval, distance: float, level: float) -> int | None:
-    """How many seeds would show a mean beyond a bound with a power of 80 %.
-
-    The mean and the deviation are taken to be what was measured.
-
-    Args:
-      difference: what was measured, of at least two values.
-      distance: how far its mean lies beyond the bound.
-      level: of the one-sided test.
-
-    Returns:
-      The smallest such number that is greater than what there is. None where the mean does not lie
-      beyond the bound, for a single value, and above 1000.
-    """
-    if difference.deviation is None or distance <= 0:
-        return None
-    deviation = max(difference.deviation, 1e-12)
-    numbers = range(max(2, difference.n + 1), MOST_SEEDS + 1)
-    first = bisect_left(
-        numbers, POWER, key=lambda n: power(distance, deviation, n, level)
-    )  # more seeds have more power
-    return numbers[first] if first < len(numbers) else None

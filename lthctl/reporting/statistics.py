@@ -6,17 +6,15 @@ numbers: t .950, percentile .84, BCa .83), so Student's t is all that is used.
 """
 
 import math
-from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-MOST_SEEDS = 1000
-
-
-Verdict = Literal["better", "as good", "worse", "undecided"]
+Verdict = Literal["better", "as good", "worse", "unknown", "too short to tell"]
+"""All that a report says of a difference. "unknown": neither is shown, or there is nothing to
+compare. "too short to tell": dense still improves at the end of its training."""
 
 
 @dataclass(frozen=True)
@@ -68,10 +66,39 @@ def p_above(difference: Interval, bound: float) -> float:
     return _t_tail(difference.n - 1, distance / (difference.deviation / math.sqrt(difference.n)))
 
 
-def p_nonzero(difference: Interval) -> float:
-    """Two-sided p-value for a mean other than 0; 1 for a single value."""
+def p_below(difference: Interval, bound: float) -> float:
+    """One-sided p-value for a mean below `bound`; 1 for a single value."""
     negated = Interval(difference.n, -difference.mean, None, None, difference.deviation)
-    return min(1.0, 2 * min(p_above(difference, 0), p_above(negated, 0)))
+    return p_above(negated, -bound)
+
+
+def judge(
+    difference: Interval | None, *, margin: float, confidence: float, equivalence: bool = False
+) -> Verdict:
+    """What a paired difference, such as ticket minus dense, shows; of it alone, unadjusted.
+
+    "better": its two-sided interval lies above 0. "worse": it lies below `-margin`. "as good":
+    above `-margin` by a one-sided test at alpha (of non-inferiority). Otherwise "unknown".
+
+    Args:
+      difference: None where there is nothing to compare.
+      margin: what "as good" may cost, above 0, in the unit of the differences.
+      confidence: 1 - alpha, above 0.5.
+      equivalence: whether "as good" is to say that there is no difference. Then it takes two
+        one-sided tests (Schuirmann, 1987): above `-margin`, and below `margin`.
+    """
+    alpha = 1 - confidence
+    if difference is None:
+        return "unknown"
+    if p_above(difference, 0) < alpha / 2:
+        return "better"
+    if p_below(difference, -margin) < alpha / 2:
+        return "worse"
+    if p_above(difference, -margin) < alpha and not (
+        equivalence and p_below(difference, margin) >= alpha
+    ):
+        return "as good"
+    return "unknown"
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -82,85 +109,6 @@ def holm(p_values: Sequence[float]) -> list[float]:
         largest = max(largest, min(1.0, p_values[index] * (len(p_values) - rank)))
         adjusted[index] = largest
     return adjusted
-
-
-def judge(differences: Sequence[Interval], *, margin: float, confidence: float) -> list[Verdict]:
-    """What paired differences, such as ticket minus dense, show; adjusted by Holm for being
-    several.
-
-    "better": above 0. "as good": above `-margin` (one-sided non-inferiority). "worse": below 0 and
-    not as good. Otherwise "undecided", which is a result too. The two questions, moved and kept up,
-    are each adjusted by themselves.
-
-    Args:
-      differences: one per experiment of a grid.
-      margin: what "as good" may cost, above 0, in the unit of the differences.
-      confidence: 1 - alpha.
-    """
-    alpha = 1 - confidence
-    verdicts: list[Verdict] = []
-    moved, kept_up = (
-        holm([p_nonzero(d) for d in differences]),
-        holm([p_above(d, -margin) for d in differences]),
-    )
-    for difference, p_moved, p_kept_up in zip(differences, moved, kept_up, strict=True):
-        if p_moved < alpha and difference.mean > 0:
-            verdicts.append("better")
-        elif p_kept_up < alpha:
-            verdicts.append("as good")
-        elif p_moved < alpha:
-            verdicts.append("worse")
-        else:
-            verdicts.append("undecided")
-    return verdicts
-
-
-def seeds_to_decide(
-    difference: Interval, *, margin: float, confidence: float, num_experiments: int
-) -> int | None:
-    """How many seeds would decide, were mean and deviation to stay as they are.
-
-    Args:
-      difference: an undecided one.
-      margin, confidence: as in `judge`.
-      num_experiments: number of experiments that are judged together; the strictest of Holm's
-        levels is assumed.
-
-    Returns:
-      The smallest such number, or None where there is no telling (a single value) or it is above
-      1000.
-    """
-    alpha = (1 - confidence) / num_experiments
-    moved = (abs(difference.mean), alpha / 2)
-    return seeds_to_show(difference, [(difference.mean + margin, alpha), moved])
-
-
-def seeds_to_show(difference: Interval, questions: Sequence[tuple[float, float]]) -> int | None:
-    """How many seeds would answer one of some questions, were mean and deviation to stay as they
-    are.
-
-    Args:
-      difference: one that answers none of them yet.
-      questions: for each how far the mean lies beyond the bound in question, and the one-sided
-        level of its test.
-
-    Returns:
-      The smallest such number, or None where there is no telling (a single value) or it is above
-      1000.
-    """
-    if difference.deviation is None:
-        return None
-    deviation = difference.deviation
-
-    def shows(n: int) -> bool:
-        error = deviation / math.sqrt(n)
-        return any(
-            distance > _t_quantile(n - 1, 1 - level) * error for distance, level in questions
-        )
-
-    numbers = range(difference.n + 1, MOST_SEEDS + 1)
-    first = bisect_left(numbers, True, key=shows)  # more seeds than enough are enough
-    return numbers[first] if first < len(numbers) else None
 
 
 def _t_quantile(degrees: int, probability: float) -> float:

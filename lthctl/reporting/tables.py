@@ -8,6 +8,8 @@ from lthctl.canonical import Json, canonical_json
 from lthctl.reporting.answers_json import answer_metrics
 from lthctl.reporting.experiments import ExperimentKey
 from lthctl.reporting.reading import Report
+from lthctl.reporting.statistics import Interval
+from lthctl.reporting.tickets import ticket_verdicts
 from lthctl.reporting.verdicts import Group
 from lthctl.training.history import Row
 
@@ -69,56 +71,31 @@ def _summary_csv(report: Report) -> bytes:
 
 
 def _verdicts_csv(report: Report) -> bytes:
-    """A row per pruned, rewound experiment: the four conditions, and the paired differences behind
-    them."""
-    header = [
-        "group",
-        "method",
-        "rounds",
-        "ratio",
-        "sparsity",
-        "winning",
-        "accurate",
-        "fast",
-        "sparse",
-        "special",
-        "random_verdict",
-    ]
-    header += [f"{name}_seeds" for name in ("accurate", "fast", "special", "random")]
-    names = ("dense", "step", "reinit", "random")
-    header += [f"{name}_difference{end}" for name in names for end in ("", "_low", "_high", "_n")]
+    """A row per pruned, rewound experiment: what is shown of it against dense and its controls."""
+    ends = ("", "_low", "_high", "_n")
+    header = ["group", "method", "rounds", "ratio", "sparsity", "keeps_up"]
+    for name in ("dense", "reinit", "shuffle", "random"):
+        header += [f"{name}_verdict", f"{name}_seeds", *(f"{name}_difference{end}" for end in ends)]
+    header += ["target", "sooner_verdict", "sooner_kind", *(f"times_sooner{end}" for end in ends)]
+    header += [f"step_difference{end}" for end in ends]
     rows = []
     for number, group in enumerate(report.groups, start=1):
-        for verdict in group.verdicts:
-            experiment = group.experiment_of(verdict)
-            row = [
-                number,
-                verdict.key.method,
-                verdict.key.rounds,
-                verdict.key.ratio,
-                experiment.sparsity,
-                verdict.state,
-            ]
-            row += [
-                verdict.accurate,
-                verdict.fast,
-                verdict.sparse,
-                verdict.special,
-                verdict.random_verdict,
-            ]
-            row += [
-                verdict.seeds_to_decide.get(name)
-                for name in ("accurate", "fast", "special", "random")
-            ]
-            for value in (
-                experiment.difference,
-                verdict.step_difference,
-                verdict.reinit_difference,
-                verdict.random_difference,
-            ):
-                row += [value.mean, value.low, value.high, value.n] if value else [None] * 4
-            rows.append(row)
+        for verdict in ticket_verdicts(group):
+            key, sooner = verdict.key, verdict.sooner
+            row: list[object] = [number, key.method, key.rounds, key.ratio]
+            row += [verdict.experiment.sparsity]
+            row += [None if verdict.keeps_up is None else int(verdict.keeps_up)]
+            for one in (verdict.dense, verdict.reinit, verdict.shuffle, verdict.random):
+                row += [one.shown, one.seeds] if one else [None, None]
+                row += _cells(one.difference if one else None)
+            row += [verdict.target.name, verdict.sooner_shown, sooner and sooner.kind]
+            row += _cells(sooner.times if sooner else None)
+            rows.append([*row, *_cells(verdict.step_difference)])
     return csv_bytes(header, rows)
+
+
+def _cells(value: Interval | None) -> list[object]:
+    return [value.mean, value.low, value.high, value.n] if value else [None] * 4
 
 
 def run_rows(report: Report) -> list[Json]:
@@ -172,10 +149,9 @@ def _curves_csv(report: Report) -> bytes:
 
 def _metrics(group: Group) -> Json:
     """A few flat numbers of the largest group, for `dvc metrics diff`: mean accuracy per experiment
-    in percent, how many tickets win, and the answers."""
+    in percent, and the answers."""
     return {
         "runs": group.num_runs,
-        "winning": sum(verdict.state == "held" for verdict in group.verdicts),
         **{
             experiment.key.label: round(100 * experiment.accuracy.mean, 4)
             for experiment in group.experiments

@@ -4,24 +4,26 @@ Numbers of seeds are those at a power of 80 %, if mean and spread stay as they a
 """
 
 import math
-import shlex
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lthctl.reporting.answers import (
+    ASKED_RATIO,
     Answers,
     HowFar,
     HowMuchSooner,
     WeightsOrMask,
+    asked_ladder,
     controls_of,
     logarithms,
-    shown_by,
+    sooner_by,
 )
 from lthctl.reporting.arrivals import Sooner
-from lthctl.reporting.experiments import Experiment, ExperimentKey
+from lthctl.reporting.experiments import Experiment
+from lthctl.reporting.ladders import Ladder
+from lthctl.reporting.making import Making, enough_seeds
+from lthctl.reporting.power import MOST_SEEDS, seeds_for_power
 from lthctl.reporting.sentences import figures_words, size_words
-from lthctl.reporting.sequences import seeds_for_power
-from lthctl.reporting.statistics import Interval
 
 FEW_SEEDS = 5
 """Seeds asked for where one or none is there, and so no spread that could say how many."""
@@ -34,12 +36,17 @@ class Unknown:
     Attributes:
       text: what, in a sentence.
       seeds: how many in all would tell; None where that is not the point, or above 1000.
-      command: what to type; None where no command of lthctl would help.
+      making: what is to be made; None where no command of lthctl would help.
     """
 
     text: str
     seeds: int | None
-    command: str | None
+    making: Making | None
+
+    @property
+    def command(self) -> str | None:
+        """What to type."""
+        return self.making.command if self.making else None
 
     def __str__(self) -> str:
         seeds = f" {self.seeds} seeds in all would tell, at a power of 80 %." if self.seeds else ""
@@ -50,62 +57,93 @@ def unknowns_of(answers: Answers) -> tuple[Unknown, ...]:
     """What the answers leave open, in the order of the questions."""
     far, much, which = answers.how_far, answers.how_much_sooner, answers.weights_or_mask
     if far is None or much is None or which is None:
-        return (
-            Unknown(
-                "No pruned ticket was retrained from its own weights.",
-                None,
-                "lthctl prune && lthctl retrain masks/",
-            ),
-        )
+        return (_of_nothing(answers),)
     ticket = which.ticket
     found = [*_of_dense(answers, ticket)]
-    if not found and max(len(ticket.runs), 1) == 1:
-        more = _seeds(ticket.runs, FEW_SEEDS)
+    if not found and len(ticket.runs) == 1:
         found.append(
             Unknown(
                 f"One seed has no interval, so nothing is decided; take {FEW_SEEDS} or more.",
                 None,
-                _make(ticket.key, more, [0.0, ticket.key.ratio], controls=_controls(answers)),
+                _make(answers, ticket, FEW_SEEDS, [0.0, ticket.key.ratio], controls=_all(answers)),
             )
         )
-    else:
+    elif not found:
         found += _of_ladder(answers, far)
     found += _of_steps(answers, much)
     found += _of_controls(answers, which)
     return tuple(found)
 
 
+def _of_nothing(answers: Answers) -> Unknown:
+    group, asked = answers.group, asked_ladder(answers.group)
+    if asked is None:
+        text = "No pruned ticket was retrained from its own weights."
+        return Unknown(text, None, Making(group.places))
+    pruned = {one.key.ratio for one in group.experiments} - {0.0}
+    seeds = {seed for one in group.experiments for seed in one.runs}
+    return Unknown(
+        f"No ticket of the primary ladder {asked.name} was retrained from its own weights.",
+        None,
+        Making(
+            group.places,
+            (asked.method,),
+            (0.0, *sorted(pruned or {ASKED_RATIO})),
+            (asked.rounds,),
+            tuple(seeds),
+            steps=_steps(group.experiments[0]),
+        ),
+    )
+
+
 def _of_dense(answers: Answers, ticket: Experiment) -> Iterator[Unknown]:
-    dense = answers.group.dense
+    group, dense = answers.group, answers.group.dense
     shared = dense and dense.runs.keys() & ticket.runs.keys()
     if not shared:
-        seeds = _ranges(ticket.runs)
         yield Unknown(
             "Nothing can be compared with dense, as no dense run has the seeds of these tickets.",
             None,
-            f"lthctl prune --ratio 0 --seed {seeds} && lthctl retrain masks/",
+            Making(group.places, ratios=(0.0,), seeds=tuple(ticket.runs), steps=_steps(ticket)),
         )
     elif answers.too_short and dense:
-        steps = 2 * next(iter(dense.runs.values())).train.steps
+        steps = 2 * _steps(dense)
         yield Unknown(
             f"In {dense.stops_at_end} of {len(dense.runs)} dense runs the validation loss is "
             "lowest at the last evaluation. To be as good as these is no win. Train longer.",
             None,
-            f"lthctl prune --steps {steps} --out masks-{steps} && "
-            f"lthctl retrain masks-{steps}/ --steps {steps} --out runs-{steps}",
+            Making(group.places.beside(str(steps)), steps=steps),
         )
 
 
 def _of_ladder(answers: Answers, far: HowFar) -> Iterator[Unknown]:
     ladder = far.ladder
-    if ladder is None or ladder.stopped != "not known" or ladder.next is None:
+    if ladder is None:
         return
-    size = ladder.next
-    yield Unknown(
-        f"Whether {size_words(size)} of the weights is as good as dense "
-        f"({figures_words(size.difference)}).",
-        ladder.seeds,
-        _more(size, ladder.seeds, [0.0, size.key.ratio]),
+    if ladder.stopped == "unknown" and (size := ladder.next):
+        seeds = ladder.seeds
+        text = (
+            f"Whether {size_words(size)} of the weights is as good as dense "
+            f"({figures_words(size.difference)})."
+        )
+        if size.difference is not None and size.difference.n == 1:  # others may have more seeds
+            seeds = max(FEW_SEEDS, *(len(one.runs) for one in ladder.sizes))
+            text += f" One seed decides nothing; take {seeds}."
+            yield Unknown(text, None, _make(answers, size, seeds, [0.0, size.key.ratio]))
+        else:
+            yield Unknown(
+                text + _hopeless(seeds), seeds, _more(answers, size, seeds, [0.0, size.key.ratio])
+            )
+    if ladder.untested:
+        yield _of_gaps(answers, ladder)
+
+
+def _of_gaps(answers: Answers, ladder: Ladder) -> Unknown:
+    size = ladder.sizes[0]
+    ratios = " and ".join(f"{ratio:g}" for ratio in ladder.untested)
+    return Unknown(
+        f"Nothing is known of ratio {ratios}: the ladder has a gap there.",
+        None,
+        _make(answers, size, len(size.runs), [0.0, *ladder.untested]),
     )
 
 
@@ -129,13 +167,13 @@ def _of_steps(answers: Answers, much: HowMuchSooner) -> Iterator[Unknown]:
             None,
             None,
         )
-    elif dense.n > 1 and shown_by(logarithms(dense.times)) == "not known":
+    elif dense.n > 1 and sooner_by(dense) == "unknown":
         seeds = _seeds_for_sooner(answers, dense)
         ticket = much.ticket
         yield Unknown(
-            f"Whether tickets reach {much.target.words} sooner than dense.",
+            f"Whether tickets reach {much.target.words} sooner than dense.{_hopeless(seeds)}",
             seeds,
-            _more(ticket, seeds, [0.0, ticket.key.ratio]),
+            _more(answers, ticket, seeds, [0.0, ticket.key.ratio]),
         )
 
 
@@ -146,24 +184,29 @@ def _of_controls(answers: Answers, which: WeightsOrMask) -> Iterator[Unknown]:
         key = controls_of(ticket.key)[name]
         if key is None:
             continue
+        ratio = [ticket.key.ratio]
         if against.difference is None:
             yield Unknown(
                 f"What {words[name]} reaches at {size_words(ticket)} of the weights is unknown.",
                 None,
-                "lthctl retrain masks/ --control reinit"
-                if name == "reinit"
-                else _make(key, tuple(ticket.runs), [key.ratio]),
-            )
-        elif against.shown == "not known" and against.difference.n > 1:
-            seeds = _seeds_for_mean(against.difference, answers)
+                replace(
+                    _make(
+                        answers, ticket, len(ticket.runs), ratio,
+                        methods=(key.method,), controls=(key.control,),
+                    ),
+                    only_runs=key.method == ticket.key.method,
+                ),
+            )  # fmt: skip
+        elif against.shown == "unknown" and against.difference.n > 1:
             yield Unknown(
                 f"Whether tickets are better than {words[name]} "
-                f"({figures_words(against.difference)}).",
-                seeds,
+                f"({figures_words(against.difference)}).{_hopeless(against.seeds)}",
+                against.seeds,
                 _more(
+                    answers,
                     ticket,
-                    seeds,
-                    [ticket.key.ratio],
+                    against.seeds,
+                    ratio,
                     methods=dict.fromkeys([ticket.key.method, key.method]),
                     controls=dict.fromkeys(["rewind", key.control]),
                 ),
@@ -171,74 +214,58 @@ def _of_controls(answers: Answers, which: WeightsOrMask) -> Iterator[Unknown]:
 
 
 def _seeds_for_sooner(answers: Answers, sooner: Sooner) -> int | None:
-    return None if sooner.times is None else _seeds_for_mean(logarithms(sooner.times), answers)
-
-
-def _seeds_for_mean(difference: Interval, answers: Answers) -> int | None:
-    """Seeds that would show on which side of 0 a mean lies."""
-    level = (1 - answers.group.params.confidence) / 2
+    """Seeds that would show on which side of 1 a ratio lies."""
+    if sooner.times is None:
+        return None
+    difference, level = logarithms(sooner.times), (1 - answers.group.params.confidence) / 2
     return seeds_for_power(difference, math.fabs(difference.mean), level)
 
 
-def _controls(answers: Answers) -> list[str]:
+def _hopeless(seeds: int | None) -> str:
+    return "" if seeds else f" Not even {MOST_SEEDS:,} seeds would tell."
+
+
+def _steps(experiment: Experiment) -> int:
+    return next(iter(experiment.runs.values())).train.steps
+
+
+def _all(answers: Answers) -> list[str]:
+    """The controls that there are runs of."""
     controls = {experiment.key.control for experiment in answers.group.experiments}
     return [name for name in ("rewind", "reinit", "shuffle") if name in controls]
 
 
-def _seeds(have: Iterable[int], number: int) -> tuple[int, ...]:
-    """The seeds that there are, and the lowest others, to make a number of them."""
-    seeds = set(have)
-    seed = 1
-    while len(seeds) < number:
-        seeds.add(seed)
-        seed += 1
-    return tuple(sorted(seeds))
-
-
-def _ranges(seeds: Iterable[int]) -> str:
-    """Seeds as `--seed` takes them, such as "1-5,9"."""
-    parts: list[list[int]] = []
-    for seed in sorted(seeds):
-        if parts and parts[-1][-1] == seed - 1:
-            parts[-1] = [parts[-1][0], seed]
-        else:
-            parts.append([seed])
-    return ",".join("-".join(map(str, part)) for part in parts)
-
-
 def _more(
+    answers: Answers,
     ticket: Experiment,
     seeds: int | None,
     ratios: Iterable[float],
     *,
     methods: Iterable[str] | None = None,
     controls: Iterable[str] = ("rewind",),
-) -> str | None:
-    """The commands that give an experiment so many seeds; None where nobody knows how many."""
+) -> Making | None:
+    """What gives an experiment so many seeds; None where nobody knows how many."""
     if seeds is None:
         return None
-    more = _seeds(ticket.runs, seeds)
-    return _make(ticket.key, more, ratios, methods=methods, controls=controls)
+    return _make(answers, ticket, seeds, ratios, methods=methods, controls=controls)
 
 
 def _make(
-    key: ExperimentKey,
-    seeds: Iterable[int],
+    answers: Answers,
+    ticket: Experiment,
+    seeds: int,
     ratios: Iterable[float],
     *,
     methods: Iterable[str] | None = None,
     controls: Iterable[str] = ("rewind",),
-) -> str:
-    """The commands that make tickets and retrain them."""
-    method = ",".join(methods or [key.method])
-    ratio = ",".join(f"{ratio:g}" for ratio in ratios)
-    prune = (
-        f"lthctl prune --method {shlex.quote(method)} --ratio {ratio} --rounds {key.rounds} "
-        f"--seed {_ranges(seeds)}"
+) -> Making:
+    """What makes tickets like those of an experiment with so many seeds, and runs of them."""
+    return Making(
+        answers.group.places,
+        tuple(methods or [ticket.key.method]),
+        tuple(ratios),
+        (ticket.key.rounds,),
+        enough_seeds(ticket.runs, seeds),
+        tuple(controls),
+        _steps(ticket),
     )
-    retrain = [
-        "lthctl retrain masks/"
-        + ("" if control == "rewind" else f" --control {shlex.quote(control)}")
-        for control in controls
-    ]
-    return " && ".join([prune, *retrain])

@@ -36,41 +36,54 @@ function verdict() {
     (verdict) => verdict.ratio,
   );
   const forests = Object.fromEntries(
-    ["dense", "reinit", "random", "step"].map((of) => [of, forestScale(verdicts, of)]),
+    ["dense", "reinit", "random"].map((of) => [of, forestScale(verdicts, of)]),
   );
-  const chip = (state, text) => make("span", { class: `chip ${state}` }, `${SIGNS[state]} ${text}`);
+  const chip = (verdict, words = verdict) =>
+    make("span", { class: `chip ${VERDICTS[verdict]}` }, `${SIGNS[VERDICTS[verdict]]} ${words}`);
   const needs = (seeds) =>
     seeds ? make("span", { class: "needs" }, ` ${count(seeds)}+ seeds`) : null;
   /** A paired difference as a picture and as numbers, above what it shows. */
-  const difference = (verdict, of, state, text, seeds) => {
-    const interval = verdict[of];
-    if (!interval)
-      return make(
-        "div",
-        {},
-        state && state !== "unknown" ? chip(state, text) : make("small", {}, "no pair"),
-      );
-    const format = of === "step" ? round : points;
+  const difference = (ticket, of) => {
+    if (!ticket[of]) return null;
+    const { difference: interval, verdict, seeds } = ticket[of];
+    if (!interval) return make("div", {}, make("small", {}, "no pair"));
     return make(
       "div",
       {},
-      forest(interval, forests[of], verdict.method),
+      forest(interval, forests[of], ticket.method),
       make(
         "div",
         { class: "figures-of" },
-        signed(interval.mean, format) + half(interval, format),
+        signed(interval.mean, points) + half(interval, points),
         " ",
         make("small", {}, `n ${interval.n}`),
       ),
-      chip(state, text),
-      state === "undecided" ? needs(seeds) : null,
+      chip(verdict),
+      needs(seeds),
     );
   };
-  const words = { held: "yes", failed: "no", undecided: "undecided", unknown: "unknown" };
+  const sooner = ({ sooner: { times, kind, verdict } }) => {
+    if (!times) return make("div", {}, make("small", {}, "unknown"));
+    const bound = { "at least": "over ", "at most": "at most " }[kind] ?? "";
+    const ends =
+      times.low === null || times.high === null
+        ? ""
+        : ` (${times.low.toFixed(2)} to ${times.high.toFixed(2)})`;
+    return make(
+      "div",
+      {},
+      make(
+        "div",
+        { class: "figures-of" },
+        `${bound}${times.mean.toFixed(2)}${ends} `,
+        make("small", {}, `n ${times.n}`),
+      ),
+      chip(verdict, { better: "sooner", worse: "later" }[verdict] ?? verdict),
+    );
+  };
   let before;
   const rows = verdicts.map((verdict) => {
-    const { accurate, fast, sparse, special } = verdict.conditions,
-      way = `${verdict.method}, ${roundsOf(verdict.rounds)}`;
+    const way = `${verdict.method}, ${roundsOf(verdict.rounds)}`;
     const gap = before !== undefined && before !== way;
     before = way;
     return {
@@ -82,28 +95,10 @@ function verdict() {
           make("span", { class: "size" }, size(verdict.density)),
           make("small", {}, way),
         ),
-        chip(verdict.state, words[verdict.state]),
-        difference(
-          verdict,
-          "dense",
-          accurate,
-          ["held", "failed"].includes(accurate)
-            ? `${accurate}: ${verdict.dense_verdict}`
-            : accurate,
-          verdict.seeds.accurate,
-        ),
-        difference(verdict, "step", fast, fast, verdict.seeds.fast),
-        chip(sparse, sparse),
-        difference(verdict, "reinit", special, special, verdict.seeds.special),
-        verdict.method === "random"
-          ? null
-          : difference(
-              verdict,
-              "random",
-              VERDICTS[verdict.random_verdict],
-              verdict.random_verdict,
-              verdict.seeds.random,
-            ),
+        difference(verdict, "dense"),
+        sooner(verdict),
+        difference(verdict, "reinit"),
+        difference(verdict, "random"),
       ],
     };
   });
@@ -114,11 +109,9 @@ function verdict() {
     find("verdicts"),
     [
       "Weights left",
-      "Wins",
-      heading("1  As accurate", "minus dense, points"),
-      heading("2  No later", "early stop minus dense, steps"),
-      "3  Sparser",
-      heading("4  Beats its reinit", "minus reinit, points"),
+      heading("Against dense", "accuracy minus dense, points"),
+      heading("Times sooner than dense", "steps to the first target"),
+      heading("Against its reinit", "minus reinit, points"),
       heading("Against random pruning", "minus random, points"),
     ],
     rows,
@@ -127,8 +120,8 @@ function verdict() {
     `Intervals are ${100 * group.confidence} % t intervals over seeds. ` +
       `A ticket is as accurate as dense if it is not worse by ${points(group.margin)} points or ` +
       "more. The shaded strip is that margin. An arrow means that an interval goes on. " +
-      "Verdicts are adjusted for their number (Holm). “n+ seeds” would decide it, if mean and " +
-      "spread stayed as they are.",
+      "Each verdict stands by itself, not adjusted for their number. “n+ seeds” would decide " +
+      "it with a power of 80 %, if mean and spread stayed as they are.",
     group.test
       ? null
       : "This protocol has no test images. Accuracies are of the images that chose the best " +
@@ -136,10 +129,6 @@ function verdict() {
     group.stops_at_end
       ? `In ${plural(group.stops_at_end, "run")} the validation loss was lowest at the last ` +
         "step. They may be too short to overfit."
-      : null,
-    dense && dense.stops_at_end
-      ? `${dense.stops_at_end} of ${dense.accuracy.n} dense runs are among them, so ` +
-        "“no later” holds by default there."
       : null,
     dense
       ? null
@@ -153,11 +142,11 @@ function verdict() {
 }
 
 function forestScale(verdicts, of) {
-  const shown = verdicts.map((verdict) => verdict[of]).filter(Boolean);
+  const shown = verdicts.map((verdict) => verdict[of]?.difference).filter(Boolean);
   const reach = shown.map((interval) =>
     Math.max(Math.abs(interval.low ?? interval.mean), Math.abs(interval.high ?? interval.mean)),
   );
-  const margin = of === "step" ? 0 : group.margin;
+  const margin = group.margin;
   // What most intervals need; one that is far away must not flatten the others.
   const most = Math.max(3 * margin, d3.quantile(reach.sort(d3.ascending), 0.6) || 0, 1e-9);
   const scale = linearScale([-most, most], [4, 136]).clamp(true);

@@ -34,8 +34,14 @@ const SYMBOLS = {
   "+": d3.symbolCross,
   v: d3.symbolWye,
 };
-const VERDICTS = { better: "held", "as good": "held", worse: "failed", undecided: "undecided" };
-const SIGNS = { held: "✓", failed: "✕", undecided: "?", unknown: "–" };
+const VERDICTS = {
+  better: "held",
+  "as good": "held",
+  worse: "failed",
+  unknown: "unknown",
+  "too short to tell": "unknown",
+};
+const SIGNS = { held: "✓", failed: "✕", unknown: "?" };
 
 const count = d3.format(",d");
 const round = (value) => count(Math.round(value));

@@ -1,0 +1,88 @@
+"""What is shown of every ticket: against dense, against its controls, and in steps to the target.
+
+Each comparison is judged by itself. None is adjusted for how many there are, so none depends on
+what else is in the report. Only whether a ladder keeps up is adjusted, over the primary ladders.
+"""
+
+from dataclasses import dataclass
+
+from lthctl.reporting.answers import Against, against, controls_of, sooner_by
+from lthctl.reporting.arrivals import Sooner
+from lthctl.reporting.experiments import DENSE, Experiment, ExperimentKey, paired
+from lthctl.reporting.ladders import LadderKey, ladders_of
+from lthctl.reporting.statistics import Interval, Verdict
+from lthctl.reporting.targets import Target, times_sooner
+from lthctl.reporting.verdicts import Group
+
+
+@dataclass(frozen=True)
+class TicketVerdict:
+    """What is shown of a pruned, rewound ticket.
+
+    Attributes:
+      experiment: its runs.
+      keeps_up: whether its ladder is as good as dense down to it; None where it is on none.
+      dense: its accuracy minus dense's.
+      reinit, shuffle, random: its accuracy minus that of a control of the same size. `random` is
+        None for random pruning itself.
+      target: the accuracy to be reached.
+      sooner, sooner_shown: how many times sooner than dense it reaches the target. "better" is
+        sooner, and "worse" is later.
+      step_difference: its early-stop step minus dense's, the paper's measure. It is not judged, as
+        it is the minimum of a flat and noisy curve.
+    """
+
+    experiment: Experiment
+    keeps_up: bool | None
+    dense: Against
+    reinit: Against
+    shuffle: Against
+    random: Against | None
+    target: Target
+    sooner: Sooner | None
+    sooner_shown: Verdict
+    step_difference: Interval | None
+
+    @property
+    def key(self) -> ExperimentKey:
+        return self.experiment.key
+
+
+def ticket_verdicts(group: Group) -> tuple[TicketVerdict, ...]:
+    """One per pruned, rewound experiment of a group, in their order."""
+    keeping = {
+        (ladder.key, size.key.ratio): number < ladder.num_held
+        for ladder in ladders_of(group)
+        for number, size in enumerate(ladder.sizes)
+    }
+    target = Target(group.params.targets[0])
+    dense = group.dense.runs if group.dense else {}
+    found = []
+    for experiment in group.experiments:
+        control, method, rounds, ratio = experiment.key
+        if control != "rewind" or method == DENSE.method:
+            continue
+        controls = {
+            name: None if key is None else against(group, experiment, group.experiment(key))
+            for name, key in controls_of(experiment.key).items()
+        }
+        sooner = times_sooner(group, experiment, group.dense, target)
+        found.append(
+            TicketVerdict(
+                experiment,
+                keeping.get((LadderKey(method, rounds, control), ratio)),
+                Against(
+                    experiment.difference,
+                    experiment.verdict or "unknown",
+                    experiment.seeds_to_decide,
+                ),
+                controls["reinit"] or Against(None, "unknown", None),
+                controls["shuffle"] or Against(None, "unknown", None),
+                controls["random"],
+                target,
+                sooner,
+                sooner_by(sooner),
+                paired(experiment.runs, dense, "early_stop_step", group.params),
+            )
+        )
+    return tuple(found)

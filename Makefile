@@ -5,7 +5,7 @@ BIN := $(CURDIR)/.venv/bin
 export PATH := $(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: repro test test-all check format bench fuzz clean
+.PHONY: repro test test-all check format bench fuzz locked lock newest release clean
 
 repro: .venv/installed    ## real MNIST, tickets, retrainings, report
 	dvc repro
@@ -31,6 +31,20 @@ bench: .venv/installed-dev    ## steps a second against plain PyTorch; wants an 
 fuzz: .venv/installed-dev    ## every reader against 100,000 mutated files, some minutes
 	python -m tests.fuzz 100000 --json fuzz.json
 	python -m tests.fuzz --json fuzz.json --write docs/RELIABILITY.md
+
+locked: .venv/bin/python    ## what CI tests: each package in the version and with the hash of the lock file
+	pip install --quiet --require-hashes --requirement requirements/ci.txt
+	pip install --quiet --no-deps --no-build-isolation --editable .
+	touch .venv/installed .venv/installed-dev
+
+lock:    ## write the lock file anew, with the newest versions that pyproject.toml allows
+	$(PYTHON) .ci/lock
+
+newest:    ## once a week: the tests with the newest versions of everything, bounds or not
+	.ci/newest
+
+release:    ## wheel, sdist and the list of their parts in dist/, the same bytes each time
+	.ci/release
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

@@ -5,6 +5,7 @@ A list may be given as one value, and seeds as a range such as "1-20".
 
 import difflib
 import re
+from itertools import pairwise
 from reprlib import Repr
 from typing import Annotated, Any, Literal
 
@@ -190,6 +191,19 @@ Targets = Annotated[
     tuple[Annotated[float, Field(gt=0, le=1)], ...],
     BeforeValidator(_as_tuple),
     Field(min_length=1),
+]
+
+
+def _check_looks(looks: tuple[int, ...]) -> tuple[int, ...]:
+    if any(first >= second for first, second in pairwise(looks)):
+        raise PydanticCustomError("looks", "Input should be ascending, such as 5, 10, 20")
+    return looks
+
+
+Looks = Annotated[
+    tuple[Annotated[int, Field(ge=2, le=10_000)], ...],
+    BeforeValidator(_as_tuple),
+    AfterValidator(_check_looks),
 ]
 
 

@@ -21,6 +21,7 @@ from lthctl.parameter_types import (
     Engine,
     Init,
     Ladders,
+    Looks,
     Methods,
     ModelName,
     Optimizer,
@@ -229,6 +230,11 @@ class ReportParams(Section):
     """The ladders that the answers are about, such as `l1-n5`: method l1 in 5 rounds. Several share
     the error of one report, and the sentences are about the first. If none is given, it is that of
     the first method with the most rounds. Fix them before you look."""
+
+    looks: Looks = ()
+    """Numbers of seeds at which you look, such as `[5, 10, 20]`. Each look then has a bound of its
+    own, so that all of them together keep the error. Nothing is decided between looks. If none is
+    given, the report holds for a number of seeds that was fixed beforehand."""
 
 
 def _as_named(value: object) -> object:

@@ -164,7 +164,7 @@ Not known: Steps to 97 % accuracy: 2 of 2 tickets and 2 of 2 dense runs never ge
 params.yaml to what dense runs reach.
 Fixed before any run: the answers are about rewound tickets of the first method with the most rounds, at the ratio
 nearest to 0.8. Targets are 97 % and 98 %, of which the first counts; the margin is 0.2 points, the confidence 95 %.
-Random pruning counts as a control.
+Random pruning counts as a control. All this holds for one look, at a number of seeds fixed beforehand.
 
 Sparsity (%) asked for and reached,
 mean over seeds
@@ -230,7 +230,8 @@ get there. Set report.targets in params.yaml to what dense runs reach.
 Fixed before any run: the answers are about rewound tickets of the first method
 with the most rounds, at the ratio nearest to 0.8. Targets are 97 % and 98 %, of
 which the first counts; the margin is 0.2 points, the confidence 95 %. Random
-pruning counts as a control.
+pruning counts as a control. All this holds for one look, at a number of seeds
+fixed beforehand.
 
 Sparsity (%) asked for and reached,
 mean over seeds

@@ -59,6 +59,7 @@ def test_defaults() -> None:
             "confidence": 0.95,
             "targets": (0.97, 0.98),
             "primary": (),
+            "looks": (),
         },
     }
     assert tuple(Params.model_fields) == SECTIONS
@@ -163,7 +164,7 @@ report: 3
         "params.yaml:19:7: prune.seed.1: is -3, expected greater than or equal to 0\n"
         "params.yaml:20:7: prune.seed.2: is '2', expected a seed such as 7, or a range such as 1-20\n"
         "params.yaml:21:3: prune.rounds: has 0 values, expected at least 1\n"
-        "params.yaml:22:1: report: is 3, expected keys with values; known here: margin, confidence, targets, primary"
+        "params.yaml:22:1: report: is 3, expected keys with values; known here: margin, confidence, targets, primary, looks"
     )
 
 
@@ -210,6 +211,9 @@ def test_unknown_key_that_resembles_nothing(params_yaml: Path) -> None:
         ("report", "targets", "98 %"),
         ("report", "margin", "-0.001"),
         ("report", "primary", "l1"),
+        ("report", "looks", "1"),
+        ("report", "looks", "[10, 5]"),
+        ("report", "looks", "[5, 5]"),
         ("report", "primary", "[l1-n0]"),
         ("report", "primary", "[l1-n5, 3]"),
     ],

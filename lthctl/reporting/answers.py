@@ -33,8 +33,15 @@ def rule_of(params: ReportParams) -> str:
         f"Fixed before any run: the answers are about {about}, at the ratio nearest to "
         f"{ASKED_RATIO:g}. Targets are {targets}, of which the first counts; the margin is "
         f"{100 * params.margin:g} points, the confidence {100 * params.confidence:g} %. Random "
-        "pruning counts as a control."
+        f"pruning counts as a control. {_looks_words(params)}"
     )
+
+
+def _looks_words(params: ReportParams) -> str:
+    if not params.looks:
+        return "All this holds for one look, at a number of seeds fixed beforehand."
+    numbers = ", ".join(map(str, params.looks))
+    return f"Looks at {numbers} seeds were planned, with O'Brien-Fleming bounds."
 
 
 @dataclass(frozen=True)
@@ -210,7 +217,7 @@ def against(group: Group, ticket: Experiment, other: Experiment | None) -> Again
     if group.is_too_short:
         return Against(difference, "too short to tell", None)
     bounds = {"margin": params.margin, "confidence": params.confidence}
-    shown = judge(difference, **bounds, equivalence=True)
+    shown = judge(difference, **bounds, looks=params.looks, equivalence=True)
     if shown != "unknown":
         return Against(difference, shown, None)
     return Against(difference, shown, seeds_to_decide(difference, **bounds, equivalence=True))

@@ -76,13 +76,17 @@ def arrival(history: Sequence[Row], target: float) -> Arrival:
 
 
 def sooner(
-    own: Mapping[int, Arrival], others: Mapping[int, Arrival], confidence: float
+    own: Mapping[int, Arrival],
+    others: Mapping[int, Arrival],
+    confidence: float,
+    looks: Sequence[int] = (),
 ) -> Sooner | None:
     """How many times sooner runs arrive than others, over the seeds that both have.
 
     Args:
       own, others: seed -> arrival.
       confidence: of the interval, in (0, 1).
+      looks: numbers of seeds at which one looks; see `interval`.
 
     Returns:
       None where they have no seed in common.
@@ -115,7 +119,7 @@ def sooner(
         RATIO_ROUNDING * every * math.hypot(1 / mine, 1 / other) / math.sqrt(2)
         for mine, other, every in steps
     ]
-    found = interval(logs, confidence, least_deviation=max(rounding))
+    found = interval(logs, confidence, least_deviation=max(rounding), looks=looks)
     kind: Kind = "at most" if missing else "at least" if others_missing else "exact"
     return Sooner(len(pairs), _exponential(found, kind), missing, others_missing, kind)
 

@@ -115,7 +115,7 @@ def paired(
         runs[seed].metrics.value(metric) - others[seed].metrics.value(metric) for seed in seeds
     ]
     least = DIFFERENCE_ROUNDING * _resolution(runs[seeds[0]], metric)
-    return interval(differences, params.confidence, least_deviation=least)
+    return interval(differences, params.confidence, least_deviation=least, looks=params.looks)
 
 
 def interval_over(runs: Sequence[Run], metric: MetricName, params: ReportParams) -> Interval:

@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 
 from lthctl.parameter_types import LADDER
 from lthctl.reporting.experiments import DENSE, RANDOM, Experiment
+from lthctl.reporting.looks import level_at
 from lthctl.reporting.power import seeds_for_power
 from lthctl.reporting.sequences import steps_held
 from lthctl.reporting.statistics import Interval, p_above, p_below
@@ -111,14 +112,24 @@ def ladders_of(group: Group) -> tuple[Ladder, ...]:
         key: [p_above(_difference(size), -group.params.margin) for size in ladder]
         for key, ladder in sizes.items()
     }
-    # A primary ladder without runs keeps its part of the error: what is said of the others must
-    # not depend on which folders were read.
-    together = steps_held([p_values.get(key, [1.0]) for key in primary], alpha)
-    held = dict(zip(primary, together, strict=True))
+    looks = group.params.looks
+
+    def held_on(keys: Sequence[LadderKey]) -> dict[LadderKey, int]:
+        """How many sizes hold on ladders that share the error. One without runs keeps its part:
+        what is said of the others must not depend on which folders were read."""
+
+        def level_of(share: float, ladder: int, size: int) -> float:
+            members = sizes.get(keys[ladder])
+            return level_at(share, _difference(members[size]).n if members else 0, looks)
+
+        numbers = steps_held([p_values.get(key, [1.0]) for key in keys], alpha, level_of)
+        return dict(zip(keys, numbers, strict=True))
+
+    held = held_on(primary)
     found = []
     for key, ladder in sizes.items():
-        is_primary = key in held
-        number = held[key] if is_primary else steps_held([p_values[key]], alpha)[0]
+        is_primary = key in primary
+        number = held[key] if is_primary else held_on([key])[key]
         level = alpha / len(primary) if is_primary else alpha
         number, stopped, seeds = _end(ladder, number, level, group)
         smallest = ladder[number - 1].key.ratio if number else 0.0
@@ -148,7 +159,8 @@ def _end(
     if number == len(sizes):
         return number, "at its end", None
     difference = _difference(sizes[number])
-    if p_below(difference, -margin) < level / 2:  # its interval lies below the margin
+    below = level_at(level / 2, difference.n, group.params.looks)
+    if p_below(difference, -margin) < below:  # its interval lies below the margin
         return number, "worse", None
     above = difference.mean + margin
     seeds = seeds_for_power(difference, abs(above), level if above > 0 else level / 2)

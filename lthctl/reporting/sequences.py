@@ -9,15 +9,21 @@ Statistics in Medicine, 2009; for ladders of one size this is Holm's procedure).
 Knows p-values, and nothing of runs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 
-def steps_held(ladders: Sequence[Sequence[float]], alpha: float) -> list[int]:
+def steps_held(
+    ladders: Sequence[Sequence[float]],
+    alpha: float,
+    level_of: Callable[[float, int, int], float] = lambda share, ladder, size: share,
+) -> list[int]:
     """How many sizes hold on each ladder of a question, from the first one on.
 
     Args:
       ladders: for every ladder the p-values of its sizes, from the densest to the sparsest.
       alpha: family-wise error of the whole question, in (0, 1).
+      level_of: the level of the test of a size, given the part of the error that its ladder has,
+        and the numbers of ladder and size. Less than that part where one looks more than once.
 
     Returns:
       For every ladder the number of its first sizes that hold. The result does not depend on the
@@ -35,7 +41,7 @@ def steps_held(ladders: Sequence[Sequence[float]], alpha: float) -> list[int]:
     while moved:
         moved = False
         for i, p_values in enumerate(ladders):
-            while held[i] < len(p_values) and p_values[held[i]] < share[i]:
+            while held[i] < len(p_values) and p_values[held[i]] < level_of(share[i], i, held[i]):
                 held[i], moved = held[i] + 1, True
         ended = [i for i, p in enumerate(ladders) if held[i] == len(p) and share[i] > 0]
         going = [i for i, p in enumerate(ladders) if held[i] < len(p)]

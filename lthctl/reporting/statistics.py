@@ -12,6 +12,8 @@ from typing import Literal
 
 import numpy as np
 
+from lthctl.reporting.looks import confidence_at, level_at
+
 Verdict = Literal["better", "as good", "worse", "unknown", "too short to tell"]
 """All that a report says of a difference. "unknown": neither is shown, or there is nothing to
 compare. "too short to tell": dense still improves at the end of its training."""
@@ -37,7 +39,11 @@ class Interval:
 
 
 def interval(
-    values: Sequence[float], confidence: float, *, least_deviation: float = 0.0
+    values: Sequence[float],
+    confidence: float,
+    *,
+    least_deviation: float = 0.0,
+    looks: Sequence[int] = (),
 ) -> Interval:
     """Mean and t interval of some values, of which there is at least one.
 
@@ -47,11 +53,16 @@ def interval(
       least_deviation: what the deviation is taken for where it is found to be less. Values that
         come in steps, as accuracies do in steps of an image, agree by chance, and with a deviation
         of 0 two of them would decide anything.
+      looks: numbers of values at which one looks; the interval is that of a repeated look then, and
+        has no ends where none is due.
     """
     n, mean = len(values), float(np.mean(values))
     if n == 1:
         return Interval(1, mean, None, None, None)
     deviation = max(float(np.std(values, ddof=1)), least_deviation)
+    confidence = confidence_at(confidence, n, looks)
+    if confidence == 1:
+        return Interval(n, mean, None, None, deviation)
     half = _t_quantile(n - 1, (1 + confidence) / 2) * deviation / math.sqrt(n)
     return Interval(n, mean, mean - half, mean + half, deviation)
 
@@ -73,7 +84,12 @@ def p_below(difference: Interval, bound: float) -> float:
 
 
 def judge(
-    difference: Interval | None, *, margin: float, confidence: float, equivalence: bool = False
+    difference: Interval | None,
+    *,
+    margin: float,
+    confidence: float,
+    looks: Sequence[int] = (),
+    equivalence: bool = False,
 ) -> Verdict:
     """What a paired difference, such as ticket minus dense, shows; of it alone, unadjusted.
 
@@ -84,18 +100,20 @@ def judge(
       difference: None where there is nothing to compare.
       margin: what "as good" may cost, above 0, in the unit of the differences.
       confidence: 1 - alpha, above 0.5.
+      looks: numbers of seeds at which one looks, fixed beforehand; empty for one look.
       equivalence: whether "as good" is to say that there is no difference. Then it takes two
         one-sided tests (Schuirmann, 1987): above `-margin`, and below `margin`.
     """
-    alpha = 1 - confidence
     if difference is None:
         return "unknown"
-    if p_above(difference, 0) < alpha / 2:
+    level = level_at(1 - confidence, difference.n, looks)
+    half = level_at((1 - confidence) / 2, difference.n, looks)
+    if p_above(difference, 0) < half:
         return "better"
-    if p_below(difference, -margin) < alpha / 2:
+    if p_below(difference, -margin) < half:
         return "worse"
-    if p_above(difference, -margin) < alpha and not (
-        equivalence and p_below(difference, margin) >= alpha
+    if p_above(difference, -margin) < level and not (
+        equivalence and p_below(difference, margin) >= level
     ):
         return "as good"
     return "unknown"

@@ -97,7 +97,9 @@ def _sooner(
 ) -> Sooner | None:
     if other is None:
         return None
-    return sooner(own, _steps(group, other.runs, target), group.params.confidence)
+    return sooner(
+        own, _steps(group, other.runs, target), group.params.confidence, group.params.looks
+    )
 
 
 def _steps(group: Group, runs: Mapping[int, Run], target: Target) -> dict[int, Arrival]:

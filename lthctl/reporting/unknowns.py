@@ -59,6 +59,9 @@ def unknowns_of(answers: Answers) -> tuple[Unknown, ...]:
     if far is None or much is None or which is None:
         return (_of_nothing(answers),)
     ticket = which.ticket
+    looks = answers.group.params.looks
+    if looks and len(ticket.runs) < looks[-1] and len(ticket.runs) not in looks:
+        return (_of_next_look(answers, ticket),)
     found = [*_of_dense(answers, ticket)]
     if not found and len(ticket.runs) == 1:
         found.append(
@@ -72,6 +75,12 @@ def unknowns_of(answers: Answers) -> tuple[Unknown, ...]:
         found += _of_ladder(answers, far)
     found += _of_steps(answers, much)
     found += _of_controls(answers, which)
+    if looks and len(ticket.runs) > looks[-1]:
+        text = (
+            f"There are {len(ticket.runs)} seeds, and the last look was planned at {looks[-1]}. "
+            "Nothing corrects for seeds that were added to it."
+        )
+        found.append(Unknown(text, None, None))
     return tuple(found)
 
 
@@ -113,6 +122,16 @@ def _of_dense(answers: Answers, ticket: Experiment) -> Iterator[Unknown]:
             None,
             Making(group.places.beside(str(steps)), steps=steps),
         )
+
+
+def _of_next_look(answers: Answers, ticket: Experiment) -> Unknown:
+    n = len(ticket.runs)
+    due = min(look for look in answers.group.params.looks if look > n)
+    return Unknown(
+        f"No look is due at {n} seeds, so nothing is decided; the next is at {due}.",
+        None,
+        _make(answers, ticket, due, [0.0, ticket.key.ratio], controls=_all(answers)),
+    )
 
 
 def _of_ladder(answers: Answers, far: HowFar) -> Iterator[Unknown]:

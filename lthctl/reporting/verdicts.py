@@ -99,7 +99,7 @@ def _experiment(
         return interval_over(list(runs.values()), metric, params)
 
     margin, confidence = params.margin, params.confidence
-    shown = judge(difference, margin=margin, confidence=confidence)
+    shown = judge(difference, margin=margin, confidence=confidence, looks=params.looks)
     if difference is not None and is_too_short(dense):
         shown = "too short to tell"
     seeds = None

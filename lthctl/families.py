@@ -238,6 +238,29 @@ class Family(Generic[T]):
         return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
+def checked_callable(
+    given: object, num_arguments: int, expected: str, *, or_class: bool = False
+) -> Callable[..., Any]:
+    """What a person brought, if it can be called as its family calls its members.
+
+    Args:
+      given: what a person brought.
+      num_arguments: how many it is called with.
+      expected: what it should be, in words.
+      or_class: whether a class will do.
+
+    Raises:
+      TypeError: it is no function, or takes other arguments.
+    """
+    if not callable(given) or (isinstance(given, type) and not or_class):
+        raise TypeError(expected)
+    try:
+        inspect.signature(given).bind(*[None] * num_arguments)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{expected} ({error})") from None
+    return given
+
+
 def choices(names: tuple[str, ...]) -> str:
     """Names for a message: 'a', 'b' or 'c'."""
     *first, last = map(repr, names)

@@ -4,7 +4,6 @@ A dataset of one's own is a function `(folder) -> Dataset`. It is called `module
 `data.name`.
 """
 
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from lthctl.datasets.base import DataDescription, Dataset
 from lthctl.datasets.holdout import hold_out
 from lthctl.datasets.reference import DatasetFolder, DatasetReference
 from lthctl.errors import DataError
-from lthctl.families import Family
+from lthctl.families import Family, checked_callable
 from lthctl.params import DataParams
 
 
@@ -84,13 +83,7 @@ def as_dataset(name: str, given: object) -> DatasetEntry:
         "a function of one parameter, the folder, that returns a lthctl.Dataset, or a "
         "lthctl.datasets.entry.DatasetEntry"
     )
-    if not callable(given) or isinstance(given, type):
-        raise TypeError(expected)
-    try:
-        inspect.signature(given).bind(None)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"{expected} ({error})") from None
-    read: Callable[[Path], Any] = given
+    read: Callable[[Path], Any] = checked_callable(given, 1, expected)
     short = name.rpartition(":")[2]
     return DatasetEntry(lambda folder: OwnFolder(name, read, folder), Path("data", short))
 

@@ -4,7 +4,6 @@ A control of one's own is a function `(ticket, model, stream) -> (mask, weights)
 `module:name` in `retrain --control`.
 """
 
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,7 +13,7 @@ import numpy as np
 from lthctl import families
 from lthctl.artifacts.ticket import Ticket
 from lthctl.errors import TrainingError
-from lthctl.families import Family
+from lthctl.families import Family, checked_callable
 from lthctl.mask import Array, Mask, Weights
 from lthctl.models.base import Model
 from lthctl.seeding import Stream
@@ -49,13 +48,7 @@ def as_control(name: str, given: object) -> Control:
     if isinstance(given, Control):
         return given
     expected = "a function (ticket, model, stream), or a lthctl.lottery.controls.Control"
-    if not callable(given) or isinstance(given, type):
-        raise TypeError(expected)
-    try:
-        inspect.signature(given).bind(None, None, None)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"{expected} ({error})") from None
-    return own_control(name, given)
+    return own_control(name, checked_callable(given, 3, expected))
 
 
 def own_control(

@@ -4,7 +4,6 @@ A method of one's own is a function of one parameter, the context, that returns 
 weight that may be pruned. It is called `module:name` in `prune.method` and `--method`.
 """
 
-import inspect
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from lthctl import families
 from lthctl.datasets.base import Dataset, Split
 from lthctl.errors import ParamsError, TrainingError
-from lthctl.families import Family
+from lthctl.families import Family, checked_callable
 from lthctl.mask import Mask, Weights
 from lthctl.models.base import Model
 from lthctl.seeding import Stream
@@ -113,13 +112,7 @@ def as_score(name: str, given: object) -> Score:
     if isinstance(given, Score):
         return given
     expected = "a function of one parameter, the context, or a lthctl.lottery.scores.Score"
-    if not callable(given) or isinstance(given, type):
-        raise TypeError(expected)
-    try:
-        inspect.signature(given).bind(None)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"{expected} ({error})") from None
-    return own_score(name, given)
+    return own_score(name, checked_callable(given, 1, expected))
 
 
 def own_score(name: str, function: Callable[[ScoreContext], Scores] | None = None) -> Score:

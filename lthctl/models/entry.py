@@ -4,14 +4,13 @@ A model of one's own is a class or a function without required arguments that ma
 It is called `module:name` in `model.name`.
 """
 
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lthctl import families
 from lthctl.errors import ParamsError
-from lthctl.families import Family
+from lthctl.families import Family, checked_callable
 from lthctl.models.base import Model, prunable_among
 from lthctl.models.module import GENERATOR_LOCK, ModuleModel
 from lthctl.params import ModelParams
@@ -46,13 +45,7 @@ def as_model(name: str, given: object) -> ModelEntry:
         "a class or a function without required arguments that makes a torch module, or a "
         "lthctl.models.entry.ModelEntry"
     )
-    if not callable(given):
-        raise TypeError(expected)
-    try:
-        inspect.signature(given).bind()
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"{expected} ({error})") from None
-    make: Callable[[], nn.Module] = given
+    make: Callable[[], nn.Module] = checked_callable(given, 0, expected, or_class=True)
 
     def from_params(params: ModelParams) -> Model:
         for key in ("layers", "init"):

@@ -4,13 +4,12 @@ An optimizer of one's own is a function `(parameters, params, fused) -> torch.op
 is called `module:name` in `train.optimizer`.
 """
 
-import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lthctl import families
-from lthctl.families import Family
+from lthctl.families import Family, checked_callable
 from lthctl.params import TrainParams
 
 if TYPE_CHECKING:
@@ -48,13 +47,7 @@ def as_optimizer(name: str, given: object) -> Optimizer:
         "a function (parameters, params, fused) that returns a torch optimizer, or a "
         "lthctl.training.optimizers.Optimizer"
     )
-    if not callable(given) or isinstance(given, type):
-        raise TypeError(expected)
-    try:
-        inspect.signature(given).bind(None, None, None)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"{expected} ({error})") from None
-    return Optimizer(given)
+    return Optimizer(checked_callable(given, 3, expected))
 
 
 def _adam(

@@ -8,13 +8,13 @@ more.
 import pickle
 import signal
 import threading
-from concurrent.futures import Future, ThreadPoolExecutor
 from multiprocessing import get_context, resource_tracker
 from multiprocessing.context import SpawnProcess
 
 from lthctl.errors import TrainingError
 from lthctl.families import trusted
 from lthctl.grid.executors.base import Cancelled
+from lthctl.grid.executors.pooled import PooledExecutor
 from lthctl.grid.executors.worker import Answer, Failure, serve
 from lthctl.training.history import Result
 from lthctl.training.spec import OnStep, Training
@@ -24,24 +24,17 @@ END_SECONDS = 5.0  # that a worker has to end by itself
 ATTEMPTS = 2  # at a training whose worker dies
 
 
-class ProcessExecutor:
+class ProcessExecutor(PooledExecutor):
     """Runs every training in a process beside this one; see `Executor`."""
 
     words = "a process each, best for modules with dropout or with much Python"
 
     def __init__(self, num_jobs: int) -> None:
-        self._pool = ThreadPoolExecutor(num_jobs, thread_name_prefix="worker")
-        self._cancelled = threading.Event()
+        super().__init__(num_jobs)
         self._idle: list[_Worker] = []
 
-    def submit(self, training: Training, on_step: OnStep) -> Future[Result]:
-        return self._pool.submit(self._run, training, on_step)
-
-    def cancel(self) -> None:
-        self._cancelled.set()
-
     def close(self) -> None:
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        super().close()
         while self._idle:
             self._idle.pop().end()
 

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -850,3 +851,52 @@ def test_a_terminal_without_the_characters_still_gets_the_result(place: Path) ->
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.isascii()
     assert "l1-r0.50-n1 rewind" in done.stdout and "runs/a/s1: a run" in done.stdout
+
+
+def test_what_is_not_there_is_said_with_what_was_expected(tickets: Path) -> None:
+    assert refusal(3, "export", "gone", "--out", "x.pt") == (
+        "gone: is missing; expected the folder of a ticket or of a run. Make tickets with "
+        "`lthctl prune`"
+    )
+    assert refusal(3, "export", "masks", "--out", "x.pt") == (
+        "masks/ticket.json: is missing, and so is run.json; expected the folder of a ticket or of a run"
+    )
+    for words in (["gone.pt"], ["masks/dense-s1/init.safetensors", "--init", "gone.pt"]):
+        assert refusal(3, "import", *words) == (
+            "gone.pt: is missing; expected safetensors, or what torch.save writes"
+        )
+
+
+def test_several_controls_in_one_go(tickets: Path) -> None:
+    assert lthctl("retrain", "masks", "--control", "rewind,reinit", "--quiet").exit_code == 0
+    together = {path.relative_to("runs"): path.read_bytes() for path in files_below("runs")}
+    assert {path.parts[0] for path in together} == {"rewind", "reinit"}
+    shutil.rmtree("runs")
+    for control in "rewind", "reinit":
+        assert lthctl("retrain", "masks", f"--{control}", "--quiet").exit_code == 0
+    assert together == {path.relative_to("runs"): path.read_bytes() for path in files_below("runs")}
+
+
+def files_below(folder: str) -> list[Path]:
+    return [path for path in sorted(Path(folder).rglob("*")) if path.is_file()]
+
+
+@pytest.mark.parametrize("command", [("prune",), ("retrain", "masks")])
+def test_a_plan_refuses_an_executor_that_is_none(command: tuple[str, ...], tickets: Path) -> None:
+    assert refusal(2, *command, "--executor", "process", "--dry-run").startswith(
+        "executor: is 'process'; did you mean 'processes'? Expected 'threads'"
+    )
+
+
+def last_line(*words: str) -> str:
+    return lthctl(*words).stdout.splitlines()[-1]
+
+
+def test_commands_end_with_the_next_one(workspace: Path) -> None:
+    Path("mine.yaml").write_text(Path("params.yaml").read_text())
+    words = ("--params", "mine.yaml", "prune", "--seed", "1", "--ratio", "0.5", "--out", "my masks")
+    following = "lthctl --params mine.yaml retrain 'my masks' --steps 20 --jobs 1"
+    assert last_line(*words, "--steps", "20", "--jobs", "1") == f"Next: {following}"
+    assert last_line(*shlex.split(following)[1:]) == "Next: lthctl --params mine.yaml report"
+    for quiet in "--json", "--quiet", "--dry-run":
+        assert "Next" not in lthctl(*words, quiet).stdout

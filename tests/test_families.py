@@ -899,6 +899,7 @@ finally:
     refused = elsewhere("retrain", "masks")
     assert refused.startswith("3 ")
     assert "is a ticket of the module 'own_nets:Narrow'" in refused
+    assert "set model in params.yaml: {name: own_nets:Narrow, output: " in refused
 
 
 # ---- executors ----

@@ -60,7 +60,9 @@ def progress_of(
     tasks: Sequence[Task], *, terminal: bool = True, enabled: bool = True, verbose: bool = False
 ) -> TrainingProgress:
     console = Console(file=io.StringIO(), width=120, force_terminal=terminal, color_system=None)
-    return TrainingProgress(console, verb="pruning", tasks=tasks, enabled=enabled, verbose=verbose)
+    progress = TrainingProgress(console, verb="pruning", enabled=enabled, verbose=verbose)
+    progress.planned(tasks)
+    return progress
 
 
 def printed(progress: TrainingProgress) -> list[str]:

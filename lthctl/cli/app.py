@@ -4,11 +4,13 @@ What a command does is one call of a public function, in a file of its own. Heav
 imported inside the commands, so that `--help` is immediate.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from lthctl.cli.command import Command
 from lthctl.cli.commands import (
     compare,
     download,
@@ -64,16 +66,20 @@ def main_options(
     load_into(context, params)
 
 
-app.command()(init.init)
-app.command()(download.download)
-app.command()(prune.prune)
-app.command()(retrain.retrain)
-app.command()(report.report)
-app.command()(show.show)
-app.command()(compare.compare)
-app.command()(verify.verify)
-app.command()(export.export)
-app.command("import")(import_command.import_)
+COMMANDS: dict[str, Callable[..., None]] = {
+    "init": init.init,
+    "download": download.download,
+    "prune": prune.prune,
+    "retrain": retrain.retrain,
+    "report": report.report,
+    "show": show.show,
+    "compare": compare.compare,
+    "verify": verify.verify,
+    "export": export.export,
+    "import": import_command.import_,
+}
+for name, command in COMMANDS.items():
+    app.command(name, cls=Command)(command)
 app.add_typer(store_commands.store_app, name="store", invoke_without_command=True)
 
 

@@ -1,39 +1,70 @@
 """Plans, progress and outcomes of a grid on the terminal."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import RenderableType
 
-from lthctl.artifacts.folders import TicketFolder
+from lthctl.artifacts.folders import RunFolder, TicketFolder
 from lthctl.canonical import Json
 from lthctl.cli.console import errors_console, print_json, results_console, say, show
+from lthctl.cli.options import TrainingOptions
 from lthctl.cli.plan_view import plan_table
 from lthctl.cli.progress import TrainingProgress
 from lthctl.cli.terminal import duration
-from lthctl.cli.ticket_table import ticket_tables
+from lthctl.cli.ticket_table import run_table, ticket_tables
 from lthctl.grid.grids import Grid
 from lthctl.grid.outcome import Outcome
 
 
-def show_plan(plan: Json, what: str, *, json: bool, verbose: bool) -> None:
-    if json:
+def make_folders(
+    grid: Grid,
+    how: TrainingOptions,
+    verb: str,
+    *,
+    to_json: Callable[[Sequence[Path]], list[Json]],
+    to_table: Callable[[Sequence[Path]], RenderableType],
+) -> None:
+    """Make the folders of a grid, or show the plan of it, and then what became of them.
+
+    Args:
+      grid: what is to be there.
+      how: the options of the command.
+      verb: what is being done, for the progress.
+      to_json, to_table: what is shown of the folders.
+
+    Raises:
+      TrainingError: some trainings failed. The others are shown first.
+    """
+    if how.dry_run:
+        show_plan(grid, how)
+        return
+    with progress(how, verb) as watcher:
+        outcome = grid.run(how.jobs, executor=how.executor, replace=how.force, watcher=watcher)
+    folders = grid.finished(outcome)
+    if how.json:
+        print_json(to_json(folders))
+    elif not how.quiet:
+        results_console().print(to_table(folders))
+        say_outcome(outcome, grid)
+    outcome.raise_failures()
+
+
+def show_plan(grid: Grid, how: TrainingOptions) -> None:
+    """What would be done."""
+    plan = grid.plan(how.jobs, executor=how.executor)
+    if how.json:
         print_json(plan)
         return
-    if verbose:
+    if how.verbose:
         for folder in plan["folders"]:
             show(f"{folder['path']}: {folder['state']}, {folder['steps']:,} steps at most")
-    results_console().print(plan_table(plan, what))
+    results_console().print(plan_table(plan, grid.what))
 
 
-def progress(grid: Grid, verb: str, *, quiet: bool, verbose: bool) -> TrainingProgress:
-    return TrainingProgress(
-        errors_console(),
-        verb=verb,
-        tasks=grid.missing,
-        enabled=not quiet,
-        verbose=verbose,
-    )
+def progress(how: TrainingOptions, verb: str) -> TrainingProgress:
+    """The display of a command that trains."""
+    return TrainingProgress(errors_console(), verb=verb, enabled=not how.quiet, verbose=how.verbose)
 
 
 def ticket_documents(folders: Sequence[Path]) -> list[Json]:
@@ -44,6 +75,16 @@ def ticket_documents(folders: Sequence[Path]) -> list[Json]:
 def tickets_table(folders: Sequence[Path]) -> RenderableType:
     """The sparsity of tickets, from their documents."""
     return ticket_tables([TicketFolder(folder).document for folder in folders])
+
+
+def run_documents(folders: Sequence[Path]) -> list[Json]:
+    """What run.json says of each folder, as `--json` prints runs."""
+    return [RunFolder(folder).json for folder in folders]
+
+
+def runs_table(folders: Sequence[Path]) -> RenderableType:
+    """The metrics of runs, from their documents."""
+    return run_table([RunFolder(folder).document for folder in folders])
 
 
 def say_outcome(outcome: Outcome, grid: Grid) -> None:

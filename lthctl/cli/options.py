@@ -1,6 +1,8 @@
-"""Options that several commands share, and options that offer a choice."""
+"""Options that several commands share, one by one and in groups, and options that offer a
+choice."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -117,3 +119,70 @@ VerboseOption = Annotated[
 QuietOption = Annotated[
     bool, typer.Option("--quiet", "-q", help="Print no tables and no progress.")
 ]
+ControlOption = Annotated[
+    list[str], choice("--control", "control", "What training starts from: {names}. A list.")
+]
+
+
+@dataclass(frozen=True)
+class TicketOptions:
+    """Which tickets a command is about."""
+
+    method: Annotated[
+        list[str], choice("--method", "method", "How weights are scored: {names}. A list.")
+    ] = field(default_factory=list)
+    ratio: Annotated[
+        list[str],
+        typer.Option(
+            "--ratio",
+            metavar="LIST",
+            help="Final sparsity in [0, 1). 0 is the dense network. A list, such as 0.5,0.8.",
+        ),
+    ] = field(default_factory=list)
+    rounds: Annotated[
+        list[str],
+        typer.Option(
+            "--rounds",
+            metavar="LIST",
+            help="Train-prune-rewind rounds. 1 is one-shot. A list, such as 1,5.",
+        ),
+    ] = field(default_factory=list)
+    seed: Annotated[
+        list[str],
+        typer.Option(
+            "--seed", metavar="LIST", help="Seeds, each a replicate. A list, such as 1-5,9."
+        ),
+    ] = field(default_factory=list)
+
+    def flags(self) -> dict[str, object]:
+        """ "section.key" -> value, for the parameters.
+
+        Raises:
+          ParamsError: a number is none.
+        """
+        return {
+            "prune.method": listed_values(self.method),
+            "prune.ratio": numbers("--ratio", self.ratio, float),
+            "prune.rounds": numbers("--rounds", self.rounds, int),
+            "prune.seed": seeds(self.seed),
+        }
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """How a command that trains goes about it."""
+
+    steps: StepsOption = 0
+    data: DataOption = None
+    engine: EngineOption = "auto"
+    jobs: JobsOption = None
+    executor: ExecutorOption = "threads"
+    force: ForceOption = False
+    dry_run: DryRunOption = False
+    json: JsonOption = False
+    verbose: VerboseOption = False
+    quiet: QuietOption = False
+
+    def flags(self) -> dict[str, object]:
+        """ "section.key" -> value, for the parameters."""
+        return {"train.steps": self.steps, "train.engine": self.engine}

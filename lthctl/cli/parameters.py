@@ -5,7 +5,7 @@ A flag wins over the file, and the file over the default. Help shows the values 
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from typer import Context
 
@@ -23,11 +23,9 @@ def load_into(context: Context, file: Path) -> None:
     from lthctl.params import Params
     from lthctl.params_file import load_params
 
-    source = context.get_parameter_source("params")
-    is_named = source is not None and source.name == "COMMANDLINE"
     loaded = Params()
     try:
-        if is_named or file.exists():
+        if is_typed(context, "params") or file.exists():
             loaded = load_params(file)
         context.obj = loaded
     except ParamsError as error:
@@ -37,6 +35,12 @@ def load_into(context: Context, file: Path) -> None:
     lists = {name: getattr(prune, name) for name in ("method", "ratio", "rounds", "seed")}
     grid = {name: [str(value) for value in values] for name, values in lists.items()}
     context.default_map = {"prune": {**training, **grid}, "retrain": training}
+
+
+def is_typed(context: Any, name: str) -> bool:
+    """Whether an option was given on the command line; the context is of its command."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def parameters(

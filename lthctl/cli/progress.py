@@ -57,7 +57,6 @@ class TrainingProgress(Watcher):
     Args:
       console: for stderr.
       verb: what is being done, such as "pruning".
-      tasks: those to be done.
       enabled: whether to show anything at all.
       verbose: print a line for every training, too.
     """
@@ -67,13 +66,12 @@ class TrainingProgress(Watcher):
         console: Console,
         *,
         verb: str,
-        tasks: Sequence[Task],
         enabled: bool,
         verbose: bool = False,
     ) -> None:
         self._enabled, self._verbose = enabled, verbose
-        self._num_tasks, self._tasks_done, self._from_store = len(tasks), 0, 0
-        self._waiting = {planned.key: planned for task in tasks for planned in task.trainings}
+        self._num_tasks, self._tasks_done, self._from_store = 0, 0, 0
+        self._waiting: dict[tuple[object, ...], PlannedTraining] = {}
         self._running: dict[str, _Running] = {}  # by digest
         self._work_done = 0.0  # by trainings that have ended
         self._printed = time.monotonic()
@@ -93,8 +91,7 @@ class TrainingProgress(Watcher):
             speed_estimate_period=SPEED_SECONDS,
             get_time=lambda: time.monotonic(),
         )
-        self._all = self._add_bar(verb, sum(planned.work for planned in self._waiting.values()))
-        self._note()
+        self._all = self._add_bar(verb, 0)
 
     def __enter__(self) -> "TrainingProgress":
         self._progress.start()
@@ -102,6 +99,12 @@ class TrainingProgress(Watcher):
 
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
+
+    def planned(self, tasks: Sequence[Task]) -> None:
+        self._num_tasks = len(tasks)
+        self._waiting = {planned.key: planned for task in tasks for planned in task.trainings}
+        self._all.total = sum(planned.work for planned in self._waiting.values())
+        self._note()
 
     def compiling(self) -> None:
         self._print("compiling the sparse engine's kernels, once: some twenty seconds")

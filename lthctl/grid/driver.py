@@ -74,6 +74,8 @@ def run_tasks(
     outcome = Outcome(present=present)
     began = time.monotonic()
     missing = [task for task in tasks if task.state is not State.PRESENT]
+    watcher = watcher or Watcher()
+    watcher.planned(missing)
     running = kind(num_jobs)
     with store.leases() as leases:
         try:
@@ -84,7 +86,7 @@ def run_tasks(
                     leases,
                     running,
                     replace,
-                    watcher or Watcher(),
+                    watcher,
                     outcome,
                     interrupted,
                 ).drive()

@@ -14,7 +14,8 @@ from lthctl.artifacts.names import folder_part
 from lthctl.artifacts.store import Store
 from lthctl.canonical import Json
 from lthctl.cores import num_cores
-from lthctl.families import trust
+from lthctl.errors import ParamsError
+from lthctl.families import EXECUTORS, choices, trust
 from lthctl.grid import plan as plans
 from lthctl.grid.driver import run_tasks
 from lthctl.grid.dvc import refuse_if_owned
@@ -51,12 +52,18 @@ class Grid:
         """The tasks whose folder is not there yet."""
         return [task for task in self.tasks if task.state is not State.PRESENT]
 
-    def plan(self, num_jobs: int | None = None) -> Json:
+    def plan(self, num_jobs: int | None = None, *, executor: str = "threads") -> Json:
         """What a run would do, and how long it would take. Nothing is written.
 
         Args:
           num_jobs: trainings that run at the same time; one per core if not given.
+          executor: where trainings would run. The times are of threads, whatever it is.
+
+        Raises:
+          ParamsError: there is no such executor.
         """
+        trust(executor)
+        EXECUTORS.get(executor)
         num_jobs = num_jobs or num_cores()
         plan = plans.make_plan(self.tasks, Store(self.store))
         speeds = plan.measure(num_jobs)
@@ -130,18 +137,18 @@ def ticket_grid(
 def run_grid(
     paths: Sequence[Path | str],
     *,
-    control: str = "rewind",
+    control: str | Sequence[str] = "rewind",
     params: Params | None = None,
     data: Path | str | None = None,
     out: Path | str = "runs",
     store: Path | str = STORE,
 ) -> Grid:
-    """A run of every ticket at or below some paths, under one control.
+    """A run of every ticket at or below some paths, under one control or some.
 
     Args:
       paths: tickets, or folders with tickets below them.
       control: what training starts from; "rewind", "reinit", "shuffle", or your own as
-        "module:name".
+        "module:name"; or a list of them.
       params: the sections data, model, train and retrain are read.
       data: folder of the dataset; data/<its name> if not given.
       out: folder for the runs; they go to a folder per control in it.
@@ -156,12 +163,33 @@ def run_grid(
     Example:
       >>> run_grid(["masks"], control="reinit").run()
     """
-    trust(control)
-    CONTROLS.get(control)
-    folder = Path(out) / folder_part(control)
-    refuse_if_owned(folder)
+    controls = known_controls(control)
+    folders = [Path(out) / folder_part(name) for name in controls]
+    for folder in folders:
+        refuse_if_owned(folder)
     tickets = [Path(path) for path in paths]
-    tasks = retraining_tasks(
-        params or Params(), None if data is None else Path(data), tickets, control, Path(out)
-    )
+    place = None if data is None else Path(data)
+    tasks = [
+        task
+        for name in controls
+        for task in retraining_tasks(params or Params(), place, tickets, name, Path(out))
+    ]
+    folder = folders[0] if len(folders) == 1 else Path(out)
     return Grid("run", folder, tuple(tasks), len(tasks), Path(store))
+
+
+def known_controls(control: str | Sequence[str]) -> tuple[str, ...]:
+    """Controls by their names, each once; a person's own are imported.
+
+    Raises:
+      ParamsError: there is no such control, or none is given.
+    """
+    names = tuple(dict.fromkeys([control] if isinstance(control, str) else control))
+    if not names:
+        raise ParamsError(
+            f"control: is an empty list, expected some of {choices(CONTROLS.names())}"
+        )
+    trust(*names)
+    for name in names:
+        CONTROLS.get(name)
+    return names

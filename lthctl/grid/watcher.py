@@ -1,5 +1,7 @@
 """Who is told what happens to tasks and trainings."""
 
+from collections.abc import Sequence
+
 from lthctl.grid.tasks import Task
 from lthctl.training.history import Result
 from lthctl.training.spec import Training
@@ -11,6 +13,9 @@ class Watcher:
     All is told from the main thread but `stepped`. `number` is that of the training within its
     task, from 0.
     """
+
+    def planned(self, tasks: Sequence[Task]) -> None:
+        """These tasks are to be done. This is told first."""
 
     def compiling(self) -> None:
         """The engine compiles its kernels before the first training, which takes some seconds."""

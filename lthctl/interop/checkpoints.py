@@ -43,6 +43,14 @@ def read_checkpoint(path: Path, *, limit: int) -> Checkpoint:
       CheckpointError: it is missing, too large, damaged, of another format, or needs code to be
         run.
     """
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        raise CheckpointError(
+            f"{path}: is missing; expected safetensors, or what torch.save writes"
+        ) from None
+    except OSError:
+        pass  # reading it says why
     content = read_file(path, CheckpointError, limit=limit)
     try:
         if content.startswith(b"PK"):

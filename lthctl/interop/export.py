@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lthctl.artifacts.names import RUN_JSON
+from lthctl.artifacts.names import RUN_JSON, TICKET_JSON
 from lthctl.artifacts.run import Run, load_run
 from lthctl.artifacts.ticket import Ticket, load_ticket
 from lthctl.disk import write_file, write_folder
@@ -93,9 +93,24 @@ def export(
       0
     """
     folder = Path(path)
+    _check_there(folder)
     source = load_run(folder) if (folder / RUN_JSON).exists() else load_ticket(folder)
     export_to(source, out, to=to, replace=replace)
     return num_kept_zeros(source) if to == "state_dict" else 0
+
+
+def _check_there(folder: Path) -> None:
+    expected = "expected the folder of a ticket or of a run"
+    try:
+        names = [path.name for path in folder.iterdir()]
+    except FileNotFoundError:
+        raise TicketError(
+            f"{folder}: is missing; {expected}. Make tickets with `lthctl prune`"
+        ) from None
+    except OSError as error:
+        raise TicketError(f"{folder}: {error.strerror}; {expected}") from None
+    if TICKET_JSON not in names and RUN_JSON not in names:
+        raise TicketError(f"{folder / TICKET_JSON}: is missing, and so is {RUN_JSON}; {expected}")
 
 
 def num_kept_zeros(source: Ticket | Run) -> int:

@@ -10,7 +10,7 @@ from lthctl.artifacts.ticket import Ticket
 from lthctl.canonical import digest_of_arrays
 from lthctl.datasets.base import Dataset
 from lthctl.errors import TicketError, TrainingError
-from lthctl.families import sources_of, trust
+from lthctl.families import is_own, sources_of, trust
 from lthctl.lottery.controls import CONTROLS, apply_control
 from lthctl.lottery.find import run_all
 from lthctl.mask import Mask, Weights
@@ -135,7 +135,7 @@ def check_ticket(ticket: Ticket, model: Model, dataset: Dataset, *, where: str) 
         theirs, expected = _model_words(ticket.model), _model_words(model.describe())
         raise TicketError(
             f"{where}: is a ticket of {theirs}, expected {expected}; "
-            "change the model's parameters or choose other tickets"
+            f"{_way_to(ticket.model, model.describe())}"
         )
     name = getattr(ticket.model, "name", "")
     source, source_here = ticket.specification.sources.get(name), MODELS.source_digest(name)
@@ -165,6 +165,15 @@ def _model_words(model: ModelDescription) -> str:
         else None
     )
     return f"the module {model.name!r} with parameters {shapes}"
+
+
+def _way_to(theirs: ModelDescription, here: ModelDescription) -> str:
+    """What to do where a ticket is of another model than the parameters ask for."""
+    if not isinstance(theirs, ModuleDescription) or theirs.name == getattr(here, "name", ""):
+        return "change the model's parameters or choose other tickets"
+    if not is_own(theirs.name):
+        return "that module only you can build: call lthctl.retrain with it as `model`"
+    return f"set model in params.yaml: {{name: {theirs.name}, output: {theirs.output}}}"
 
 
 def proof_of(mask: Mask, start: Weights, weights: Weights) -> Proof:

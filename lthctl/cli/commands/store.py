@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from lthctl.cli.command import Command
 from lthctl.cli.console import print_json, show
 from lthctl.cli.options import DryRunOption, JsonOption
 from lthctl.errors import LthctlError
@@ -34,7 +35,7 @@ def store(context: typer.Context, json: JsonOption = False) -> None:
         show(f"{STORE}: {_trainings(size.num_trainings)}, {_megabytes(size.num_bytes)}")
 
 
-@store_app.command()
+@store_app.command(cls=Command)
 def check(json: JsonOption = False) -> None:
     """Check every training against its digests.
 
@@ -55,7 +56,7 @@ def check(json: JsonOption = False) -> None:
         raise typer.Exit(LthctlError.exit_code)
 
 
-@store_app.command("prune")
+@store_app.command("prune", cls=Command)
 def prune(
     paths: Annotated[
         list[Path],

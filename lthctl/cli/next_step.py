@@ -1,0 +1,40 @@
+"""The next command to type, in the last line of a command."""
+
+import shlex
+from pathlib import Path
+
+from typer import Context
+
+from lthctl.cli.console import show
+from lthctl.cli.parameters import is_typed
+
+CARRIED = ("steps", "data", "engine", "jobs", "executor")
+"""Options that the next training should have too, where they were given."""
+
+
+def say_next(context: Context, *words: str | Path) -> None:
+    """Say what to type next, unless the command prints JSON, is quiet, or does nothing.
+
+    Args:
+      context: of this command. What was given to it and counts for the next one is repeated.
+      words: the next command, such as "retrain" and a path.
+    """
+    if any(context.params.get(name) for name in ("json", "quiet", "dry_run")):
+        return
+    carried = CARRIED if words[0] == "retrain" else ()
+    options = [
+        text
+        for name in carried
+        if is_typed(context, name)
+        for text in (f"--{name}", str(context.params[name]))
+    ]
+    parent = context.parent
+    before = []
+    if parent is not None and is_typed(parent, "params"):
+        before = ["--params", str(parent.params["params"])]
+    say_line(*before, *words, *options)
+
+
+def say_line(*words: str | Path) -> None:
+    """Say that a command of lthctl is the next one."""
+    show(f"Next: {shlex.join(['lthctl', *map(str, words)])}")

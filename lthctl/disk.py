@@ -6,25 +6,14 @@ new, never half of either.
 """
 
 import errno
-import glob
 import os
-import re
-import secrets
-import shutil
-import stat
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lthctl.errors import OutputError
 from lthctl.locks import take_lock
-
-ABANDONED_SECONDS = 24 * 3600
-"""Age at which a hidden file is taken for abandoned where there are no locks to tell."""
-
-REPLACEMENTS = 100
-"""Of one folder by others, while we try to replace it; after that something is wrong."""
+from lthctl.replacing import give_up, hidden_sibling, put_in_place, remove_abandoned
 
 
 @contextmanager
@@ -88,8 +77,8 @@ def write_folder(folder: Path, contents: Mapping[str, bytes], *, replace: bool =
                 _write_flushed(hidden / name, content)
             _flush_folder(hidden)
             if replace:
-                _put_in_place(hidden, folder)
-            elif folder.exists():
+                put_in_place(hidden, folder)
+            elif os.path.lexists(folder):
                 raise FileExistsError(errno.EEXIST, "exists")
             else:
                 hidden.rename(folder)
@@ -110,90 +99,25 @@ def check_writable(folder: Path) -> None:
             pass
 
 
-def _put_in_place(hidden: Path, folder: Path) -> None:
-    """Rename a finished folder to its place; what is there goes, unless it is no folder."""
-    with suppress(FileNotFoundError):  # one look: another process may put its own there between two
-        if not stat.S_ISDIR(folder.lstat().st_mode):
-            raise FileExistsError(errno.EEXIST, "is no folder")
-    for attempt in reversed(range(REPLACEMENTS)):
-        aside = _hidden_sibling(folder, "old")
-        with suppress(FileNotFoundError):
-            folder.rename(aside)
-        try:
-            hidden.rename(folder)
-            break
-        except BaseException as error:
-            # It fails if nothing was aside, or if another process has put its own there meanwhile.
-            with suppress(OSError):
-                aside.rename(folder)
-            if (
-                not attempt
-                or not isinstance(error, OSError)
-                or error.errno not in (errno.ENOTEMPTY, errno.EEXIST)
-            ):
-                raise
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
-
-
 @contextmanager
 def _hidden(path: Path, make: Callable[[Path], object]) -> Iterator[Path]:
     """A hidden sibling, made by `make`, and gone in the end; its lock tells `remove_abandoned` that
     it is in use."""
     while True:
-        hidden = _hidden_sibling(path)
+        hidden = hidden_sibling(path)
         make(hidden)
         with suppress(FileNotFoundError):  # taken for abandoned before it was locked
             descriptor = os.open(hidden, os.O_RDONLY)
-            take_lock(descriptor, wait=True)
-            if hidden.exists():
+            # Whoever has the lock is about to delete it, or was stopped in doing so.
+            if take_lock(descriptor) is not False and hidden.exists():
                 break
             os.close(descriptor)
     try:
         yield hidden
     finally:
-        _remove(hidden)
+        with suppress(OSError):
+            give_up(hidden, path)
         os.close(descriptor)
-
-
-def _hidden_sibling(path: Path, suffix: str = "new") -> Path:
-    """A name that nobody else chooses: processes of several machines or containers may share a
-    disk."""
-    return path.with_name(f".{path.name}.{secrets.token_hex(8)}.{suffix}")
-
-
-def remove_abandoned(path: Path) -> None:
-    """Clear away what a killed process left half-written beside this place."""
-    for hidden in path.parent.glob(f".{glob.escape(path.name)}.*.*"):
-        name = re.fullmatch(
-            r"[0-9a-f]{1,16}\.(new|old)", hidden.name.removeprefix(f".{path.name}.")
-        )
-        if name is None:
-            continue
-        if name[1] == "old" and not path.exists():
-            # A process was killed between the two renames of a replacement: put the old one back.
-            with suppress(OSError):
-                hidden.rename(path)
-            continue
-        try:
-            descriptor = os.open(hidden, os.O_RDONLY | os.O_NONBLOCK)
-        except OSError:  # gone, or not written here
-            continue
-        try:
-            free = take_lock(descriptor)
-            if free or (
-                free is None and time.time() - os.fstat(descriptor).st_mtime > ABANDONED_SECONDS
-            ):
-                _remove(hidden)
-        finally:
-            os.close(descriptor)
-
-
-def _remove(hidden: Path) -> None:
-    if hidden.is_dir():
-        shutil.rmtree(hidden, ignore_errors=True)
-    else:
-        hidden.unlink(missing_ok=True)
 
 
 def _write_flushed(path: Path, content: bytes) -> None:

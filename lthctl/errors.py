@@ -18,9 +18,15 @@ mistakes; these are for everybody's.
 
 
 class LthctlError(Exception):
-    """Base of all of them; `exit_code` is what the command line ends with."""
+    """Base of all of them; `exit_code` is what the command line ends with.
+
+    `unread` says that the system could not read something. So nothing is proven about it, and it
+    is neither missing nor damaged. `newer` says that a newer lthctl wrote it.
+    """
 
     exit_code = 3
+    unread = False
+    newer = False
 
 
 class ParamsError(LthctlError):

@@ -7,13 +7,12 @@ A lock on one byte of a file belongs to the process; the byte need not be there.
 from contextlib import suppress
 
 
-def take_lock(descriptor: int, *, byte: int | None = None, wait: bool = False) -> bool | None:
+def take_lock(descriptor: int, *, byte: int | None = None) -> bool | None:
     """Lock a file or folder until its descriptor is closed.
 
     Args:
       descriptor: of the file or folder; for a byte it must be open for writing.
       byte: the position to lock, in [0, 2**63); None locks the whole.
-      wait: whether to wait for another holder to end.
 
     Returns:
       Whether it is locked now; None where the system or the file system has no locks.
@@ -21,7 +20,7 @@ def take_lock(descriptor: int, *, byte: int | None = None, wait: bool = False) -
     try:
         import fcntl
 
-        how = fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB)
+        how = fcntl.LOCK_EX | fcntl.LOCK_NB
         if byte is None:
             fcntl.flock(descriptor, how)
         else:

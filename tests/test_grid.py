@@ -233,6 +233,25 @@ def test_tickets_of_one_name_but_different_content_are_refused(params: Params) -
     )
 
 
+def test_a_ticket_that_is_replaced_meanwhile_is_not_retrained(params: Params) -> None:
+    """Else there would be a run of one ticket under the name and digest of another."""
+    store = Store(Path(".lthctl"))
+    tickets = tasks_for(params, ratio=(0, 0.5), rounds=(1,), method=("random",), seed=(1,))
+    run_tasks(tickets, store=store, num_jobs=1)
+    tasks = walk.retraining_tasks(params, DATA, [Path("masks")], "rewind", Path("runs"))
+    changed = params.override({"data.holdout": 100})
+    (place,) = (task.place for task in tickets if "random" in task.name)
+    others = walk.ticket_tasks(
+        changed.override({"prune.ratio": (0.5,), "prune.rounds": (1,), "prune.seed": (1,), "prune.method": ("random",)}),
+        DATA, Path("masks"),
+    )  # fmt: skip
+    run_tasks(others, store=store, num_jobs=1, replace=True)
+    outcome = run_tasks(tasks, store=store, num_jobs=1)
+    assert [(name, "was replaced since this command began" in reason) for name, reason in outcome.failed] == [(place.name, True)]  # fmt: skip
+    assert outcome.written == [Path("runs/rewind/dense-s1")]
+    assert not (Path("runs/rewind") / place.name).exists()
+
+
 def test_a_ticket_of_another_model_is_named_by_its_folder(params: Params) -> None:
     run_tasks(tasks_for(params, ratio=(0,), seed=(1,)), store=Store(Path(".lthctl")), num_jobs=1)
     other = params.override({"model.layers": (784, 7, 10)})

@@ -19,6 +19,7 @@ ROWS = [
         "canonical",
         "disk",
         "reading",
+        "replacing",
         "families",
         "mask",
         "params",
@@ -38,7 +39,8 @@ WITHIN = {
     "params": {"families", "parameter_types"},
     "params_file": {"params", "parameter_types"},
     "canonical": {"mask"},
-    "disk": {"mask", "canonical"},
+    "disk": {"mask", "canonical", "replacing"},
+    "reading": {"replacing"},
 }
 """What members of the second row may import of their own row."""
 

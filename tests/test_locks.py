@@ -23,7 +23,7 @@ def test_a_folder_is_locked_for_one_descriptor_until_it_is_closed(tmp_path: Path
     assert take_lock(first) is True
     assert take_lock(second) is False
     os.close(first)
-    assert take_lock(second, wait=True) is True
+    assert take_lock(second) is True
     os.close(second)
 
 

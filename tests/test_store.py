@@ -310,7 +310,9 @@ def test_check_names_and_throws_out_what_is_damaged(
     shutil.copytree(place_of(tmp_path, trainings[0]), place_of(tmp_path, trainings[2]))
     killed = place_of(tmp_path, trainings[0]).with_name(f".{'0' * 64}.abc123.new")
     killed.mkdir()
-    found = dict(store.throw_out_damaged())
+    damaged, unread = store.throw_out_damaged()
+    found = dict(damaged)
+    assert unread == []
     assert found.keys() == {trainings[1].digest, trainings[2].digest}
     assert found[trainings[1].digest].startswith(
         f"{place_of(tmp_path, trainings[1]) / WEIGHTS_FILE}: has SHA-256 "
@@ -320,7 +322,7 @@ def test_check_names_and_throws_out_what_is_damaged(
     )
     assert list(store) == sorted(training.digest for training in (trainings[0], trainings[3]))
     assert not killed.exists()
-    assert store.throw_out_damaged() == []
+    assert store.throw_out_damaged() == ([], [])
 
 
 @pytest.mark.parametrize(
@@ -331,7 +333,8 @@ def test_check_finds_every_damage_that_needs_no_training_to_be_seen(
 ) -> None:
     store.put(training, a_result(training))
     DAMAGES[damage](place_of(tmp_path, training))
-    assert [digest for digest, _ in store.throw_out_damaged()] == [training.digest]
+    gone, kept = store.throw_out_damaged()
+    assert kept == [] and [digest for digest, _ in gone] == [training.digest]
     assert not place_of(tmp_path, training).exists()
 
 
@@ -443,7 +446,7 @@ def test_ten_thousand_trainings(
     flip(tmp_path / ".lthctl" / "trainings" / digests[1][:2] / digests[1] / WEIGHTS_FILE)
     began = time.process_time()
     assert len(list(store)) == 10_000
-    assert [digest for digest, _ in store.throw_out_damaged()] == [digests[1]]
+    assert [digest for digest, _ in store.throw_out_damaged()[0]] == [digests[1]]
     assert len(store.unreferenced([tmp_path / "runs"])) == 9_998
     assert sum(map(store.size, digests[2:])) > 10**6
     assert time.process_time() - began < 60

@@ -20,12 +20,14 @@ class StoreCheck:
     """What a check of a store came to.
 
     Attributes:
-      num_whole: trainings that are left.
-      damaged: digest and reason of each that was damaged, and was thrown out.
+      num_whole: trainings that are whole.
+      damaged: digest and reason of each that was proven wrong, and was thrown out.
+      unread: name and reason of what could not be read, so nothing is proven about it. It stays.
     """
 
     num_whole: int
     damaged: tuple[tuple[str, str], ...]
+    unread: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -57,17 +59,18 @@ def store_size(place: Path | str = ".lthctl") -> StoreSize:
 
 
 def check_store(place: Path | str = ".lthctl") -> StoreCheck:
-    """Check every training against its digests, and throw out the damaged ones.
+    """Check every training against its digests, and throw out those that are proven wrong.
 
     Args:
       place: the store; one that does not exist is empty.
 
     Returns:
-      How many are left, and what was thrown out.
+      How many are whole, what was thrown out, and what could not be read.
     """
     store = Store(Path(place))
-    damaged = store.throw_out_damaged()
-    return StoreCheck(len(list(store)), tuple(damaged))
+    damaged, unread = store.throw_out_damaged()
+    left = set(store.listed()[0]) - {name for name, _ in unread}
+    return StoreCheck(len(left), tuple(damaged), tuple(unread))
 
 
 def prune_store(place: Path | str, paths: Sequence[Path], *, dry_run: bool = False) -> StorePruning:
@@ -79,7 +82,8 @@ def prune_store(place: Path | str, paths: Sequence[Path], *, dry_run: bool = Fal
       dry_run: look, and throw out nothing.
 
     Raises:
-      TicketError, RunError: one of them is damaged, or a path holds none. Nothing is thrown out.
+      TicketError, RunError: one of them is damaged, a path holds none, or something of it or of
+        the store cannot be read. Nothing is thrown out.
     """
     store = Store(Path(place))
     unreferenced = tuple(store.unreferenced(paths))

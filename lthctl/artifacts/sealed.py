@@ -85,8 +85,10 @@ def _read(path: Path, refuse: type[LthctlError], kind: str, newest: int) -> tupl
             "lthctl did not write it"
         )
     if schema > newest:
-        raise refuse(
+        refusal = refuse(
             f"{path}: has schema {reprlib.repr(schema)}, this lthctl reads up to {newest}; "
             "upgrade lthctl"
         )
+        refusal.newer = True
+        raise refusal
     return content, document

@@ -8,9 +8,11 @@ absent. Everything here can be deleted at any time at the price of training agai
 import os
 import re
 import shutil
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -27,9 +29,10 @@ from lthctl.artifacts.names import (
 from lthctl.artifacts.sealed import seal
 from lthctl.artifacts.tensors import tensors_bytes
 from lthctl.canonical import digest_of_arrays, sha256
-from lthctl.disk import remove_abandoned, write_errors, write_folder
+from lthctl.disk import write_errors, write_folder
 from lthctl.errors import RunError
-from lthctl.reading import find_folders
+from lthctl.reading import dangling_link, find_folders, is_there, unreadable, what_is_at
+from lthctl.replacing import remove_abandoned
 from lthctl.training.history import Result, history_fault
 from lthctl.training.spec import Training
 
@@ -37,6 +40,7 @@ LOCK_FILE = "lock"
 
 
 DIGEST_DIGITS = 64
+DIGEST, SHARD = f"[0-9a-f]{{{DIGEST_DIGITS}}}", "[0-9a-f]{2}"
 
 
 class Store:
@@ -46,51 +50,84 @@ class Store:
         self._root = root / "trainings"
 
     def __contains__(self, digest: str) -> bool:
-        return (self._place(digest) / TRAINING_JSON).is_file()
+        place = self._place(digest)
+        here = what_is_at(place, RunError)
+        if here is None or stat.S_ISREG(here.st_mode):
+            return False
+        return is_there(place / TRAINING_JSON, RunError)
 
     def __iter__(self) -> Iterator[str]:
-        """The digests of all trainings, damaged ones too, sorted."""
-        places = self._root.glob("[0-9a-f][0-9a-f]/*")
-        return iter(
-            sorted(
-                place.name
-                for place in places
-                if re.fullmatch(f"[0-9a-f]{{{DIGEST_DIGITS}}}", place.name)
-            )
-        )
+        """The digests of all trainings, damaged ones too, sorted.
+
+        Raises:
+          RunError: a folder cannot be looked into.
+        """
+        digests, unread = self.listed()
+        if unread:
+            raise unreadable(RunError, "\n".join(reason for _, reason in unread))
+        return iter(digests)
+
+    def listed(self) -> tuple[list[str], list[tuple[str, str]]]:
+        """The digests of all trainings, sorted; and name and reason of the folders that cannot be
+        looked into."""
+        digests: list[str] = []
+        unread: list[tuple[str, str]] = []
+        for shard in self._names(self._root, unread):
+            names = self._names(self._root / shard, unread)
+            digests += [name for name in names if re.fullmatch(DIGEST, name)]
+        return sorted(digests), unread
 
     def get(self, training: Training) -> Result | None:
         """The result of a training, or None if it is not here, is damaged, or cannot be of that
-        training."""
-        if training.digest not in self:
-            return None
+        training.
+
+        Raises:
+          RunError: it is here, and cannot be read.
+        """
         try:
+            if training.digest not in self:
+                return None
             result = self._read(training.digest)
-        except RunError:
+        except RunError as error:
+            if error.unread:
+                raise
             return None
         return result if _may_be_of(training, result) else None
 
     def size(self, digest: str) -> int:
-        """Bytes of its files."""
-        return sum(path.stat().st_size for path in self._place(digest).rglob("*") if path.is_file())
+        """Bytes of its files; 0 where another process has thrown it out."""
+        place, total = self._place(digest), 0
+        with suppress(FileNotFoundError, NotADirectoryError), os.scandir(place) as entries:
+            for entry in entries:
+                if entry.is_file():
+                    total += entry.stat().st_size
+        return total
 
-    def throw_out_damaged(self) -> list[tuple[str, str]]:
-        """Check every training against its digests, and delete the damaged ones and what killed
-        processes left behind.
+    def throw_out_damaged(self) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+        """Check every training against its digests, and delete those that are proven wrong, and
+        what killed processes left behind.
 
         Returns:
-          Digest and reason of each that was damaged.
+          Digest and reason of each that was wrong and is gone; and of each that nothing is proven
+          about, and that stays.
         """
-        for hidden in self._root.glob("[0-9a-f][0-9a-f]/.*"):
-            remove_abandoned(hidden.with_name(hidden.name[1 : 1 + DIGEST_DIGITS]))
+        for shard in self._names(self._root, []):
+            for name in self._names(self._root / shard, []):
+                if name.startswith("."):
+                    remove_abandoned(self._root / shard / name[1 : 1 + DIGEST_DIGITS])
+        digests, unread = self.listed()
         damaged = []
-        for digest in self:
+        for digest in digests:
             try:
-                self._read(digest)
+                if is_there(self._place(digest), RunError):
+                    self._read(digest)
             except RunError as error:
+                if error.unread or error.newer:
+                    unread.append((digest, str(error)))
+                    continue
                 damaged.append((digest, str(error)))
                 self.throw_out(digest)
-        return damaged
+        return damaged, unread
 
     def unreferenced(self, paths: Sequence[Path]) -> list[str]:
         """The trainings that no ticket and no run at or below some paths came from.
@@ -101,14 +138,17 @@ class Store:
 
         Raises:
           TicketError, RunError: one of them is damaged, so that nobody knows what it came from.
-          RunError: a path does not exist, or there is neither ticket nor run at or below it.
+          RunError: a path does not exist, or there is neither ticket nor run at or below it; or
+            one of these, or a training, cannot be looked into.
         """
         trainings: set[str] = set()
         weights: set[str | None] = set()
         for path in paths:
-            runs, tickets = find_folders([path], RUN_JSON), find_folders([path], TICKET_JSON)
+            runs = find_folders([path], RUN_JSON).all_of_them(RunError)
+            tickets = find_folders([path], TICKET_JSON).all_of_them(RunError)
             if not runs and not tickets:
-                what = "holds neither ticket nor run" if path.exists() else "does not exist"
+                there = is_there(path, RunError)
+                what = "holds neither ticket nor run" if there else "does not exist"
                 raise RunError(
                     f"{path}: {what}; name the folders of those whose trainings are to be kept"
                 )
@@ -125,13 +165,15 @@ class Store:
             try:
                 if weights and digest_of_arrays(self._read(digest).weights) in weights:
                     continue
-            except RunError:
-                pass  # damaged, and no use to anybody
+            except RunError as error:
+                if error.unread:
+                    raise
+                # It is damaged, and no use to anybody.
             unreferenced.append(digest)
         return unreferenced
 
     def throw_out(self, digest: str) -> None:
-        """Delete a training.
+        """Delete a training; another process may do so at the same time.
 
         Raises:
           OutputError: it cannot be deleted.
@@ -139,9 +181,9 @@ class Store:
         place = self._place(digest)
         with write_errors(place):
             if place.is_dir() and not place.is_symlink():
-                shutil.rmtree(place)
+                shutil.rmtree(place, onerror=_unless_gone)
             else:
-                place.unlink()
+                place.unlink(missing_ok=True)
 
     def put(self, training: Training, result: Result) -> None:
         """Keep a result; one that is here already, damaged or not, is replaced.
@@ -160,10 +202,9 @@ class Store:
             "files": {name: sha256(content) for name, content in files.items()},
         }
         place = self._place(training.digest)
-        if (
-            place.is_file() or place.is_symlink()
-        ):  # not lthctl's, and nothing else has business here
-            place.unlink()
+        with write_errors(place):
+            if place.is_file() or place.is_symlink():  # not lthctl's, which alone has business here
+                place.unlink()
         write_folder(place, files | {TRAINING_JSON: seal(document)}, replace=True)
 
     @contextmanager
@@ -189,12 +230,40 @@ class Store:
           RunError: it is damaged, or not what it should be.
         """
         folder = TrainingFolder(self._place(digest))
+        here = what_is_at(folder.path, RunError)
+        if here is not None and stat.S_ISREG(here.st_mode):
+            raise RunError(f"{folder.path}: is a file, expected a folder")
         if (actual := folder.document.training) != digest:
             raise RunError(f"{folder.path}: is the training {actual}, in the place of another")
         return Result(folder.weights, folder.history)
 
+    def _names(self, folder: Path, unread: list[tuple[str, str]]) -> list[str]:
+        """The names in a folder of the store, or in the store; none where there is no such folder.
+
+        Args:
+          folder: the folder.
+          unread: its name and the reason are added where it cannot be looked into.
+        """
+        try:
+            with os.scandir(folder) as entries:
+                names = [entry.name for entry in entries]
+            return names if folder != self._root else [n for n in names if re.fullmatch(SHARD, n)]
+        except FileNotFoundError:
+            if link := dangling_link(folder):
+                unread.append((folder.name, f"{link}: is a link that leads nowhere"))
+        except OSError as error:
+            reason = f"{folder}: cannot be looked into ({error.strerror or error})"
+            unread.append((folder.name, reason))
+        return []
+
     def _place(self, digest: str) -> Path:
         return self._root / digest[:2] / digest
+
+
+def _unless_gone(function: object, path: str, error: Any) -> None:
+    """What `shutil.rmtree` asks where something cannot be deleted."""
+    if not isinstance(error[1], FileNotFoundError):
+        raise error[1]
 
 
 def _may_be_of(training: Training, result: Result) -> bool:

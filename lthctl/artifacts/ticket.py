@@ -25,7 +25,7 @@ from lthctl.errors import TicketError
 from lthctl.mask import Mask, Weights
 from lthctl.models.base import ModelDescription
 from lthctl.params import RoundParams
-from lthctl.reading import find_folders, holds_exactly
+from lthctl.reading import find_folders, holds_exactly, is_there
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,14 +170,16 @@ def find_tickets(*paths: Path | str) -> list[Path]:
     """The folders of all tickets at or below some paths, sorted.
 
     Raises:
-      TicketError: there is none at or below a path.
+      TicketError: there is none at or below a path, or something cannot be looked into.
     """
     folders: set[Path] = set()
     for path in map(Path, paths):
-        below = find_folders([path], TICKET_JSON)
+        below = find_folders([path], TICKET_JSON).all_of_them(TicketError)
         if not below:
             what = (
-                "holds no ticket, nor does anything below it" if path.exists() else "does not exist"
+                "holds no ticket, nor does anything below it"
+                if is_there(path, TicketError)
+                else "does not exist"
             )
             raise TicketError(
                 f"{path}: {what}; expected a folder with a {TICKET_JSON}. Make tickets with "

@@ -16,7 +16,7 @@ def older_runs_note(folder: Path) -> str | None:
 
     if folder != RUNS or RUNS.exists() or not OLDER_RUNS.is_dir():
         return None
-    if not find_folders([OLDER_RUNS], RUN_JSON):
+    if not find_folders([OLDER_RUNS], RUN_JSON).folders:
         return None
     return (
         f"Runs live in {RUNS}/ now, and {OLDER_RUNS}/ holds yours: `git mv {OLDER_RUNS} {RUNS}` "

@@ -10,9 +10,10 @@ from lthctl.artifacts.run import Run
 from lthctl.artifacts.run_document import RunSpecification
 from lthctl.artifacts.ticket import Ticket
 from lthctl.artifacts.ticket_document import TicketSpecification
-from lthctl.errors import LthctlError
+from lthctl.errors import LthctlError, OutputError
 from lthctl.grid.cost import equivalent_steps
 from lthctl.params import TrainParams
+from lthctl.reading import is_there
 from lthctl.training.engines import relative_cost
 from lthctl.training.history import Result
 from lthctl.training.spec import Training
@@ -87,12 +88,17 @@ def state_of(
     Args:
       folder: the place of a task.
       specification: what is asked for.
+
+    Raises:
+      LthctlError: it cannot be read, so nobody knows.
     """
-    if not folder.path.exists():
+    if not is_there(folder.path, OutputError):
         return State.MISSING
     try:
         folder.check_files()
         same = folder.document.specification == specification
-    except LthctlError:
+    except LthctlError as error:
+        if error.unread:
+            raise
         return State.OTHER
     return State.PRESENT if same else State.OTHER

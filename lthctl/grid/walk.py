@@ -15,7 +15,7 @@ from lthctl.artifacts.ticket import find_tickets, load_ticket
 from lthctl.artifacts.ticket_document import TicketSpecification
 from lthctl.datasets.base import Dataset
 from lthctl.datasets.entry import open_folder
-from lthctl.errors import OutputError, ParamsError
+from lthctl.errors import OutputError, ParamsError, TicketError
 from lthctl.grid.tasks import PlannedTraining, Task, Work, state_of
 from lthctl.lottery.find import params_of_round, prune_rounds, specify_ticket
 from lthctl.lottery.retrain import check_ticket, retraining, specify_run
@@ -105,9 +105,14 @@ def retraining_tasks(
         dataset = folder.dataset(params.data, ticket.seed)
         check_ticket(ticket, model, dataset, where=str(path))
 
-        def begin(path: Path = path) -> Work:
+        def begin(path: Path = path, digest: str = ticket.digest) -> Work:
             # Read again, so that a grid holds the arrays of the tickets under way and not of all.
             ticket = load_ticket(path)
+            if ticket.digest != digest:
+                raise TicketError(
+                    f"{path}: was replaced since this command began: has digest "
+                    f"{ticket.digest[:12]}..., expected {digest[:12]}...; run the command again"
+                )
             dataset = folder.dataset(params.data, ticket.seed)
             return retraining(
                 ticket,

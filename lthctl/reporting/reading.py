@@ -14,14 +14,15 @@ from lthctl.canonical import canonical_json, sha256
 from lthctl.errors import LthctlError, ReportError
 from lthctl.models.base import MlpDescription
 from lthctl.params import ReportParams, RoundParams
-from lthctl.reading import find_folders
+from lthctl.reading import find_folders, is_there
 from lthctl.reporting.making import Places
 from lthctl.reporting.verdicts import Group, judged_group
 
 
 @dataclass(frozen=True)
 class Report:
-    """Groups, the largest first, and the folders that were left out with the reason."""
+    """Groups, the largest first, and the folders that were left out with the reason: damaged ones,
+    and those that cannot be looked into."""
 
     groups: tuple[Group, ...]
     left_out: tuple[tuple[Path, str], ...]
@@ -41,11 +42,13 @@ def make_report(paths: Sequence[Path], params: ReportParams, masks: Path = Path(
     runs: dict[tuple[str, str, str], Run] = {}
     left_out: list[tuple[Path, str]] = []
     for path in paths:
-        if not path.exists():
+        if not is_there(path, ReportError):
             raise ReportError(
                 f"{path}: does not exist; retrain some tickets first: lthctl retrain masks/"
             )
-    for folder in find_folders(paths, RUN_JSON):
+    found = find_folders(paths, RUN_JSON)
+    left_out += found.unread
+    for folder in found.folders:
         try:
             run = load_run(folder, with_weights=False)
             runs.setdefault(

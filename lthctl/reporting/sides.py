@@ -72,7 +72,9 @@ def read_side(label: str, path: Path) -> Side:
     runs: dict[str, Run] = {}
     folders: dict[str, TicketFolder | RunFolder] = {}
     for marker in (TICKET_JSON, RUN_JSON):
-        for place in find_folders([path], marker):
+        found = find_folders([path], marker)
+        faults += [reason for _, reason in found.unread if reason not in faults]
+        for place in found.folders:
             name = place.relative_to(path).as_posix().removeprefix(".")
             try:
                 if marker == TICKET_JSON:

@@ -18,7 +18,7 @@ from lthctl.artifacts.folders import TicketFolder
 from lthctl.artifacts.names import TICKET_JSON, layer_order
 from lthctl.artifacts.run_document import TicketSummary
 from lthctl.artifacts.ticket_document import RoundCounts
-from lthctl.errors import LthctlError
+from lthctl.errors import LthctlError, TicketError
 from lthctl.mask import Mask
 from lthctl.models.base import MlpDescription
 from lthctl.reading import find_folders
@@ -119,7 +119,9 @@ def find_survivors(
     }
     places: dict[str, Path] = {}
     left_out: list[tuple[Path, str]] = []
-    for place in find_folders([folder], TICKET_JSON):
+    found = find_folders([folder], TICKET_JSON)
+    left_out += found.unread
+    for place in found.folders:
         try:
             ticket = TicketFolder(place)
             if ticket.document and ticket.digest in wanted and ticket.digest not in places:
@@ -197,6 +199,10 @@ def _survivors(group: Group, places: Mapping[str, Path]) -> Survivors:
                 continue
             folder = TicketFolder(places[ticket.digest])
             mask = folder.mask
+            if folder.digest != ticket.digest:
+                raise TicketError(
+                    f"{folder.path}: was replaced while the report was made; make it again"
+                )
             counts.append(folder.document.counts)
             first = mask[min(mask, key=layer_order)]
             if is_square and first.ndim == 2 and first.shape[1] == inputs:

@@ -23,7 +23,7 @@ from lthctl.artifacts.names import (
 from lthctl.datasets.base import Dataset
 from lthctl.errors import TicketError
 from lthctl.models.base import Model
-from lthctl.reading import find_folders
+from lthctl.reading import find_folders, is_there
 from lthctl.verification.checks import Check
 from lthctl.verification.evidence import RunEvidence, TicketEvidence
 from lthctl.verification.replay import Datasets, Replay
@@ -51,6 +51,7 @@ def verify(
 
     Returns:
       A check for every claim, folder by folder: tickets first, each in the order of their paths.
+      Before them a failed one for each folder that cannot be looked into.
 
     Raises:
       LthctlError: there is neither ticket nor run at or below a path.
@@ -59,7 +60,7 @@ def verify(
       >>> [check for check in verify("masks", "tickets") if check.state == "failed"]
       []
     """
-    tickets, runs = _find([Path(path) for path in paths])
+    tickets, runs, unread = _find([Path(path) for path in paths])
     cancel = threading.Event()
     replaying = None
     if replay is not None:
@@ -85,33 +86,37 @@ def verify(
     ]
     pool = ThreadPoolExecutor(num_jobs)
     try:
-        return [check for checks in pool.map(check_folder, folders) for check in checks]
+        checks = [check for checks in pool.map(check_folder, folders) for check in checks]
+        return unread + checks
     finally:
         cancel.set()
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _find(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
-    """Folders of tickets and of runs; also of those whose JSON is gone."""
+def _find(paths: Sequence[Path]) -> tuple[list[Path], list[Path], list[Check]]:
+    """Folders of tickets and of runs, also of those whose JSON is gone; and a failed check for each
+    folder that cannot be looked into."""
     tickets: set[Path] = set()
     runs: set[Path] = set()
+    unread: dict[Path, str] = {}
     for path in paths:
-        of_tickets, of_runs = (
-            {folder for marker in markers for folder in find_folders([path], marker)}
-            for markers in (
-                (TICKET_JSON, MASK_FILE, INIT_FILE),
-                (RUN_JSON, HISTORY_FILE, WEIGHTS_FILE),
-            )
-        )
-        if not of_tickets and not of_runs:
+        of_tickets = find_folders([path], TICKET_JSON, MASK_FILE, INIT_FILE)
+        of_runs = find_folders([path], RUN_JSON, HISTORY_FILE, WEIGHTS_FILE)
+        faults = of_tickets.unread + of_runs.unread
+        if not of_tickets.folders and not of_runs.folders and not faults:
             what = (
                 "holds no ticket and no run, nor does anything below it"
-                if path.exists()
+                if is_there(path, TicketError)
                 else "does not exist"
             )
             raise TicketError(
                 f"{path}: {what}; expected folders with a {TICKET_JSON} or a {RUN_JSON}"
             )
-        tickets |= of_tickets
-        runs |= of_runs
-    return sorted(tickets), sorted(runs)
+        tickets.update(of_tickets.folders)
+        runs.update(of_runs.folders)
+        unread.update(faults)
+    checks = [
+        Check(place, "everything can be looked into", "failed", reason)
+        for place, reason in sorted(unread.items())
+    ]
+    return sorted(tickets), sorted(runs), checks

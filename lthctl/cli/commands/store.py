@@ -39,20 +39,25 @@ def store(context: typer.Context, json: JsonOption = False) -> None:
 def check(json: JsonOption = False) -> None:
     """Check every training against its digests.
 
-    Damaged ones are thrown out. They will run again.
+    Those proven wrong are thrown out, and will run again. What cannot be read stays.
     """
     from lthctl.artifacts.housekeeping import check_store
 
     checked = check_store(STORE)
     if json:
         damaged = [{"training": name, "reason": reason} for name, reason in checked.damaged]
-        print_json({"whole": checked.num_whole, "damaged": damaged})
+        kept = [{"name": name, "reason": reason} for name, reason in checked.unread]
+        shown = {"whole": checked.num_whole, "damaged": damaged}
+        print_json(shown | ({"unread": kept} if kept else {}))
     else:
         for _, reason in checked.damaged:
             show(f"thrown out: {reason}")
+        for _, reason in checked.unread:
+            show(f"kept, for nothing is proven: {reason}")
         whole = _trainings(checked.num_whole)
-        show(f"{STORE}: {whole} whole, {len(checked.damaged)} damaged")
-    if checked.damaged:
+        unread = f", {len(checked.unread)} not read" if checked.unread else ""
+        show(f"{STORE}: {whole} whole, {len(checked.damaged)} damaged{unread}")
+    if checked.damaged or checked.unread:
         raise typer.Exit(LthctlError.exit_code)
 
 

@@ -30,9 +30,8 @@ def read_file(path: Path, refuse: type[LthctlError], *, limit: int) -> bytes:
         with open(path, "rb", opener=_without_waiting) as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
-                raise unreadable(
-                    refuse,
-                    f"{path}: is a pipe or a device, expected a file; move it out of the way",
+                raise refuse(
+                    f"{path}: is a pipe or a device, expected a file; move it out of the way"
                 )
             if status.st_size > limit:
                 raise refuse(
@@ -47,6 +46,8 @@ def read_file(path: Path, refuse: type[LthctlError], *, limit: int) -> bytes:
         raise refuse(
             f"{path}: is missing; make it again or restore it, for example with dvc checkout"
         ) from None
+    except IsADirectoryError as error:
+        raise refuse(f"{path}: cannot be read ({error.strerror}); expected a file") from error
     except OSError as error:
         raise unreadable(refuse, f"{path}: cannot be read ({error.strerror or error})") from error
     # Somebody is writing to it, or it is one that the system makes up as it is read.

@@ -47,7 +47,7 @@ def read_file(path: Path, refuse: type[LthctlError], *, limit: int) -> bytes:
             f"{path}: is missing; make it again or restore it, for example with dvc checkout"
         ) from None
     except IsADirectoryError as error:
-        raise refuse(f"{path}: cannot be read ({error.strerror}); expected a file") from error
+        raise refuse(f"{path}: cannot be read ({error.strerror})") from error
     except OSError as error:
         raise unreadable(refuse, f"{path}: cannot be read ({error.strerror or error})") from error
     # Somebody is writing to it, or it is one that the system makes up as it is read.

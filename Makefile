@@ -5,7 +5,7 @@ BIN := $(CURDIR)/.venv/bin
 export PATH := $(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: repro test test-all check format bench fuzz locked lock newest release clean
+.PHONY: repro test test-all check format bench fuzz fuzz-guided locked lock newest release clean
 
 repro: .venv/installed    ## real MNIST, tickets, retrainings, report
 	dvc repro
@@ -45,6 +45,10 @@ newest:    ## once a week: the tests with the newest versions of everything, bou
 
 release:    ## wheel, sdist and the list of their parts in dist/, the same bytes each time
 	.ci/release
+
+fuzz-guided: .venv/installed-dev    ## a second fuzzer, guided by coverage, 1,000,000 inputs
+	pip install --quiet --editable '.[fuzz]'
+	python -m tests.guided 1000000
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

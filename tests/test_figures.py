@@ -205,10 +205,11 @@ def test_a_very_sparse_ticket_can_be_drawn(tmp_path: Path) -> None:
 
 
 def test_a_hostile_name_stays_text() -> None:
-    content = figures._svg(
+    content = figures._saved(
         figure_curves.accuracy_figure(
             unread_report(make_run(("<script>[bold] -->", 0.5, 1))).groups[0]
-        )
+        ),
+        "svg",
     )
     root = ElementTree.fromstring(content)  # whole and well-formed
     assert not [element for element in root.iter() if "script" in str(element.tag).lower()]

@@ -8,8 +8,9 @@ from typing import Any
 
 from lthctl.surroundings import imported_apart
 
-OURS = {"svg.hashsalt": "lthctl", "svg.fonttype": "path"}
-"""What differs from the defaults: ids in an SVG that are the same every time, and no fonts."""
+OURS = {"svg.hashsalt": "lthctl", "svg.fonttype": "path", "pdf.fonttype": 42}
+"""What differs from the defaults: ids in an SVG that are the same every time, and no fonts. Fonts
+in a PDF are of type 42, as journals refuse type 3."""
 
 
 @contextmanager

@@ -19,7 +19,7 @@ class FinishedReport:
       report: the groups of runs, each judged.
       survivors: per group, what survived pruning.
       left_out: damaged runs and tickets, with the reason.
-      files: file name -> bytes, of all that was written; empty if nothing was.
+      files: file name -> bytes, of all that was written to `out`; empty if nothing was.
     """
 
     report: reading.Report
@@ -50,6 +50,7 @@ def report(
     *,
     masks: Path | str = "masks",
     out: Path | str | None = None,
+    paper: Path | str | None = None,
     params: ReportParams | None = None,
 ) -> FinishedReport:
     """Compare runs with the dense network, and judge their tickets.
@@ -59,11 +60,12 @@ def report(
       masks: folder with the tickets of these runs; need not exist.
       out: folder for index.html, the tables and the figures. Without it nothing is drawn or
         written.
+      paper: folder for what a paper takes: figures as SVG, PDF and PNG, tables as CSV and LaTeX.
       params: how runs are judged.
 
     Raises:
       ReportError: there is no run, or two different runs claim to be the same experiment.
-      OutputError: `out` cannot be written.
+      OutputError: `out` or `paper` cannot be written.
 
     Example:
       >>> rows = report("runs", masks="masks").summary_rows()
@@ -79,6 +81,11 @@ def report(
         files = _files(judged, survivors, left_out)
         for name, content in files.items():
             write_file(Path(out) / name, content)
+    if paper is not None:
+        from lthctl.reporting.paper import paper_files
+
+        for name, content in paper_files(judged, survivors).items():
+            write_file(Path(paper) / name, content)
     return FinishedReport(judged, survivors, left_out, files)
 
 

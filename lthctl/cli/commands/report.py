@@ -33,6 +33,15 @@ def report(
     open_page: Annotated[
         bool, typer.Option("--open", help="Open the page in the browser.")
     ] = False,
+    paper: Annotated[
+        Path | None,
+        typer.Option(
+            "--paper",
+            metavar="DIR",
+            help="Write there, too, what a paper takes: every figure as SVG, PDF and PNG, every "
+            "table as CSV and LaTeX, each with a caption.",
+        ),
+    ] = None,
     to: Annotated[
         list[str] | None,
         options.choice(
@@ -56,7 +65,7 @@ def report(
     if not paths and (note := older_runs_note(RUNS)):
         say(note)
     trackers = open_trackers(options.listed_values(to or []))
-    finished = make_report(paths or [RUNS], masks=masks, out=out, params=params)
+    finished = make_report(paths or [RUNS], masks=masks, out=out, paper=paper, params=params)
     for _, reason in finished.left_out:
         say(f"left out: {reason}")
     if finished.num_missing_tickets:
@@ -69,6 +78,8 @@ def report(
     elif not quiet:
         results_console().print(report_tables(finished.report))
         show(f"Written to {out}: {', '.join(sorted(finished.files))}")
+        if paper:
+            show(f"Written to {paper}: figures, tables and captions; paper.tex shows all of them")
     for line in log_runs(finished.report, trackers):
         if not quiet:
             say(line)

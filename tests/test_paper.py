@@ -77,8 +77,8 @@ def test_a_mean_and_its_interval_are_one_cell() -> None:
         "hidden",
     ]
     content = csv_bytes(header, [
-        [1, "l_1", 0.98284, 0.982, 0.9837, 12500.0, -0.0005, -0.0013, 0.0003, 5, None, 1],
-        [1, "dense", 0.5, None, None, 250, None, None, None, None, None, 2],
+        [1, "l_1", 0.98284, 0.982, 0.9837, 12500.0, -0.0005, -0.0013, 0.0003, 5, None, "unknown", 1],
+        [1, "dense", 0.5, None, None, 250, None, None, None, None, None, "unknown", 2],
     ])  # fmt: skip
     assert table(content, "Of 5 %", "tab:x", left_out=frozenset({"hidden"})).splitlines()[3:] == [
         r"\begin{tabular}{@{}lrrr@{}}",

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from lthctl.reporting.answers import RULE
+from lthctl.reporting.answers import rule_of
 from lthctl.reporting.reading import Report
 from lthctl.reporting.verdicts import Group
 
@@ -33,8 +33,9 @@ TABLES: dict[str, str] = {
     "arrivals": "Steps to targets of validation accuracy, and how many times sooner than dense and "
     "than reinitialized: geometric means of ratios paired by seed, with {intervals} of their "
     "logarithms. Steps are means where all runs arrive.",
-    "verdicts": "The verdict on every ticket, and the differences behind it, paired by seed, with "
-    "{intervals}; {margin}.",
+    "verdicts": "What is shown of every ticket, against dense and against its controls: "
+    "differences in accuracy, paired by seed, with {intervals}; {margin}. Times sooner are of the "
+    "target, paired by seed, too.",
     "runs": "Every run. Accuracies are of the validation images.",
     "layers": "Weights left per layer and round: means over the masks of n seeds.",
     "overlap": "Weights that two masks have in common, against what chance would give, and the "
@@ -61,7 +62,7 @@ def _filled(caption: str, groups: Sequence[Group]) -> str:
         intervals=f"two-sided {100 * params.confidence:g} % t intervals",
         shaded=f"the margin of {margin} is shaded",
         margin=f"as good as dense means within {margin}",
-        rule=RULE,
+        rule=rule_of(params),
     )
     settings = [f"{_n_words(group)}, {group.num_runs} runs: {group.title}." for group in groups]
     if len(groups) > 1:

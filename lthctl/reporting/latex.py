@@ -8,6 +8,8 @@ import io
 import re
 from collections.abc import Sequence
 
+UNKNOWN = "unknown"
+
 MOST_ROWS = 40
 """Of a table that is kept on one page; a longer one is a `longtable`, which breaks."""
 
@@ -52,8 +54,8 @@ def _escaped_character(character: str) -> str:
 def table(content: bytes, caption: str, label: str, *, left_out: frozenset[str]) -> str:
     """A CSV file as a table. It needs the packages booktabs and longtable.
 
-    Columns `x`, `x_low`, `x_high` and `x_n` become one, `x`. A column without any value is left
-    out, and so is the number of the group where there is one group.
+    Columns `x`, `x_low`, `x_high` and `x_n` become one, `x`. A column in which nothing is known
+    is left out, and so is the number of the group where there is one group.
 
     Args:
       content: the file, with a header.
@@ -121,7 +123,7 @@ def _shown(header: Sequence[str], rows: Sequence[dict[str, str]]) -> list[str]:
         name
         for name in header
         if name not in parts
-        and any(row[name] for row in rows)
+        and any(row[name] not in ("", UNKNOWN) for row in rows)
         and not (name == "group" and len(groups) == 1)
     ]
 
@@ -167,7 +169,7 @@ UNITS: dict[str, tuple[str, float, str]] = {
     "step": ("", 1, ",.0f"),
     "^(size|kept|both|expected)$": ("", 1, ",.0f"),
     "log10": ("", 1, ",.1f"),
-    "times$": ("", 1, ".2f"),
+    "times": ("", 1, ".2f"),
     "difference$": ("points", 100, "+.2f"),
     "(accuracy|sparsity|density|desired|actual)$": ("%", 100, ".2f"),
 }

@@ -16,7 +16,8 @@ ONLY_IN_CSV = {
     "summary": frozenset({"seeds_to_decide", "early_stop_accuracy"}),
     "ladders": frozenset({"level", "smallest_ratio", "next_ratio"}),
     "verdicts": frozenset(
-        {"accurate_seeds", "fast_seeds", "special_seeds", "random_seeds", "sparsity"}
+        {f"{name}_seeds" for name in ("dense", "reinit", "shuffle", "random")}
+        | {"keeps_up", "sparsity", "sooner_kind", "step_difference"}
     ),
 }
 """Columns for which a page has no room."""

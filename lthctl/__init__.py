@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lthctl.artifacts.housekeeping import check_store, prune_store, store_size
     from lthctl.artifacts.run import Run, load_run, save_run
     from lthctl.artifacts.ticket import Ticket, find_tickets, load_ticket, save_ticket
+    from lthctl.auditing.audit import audit
     from lthctl.datasets.base import Dataset, Split
     from lthctl.datasets.download import download
     from lthctl.datasets.mnist import load_mnist
@@ -61,6 +62,7 @@ _HOME = {
     "Tracked": "tracking.track",
     "TrainParams": "params",
     "apply_ticket_": "interop.apply",
+    "audit": "auditing.audit",
     "check_store": "artifacts.housekeeping",
     "compare": "reporting.paths",
     "download": "datasets.download",
@@ -106,6 +108,7 @@ __all__ = [
     "Tracked",
     "TrainParams",
     "apply_ticket_",
+    "audit",
     "check_store",
     "compare",
     "download",

@@ -12,7 +12,7 @@ import pickletools
 from collections.abc import Container
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 
 class PickleError(Exception):
@@ -62,7 +62,7 @@ def read_pickle(content: bytes, meanings: Meanings, *, max_opcodes: int) -> obje
       ValueError, TypeError, LookupError, AttributeError, ArithmeticError: it is damaged, or
         `meanings` raised that.
     """
-    return _Reader(meanings).read(content, max_opcodes)
+    return Reader(meanings).read(content, max_opcodes)
 
 
 _MARK = object()
@@ -70,13 +70,15 @@ _MARK = object()
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 
 
-class _Reader:
+class Reader:
+    """Follows the opcodes of plain data. A subclass may follow more of them."""
+
     def __init__(self, meanings: Meanings) -> None:
         self._meanings = meanings
         self._stack: list[Any] = []
         self._memo: dict[int, Any] = {}
 
-    def read(self, content: bytes, max_opcodes: int) -> object:
+    def read(self, content: bytes | IO[bytes], max_opcodes: int) -> object:
         stack, memo = self._stack, self._memo
         argument: Any
         for opcode, argument, _ in islice(pickletools.genops(content), max_opcodes):
@@ -115,10 +117,10 @@ class _Reader:
                     stack.append(self._meanings.call(function.full, arguments))
                 case "SETITEM":
                     value, key = stack.pop(), stack.pop()
-                    stack[-1][text_of(key)] = value
+                    self._set_items(stack[-1], [key, value])
                 case "SETITEMS":
                     items = self._pop_to_mark()
-                    stack[-1].update(zip(map(text_of, items[::2]), items[1::2], strict=True))
+                    self._set_items(stack[-1], items)
                 case "APPEND":
                     value = stack.pop()
                     stack[-1].append(value)
@@ -131,8 +133,14 @@ class _Reader:
                 case "STOP":
                     return stack.pop()
                 case other:
-                    raise OpcodeError(f"needs the pickle opcode {other}")
+                    self._other(other, argument)
         raise PickleError(f"its pickle does not end after {max_opcodes:,} opcodes")
+
+    def _set_items(self, target: Any, items: list[Any]) -> None:
+        target.update(zip(map(text_of, items[::2]), items[1::2], strict=True))
+
+    def _other(self, opcode: str, argument: Any) -> None:
+        raise OpcodeError(f"needs the pickle opcode {opcode}")
 
     def _pop_to_mark(self) -> list[Any]:
         items: list[Any] = []

@@ -15,7 +15,7 @@ from lthctl.cli.options import CHOICES
 ROOT = Path(__file__).parent.parent
 COMMANDS = [
     (), ("init",), ("download",), ("prune",), ("retrain",), ("report",), ("show",), ("compare",),
-    ("verify",), ("export",), ("import",), ("store",), ("store", "check"), ("store", "prune"),
+    ("verify",), ("audit",), ("export",), ("import",), ("store",), ("store", "check"), ("store", "prune"),
 ]  # fmt: skip
 
 

@@ -31,6 +31,7 @@ ROWS = [
     {"artifacts"},
     {"lottery"},
     {"grid", "interop", "presets", "reporting", "tracking", "verification"},
+    {"auditing"},
     {"cli"},
     {"__init__", "__main__"},
 ]

@@ -12,6 +12,7 @@ import typer
 
 from lthctl.cli.command import Command
 from lthctl.cli.commands import (
+    audit,
     compare,
     download,
     export,
@@ -75,6 +76,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "show": show.show,
     "compare": compare.compare,
     "verify": verify.verify,
+    "audit": audit.audit,
     "export": export.export,
     "import": import_command.import_,
 }

@@ -109,6 +109,16 @@ ForceOption = Annotated[
 DryRunOption = Annotated[
     bool, typer.Option("--dry-run", help="Show what would be done. Do nothing.")
 ]
+LayoutOption = Annotated[
+    str | None,
+    typer.Option(
+        "--from",
+        metavar="LAYOUT",
+        help="Whose layout the folder has: google_lth, lightning, lthctl, open_lth, "
+        "rahulvigneswaran, shrinkbench, or a YAML file with patterns.",
+        show_default="the one that fits",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the results as JSON.")]
 VerboseOption = Annotated[
     bool,

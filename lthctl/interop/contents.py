@@ -12,7 +12,7 @@ import numpy as np
 
 from lthctl.errors import CheckpointError
 from lthctl.interop.checkpoints import read_checkpoint
-from lthctl.interop.entries import BFLOAT16, Entry
+from lthctl.interop.entries import BFLOAT16, Checkpoint, Entry
 from lthctl.interop.matching import by_shapes, listed, renamed_by, without_wrappers
 from lthctl.mask import Array, Shapes, Weights, unpack_mask
 
@@ -37,6 +37,7 @@ class Contents:
         own: Weights,
         announce: Callable[[str], None],
         other_names: Mapping[str, str] | None = None,
+        entries: Entries | None = None,
     ) -> None:
         """Look at a file, and read as little of it as it takes to know what is in it.
 
@@ -45,6 +46,7 @@ class Contents:
           own: all weights of the model, of which names, shapes and types count.
           announce: called with a sentence on what was assumed.
           other_names: further name -> name in `own`, for parameters with several names.
+          entries: what the file holds, if that is known already.
 
         Raises:
           CheckpointError: it cannot be read, does not fit the model, or leaves open what it holds.
@@ -58,9 +60,11 @@ class Contents:
         }
         # The model's weights, their masks, both as 8-byte numbers, and as much again for names and
         # other formats.
-        checkpoint = read_checkpoint(
-            path, limit=2**24 + 64 * sum(math.prod(shape) for shape in self._named.values())
-        )
+        checkpoint = Checkpoint(entries or {})
+        if entries is None:
+            checkpoint = read_checkpoint(
+                path, limit=2**24 + 64 * sum(math.prod(shape) for shape in self._named.values())
+            )
         if not checkpoint.entries:
             raise CheckpointError(f"{path}: holds no tensors, expected masks or weights by name")
         if checkpoint.note is not None:

@@ -14,6 +14,7 @@ from lthctl.artifacts.ticket import Ticket
 from lthctl.artifacts.ticket_document import TicketSpecification
 from lthctl.errors import CheckpointError, ParamsError
 from lthctl.interop.contents import Contents
+from lthctl.interop.folder_ticket import find_ticket_in
 from lthctl.lottery.find import counts_after
 from lthctl.mask import Bools, Mask, Shapes, Weights
 from lthctl.models.base import Model
@@ -24,6 +25,7 @@ from lthctl.seeding import Stream
 def import_ticket(
     file: Path | str,
     *,
+    layout: str | None = None,
     model: Model | None = None,
     seed: int = 1,
     init: Path | str | None = None,
@@ -43,7 +45,10 @@ def import_ticket(
     - else weights: those that are exactly 0 are pruned.
 
     Args:
-      file: the checkpoint.
+      file: the checkpoint; or a folder of another program, of which the last round's mask and
+        the weights that it is rewound to are taken (docs/AUDIT.md).
+      layout: how that folder is laid out: a known name, or a file with a mapping; without, the
+        known one that fits.
       model: what it is of; LeNet-300-100 by default. Names that differ from its own are matched by
         shapes, where every module of the file fits one and only one of the model's.
       seed: of batches and of reinitialized weights, and of the initial weights where the file has
@@ -76,7 +81,13 @@ def import_ticket(
         raise ParamsError(f"label: is {label!r}, expected lower-case letters and digits")
     drawn = model.draw(Stream(seed, "init"))
     file = Path(file)
-    parts = Contents(file, drawn, announce)
+    if layout is not None and not file.is_dir():
+        raise ParamsError(f"--from: is for a folder, and {file} is none; leave --from out")
+    found = find_ticket_in(file, layout, announce) if file.is_dir() else None
+    if found is None:
+        parts = Contents(file, drawn, announce)
+    else:
+        parts = Contents(found.mask_path, drawn, announce, entries=found.masks)
     mask = _mask_of(parts, model, biases)
     weights: Weights
     if init is not None:
@@ -84,6 +95,9 @@ def import_ticket(
             Contents(Path(init), drawn, announce).complete_weights(),
             f"those in {init}",
         )
+    elif found is not None and found.init_path is not None:
+        taken = Contents(found.init_path, drawn, announce, entries=found.weights)
+        weights, origin = taken.complete_weights(), f"those in {found.init_path}"
     elif parts.weights:
         weights, origin = parts.complete_weights(), f"those in {file}"
     else:

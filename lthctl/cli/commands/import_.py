@@ -14,8 +14,13 @@ def import_(
     context: typer.Context,
     file: Annotated[
         Path,
-        typer.Argument(metavar="FILE", help="safetensors, or a state_dict saved by torch.save."),
+        typer.Argument(
+            metavar="FILE",
+            help="safetensors, or a state_dict saved by torch.save; or a folder of another "
+            "program.",
+        ),
     ],
+    layout: options.LayoutOption = None,
     out: Annotated[
         Path, typer.Option("--out", metavar="DIR", help="Folder for the ticket's folder.")
     ] = Path("masks"),
@@ -73,6 +78,7 @@ def import_(
     refuse_if_owned(out)
     ticket = import_ticket(
         file,
+        layout=layout,
         model=model_from(model),
         seed=seed,
         init=init,

@@ -1,0 +1,1 @@
+"""Tickets of other programs, examined: what their files prove, and what they disprove."""

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from lthctl.artifacts.names import MASK_FILE, TICKET_JSON
+from lthctl.artifacts.revision import Place
 from lthctl.artifacts.run import Run, save_run
 from lthctl.artifacts.ticket import Ticket, save_ticket
 from lthctl.canonical import Json
@@ -104,7 +105,7 @@ def test_a_side_holds_tickets_and_runs_by_their_paths(tmp_path: Path) -> None:
 
 
 def test_names_at_a_revision_are_arguments_again() -> None:
-    side = Side("masks/@v1", {}, {}, {})
+    side = Side("masks/@v1", {}, {}, {}, Place(Path("copy"), "masks/", "v1"))
     assert (side.named("one"), side.named("")) == ("masks/one@v1", "masks/@v1")
 
 

@@ -15,7 +15,6 @@ from ruamel.yaml import YAML
 
 from lthctl.artifacts.run import save_run
 from lthctl.datasets import mnist
-from lthctl.grid.dvc import refuse_if_owned
 from lthctl.params import SECTIONS, SECTIONS_READ, Params, visible_to
 from lthctl.params_file import load_params
 from lthctl.reporting.answer_files import answer_files
@@ -147,17 +146,6 @@ def test_results_are_ignored_by_hand() -> None:
         ".dvc/config",
     ):
         assert not ignored(path), path
-
-
-@pytest.mark.parametrize(
-    "text", ["stages: [1]", "stages: {a: 1}", "stages: {a: {outs: [{}]}}", "stages: {a: {outs: 3}}", "- 1", "\x00", "a: [", "stages: {a: {wdir: 3, outs: [x]}}"]
-)  # fmt: skip
-def test_a_pipeline_that_is_none_owns_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
-) -> None:
-    monkeypatch.delenv("DVC_STAGE", raising=False)
-    (tmp_path / "dvc.yaml").write_text(text)
-    refuse_if_owned(tmp_path / "masks")
 
 
 SHIM = """#!{python}

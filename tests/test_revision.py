@@ -73,9 +73,9 @@ def contents(place: Path) -> dict[str, str]:
     }
 
 
-def found(text: str) -> dict[str, str]:
-    with placed(text, FILES) as place:
-        return contents(place)
+def found(text: str, *, fetch: bool = False) -> dict[str, str]:
+    with placed(text, FILES, fetch=fetch) as place:
+        return contents(place.folder)
 
 
 def refusal(text: str) -> str:
@@ -93,6 +93,7 @@ def refusal(text: str) -> str:
         ("masks@HEAD@{1}", ("masks", "HEAD@{1}")),
         ("masks@@{u}", ("masks", "@{u}")),
         ("masks@feature/x", ("masks", "feature/x")),
+        ("x@l1@v1.0.0", ("x@l1", "v1.0.0")),
         ("masks", None),
         ("masks@", None),
         ("@v1", None),
@@ -106,7 +107,7 @@ def test_a_path_that_exists_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.chdir(tmp_path)
     (tmp_path / "masks@v1").mkdir()
     with placed("masks@v1", FILES) as place:
-        assert place == Path("masks@v1")
+        assert place == (Path("masks@v1"), "masks@v1", None)
     assert at_revision("masks@v1") is None
 
 
@@ -184,7 +185,8 @@ def test_data_that_is_not_in_the_cache(tmp_path: Path, monkeypatch: pytest.Monke
         ".dvc/config.local",
         f"[core]\n    remote = r\n['remote \"r\"']\n    url = {tmp_path / 'remote'}\n",
     )
-    assert found("masks/x@v1") == {"ticket.json": "one"}
+    assert "its remotes were not asked, as --fetch was not given" in refusal("masks/x@v1")
+    assert found("masks/x@v1", fetch=True) == {"ticket.json": "one"}
 
 
 @pytest.fixture
@@ -251,8 +253,8 @@ def test_readers_errors_name_the_argument_and_the_copy_is_gone(small: Repository
         pytest.raises(TicketError, match=r"^masks@v1/ticket\.json: bad$"),
         placed("masks@v1", FILES) as place,
     ):
-        raise TicketError(f"{place / 'ticket.json'}: bad")
-    assert not place.exists()
+        raise TicketError(f"{place.folder / 'ticket.json'}: bad")
+    assert not place.folder.exists()
 
 
 def test_nothing_of_dvc_is_imported_for_a_plain_path(tmp_path: Path) -> None:
@@ -267,3 +269,99 @@ def test_nothing_of_dvc_is_imported_for_a_plain_path(tmp_path: Path) -> None:
         ).stdout
         == "False\n"
     )
+
+
+def test_an_at_may_be_in_the_path_and_in_the_revision(small: Repository) -> None:
+    """Tags of registries hold one, and so may folders."""
+    small.write("masks/x/ticket.json", "x at its tag")
+    small.write("masks/x@l1/ticket.json", "x@l1")
+    small.commit("l1@v1.0.0")
+    small.git("tag", "v1.0.0")
+    small.git("rm", "-qr", "masks/x")
+    small.write("masks/x/ticket.json", "x now")
+    assert found("masks/x@l1@v1.0.0") == {"ticket.json": "x@l1"}  # the longest path that exists
+    (small.root / "masks/x@l1/ticket.json").unlink()
+    (small.root / "masks/x@l1").rmdir()
+    small.git("tag", "-d", "v1.0.0")
+    assert found("masks/x@l1@v1.0.0") == {"ticket.json": "x at its tag"}
+    with placed("masks/x@l1@v1.0.0", FILES) as place:
+        assert place[1:] == ("masks/x", "l1@v1.0.0")
+    (small.root / "masks/x/ticket.json").unlink()
+    (small.root / "masks/x").rmdir()
+    assert found("masks/x@l1@v1.0.0") == {"ticket.json": "x at its tag"}  # none exists
+    assert found("masks/x@l1@HEAD") == {"ticket.json": "x@l1"}
+    assert found("masks/x@HEAD@{0}") == {"ticket.json": "x at its tag"}
+
+
+def test_a_revisions_settings_are_not_obeyed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its site_cache_dir would be made, with mode 0777, and pickles in it would be read."""
+    repository = Repository(tmp_path / "r", dvc=True)
+    repository.write("masks/x/ticket.json", "one")
+    repository.track("masks/x")
+    evil = tmp_path / "evil"
+    repository.write(
+        ".dvc/config",
+        f"[core]\n    site_cache_dir = {evil}/site\n    remote = r\n    hardlink_lock = true\n"
+        f"['remote \"r\"']\n    url = {evil}/remote\n[state]\n    dir = {evil}/state\n",
+    )
+    repository.commit("v1")
+    monkeypatch.delenv("DVC_SITE_CACHE_DIR")
+    before = sorted(path for path in tmp_path.rglob("*") if "site" not in path.parts)
+    assert found(f"{repository.root}/masks/x@v1") == {"ticket.json": "one"}
+    after = sorted(path for path in tmp_path.rglob("*") if "site" not in path.parts)
+    assert after == before and not evil.exists()
+
+
+REMOTE = """[core]
+    remote = r
+['remote "r"']
+    url = http://127.0.0.1:{port}/x
+"""
+IMPORTED = "deps:\n- path: http://127.0.0.1:{port}/y\nouts:\n- path: y\n  hash: md5\n"
+LFS_POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\nsize 5\n"
+
+
+def test_no_network_unasked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither remotes nor caches elsewhere, nor what was imported, nor git LFS."""
+    import socket
+
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    repository = Repository(tmp_path / "r", dvc=True)
+    repository.write("masks/x/ticket.json", "one")
+    repository.track("masks/x")
+    repository.write("masks/y.dvc", IMPORTED.format(port=port))
+    repository.write("masks/z/ticket.json", LFS_POINTER)
+    repository.write(".lfsconfig", f"[lfs]\n    url = http://127.0.0.1:{port}/lfs\n")
+    repository.write(".gitattributes", "*.json filter=lfs\n")
+    repository.write(".dvc/config", REMOTE.format(port=port))
+    repository.commit("v1")
+    repository.write(".dvc/config.local", "[cache]\n    local = r\n")
+    (repository.root / ".dvc/cache").rename(tmp_path / "away")
+    (repository.root / "masks/x/ticket.json").unlink()
+    contacted = []
+    monkeypatch.setattr(socket.socket, "connect", lambda *given: contacted.append(given))
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *given, **_: contacted.append(given))
+    monkeypatch.chdir(repository.root)
+    assert "was not given" in refusal("masks/x@v1")
+    refusal("masks/y@v1")
+    assert "masks/z@v1: ticket.json is kept by git LFS; give --fetch" in refusal("masks/z@v1")
+    listener.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        listener.accept()
+    listener.close()
+    assert contacted == []
+
+
+def test_variables_of_git_mislead_nobody(
+    small: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Repository(tmp_path / "other", dvc=False)
+    other.write("masks/ticket.json", "of another")
+    other.commit("v1")
+    monkeypatch.setenv("GIT_DIR", str(other.root / ".git"))
+    monkeypatch.setenv("GIT_WORK_TREE", str(other.root))
+    monkeypatch.setenv("GIT_OBJECT_DIRECTORY", str(other.root / ".git/objects"))
+    assert found("masks@v1") == {"ticket.json": "one"}

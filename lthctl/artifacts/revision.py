@@ -2,16 +2,15 @@
 
 Knows git and DVC repositories, not what the files in them mean. What is asked for is copied into a
 temporary folder, for the ordinary readers, which refuse what is damaged; nothing of a repository is
-executed, checked out or written.
+executed, checked out or written. Nothing is asked of a network unless that is wished.
 """
 
 import os
-import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from lthctl.errors import LthctlError, PathError
 
@@ -21,28 +20,58 @@ TOTAL_LIMIT = 8 * 2**30  # bytes copied for one path
 CHUNK = 2**20  # bytes
 
 
-# The revision is what follows the last "@", but for the "@{...}" that git's own notation has.
-AT_REVISION = re.compile(r"(.+)@((?!\{)(?:[^@]|@\{)+)", re.DOTALL)
+LFS = b"version https://git-lfs.github.com/spec/"
+"""How a file begins that git LFS keeps elsewhere."""
 
 
 def at_revision(text: str) -> tuple[str, str] | None:
-    """Path and revision that `path@revision` names; None where it names none, or is a path that
-    exists."""
-    named = None if os.path.lexists(text) else AT_REVISION.fullmatch(text)
-    return None if named is None else (named[1], named[2])
+    """Path and revision that `path@revision` most likely names; None where it names none, or is a
+    path that exists."""
+    splits = _splits(text)
+    return splits[0] if splits else None
+
+
+def _splits(text: str) -> list[tuple[str, str]]:
+    """All pairs of path and revision that `path@revision` may name, as both may hold an "@".
+
+    The longest path that exists comes first; then the other paths, the longest first. The "@{...}"
+    of git's own notation ends no path.
+    """
+    if os.path.lexists(text):
+        return []
+    parts = text.split("@")
+    pairs = [
+        ("@".join(parts[:count]), "@".join(parts[count:])) for count in range(len(parts) - 1, 0, -1)
+    ]
+    named = [(path, name) for path, name in pairs if path and name and not name.startswith("{")]
+    return sorted(named, key=lambda pair: not os.path.lexists(pair[0]))
+
+
+class Place(NamedTuple):
+    """Where the files of an argument are.
+
+    Attributes:
+      folder: on the disk: the path itself, or a temporary copy.
+      path: the argument without its revision.
+      revision: None where it has none.
+    """
+
+    folder: Path
+    path: str
+    revision: str | None
 
 
 @contextmanager
-def placed(text: str, files: Mapping[str, int]) -> Iterator[Path]:
+def placed(text: str, files: Mapping[str, int], *, fetch: bool = False) -> Iterator[Place]:
     """A folder on the disk for a path that may name a revision.
 
     Args:
       text: a path that exists; or `path@revision`, where the path need not exist any more. The
         repository is the one that encloses the path: of git, with or without DVC, whose data may
-          lie in the cache or at a remote. A path that
-        exists wins over one that reads like a revision's.
+        lie in the cache. A path that exists wins over one that reads like a revision's.
       files: names of the files to take from a revision, anywhere below the path, with the most
         bytes that each may have. Nothing else is taken, and nothing from hidden folders.
+      fetch: whether the remotes that the repository names may be asked for what is not here.
 
     Yields:
       The path itself, or a temporary copy that is gone afterwards; what readers say of it names
@@ -53,63 +82,83 @@ def placed(text: str, files: Mapping[str, int]) -> Iterator[Path]:
         had.
     """
     if os.path.lexists(text):
-        yield Path(text)
+        yield Place(Path(text), text, None)
         return
-    named = at_revision(text)
-    if named is None:
+    splits = _splits(text)
+    if not splits:
         raise PathError(
             f"{text}: does not exist; expected a ticket, a run, or a folder of them, or "
             "`path@revision`. "
             "If DVC tracks it, restore it with `dvc checkout`"
         )
-    path, revision = named
     with tempfile.TemporaryDirectory(prefix="lthctl-") as temporary:
         copy = Path(temporary) / "copy"
-        _copy(path, revision, copy, files, where=text)
+        path, revision = _copy_first(splits, copy, files, where=text, fetch=fetch)
         try:
-            yield copy
+            yield Place(copy, path, revision)
         except LthctlError as error:
             raise type(error)(str(error).replace(str(copy), text)) from error
 
 
-def _copy(path: str, revision: str, to: Path, files: Mapping[str, int], *, where: str) -> None:
+class _NotThereError(PathError):
+    """There is no such revision, or no such path in it."""
+
+
+def _copy_first(
+    splits: list[tuple[str, str]], to: Path, files: Mapping[str, int], *, where: str, fetch: bool
+) -> tuple[str, str]:
+    """Copy what the first of some pairs names that names anything, and return that pair."""
+    refusals: list[_NotThereError] = []
+    for path, revision in splits:
+        try:
+            _copy(path, revision, to, files, where=where, fetch=fetch)
+        except _NotThereError as error:
+            refusals.append(error)
+        else:
+            return path, revision
+    raise refusals[0]
+
+
+def _copy(
+    path: str, revision: str, to: Path, files: Mapping[str, int], *, where: str, fetch: bool
+) -> None:
     absolute = Path(os.path.abspath(path))  # noqa: PTH100  # as it is written: a link in it may not exist in the revision
     root = next(
         (place for place in (absolute, *absolute.parents) if (place / ".git").exists()), None
     )
     if root is None:
-        raise PathError(
+        raise _NotThereError(
             f"{where}: neither does this path exist, nor is {path} in a git repository that could "
             "have the revision "
             f"{revision!r}; clone the repository and name the path in the clone"
         )
     inside = "/" + "/".join(absolute.relative_to(root).parts)
     try:
-        from dvc.api import DVCFileSystem
-        from dvc.repo import Repo
         from dvc.scm import RevError
 
+        from lthctl.artifacts.dvc_projects import project_at
+
         try:
-            repository = Repo(str(root), rev=revision, uninitialized=True, subrepos=True)
+            with project_at(root, revision, fetch=fetch) as system:
+                if not system.isdir(inside):
+                    what = "is a file, not a folder," if system.exists(inside) else "is not"
+                    raise _NotThereError(
+                        f"{where}: {path} {what} in revision {revision!r} of {root}"
+                    )
+                _copy_files(system, inside, to, files, where=where)
         except RevError:
-            raise PathError(
+            raise _NotThereError(
                 f"{where}: the repository {root} has no revision {revision!r}; "
                 "`git log` and `git tag` list what it has, `git fetch` gets what others have"
             ) from None
-        with repository:
-            system = DVCFileSystem(repository, subrepos=True)
-            if not system.isdir(inside):
-                what = "is a file, not a folder," if system.exists(inside) else "is not"
-                raise PathError(f"{where}: {path} {what} in revision {revision!r} of {root}")
-            _copy_files(system, inside, to, files, where=where)
     except PathError:
         raise
     except Exception as error:  # DVC, its indexes, git and any remote have an exception each
+        asked = "" if fetch else "its remotes were not asked, as --fetch was not given; "
         raise PathError(
-            f"{where}: its data cannot be read ({type(error).__name__}: {error}); if it is not in "
-            "DVC's cache, "
-            f"`dvc fetch --all-commits` in {root} gets it from a remote, or `dvc pull` in a clone "
-            "at that revision"
+            f"{where}: its data cannot be read ({type(error).__name__}: {error}); {asked}if it is "
+            f"not in DVC's cache, `dvc fetch --all-commits` in {root} gets it from a remote, or "
+            "`dvc pull` in a clone at that revision"
         ) from error
 
 
@@ -130,6 +179,11 @@ def _copy_files(
                 size = 0
                 while chunk := source.read(CHUNK):
                     size += len(chunk)
+                    if size == len(chunk) and chunk.startswith(LFS):
+                        raise PathError(
+                            f"{where}: {'/'.join((*parts, name))} is kept by git LFS; give --fetch "
+                            "to have it fetched"
+                        )
                     if size > limit:
                         raise PathError(
                             f"{where}: {'/'.join((*parts, name))} is longer than {limit} bytes; "

@@ -119,6 +119,12 @@ LayoutOption = Annotated[
         show_default="the one that fits",
     ),
 ]
+FetchOption = Annotated[
+    bool,
+    typer.Option(
+        "--fetch", help="For path@revision: ask the remotes that its repository names, too."
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the results as JSON.")]
 VerboseOption = Annotated[
     bool,

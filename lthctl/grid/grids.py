@@ -122,15 +122,15 @@ def ticket_grid(
     Raises:
       ParamsError: an experiment is impossible.
       DataError: the dataset is missing or altered.
-      OutputError: DVC owns `out`.
+      OutputError: DVC owns a folder that is to be written.
 
     Example:
       >>> ticket_grid(Params().override({"prune.ratio": [0, 0.8]})).run()
     """
     folder, prune = Path(out), params.prune
-    refuse_if_owned(folder)
     num_asked = math.prod(map(len, (prune.method, prune.rounds, prune.ratio, prune.seed)))
     tasks = ticket_tasks(params, None if data is None else Path(data), folder)
+    refuse_if_owned(*(task.place for task in tasks if task.state is not State.PRESENT))
     return Grid("ticket", folder, tuple(tasks), num_asked, Path(store))
 
 
@@ -158,15 +158,13 @@ def run_grid(
       ParamsError: there is no such control.
       TicketError: there is no ticket, or one is damaged, or of another model or dataset.
       DataError: the dataset is missing or altered.
-      OutputError: DVC owns the folder, or two tickets have the same name.
+      OutputError: DVC owns a folder that is to be written, or two tickets have the same name.
 
     Example:
       >>> run_grid(["masks"], control="reinit").run()
     """
     controls = known_controls(control)
     folders = [Path(out) / folder_part(name) for name in controls]
-    for folder in folders:
-        refuse_if_owned(folder)
     tickets = [Path(path) for path in paths]
     place = None if data is None else Path(data)
     tasks = [
@@ -174,6 +172,7 @@ def run_grid(
         for name in controls
         for task in retraining_tasks(params or Params(), place, tickets, name, Path(out))
     ]
+    refuse_if_owned(*(task.place for task in tasks if task.state is not State.PRESENT))
     folder = folders[0] if len(folders) == 1 else Path(out)
     return Grid("run", folder, tuple(tasks), len(tasks), Path(store))
 

@@ -10,11 +10,12 @@ from lthctl.reporting.compare import Comparison
 from lthctl.reporting.sides import FILES, Side, read_side
 
 
-def show(path: Path | str) -> Side:
+def show(path: Path | str, *, fetch: bool = False) -> Side:
     """Read a ticket, a run, or all of them below a folder.
 
     Args:
       path: the folder; also `path@revision`, the path as it was in a git revision.
+      fetch: whether remotes that its repository names may be asked for what is not here.
 
     Raises:
       PathError: there is none, or some cannot be read; all of them are named.
@@ -22,11 +23,13 @@ def show(path: Path | str) -> Side:
     Example:
       >>> show("masks").tickets["l1-r0.80-n5-s1"].mask.density
     """
-    with placed(str(path), FILES) as place:
+    with placed(str(path), FILES, fetch=fetch) as place:
         return read_side(str(path), place)
 
 
-def compare(*paths: Path | str, params: ReportParams | None = None) -> Comparison:
+def compare(
+    *paths: Path | str, params: ReportParams | None = None, fetch: bool = False
+) -> Comparison:
     """Compare tickets with tickets, or runs with runs.
 
     Two folders are compared name by name. Else everything is compared with everything.
@@ -34,6 +37,7 @@ def compare(*paths: Path | str, params: ReportParams | None = None) -> Compariso
     Args:
       paths: tickets, runs, or folders of them; also `path@revision`.
       params: confidence and margin of verdicts.
+      fetch: whether remotes that a repository names may be asked for what is not here.
 
     Raises:
       ParamsError: there are not two things of a kind to compare.
@@ -44,6 +48,7 @@ def compare(*paths: Path | str, params: ReportParams | None = None) -> Compariso
     """
     with ExitStack() as places:
         sides = [
-            read_side(str(path), places.enter_context(placed(str(path), FILES))) for path in paths
+            read_side(str(path), places.enter_context(placed(str(path), FILES, fetch=fetch)))
+            for path in paths
         ]
     return comparing.compare(sides, params or ReportParams())

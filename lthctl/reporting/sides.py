@@ -7,7 +7,7 @@ from pathlib import Path
 from lthctl.artifacts.folders import RunFolder, TicketFolder
 from lthctl.artifacts.history_csv import HISTORY_LIMIT
 from lthctl.artifacts.names import HISTORY_FILE, INIT_FILE, MASK_FILE, RUN_JSON, TICKET_JSON
-from lthctl.artifacts.revision import at_revision
+from lthctl.artifacts.revision import Place
 from lthctl.artifacts.run import Run, run_of
 from lthctl.artifacts.sealed import JSON_LIMIT
 from lthctl.artifacts.tensors import TENSORS_LIMIT
@@ -37,12 +37,14 @@ class Side:
       label: the argument.
       tickets, runs: name -> ticket or run; the name is "" where the argument itself is one.
       folders: name -> its folder, of which the document was read.
+      place: where it is, or was copied to.
     """
 
     label: str
     tickets: Mapping[str, Ticket]
     runs: Mapping[str, Run]
     folders: Mapping[str, TicketFolder | RunFolder]
+    place: Place
 
     def __repr__(self) -> str:
         return f"Side {self.label}: {len(self.tickets)} tickets, {len(self.runs)} runs"
@@ -53,35 +55,38 @@ class Side:
 
     def named(self, name: str) -> str:
         """A ticket or run of this side as an argument of its own."""
-        path, *revision = at_revision(self.label) or (self.label,)
-        return "@".join((f"{path.rstrip('/')}/{name}" if name else path, *revision))
+        _, path, revision = self.place
+        named = f"{path.rstrip('/')}/{name}" if name else path
+        return named if revision is None else f"{named}@{revision}"
 
 
-def read_side(label: str, path: Path) -> Side:
+def read_side(label: str, place: Path | Place) -> Side:
     """All tickets and runs at or below a path.
 
     Args:
       label: what the path is called.
-      path: where it is.
+      place: where it is.
 
     Raises:
       PathError: there is none, or some cannot be read; all of them are named.
     """
+    where = place if isinstance(place, Place) else Place(place, label, None)
+    path = where.folder
     faults: list[str] = []
     tickets: dict[str, Ticket] = {}
     runs: dict[str, Run] = {}
     folders: dict[str, TicketFolder | RunFolder] = {}
     for marker in (TICKET_JSON, RUN_JSON):
-        found = find_folders([path], marker)
-        faults += [reason for _, reason in found.unread if reason not in faults]
-        for place in found.folders:
-            name = place.relative_to(path).as_posix().removeprefix(".")
+        below = find_folders([path], marker)
+        faults += [reason for _, reason in below.unread if reason not in faults]
+        for found in below.folders:
+            name = found.relative_to(path).as_posix().removeprefix(".")
             try:
                 if marker == TICKET_JSON:
-                    folders[name] = folder = TicketFolder(place)
+                    folders[name] = folder = TicketFolder(found)
                     tickets[name] = ticket_of(folder)
                 else:
-                    folders[name] = run_folder = RunFolder(place)
+                    folders[name] = run_folder = RunFolder(found)
                     runs[name] = run_of(run_folder, with_weights=False)
             except LthctlError as error:
                 faults.append(str(error))
@@ -93,7 +98,7 @@ def read_side(label: str, path: Path) -> Side:
             f"with a {TICKET_JSON} "
             f"or a {RUN_JSON}. Where DVC tracks it, `dvc checkout` restores it"
         )
-    return Side(label, tickets, runs, folders)
+    return Side(label, tickets, runs, folders, where)
 
 
 def facts(side: Side) -> list[Json]:

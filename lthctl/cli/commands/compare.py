@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from lthctl.cli.console import print_json, results_console
-from lthctl.cli.options import JsonOption
+from lthctl.cli.options import FetchOption, JsonOption
 from lthctl.cli.parameters import parameters
 
 
@@ -18,6 +18,7 @@ def compare(
             help="Two or more tickets, runs, or folders of them. Also path@revision.",
         ),
     ],
+    fetch: FetchOption = False,
     json: JsonOption = False,
 ) -> None:
     """Compare tickets with tickets, or runs with runs.
@@ -31,7 +32,7 @@ def compare(
     from lthctl.cli.comparison_view import comparison_screen
     from lthctl.reporting.paths import compare as compare_paths
 
-    comparison = compare_paths(*paths, params=params)
+    comparison = compare_paths(*paths, params=params, fetch=fetch)
     if json:
         print_json(comparison.to_json())
     else:

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from lthctl.cli.console import print_json, results_console
-from lthctl.cli.options import JsonOption
+from lthctl.cli.options import FetchOption, JsonOption
 
 
 def show(
@@ -15,6 +15,7 @@ def show(
             metavar="PATH", help="A ticket, a run, or a folder of them. Also path@revision."
         ),
     ],
+    fetch: FetchOption = False,
     json: JsonOption = False,
 ) -> None:
     """Look into a ticket or a run, or list those below a folder."""
@@ -22,7 +23,7 @@ def show(
     from lthctl.reporting.paths import show as read
     from lthctl.reporting.sides import facts
 
-    side = read(path)
+    side = read(path, fetch=fetch)
     if json:
         documents = facts(side)
         print_json(documents[0] if side.is_single else documents)

@@ -1,12 +1,14 @@
 """Where the numbers of a report come from: parameters, protocol, data, software, revision."""
 
 import json
-import subprocess
+from collections.abc import Sequence
 from importlib.metadata import version
+from pathlib import Path
 
 from lthctl.artifacts.run import Run
 from lthctl.canonical import Json
 from lthctl.models.base import MlpDescription
+from lthctl.reporting.commits import commit_of
 from lthctl.reporting.reading import Report, unusual_settings
 from lthctl.reporting.verdicts import Group
 
@@ -20,34 +22,23 @@ def provenance_of(report: Report) -> Json:
     The same for the same runs, software and commit: no times, no places.
     """
     return {
-        "revision": revision(),
+        "revision": revision(report.folders),
         "software": {name: version(name) for name in SOFTWARE},
         "groups": [_group_provenance(group) for group in report.groups],
     }
 
 
-def revision() -> Json | None:
-    """The commit of the working folder, and the tracked files that differ from it; None where there
-    is none.
+def revision(folders: Sequence[Path] = (Path(),)) -> Json | None:
+    """The commit of the repository that holds some folders, and the tracked files that differ from
+    it; None where there is none.
 
     What results write is no difference: dvc.lock, and everything in folders called report, masks
     and runs, or tickets, as older versions called that one. So the pipeline, which changes these
     itself, says the same before and after.
     """
-
-    def git(*words: str) -> str:
-        return subprocess.run(
-            ["git", *words], capture_output=True, text=True, check=True, timeout=20
-        ).stdout
-
-    try:
-        commit = git("rev-parse", "HEAD").strip()
-        lines = git("status", "--porcelain=v1", "-z", "--untracked-files=no", "--no-renames").split(
-            "\0"
-        )
-    except (OSError, subprocess.SubprocessError):
+    if (found := commit_of(folders)) is None:
         return None
-    changed = [line[3:] for line in lines if line]
+    commit, changed = found
     return {"commit": commit, "changed": sorted(path for path in changed if not _is_result(path))}
 
 

@@ -21,11 +21,12 @@ from lthctl.reporting.verdicts import Group, judged_group
 
 @dataclass(frozen=True)
 class Report:
-    """Groups, the largest first, and the folders that were left out with the reason: damaged ones,
-    and those that cannot be looked into."""
+    """Groups, the largest first; the folders that were left out with the reason, damaged ones and
+    those that cannot be looked into; and the folders that were read."""
 
     groups: tuple[Group, ...]
     left_out: tuple[tuple[Path, str], ...]
+    folders: tuple[Path, ...] = ()
 
 
 def make_report(paths: Sequence[Path], params: ReportParams, masks: Path = Path("masks")) -> Report:
@@ -41,6 +42,7 @@ def make_report(paths: Sequence[Path], params: ReportParams, masks: Path = Path(
     """
     runs: dict[tuple[str, str, str], Run] = {}
     left_out: list[tuple[Path, str]] = []
+    folders: list[Path] = []
     for path in paths:
         if not is_there(path, ReportError):
             raise ReportError(
@@ -54,6 +56,7 @@ def make_report(paths: Sequence[Path], params: ReportParams, masks: Path = Path(
             runs.setdefault(
                 (run.ticket.digest, run.control, run.training), run
             )  # the same run in two places counts once
+            folders.append(folder)
         except LthctlError as error:
             left_out.append((folder, str(error)))
     if not runs:
@@ -66,9 +69,8 @@ def make_report(paths: Sequence[Path], params: ReportParams, masks: Path = Path(
         judged_group(title, members, params, Places.of(paths, masks))
         for title, members in _by_protocol(list(runs.values())).items()
     ]
-    return Report(
-        tuple(sorted(groups, key=lambda group: (-group.num_runs, group.title))), tuple(left_out)
-    )
+    groups.sort(key=lambda group: (-group.num_runs, group.title))
+    return Report(tuple(groups), tuple(left_out), tuple(folders))
 
 
 def _by_protocol(runs: Sequence[Run]) -> dict[str, list[Run]]:

@@ -508,12 +508,95 @@ def test_from_a_folder_that_lacks_some(web: Web, digits_folder: Path, tmp_path: 
         download(tmp_path / "m", source=digits_folder)
     assert str(refusal.value) == (
         f"{tmp_path / 'm'}: {TRAIN_IMAGES}, {TEST_LABELS} could not be fetched. Tried:\n"
-        f"  {digits_folder}: {TRAIN_IMAGES}: is not there, neither plain nor as .gz\n"
-        f"  {digits_folder}: {TEST_LABELS}: is not there, neither plain nor as .gz\n"
+        f"  {digits_folder}: {TRAIN_IMAGES}: {digits_folder / TRAIN_IMAGES} is missing\n"
+        f"  {digits_folder}: {TEST_LABELS}: {digits_folder / TEST_LABELS} is missing\n"
         "Fetch the four MNIST files elsewhere, plain or as .gz, and name their folder: lthctl download --from DIR"
     )
     assert contents_of(tmp_path / "m").keys() == {TRAIN_LABELS, TEST_IMAGES}
     assert web.asked == []
+
+
+def rename_all(folder: Path, new_name: Callable[[str], str]) -> None:
+    for name in NAMES:
+        (folder / new_name(name)).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).rename(folder / new_name(name))
+
+
+AS_PEOPLE_HAVE_THEM: dict[str, Callable[[str], str]] = {
+    "dots": lambda name: name.replace("-idx", ".idx"),
+    "capitals": str.upper,
+    "plain, called gz": "{}.gz".format,
+    "any other names": lambda name: f"mine-{hashlib.md5(name.encode()).hexdigest()}.bin",
+    "in torchvision's folders": "MNIST/raw/{}".format,
+    "each in a folder of its name": lambda name: f"{name.replace('-idx', '.idx')}/{name}",
+}
+
+
+@pytest.mark.parametrize("new_name", AS_PEOPLE_HAVE_THEM.values(), ids=AS_PEOPLE_HAVE_THEM)
+def test_files_are_known_by_what_is_in_them(
+    web: Web, digits_folder: Path, tmp_path: Path, new_name: Callable[[str], str]
+) -> None:
+    rename_all(digits_folder, new_name)
+    download(tmp_path / "m", source=digits_folder)
+    assert contents_of(tmp_path / "m") == web.right
+    assert MnistFolder(digits_folder).train.images.shape == (600, 784)
+
+
+def test_names_may_be_exchanged(web: Web, digits_folder: Path, tmp_path: Path) -> None:
+    (digits_folder / TRAIN_IMAGES).rename(digits_folder / "aside")
+    (digits_folder / TEST_IMAGES).rename(digits_folder / TRAIN_IMAGES)
+    (digits_folder / "aside").rename(digits_folder / f"{TEST_IMAGES}.gz")
+    download(tmp_path / "m", source=digits_folder)
+    assert contents_of(tmp_path / "m") == web.right
+    assert MnistFolder(digits_folder).test.images.shape == (203, 784)
+
+
+def test_packed_files_are_read_as_they_are(web: Web, digits_folder: Path) -> None:
+    for name in NAMES:
+        (digits_folder / f"{name}.gz").write_bytes(gzip.compress(web.right[name], 1))
+        (digits_folder / name).unlink()
+    assert MnistFolder(digits_folder).train.images.shape == (600, 784)
+
+
+@pytest.mark.parametrize("cut", [f"{TRAIN_IMAGES}", f"{TRAIN_IMAGES}.gz"])
+def test_a_good_file_beside_a_damaged_one_is_found(
+    web: Web, digits_folder: Path, tmp_path: Path, cut: str
+) -> None:
+    packed = gzip.compress(web.right[TRAIN_IMAGES], 1)
+    (digits_folder / f"{TRAIN_IMAGES}.gz").write_bytes(packed)
+    content = (digits_folder / cut).read_bytes()
+    (digits_folder / cut).write_bytes(content[: len(content) // 2])
+    download(tmp_path / "m", source=digits_folder)
+    assert contents_of(tmp_path / "m") == web.right
+    MnistFolder(digits_folder)
+
+
+def test_a_damaged_file_costs_one_file_and_is_named(
+    web: Web, digits_folder: Path, tmp_path: Path
+) -> None:
+    for name in NAMES:
+        (digits_folder / f"{name}.gz").write_bytes(gzip.compress(web.right[name], 1)[:-30])
+        if name == TEST_LABELS:
+            (digits_folder / name).unlink()
+    damaged = digits_folder / f"{TEST_LABELS}.gz"
+    said = f"{damaged} is a damaged gzip file (Compressed file ended"
+    with pytest.raises(DataError) as refusal:
+        download(tmp_path / "m", source=digits_folder)
+    assert f"{TEST_LABELS}: {said}" in str(refusal.value)
+    assert contents_of(tmp_path / "m").keys() == set(NAMES) - {TEST_LABELS}
+    with pytest.raises(DataError) as refusal:
+        MnistFolder(digits_folder)
+    assert str(refusal.value).startswith(said) and str(refusal.value).count("gz") == 2
+
+
+def test_pipes_and_unreadable_files_stop_nothing(
+    web: Web, digits_folder: Path, tmp_path: Path
+) -> None:
+    os.mkfifo(digits_folder / f"{TRAIN_IMAGES}.gz")
+    (digits_folder / TEST_IMAGES).rename(digits_folder / "other")
+    (digits_folder / TEST_IMAGES).symlink_to("nowhere")
+    download(tmp_path / "m", source=digits_folder)
+    assert contents_of(tmp_path / "m") == web.right
 
 
 @pytest.mark.parametrize(
@@ -523,7 +606,7 @@ def test_from_a_folder_that_lacks_some(web: Web, digits_folder: Path, tmp_path: 
             lambda packed: packed[: len(packed) // 2],
             "Compressed file ended before the end-of-stream marker was reached",
         ),
-        (lambda packed: b"plain" + packed, "Not a gzipped file"),
+        (lambda packed: b"plain" + packed, "has SHA-256"),
         (lambda packed: packed[:-8] + bytes(8), "CRC check failed"),
         (
             lambda packed: packed[:10] + b"\xff" * 20 + packed[30:],
@@ -533,7 +616,7 @@ def test_from_a_folder_that_lacks_some(web: Web, digits_folder: Path, tmp_path: 
             lambda packed: packed[:5],
             "Compressed file ended before the end-of-stream marker was reached",
         ),
-        (lambda packed: b"", "is truncated or altered"),
+        (lambda packed: b"", "has SHA-256"),
     ],
     ids=["truncated", "not gzip", "checksum", "garbled", "header only", "empty"],
 )

@@ -155,7 +155,7 @@ from pathlib import Path
 from lthctl.datasets import download, mnist
 from lthctl.canonical import sha256
 mnist.MNIST = {digests!r}
-download._network = lambda _: [download.FolderSource(Path({digits!r}), mnist.MNIST_LIMIT)]
+download._network = lambda _: [download.FolderSource(Path({digits!r}), mnist.MNIST_LIMIT, mnist.MNIST)]
 from lthctl.cli.app import main
 main()
 """

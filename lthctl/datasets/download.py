@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from lthctl.datasets import mnist
-from lthctl.datasets.fetching import FolderSource, Source, fetch_files
+from lthctl.datasets.candidates import FolderSource
+from lthctl.datasets.fetching import Source, fetch_files
 from lthctl.datasets.mirrors import Mirror, OnBytes
 from lthctl.datasets.package_index import PackageIndex
 from lthctl.errors import DataError
@@ -27,7 +28,8 @@ def download(
 
     Args:
       folder: where the four uncompressed IDX files go.
-      source: a folder with the files, plain or as .gz, to take them from instead of the network.
+      source: a folder with the files to take them from instead of the network, plain or packed,
+        whatever they are called.
       announce: called with a sentence on what is being done.
       on_bytes: called as bytes arrive from a mirror, with a file's name, the bytes so far, and
         those in all or 0 if not known.
@@ -42,7 +44,9 @@ def download(
     origins, failures = fetch_files(
         folder,
         mnist.MNIST,
-        _network(on_bytes) if source is None else [FolderSource(source, mnist.MNIST_LIMIT)],
+        _network(on_bytes)
+        if source is None
+        else [FolderSource(source, mnist.MNIST_LIMIT, mnist.MNIST)],
         limit=mnist.MNIST_LIMIT,
         announce=announce,
     )

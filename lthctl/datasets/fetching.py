@@ -70,7 +70,11 @@ def fetch_files(
     for name, digest in digests.items():
         path = folder / name
         if path.is_file():
-            if path.stat().st_size <= limit and sha256(path.read_bytes()) == digest:
+            try:
+                is_right = sha256(read_file(path, DataError, limit=limit)) == digest
+            except DataError:
+                is_right = False
+            if is_right:
                 origins[name] = "already there"
             else:
                 announce(f"{path}: truncated or altered, fetching it again")
@@ -101,22 +105,6 @@ def fetch_files(
         if not missing:
             break
     return {name: origins[name] for name in digests if name in origins}, failures
-
-
-class FolderSource:
-    """A folder with the files, plain or as .gz."""
-
-    def __init__(self, folder: Path, limit: int) -> None:
-        self.label = str(folder)
-        self._folder, self._limit = folder, limit
-
-    def fetch(self, name: str) -> bytes:
-        """The bytes of a file; the plain one if there are both."""
-        for path in (self._folder / name, self._folder / f"{name}.gz"):
-            if path.is_file():
-                content = read_file(path, DataError, limit=self._limit)
-                return content if path.name == name else gunzip(content, self._limit)
-        raise DataError("is not there, neither plain nor as .gz")
 
 
 def gunzip(content: bytes, limit: int) -> bytes:

@@ -4,15 +4,14 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
 
-from lthctl.canonical import sha256
 from lthctl.datasets.base import DataDescription, Dataset, Split
+from lthctl.datasets.candidates import Candidates
 from lthctl.datasets.entry import DatasetEntry
 from lthctl.datasets.holdout import hold_out
 from lthctl.datasets.idx import idx_images, idx_labels
 from lthctl.datasets.reference import DatasetReference
 from lthctl.errors import DataError
 from lthctl.params import DataParams
-from lthctl.reading import read_file
 
 TRAIN_IMAGES, TRAIN_LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 
@@ -37,24 +36,18 @@ class MnistFolder:
     """MNIST as read from a folder: the same for every seed unless images are held out."""
 
     def __init__(self, folder: Path) -> None:
-        """Read and verify the four files in `folder`.
+        """Read and verify the four files in `folder`, plain or packed, whatever they are called.
 
         Raises:
           DataError: files are missing or altered; all are named.
         """
         faults, contents = [], {}
-        for name, digest in MNIST.items():
-            path = folder / name
-            if not path.is_file():
-                faults.append(f"{path} is missing")
-            elif (
-                digest_here := sha256(content := read_file(path, DataError, limit=MNIST_LIMIT))
-            ) != digest:
-                faults.append(
-                    f"{path} has SHA-256 {digest_here[:12]}..., MNIST's has {digest[:12]}..."
-                )
-            else:
-                contents[name] = content
+        candidates = Candidates(folder, MNIST, limit=MNIST_LIMIT)
+        for name in MNIST:
+            try:
+                contents[name] = candidates.content(name)
+            except DataError as error:
+                faults.append(str(error))
         if faults:
             raise DataError(
                 f"{'; '.join(faults)}; run `lthctl download --out {folder}`, which fetches what is "

@@ -5,7 +5,6 @@ allows.
 """
 
 import io
-import pickle
 import zipfile
 
 from lthctl.errors import CheckpointError
@@ -16,6 +15,9 @@ from lthctl.pickles import OpcodeError, PickleError, read_pickle
 WAY_OUT = "save the state_dict alone: torch.save(model.state_dict(), FILE)"
 
 PICKLE_LIMIT = 2**21  # bytes; a tensor takes some 200
+
+NEWEST_PROTOCOL = 5
+"""Of pickles, as Python has them; nothing here imports what would run one."""
 
 PROTOCOLS = (2, 3)
 """What `torch.save` writes by itself, and one that differs from it in nothing that tensors need."""
@@ -70,7 +72,7 @@ def refuse_protocol(pickled: bytes) -> None:
       CheckpointError: it is of another; says of which.
     """
     protocol = pickled[1] if pickled[:1] == b"\x80" and len(pickled) > 1 else None
-    if protocol in PROTOCOLS or (protocol or 0) > pickle.HIGHEST_PROTOCOL:
+    if protocol in PROTOCOLS or (protocol or 0) > NEWEST_PROTOCOL:
         return  # a number that no protocol has is damage
     said = "0 or 1" if protocol is None else protocol
     raise CheckpointError(

@@ -138,7 +138,7 @@ def test_a_file_of_another_protocol_says_which_and_how_to_save(
     said = "0 or 1" if protocol < 2 else protocol
     assert refusal(path) == (
         f"was saved with pickle_protocol={said}, which neither lthctl nor "
-        "torch.load(weights_only=True) reads; save it again with torch.save's own, which is 2: "
+        "torch.load with weights_only=True reads; save it again with torch.save's own, which is 2: "
         "leave the argument out"
     )
     old = saved(

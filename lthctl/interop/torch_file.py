@@ -77,7 +77,7 @@ def refuse_protocol(pickled: bytes) -> None:
     said = "0 or 1" if protocol is None else protocol
     raise CheckpointError(
         f"was saved with pickle_protocol={said}, which neither lthctl nor "
-        "torch.load(weights_only=True) reads; save it again with torch.save's own, which is 2: "
+        "torch.load with weights_only=True reads; save it again with torch.save's own, which is 2: "
         "leave the argument out"
     )
 

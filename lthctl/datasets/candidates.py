@@ -82,6 +82,8 @@ class Candidates:
         for folder in folders:
             try:
                 yield from sorted(path for path in folder.iterdir() if path.is_file())
+            except FileNotFoundError:
+                continue
             except OSError as error:
                 for faults in self._faults.values():
                     faults.append(f"{folder} cannot be read ({error.strerror or error})")

@@ -210,5 +210,28 @@ def test_misuse_is_refused(runs: Runs, tmp_path: Path) -> None:
         audit(init=folder / "init.pt", mask=tmp_path / "other.pt")
 
 
+def test_scores_that_all_tie_prove_nothing(tmp_path: Path) -> None:
+    """All magnitudes equal: any mask keeps "the largest"."""
+    generator = torch.Generator().manual_seed(1)
+    signs = torch.randn(40, 30, generator=generator).sign() / 10
+    torch.save({"w": torch.randn(40, 30, generator=generator)}, tmp_path / "init.pt")
+    torch.save({"w": signs}, tmp_path / "trained.pt")
+    torch.save({"w": torch.rand(40, 30, generator=generator) > 0.3}, tmp_path / "mask.pt")
+    checks = {
+        check.claim: check
+        for check in audit(
+            init=tmp_path / "init.pt", mask=tmp_path / "mask.pt", rounds=[tmp_path / "trained.pt"]
+        )
+    }
+    assert checks[SCORE].state == "failed"
+    assert "no better than chance" in checks[SCORE].detail
+
+
+def test_the_document_lists_the_claims() -> None:
+    text = (Path(__file__).parent.parent / "docs" / "AUDIT.md").read_text()
+    rows = text.split("## What is claimed")[1].split("\n\n")[1].splitlines()[2:]
+    assert [row.split(" | ")[0].removeprefix("| ") for row in rows] == list(CLAIMS)
+
+
 def test_it_is_public() -> None:
     assert lthctl.audit is audit

@@ -32,7 +32,7 @@ def prunes(evidence: Evidence) -> str:
     if empty:
         raise Failed(f"it keeps none of {', '.join(empty)}: such a layer passes nothing on")
     whole = [name for name, array in mask.items() if array.all()]
-    untouched = f"; {', '.join(whole)} are left whole" if whole else ""
+    untouched = f"; left whole: {', '.join(whole)}" if whole else ""
     return f"{kept:,} of {size:,} weights are kept, {share(kept, size)}{untouched}"
 
 

@@ -3,9 +3,12 @@
 A missing Chromium is a failure where CI is set, and skips these tests elsewhere.
 """
 
+import csv
+import io
 import os
 import re
 import shutil
+import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import product
@@ -16,6 +19,7 @@ from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
 from lthctl.artifacts.run import Run
 from lthctl.artifacts.ticket import save_ticket
+from lthctl.reporting.statistics import interval
 
 from .test_page import page_of
 from .test_report import (
@@ -93,7 +97,7 @@ def grid() -> list[Run]:
 
 
 FIRST_ANSWER = (
-    "l1 tickets of 5 rounds are as good as dense down to 3 % of the weights (+0.05 points, "
+    "How far down do tickets keep up?\n\n3 % of the weights keep up\n\nl1 tickets of 5 rounds"
 )
 CONTROLS, RATIOS = ("rewind", "reinit"), (0.25, 0.5, 0.8, 0.9, 0.97)
 GRID = grid()
@@ -117,18 +121,19 @@ def opening(browser: Browser, path: Path, **options: object) -> Iterator[Page]:
         "reduced_motion": "reduce",
         **options,
     }
-    page = browser.new_context(**settings).new_page()
     seen: list[str] = []
+    address = path.as_uri() + str(settings.pop("hash", ""))
+    page = browser.new_context(**settings).new_page()
     page.on("console", lambda message: seen.append(message.text))
     page.on("pageerror", lambda error: seen.append(str(error)))
     page.on(
         "request",
         lambda request: None if request.url.startswith("data:") else seen.append(request.url),
     )
-    page.goto(path.as_uri())
+    page.goto(address)
     page.wait_for_selector("html[data-ready]")
     yield page
-    assert seen == [path.as_uri()]
+    assert set(seen) == {path.as_uri()}
     page.context.close()
 
 
@@ -187,16 +192,118 @@ def rows(page: Page) -> list[list[str]]:
 
 
 def test_it_opens_from_disk_with_everything_drawn(view: Page) -> None:
-    assert len(view.locator("h1 span").all()) == 3
-    assert view.locator("h1").inner_text().startswith(FIRST_ANSWER)
-    assert view.locator("#verdicts tbody tr").count() == 20
-    assert view.locator("#sizes-figures svg").count() == 4
-    assert view.locator("#curves-figure .curve").count() == 6  # five ratios and dense
+    assert view.locator("#answers li").count() == 3
+    assert view.locator("#answers").inner_text().startswith(FIRST_ANSWER)
+    assert view.locator("#ladders tbody tr").count() == 4
+    assert view.locator("#sizes-figures svg").count() == 2
+    assert view.locator("#curves-figure .curve").count() == 11  # five ratios twice, and dense
     assert count_and_mean(view) == expected(GRID)
     assert view.evaluate(
         "[...document.querySelectorAll('.standin')].every(picture => !picture.checkVisibility())"
     )
     assert view.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_the_hypothesis_is_seen_without_scrolling(
+    show: Callable[..., Page], grid_page: Path
+) -> None:
+    page = show(grid_page, viewport={"width": 1280, "height": 800})
+    bottoms = page.evaluate(
+        "[...document.querySelectorAll('#answers li, #first-figures figure')]"
+        ".map(part => part.getBoundingClientRect().bottom)"
+    )
+    assert len(bottoms) == 5 and max(bottoms) <= 800
+    learning, sizes = page.locator("#first-figures svg").all()
+    assert learning.locator(".curve").count() == learning.locator(".band").count() == 4
+    assert learning.locator(".target").count() == 1
+    assert sorted(learning.locator(".arrival").all_text_contents()) == [
+        "20",
+        "20",
+    ]  # the others never
+    words = [re.sub(r"\s+", " ", text) for text in learning.locator(".label").all_text_contents()]
+    assert {"dense", "ticket", "random mask ↓", "same mask, fresh weights ↓"} <= set(words)
+    assert sizes.locator(".line").count() == 3 and sizes.locator(".ring").count() == 1
+    assert "3 %" in sizes.locator(".label").all_text_contents()
+
+
+def test_bands_are_the_t_intervals_of_the_report(view: Page) -> None:
+    shown = view.evaluate(
+        "(() => { const { raw, ends } = curveOf(group.asked.ticket); return [raw[1], ...ends[1]]; })()"
+    )
+    runs = [run for run in GRID if run.ticket.name.startswith("l1-r0.80-n5")]
+    of = interval(
+        [run.history[1].validation_accuracy for run in runs if run.control == "rewind"], 0.95
+    )
+    assert shown == pytest.approx([of.mean, of.low, of.high], abs=1e-9)
+
+
+def test_verdicts_have_one_vocabulary(view: Page) -> None:
+    view.locator("#target-controls").get_by_label("tickets").select_option("all")
+    words = {text.split(" ", 1)[1] for text in view.locator(".chip").all_inner_texts()}
+    assert {"better", "worse", "unknown"} <= words
+    assert words <= {"better", "as good", "worse", "unknown", "too short to tell"}
+
+
+def test_bars_end_where_the_axes_do_and_no_text_is_cut(
+    show: Callable[..., Page], tmp_path: Path
+) -> None:
+    runs = replicates(DENSE_TICKET, [0.980, 0.981, 0.979])
+    for method, ratio, bests in [
+        ("l1", 0.25, [0.981, 0.980, 0.981]),
+        ("l1", 0.8, [0.979, 0.981, 0.980]),
+        ("l1", 0.97, [0.970, 0.975, 0.979]),
+        ("random", 0.25, [0.981, 0.977, 0.978]),
+        ("random", 0.8, [0.99, 0.5, 0.7]),  # goes on below and above the axis
+        ("random", 0.97, [0.3, 0.31, 0.35]),
+    ]:
+        runs += replicates((method, ratio, 5), bests)
+    (tmp_path / "index.html").write_text(page_of(report_of(tmp_path, *runs)))
+    page = show(tmp_path / "index.html")
+    bars = page.evaluate(
+        """[...document.querySelectorAll('svg .bar')].map(bar => {
+             const frame = bar.ownerSVGElement.querySelector('clipPath rect');
+             const [y, height] = ['y', 'height'].map(name => Number(frame.getAttribute(name)));
+             const ends = ['y1', 'y2'].map(name => Number(bar.getAttribute(name)));
+             return Math.min(...ends) >= y && Math.max(...ends) <= y + height;
+           })"""
+    )
+    assert len(bars) == 11 and all(bars)  # one is below the first figure
+    assert page.locator("#first-figures .goes-on").count() == 2
+    cut = page.evaluate(
+        """[...document.querySelectorAll('svg text')].filter(text => {
+             const box = text.getBoundingClientRect();
+             const frame = text.ownerSVGElement.getBoundingClientRect();
+             return box.width && (box.left < frame.left - 1 || box.right > frame.right + 1
+               || box.top < frame.top - 1 || box.bottom > frame.bottom + 1);
+           }).map(text => text.textContent)"""
+    )
+    assert cut == []
+
+
+def test_ticks_differ_and_log_axes_are_named(view: Page) -> None:
+    axes = view.evaluate(
+        """[...document.querySelectorAll('svg')].map(svg => [...svg.querySelectorAll('.tick')]
+             .map(tick => [tick.getAttribute('text-anchor'), tick.textContent].join(' ')))"""
+    ) + view.evaluate(
+        """[...document.querySelectorAll('#parallel .axis')].map(axis =>
+             [...axis.querySelectorAll('g text')].map(text => text.textContent))"""
+    )
+    assert sum(map(bool, axes)) >= 12
+    assert all(len(set(ticks)) == len(ticks) for ticks in axes)
+    assert all(
+        "log axis" in figure for figure in view.locator("#sizes-figures figure").all_text_contents()
+    )
+    assert "log axis" in view.locator("#sooner thead").inner_text()
+
+
+def test_rewind_and_reinit_are_in_one_plot(view: Page) -> None:
+    for figure in ("#curves-figure", "#sizes-figures figure:first-child", "#first-figures"):
+        dashes = view.evaluate(
+            "figure => [...document.querySelectorAll(`${figure} :is(.curve, .line)`)]"
+            ".map(line => line.getAttribute('stroke-dasharray'))",
+            figure,
+        )
+        assert None in dashes and len(set(dashes)) == 2
 
 
 def test_a_brush_dragged_with_the_mouse_changes_count_mean_and_table(view: Page) -> None:
@@ -272,40 +379,56 @@ def test_an_axis_is_brushed_by_keyboard(view: Page) -> None:
     assert count_and_mean(view) == expected(GRID)
 
 
-def test_smoothing_changes_the_curves(view: Page) -> None:
+def test_smoothing_looks_as_far_back_as_ahead(view: Page) -> None:
+    middle = view.evaluate("smooth([0, 0, 0, 1, 0, 0, 0], 3)")
+    assert middle == pytest.approx([0, 0, 1 / 3, 1 / 3, 1 / 3, 0, 0])
+    straight = view.evaluate("smooth([0, 1, 2, 3, 4, 5, 6], 5)")
+    assert straight == pytest.approx([0, 1, 2, 3, 4, 5, 6])  # not behind, not even at the ends
+
+
+def test_the_slider_smooths(show: Callable[..., Page], tmp_path: Path) -> None:
+    history = tuple(
+        make_run().history[0]._replace(step=10 * (i + 1), validation_accuracy=0.9 + 0.01 * (i % 3))
+        for i in range(12)
+    )
+    runs = [make_run(ticket, history=history) for ticket in (DENSE_TICKET, L1_TICKET)]
+    (tmp_path / "index.html").write_text(page_of(unread_report(*runs)))
+    page = show(tmp_path / "index.html")
     paths = "[...document.querySelectorAll('#curves-figure .curve')].map(path => path.getAttribute('d'))"
-    rough = view.evaluate(paths)
-    view.locator("#smoothing").press("End")
-    smooth = view.evaluate(paths)
+    rough = page.evaluate(paths)
+    page.locator("#smoothing").press("ArrowRight")
+    assert page.locator("#curve-controls output").inner_text() == "3 evaluations, 30 steps"
+    smooth = page.evaluate(paths)
     assert len(smooth) == len(rough) and all(a != b for a, b in zip(rough, smooth, strict=True))
-    assert view.locator("#curve-controls output").inner_text() == "0.95"
-    view.locator("#smoothing").press("Home")
-    assert view.evaluate(paths) == rough
+    page.locator("#smoothing").press("Home")
+    assert page.evaluate(paths) == rough
 
 
 def test_curves_of_one_seed(view: Page) -> None:
-    before = view.locator("#curves-figure").inner_html()
+    paths = "[...document.querySelectorAll('#curves-figure .curve')].map(path => path.getAttribute('d'))"
+    before = view.evaluate(paths)
     view.locator("#curve-controls").get_by_label("seed").select_option("2")
-    assert view.locator("#curves-figure").inner_html() != before
+    assert view.evaluate(paths) != before
     assert "(n 1)" in view.locator("#curves-figure .legend").inner_text()
     view.locator("#curve-controls").get_by_label("seed").select_option("mean")
-    assert view.locator("#curves-figure").inner_html() == before
+    assert view.evaluate(paths) == before
 
 
 def test_a_point_gives_its_numbers_by_mouse_and_by_keyboard(view: Page) -> None:
     figure = view.locator("#sizes-figures svg").first
     figure.press("ArrowRight")
-    assert re.match(r"dense\n97\.20 ± 0\.25\s+\(n 3\)", view.locator("#tip").inner_text())
+    shown = view.locator("#tip").inner_text()
+    assert re.match(r"l1-r0\.25-n1, rewind\n75 % of the weights\n\+0\.01 ± 0\.00\s+\(n 3\)", shown)
     figure.press("Escape")
     assert not view.locator("#tip").is_visible()
-    mark = figure.locator("path[transform]").last.bounding_box()
+    mark = figure.locator(".mark").last.bounding_box()
     assert mark is not None
     view.mouse.move(mark["x"] + mark["width"] / 2, mark["y"] + mark["height"] / 2)
     assert "random-r0.97-n1, reinit\n3 % of the weights" in view.locator("#tip").inner_text()
 
 
 def test_a_line_can_be_switched_off(view: Page) -> None:
-    marks = view.locator("#sizes-figures path[transform]")
+    marks = view.locator("#sizes-figures .mark")
     before = marks.count()
     view.get_by_role("button", name="random, reinit").click()
     assert marks.count() == before * 3 / 4
@@ -332,8 +455,8 @@ def test_where_it_cannot_draw_pictures_stand_in(
         page.add_init_script("HTMLCanvasElement.prototype.getContext = () => null")
     page.goto(grid_page.as_uri())
     pictures = page.locator(".standin")
-    assert pictures.count() == 6
-    for i in range(6):
+    assert pictures.count() == 7
+    for i in range(7):
         pictures.nth(i).scroll_into_view_if_needed()
         assert pictures.nth(i).is_visible()
     box = page.get_by_alt_text("Parallel coordinates of all runs").bounding_box()
@@ -341,8 +464,8 @@ def test_where_it_cannot_draw_pictures_stand_in(
         box is not None and box["width"] >= 300 and box["height"] >= 200
     )  # the picture's size, not a broken one's
     assert not page.locator("#parallel").is_visible()
-    assert page.locator("h1").inner_text().startswith(FIRST_ANSWER)
-    assert page.locator("#unknown").is_visible() and page.locator("#answer").is_visible()
+    assert page.locator("#answers").inner_text().startswith("How far down do tickets keep up?")
+    assert page.locator("#unknown").is_visible()
     page.context.close()
 
 
@@ -365,14 +488,14 @@ def test_a_hostile_name_stays_text(show: Callable[..., Page], tmp_path: Path, na
         page_of(unread_report(*runs), left_out=((Path(name), f"{name}: odd"),))
     )
     page = show(tmp_path / "index.html")
-    assert name in page.locator("#verdicts").inner_text()
+    assert name in page.locator("#ladders").inner_text()
     assert f"{name}-r0.50-n1-s1" in [row[0] for row in rows(page)]
     assert name in page.locator("#lines").inner_text()
     assert f"{name}: odd" in page.locator("#left-out").inner_text()
     assert page.evaluate("window.hacked") is None
     assert (
         page.locator(
-            "body img:not(.standin, #answer), body b:not(#selection b), body script:not(#data)"
+            "body img:not(.standin), body b:not(#selection b, .step b), body script:not(#data)"
         ).count()
         == 2
     )  # ours
@@ -387,12 +510,195 @@ def test_groups_are_shown_one_at_a_time(show: Callable[..., Page], tmp_path: Pat
     )
     page = show(tmp_path / "index.html")
     assert count_and_mean(page) == (3, 90.0)
-    assert page.locator("#answer").is_visible()
-    page.get_by_role("button", name="Group 2").click()
-    assert not page.locator("#answer").is_visible()
-    assert "60 steps" in page.locator("#title").inner_text()
+    names = page.locator("#groups option").all_inner_texts()
+    assert names == ["group 1 of 2: 30 steps (3 runs)", "group 2 of 2: 60 steps (2 runs)"]
+    page.locator("#groups select").select_option("1")
+    assert "60 steps" in page.locator("#group").inner_text()
     assert count_and_mean(page) == (2, 37.5)
-    assert page.locator("h1").inner_text().startswith("Nothing to judge")
+    assert page.locator("#answers").inner_text().startswith("Nothing to judge")
+
+
+def test_a_choice_offers_only_what_differs(show: Callable[..., Page], tmp_path: Path) -> None:
+    runs = [make_run(DENSE_TICKET)] + [
+        make_run(("l1", ratio, 5)) for ratio in (0.5, 0.95, 0.25, 0.9)
+    ]
+    (tmp_path / "index.html").write_text(page_of(unread_report(*runs)))
+    page = show(tmp_path / "index.html")
+    labels = page.locator("#curve-controls label, #groups label").all_inner_texts()
+    assert [label.split("\n")[0] for label in labels] == ["of", "at"]
+    sizes = (
+        page.locator("#curve-controls")
+        .get_by_label("at", exact=True)
+        .locator("option")
+        .all_inner_texts()
+    )
+    assert sizes == [
+        *(f"{size} % of the weights" for size in (75, 50, 10, 5)), "all sizes",
+    ]  # fmt: skip
+    axes = page.locator("#parallel .axis-group").evaluate_all(
+        "axes => axes.map(axis => axis.dataset.key)"
+    )
+    assert axes == ["method", "rounds", "ratio", "sparsity", "best", "stop"]
+
+
+def test_one_seed_and_one_run_claim_nothing(show: Callable[..., Page], tmp_path: Path) -> None:
+    one = [make_run(DENSE_TICKET, best=0.98), make_run(("l1", 0.8, 5), best=0.99)]
+    for runs, number in ((one, 2), (one[1:], 1)):
+        (tmp_path / "index.html").write_text(page_of(unread_report(*runs)))
+        page = show(tmp_path / "index.html")
+        assert page.locator("#answers .figure").all_inner_texts() == ["unknown"] * 3
+        assert page.locator("#first-figures .curve").count() == number
+        assert page.locator("#first-figures :is(.band, .sooner, .ring)").count() == 0
+        assert "null" not in page.locator("main").inner_text()
+        assert page.locator("#against").is_hidden()
+
+
+# --- the address
+
+
+def chosen_state(page: Page) -> list[object]:
+    return [
+        page.locator(f"{place} select").evaluate_all("boxes => boxes.map(box => box.value)")
+        for place in ("#lines", "#target-controls", "#curve-controls")
+    ] + [
+        count_and_mean(page),
+        rows(page)[:3],
+        page.locator("#lines [aria-pressed=false]").all_inner_texts(),
+        page.evaluate("document.documentElement.dataset.theme"),
+    ]
+
+
+def test_what_is_chosen_stands_in_the_address(
+    show: Callable[..., Page], grid_page: Path, browser: Browser
+) -> None:
+    page = show(grid_page)
+    untouched = chosen_state(page)
+    page.get_by_role("link", name="Runs", exact=True).click()
+    page.locator("#lines").get_by_label("measured").select_option("stop")
+    page.get_by_role("button", name="random, reinit").click()
+    page.locator("#target-controls").get_by_label("tickets").select_option("random, one-shot")
+    page.locator("#curve-controls").get_by_label("seed").select_option("2")
+    page.locator("#curve-controls").get_by_label("at", exact=True).select_option("0.9")
+    drag(page, "ratio", 0.0, 0.3)
+    page.get_by_role("button", name="ticket").click()
+    page.locator("#theme").click()
+    page.wait_for_function("location.hash.includes('theme=light')")
+    chosen, address = chosen_state(page), page.evaluate("location.hash")
+    assert chosen != untouched and address.startswith("#runs?")
+    page.reload()
+    page.wait_for_selector("html[data-ready]")
+    assert chosen_state(page) == chosen
+    with opening(browser, grid_page, hash=address) as other:
+        assert chosen_state(other) == chosen
+        top = other.locator("#runs").bounding_box()
+        assert top is not None and abs(top["y"]) < 60
+        other.evaluate("location.hash = ''")  # as if somebody had typed it
+        other.wait_for_function("document.querySelector('#curve-controls select').value")
+        other.wait_for_function("!document.querySelector('#lines [aria-pressed=false]')")
+        assert chosen_state(other)[:6] == untouched[:6]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "#runs?group=7&brushes=ratio:x:y&brushes=none:0.1:0.2&size=99&seed=77&window=4&target=9",
+        "#nowhere?way=%3Cb%3E&theme=pink&measure=constructor&sort=__proto__&metric=toString",
+        "#?%E0%A4%A",
+    ],
+)
+def test_an_address_that_says_nonsense_is_harmless(
+    show: Callable[..., Page], grid_page: Path, address: str
+) -> None:
+    page = show(grid_page, hash=address)
+    assert count_and_mean(page) == expected(GRID)
+    assert page.locator("#curves-figure .curve").count() > 0
+
+
+# --- saving
+
+
+def saved(page: Page, name: str) -> bytes:
+    with page.expect_download() as started:
+        page.get_by_role("button", name=f"Save {name}", exact=True).click()
+    assert started.value.suggested_filename == name
+    return Path(started.value.path()).read_bytes()
+
+
+def test_tables_are_saved_from_the_page(view: Page) -> None:
+    view.locator("#presets").get_by_role("button", name="random pruning").click()
+    table = list(csv.DictReader(io.StringIO(saved(view, "runs.csv").decode())))
+    chosen = [run for run in GRID if run.ticket.method == "random"]
+    assert len(table) == len(chosen)
+    assert {row["ticket"] for row in table} == {run.ticket.name for run in chosen}
+    assert max(float(row["best accuracy"]) for row in table) == max(
+        run.metrics.best_accuracy for run in chosen
+    )
+    ladders = list(csv.DictReader(io.StringIO(saved(view, "ladders.csv").decode())))
+    assert len(ladders) == 40 and {row["verdict"] for row in ladders} >= {"better", "worse"}
+    for name in ("answer", "sizes", "sooner", "curves", "weights-or-mask"):
+        assert len(saved(view, f"{name}.csv").splitlines()) > 4
+
+
+def test_no_name_becomes_a_formula(show: Callable[..., Page], tmp_path: Path) -> None:
+    runs = [make_run(DENSE_TICKET), *(make_run((name, 0.5, 1)) for name in FORMULAS)]
+    (tmp_path / "index.html").write_text(page_of(unread_report(*runs)))
+    page = show(tmp_path / "index.html")
+    for name in ("runs.csv", "ladders.csv"):
+        cells = [
+            cell for row in csv.reader(io.StringIO(saved(page, name).decode())) for cell in row
+        ]
+        assert {f"'{formula}" for formula in FORMULAS} <= set(cells)
+        assert not [cell for cell in cells if re.match(r"[=+@\t]|-[^\d]", cell)]
+
+
+FORMULAS = ("=HYPERLINK(1)", "+1", "-1+2", "@SUM(1)", "\tx", "=a,b")
+
+
+def test_pictures_are_saved_from_the_page(view: Page) -> None:
+    for name in ("answer", "sizes", "curves", "runs"):
+        picture = ElementTree.fromstring(saved(view, f"{name}.svg"))
+        assert picture.tag == "{http://www.w3.org/2000/svg}svg"
+        words = "".join(picture.itertext())
+        assert "var(--" not in ElementTree.tostring(picture, "unicode") and len(words) > 40
+        pixels = saved(view, f"{name}.png")
+        assert pixels.startswith(b"\x89PNG") and len(pixels) > 20_000
+    assert b"<image" in saved(view, "runs.svg")  # the lines, which are a canvas
+
+
+# --- phones, paper, themes
+
+
+def test_on_a_phone_rows_are_cards(show: Callable[..., Page], grid_page: Path) -> None:
+    page = show(grid_page, viewport={"width": 390, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    for table in ("ladders", "sooner", "against", "selected"):
+        cell = page.locator(f"#{table} tbody td:not(.empty)").first
+        heading = cell.evaluate("cell => getComputedStyle(cell, '::before').content").strip('"')
+        assert heading in page.locator(f"#{table} thead").text_content()
+        box = cell.bounding_box()
+        assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= 390
+
+
+def test_print_has_every_row_or_says_that_it_has_not(
+    show: Callable[..., Page], grid_page: Path, tmp_path: Path
+) -> None:
+    page = show(grid_page)
+    printed = "[...document.querySelectorAll('#selected tbody tr')].filter(row => row.offsetHeight).length"
+    page.emulate_media(media="print")
+    assert page.evaluate(printed) == len(GRID)
+    assert page.evaluate("getComputedStyle(document.querySelector('.table-of-runs')).overflow") == (
+        "visible"
+    )
+    assert page.locator("#selected-note").inner_text() == ""
+    many = [make_run(DENSE_TICKET, seed) for seed in range(1, 602)]
+    (tmp_path / "index.html").write_text(page_of(unread_report(*many)))
+    page = show(tmp_path / "index.html")
+    page.emulate_media(media="print")
+    assert page.evaluate(printed) == 500
+    assert page.locator("#selected-note").inner_text() == "500 of 601 rows are shown, and printed."
+    page.emulate_media(media="screen")
+    page.get_by_role("button", name="Show all").click()
+    assert page.evaluate(printed) == 601 and page.locator("#selected-note").inner_text() == ""
 
 
 def test_a_narrow_window_scrolls_one_way_only(view: Page) -> None:
@@ -400,7 +706,7 @@ def test_a_narrow_window_scrolls_one_way_only(view: Page) -> None:
     view.wait_for_selector("#curves-figure svg[width='362']")  # drawn anew
     assert view.evaluate("document.documentElement.scrollWidth") == 390
     view.set_viewport_size({"width": 1280, "height": 900})
-    view.wait_for_selector("#curves-figure svg[width='1132']")
+    view.wait_for_selector("#curves-figure svg[width='1180']")
 
 
 def test_themes_and_print(view: Page) -> None:
@@ -448,21 +754,20 @@ def test_masks_are_pictures_with_numbers(show: Callable[..., Page], tmp_path: Pa
     assert page.locator("#masks-note").inner_text() == ""
 
 
-VERDICTS = """\
-Weights left | Against dense / accuracy minus dense, points | Times sooner than dense / steps to the \
-first target | Against its reinit / minus reinit, points | Against random pruning / minus random, points
-56.3 % / l1, one-shot | +25.00 ± 0.00 n 2 / ? too short to tell | unknown | +50.00 ± 0.00 n 2 / \
-? too short to tell | +37.50 n 1 / ? too short to tell
-56.3 % / random, one-shot | −12.50 n 1 / ? too short to tell | unknown | no pair |
+LADDERS = """\
+pruned by | tickets / rewind | same masks, fresh weights / reinit
+l1, one-shot | 56.3 % … too short to tell / +25.00 (+25.00 to +25.00), n 2 | \
+56.3 % … too short to tell / −25.00 (−25.00 to −25.00), n 2
+random, one-shot | 56.3 % … too short to tell / −12.50, n 1 |
 """
 
 
-def test_the_verdict_as_text(show: Callable[..., Page], tmp_path: Path) -> None:
+def test_the_ladders_as_text(show: Callable[..., Page], tmp_path: Path) -> None:
     (tmp_path / "index.html").write_text(page_of(tiny_report(tmp_path)))
     page = show(tmp_path / "index.html")
     text = page.evaluate(
-        "[...document.querySelectorAll('#verdicts tr')].map(row => [...row.cells].map(cell =>"
+        "[...document.querySelectorAll('#ladders tr')].map(row => [...row.cells].map(cell =>"
         " cell.innerText.trim().split(/\\s*\\n\\s*/).join(' / ').replace(/ +/g, ' ')).join(' | ').trim()).join('\\n') + '\\n'"
     )
-    assert text == VERDICTS
+    assert text == LADDERS
     assert "not in the folder of masks" in page.locator("#masks-note").inner_text()

@@ -464,7 +464,8 @@ def test_report_lists_damaged_runs_and_is_strict_on_request(runs: Path) -> None:
 
 @pytest.mark.usefixtures("undrawn")
 def test_report_finds_masks_by_their_digests_and_says_what_it_lacks(runs: Path) -> None:
-    assert "lacks" not in lthctl("report").stderr
+    assert "lacks" not in lthctl("report", "--title", "Mine & <b>yours</b>").stderr
+    assert "<h1>Mine &amp; &lt;b&gt;yours&lt;/b&gt;</h1>" in Path("report/index.html").read_text()
     result = lthctl("report", "--masks", "elsewhere", "--quiet")
     assert result.exit_code == 0 and result.stdout == ""
     assert (

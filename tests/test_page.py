@@ -19,12 +19,14 @@ import pytest
 from lthctl.artifacts.run import Run, save_run
 from lthctl.canonical import Json
 from lthctl.errors import ReportError
-from lthctl.reporting import page
-from lthctl.reporting.page import json_in_html, page_bytes, thinning
+from lthctl.reporting import page, page_data
+from lthctl.reporting.arrivals import arrival
+from lthctl.reporting.ladders import ladders_of
+from lthctl.reporting.page import json_in_html, page_bytes
+from lthctl.reporting.page_data import thinning
 from lthctl.reporting.provenance import protocol_rows, provenance_of, revision
 from lthctl.reporting.reading import Report, make_report
 from lthctl.reporting.survivors import find_survivors
-from lthctl.reporting.tickets import ticket_verdicts
 
 from .test_report import (
     DATA,
@@ -51,13 +53,22 @@ PROVENANCE: Json = {"revision": {"commit": "c0ffee", "changed": []}, "software":
 
 
 def page_of(
-    report: Report, masks: Path = Path("/nowhere"), left_out: tuple[tuple[Path, str], ...] = ()
+    report: Report,
+    masks: Path = Path("/nowhere"),
+    left_out: tuple[tuple[Path, str], ...] = (),
+    title: str | None = None,
 ) -> str:
     """The page of a report, with small pictures and an invented revision."""
     survivors, _ = find_survivors(report, masks)
     provenance = {**PROVENANCE, "groups": provenance_of(report)["groups"]}
     return page_bytes(
-        report, survivors, provenance, PICTURES, [*report.left_out, *left_out]
+        report,
+        survivors,
+        provenance,
+        PICTURES,
+        [*report.left_out, *left_out],
+        title=title,
+        beside=("metrics.json", "runs.csv"),
     ).decode()
 
 
@@ -81,9 +92,9 @@ def test_it_loads_nothing_and_runs_no_other_script(tmp_path: Path) -> None:
     without = html.replace(page.d3_script(), "")
     addresses = set(re.findall(r"https?://[^\s\"'<>)]+", re.sub(r"data:image[^\"]*", "", without)))
     assert addresses == set()
-    assert set(re.findall(r'(?:src|href)="([^"#:]*)[":]', without)) <= {"data", *PICTURES, "", *(
-        f"{name}.csv" for name in ("ladders", "arrivals", "verdicts", "summary", "runs", "layers", "overlap", "pixels", "curves")
-    ), "answers.json", "metrics.json", "provenance.json"}  # fmt: skip
+    assert set(re.findall(r'(?:src|href)="([^"#:]*)[":]', without)) == {
+        "data", "metrics.json", "runs.csv",
+    }  # fmt: skip
     (policy,) = re.findall(r'Content-Security-Policy" content="([^"]+)"', html)
     assert policy.startswith("default-src 'none'; img-src data:;") and "unsafe-eval" not in policy
     assert "'unsafe-inline'" not in policy.split("script-src")[1]
@@ -135,16 +146,64 @@ def test_the_numbers_are_the_reports(tmp_path: Path) -> None:
     report = tiny_report(tmp_path)
     (shown,) = data_of(page_of(report))["groups"]
     group = report.groups[0]
-    for verdict, of in zip(ticket_verdicts(group), shown["verdicts"], strict=True):
-        assert (of["dense"]["verdict"], of["sooner"]["verdict"], of["reinit"]["seeds"]) == (
-            verdict.dense.shown, verdict.sooner_shown, verdict.reinit.seeds,
-        )  # fmt: skip
-        shown_mean = of["reinit"]["difference"] and of["reinit"]["difference"]["mean"]
-        assert shown_mean == (verdict.reinit.difference and verdict.reinit.difference.mean)
+    for ladder, of in zip(ladders_of(group), shown["ladders"], strict=True):
+        assert (of["method"], of["control"], of["held"]) == (
+            ladder.key.method,
+            ladder.key.control,
+            ladder.num_held,
+        )
+        names = [shown["experiments"][i]["ticket"] for i in of["sizes"]]
+        assert names == [size.key.ticket for size in ladder.sizes]
+    for experiment, of in zip(group.experiments, shown["experiments"], strict=True):
+        assert (of["difference"] and of["difference"]["mean"]) == (
+            experiment.difference and experiment.difference.mean
+        )
+    first = next(iter(group.experiments[0].runs.values()))
+    assert shown["runs"][0][9][:2] == [arrival(first.history, at).step for at in (0.97, 0.98)]
     assert [experiment["accuracy"]["mean"] for experiment in shown["experiments"]] == [
         experiment.accuracy.mean for experiment in group.experiments
     ]
     assert shown["curves"]["accuracy"][0] == [0.25, 0.5, 0.375]
+
+
+def test_verdicts_have_one_vocabulary(tmp_path: Path) -> None:
+    dense, same = [0.980, 0.981, 0.982], [0.9801, 0.9809, 0.982]
+    worse, unsure = [0.970, 0.970, 0.970], [0.977, 0.982, 0.981]
+    runs = [
+        *replicates(DENSE_TICKET, dense),
+        *replicates(("l1", 0.5, 1), same),
+        *replicates(("l1", 0.8, 1), worse),
+        *replicates(("l1", 0.9, 1), worse),
+        *replicates(("random", 0.5, 1), unsure),
+        *replicates(("l1", 0.5, 1), worse, control="reinit"),
+    ]
+    (shown,) = data_of(page_of(report_of(tmp_path, *runs)))["groups"]
+    verdicts = {(of["method"], of["control"]): of["verdicts"] for of in shown["ladders"]}
+    assert verdicts == {
+        ("l1", "rewind"): ["as good", "worse", "unknown"],  # the walk ended above the last
+        ("l1", "reinit"): ["worse"],
+        ("random", "rewind"): ["unknown"],
+    }
+    (ticket,) = (of for of in shown["experiments"] if of["against"] and of["ratio"] == 0.5
+                 and of["method"] == "l1")  # fmt: skip
+    words = {name: of["verdict"] for name, of in ticket["against"].items()}
+    assert words == {"reinit": "better", "random": "unknown"}
+
+
+def test_runs_that_are_too_short_win_nothing(tmp_path: Path) -> None:
+    runs = replicates(DENSE_TICKET, [0.98, 0.981, 0.982], stops=[30, 30, 30])
+    runs += replicates(L1_TICKET, [0.99, 0.991, 0.992])
+    (shown,) = data_of(page_of(report_of(tmp_path, *runs)))["groups"]
+    assert shown["too_short"] and shown["ladders"][0]["verdicts"] == ["too short to tell"]
+    assert shown["cards"][0]["figure"] == shown["cards"][2]["figure"] == "too short to tell"
+
+
+def test_the_title_is_text(tmp_path: Path) -> None:
+    title = "</title><script>alert(1)</script> & {{data}} \udcff"
+    html = page_of(tiny_report(tmp_path), title=title)
+    assert html.count("<script") == 3 and data_of(html)["title"].startswith("</title><script>")
+    assert "<h1>&lt;/title&gt;&lt;script&gt;alert(1)&lt;/script&gt; &amp; {{data}} ?</h1>" in html
+    assert "<title>Lottery tickets</title>" in page_of(tiny_report(tmp_path / "other"))
 
 
 def test_curves_are_thinned_and_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,7 +213,7 @@ def test_curves_are_thinned_and_it_is_said(monkeypatch: pytest.MonkeyPatch) -> N
     )
     report = unread_report(*(make_run(seed=seed, history=rows) for seed in (1, 2)))
     assert thinning(report) == 1
-    monkeypatch.setattr(page, "MOST_EVALUATIONS", 30)
+    monkeypatch.setattr(page_data, "MOST_EVALUATIONS", 30)
     document = data_of(page_of(report))
     assert document["thinned"] == thinning(report) == 5
     assert document["groups"][0]["curves"]["steps"] == [
@@ -342,9 +401,8 @@ def test_assets_are_part_of_the_package() -> None:
     )
 
 
-def test_lines_of_the_script_fit() -> None:
-    assets = Path(page.__file__).parent / "page_assets"
-    for path in assets.glob("*.js"):
+def test_lines_of_page_script_and_style_fit() -> None:
+    for path in (Path(page.__file__).parent / "page_assets").iterdir():
         lines = path.read_text().splitlines()
         assert len(lines) <= 300, path.name
         assert [line for line in lines if len(line) > 100] == [], path.name

@@ -23,7 +23,7 @@ from lthctl.models.base import ModelDescription
 from lthctl.params import ReportParams, RoundParams, TrainParams
 from lthctl.reporting.experiments import DENSE, ExperimentKey, desired_by_round
 from lthctl.reporting.reading import Report, _by_protocol, make_report, unusual_settings
-from lthctl.reporting.tables import report_files
+from lthctl.reporting.tables import csv_bytes, report_files
 from lthctl.reporting.verdicts import Group, judged_group
 from lthctl.training.history import Row, metrics_of
 
@@ -781,3 +781,10 @@ def test_a_report_of_ten_thousand_runs_takes_four_times_as_long_as_one_of_a_quar
     assert seconds.keys() == {2500, 10_000}
     assert seconds[10_000] < 6 * seconds[2500]
     assert seconds[10_000] < 60
+
+
+def test_no_name_in_a_table_is_run_as_a_formula() -> None:
+    row = ["=1+1", "+1", "-1", "@x", "\tx", "a=1", -0.5, None]
+    assert csv_bytes(["name"] * 8, [row]).decode().splitlines()[1] == (
+        "'=1+1,'+1,'-1,'@x,'\tx,a=1,-0.5,"
+    )

@@ -52,6 +52,7 @@ def report(
     out: Path | str | None = None,
     paper: Path | str | None = None,
     params: ReportParams | None = None,
+    title: str | None = None,
 ) -> FinishedReport:
     """Compare runs with the dense network, and judge their tickets.
 
@@ -62,6 +63,7 @@ def report(
         written.
       paper: folder for what a paper takes: figures as SVG, PDF and PNG, tables as CSV and LaTeX.
       params: how runs are judged.
+      title: what the page is called; text, never markup.
 
     Raises:
       ReportError: there is no run, or two different runs claim to be the same experiment.
@@ -78,7 +80,7 @@ def report(
     left_out = (*judged.left_out, *damaged_tickets)
     files: dict[str, bytes] = {}
     if out is not None:
-        files = _files(judged, survivors, left_out)
+        files = _files(judged, survivors, left_out, title)
         for name, content in files.items():
             write_file(Path(out) / name, content)
     if paper is not None:
@@ -93,6 +95,7 @@ def _files(
     judged: reading.Report,
     survivors: tuple[Survivors, ...],
     left_out: Sequence[tuple[Path, str]],
+    title: str | None,
 ) -> dict[str, bytes]:
     from lthctl.reporting.answer_files import answer_files
     from lthctl.reporting.figures import figure_files
@@ -104,5 +107,7 @@ def _files(
     files = {**tables.report_files(judged), **answer_files(judged)}
     files |= {**survivor_files(survivors), **figures}
     files["provenance.json"] = canonical_json(provenance)
-    files["index.html"] = page_bytes(judged, survivors, provenance, figures, left_out)
+    files["index.html"] = page_bytes(
+        judged, survivors, provenance, figures, left_out, title=title, beside=sorted(files)
+    )
     return files

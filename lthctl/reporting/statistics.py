@@ -63,7 +63,7 @@ def interval(
     confidence = confidence_at(confidence, n, looks)
     if confidence == 1:
         return Interval(n, mean, None, None, deviation)
-    half = _t_quantile(n - 1, (1 + confidence) / 2) * deviation / math.sqrt(n)
+    half = t_quantile(n - 1, (1 + confidence) / 2) * deviation / math.sqrt(n)
     return Interval(n, mean, mean - half, mean + half, deviation)
 
 
@@ -129,7 +129,9 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def _t_quantile(degrees: int, probability: float) -> float:
+def t_quantile(degrees: int, probability: float) -> float:
+    """The quantile of Student's t with so many degrees of freedom, of which there is one at
+    least."""
     from scipy.special import stdtrit
 
     return float(stdtrit(degrees, probability))

@@ -13,15 +13,22 @@ from lthctl.reporting.tickets import ticket_verdicts
 from lthctl.reporting.verdicts import Group
 from lthctl.training.history import Row
 
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
 
 def csv_bytes(header: Sequence[str], rows: Sequence[Sequence[object]]) -> bytes:
     """A CSV file with Unix line ends; floats are written so that they read back exactly, None as
-    nothing."""
+    nothing. Text that a spreadsheet would run as a formula gets an apostrophe: names come from
+    files of others."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
-    writer.writerows(rows)
+    writer.writerows([[_never_a_formula(cell) for cell in row] for row in rows])
     return text.getvalue().encode()
+
+
+def _never_a_formula(cell: object) -> object:
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA_STARTS) else cell
 
 
 def report_files(report: Report) -> dict[str, bytes]:

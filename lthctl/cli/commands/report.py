@@ -30,6 +30,12 @@ def report(
             "--out", metavar="DIR", help="Folder for index.html, for the tables and the figures."
         ),
     ] = Path("report"),
+    title: Annotated[
+        str | None,
+        typer.Option(
+            "--title", metavar="TEXT", help="What the page is called.", show_default=False
+        ),
+    ] = None,
     open_page: Annotated[
         bool, typer.Option("--open", help="Open the page in the browser.")
     ] = False,
@@ -65,7 +71,9 @@ def report(
     if not paths and (note := older_runs_note(RUNS)):
         say(note)
     trackers = open_trackers(options.listed_values(to or []))
-    finished = make_report(paths or [RUNS], masks=masks, out=out, paper=paper, params=params)
+    finished = make_report(
+        paths or [RUNS], masks=masks, out=out, paper=paper, params=params, title=title
+    )
     for _, reason in finished.left_out:
         say(f"left out: {reason}")
     if finished.num_missing_tickets:

@@ -1,6 +1,4 @@
-// Section 2: the axes of the parallel coordinates.
-
-const parallel = { extents: new Map(), sort: { key: "best", descending: true }, all: false };
+// The axes of the parallel coordinates: of what differs among the runs, and of what they reached.
 
 function axesOf() {
   const experiment = (run) => group.experiments[run[RUN.experiment]];
@@ -25,7 +23,7 @@ function axesOf() {
       label,
       get,
       text,
-      scale: linearScale([low, high === low ? low + 1e-6 : high], [0, 1]),
+      scale: linearScale(high === low ? [low - 1e-6, low + 1e-6] : [low, high], [0, 1]),
     };
   };
   const [fewest, most] = d3.extent(group.runs, (run) => 1 - run[RUN.sparsity]);
@@ -40,20 +38,23 @@ function axesOf() {
     ticks: () =>
       spread(distinct(group.experiments.map((of) => 1 - of.density)), (of) => logarithm(1 - of)),
   });
-  return [
+  const asked = [
     ranks("method", "method", (run) => experiment(run).method, [...METHODS.keys()].reverse()),
     ranks("control", "control", (run) => experiment(run).control, [...CONTROLS.keys()].reverse()),
     ranks("rounds", "rounds", (run) => experiment(run).rounds),
     ranks("ratio", "ratio", (run) => experiment(run).ratio),
     ranks("seed", "seed", (run) => run[RUN.seed]),
+  ];
+  return [
+    ...asked.filter(({ values }) => values.length > 1),
     reached,
     linear(
       "best",
       "best accuracy",
       (run) => run[RUN.best],
-      (value) => percent(value, 1),
+      (value) => percent(value),
     ),
-    linear("stop", "early-stop step", (run) => run[RUN.stop], count),
+    linear("stop", "early-stop step", (run) => run[RUN.stop], round),
   ];
 }
 

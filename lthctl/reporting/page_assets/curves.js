@@ -1,74 +1,76 @@
-// Section 4: learning curves.
+// The curves behind the steps to target: one size against its controls, or all sizes.
 
-const curves = { metric: "accuracy", control: null, way: null, seed: "mean", smoothing: 0 };
-const METRICS = {
-  accuracy: "validation accuracy",
-  loss: "validation loss",
-  train_loss: "training loss",
-};
-
-/** Exponential moving average that does not lean towards where it started. */
-function smooth(values, weight) {
-  let total = 0,
-    sum = 0;
-  return values.map((value) => {
-    if (value === null) return null;
-    total = weight * total + (1 - weight) * value;
-    sum = weight * sum + (1 - weight);
-    return total / sum;
-  });
-}
+const MOST_NAMED = 6; // lines that are named where they run; of more there is a legend
 
 function drawCurves() {
-  const wayOf = (experiment) => `${experiment.method} ${experiment.rounds}`;
-  const pruned = group.experiments.filter((experiment) => experiment.method !== "dense");
-  const ways = grouped(pruned, wayOf).map(([value, [experiment]]) => [
-    value,
-    `${experiment.method}, ${roundsOf(experiment.rounds)}`,
-  ]);
-  const controls = [...CONTROLS.keys()].filter((control) =>
-    group.experiments.some((experiment) => experiment.control === control),
-  );
-  if (!ways.some(([value]) => value === curves.way))
-    curves.way = (ways.filter(([value]) => value.startsWith("l1 ")).at(-1) ?? ways[0] ?? [null])[0];
-  if (!controls.includes(curves.control)) curves.control = controls[0];
+  const pruned = inOrder(group.experiments.filter((experiment) => !isDense(experiment)));
+  const ways = grouped(pruned, wayOf).map(([way]) => way);
+  const ticket = group.experiments[group.asked.ticket];
+  const way = ways.includes(state.way) ? state.way : ticket ? wayOf(ticket) : ways[0];
+  const members = pruned.filter((of) => wayOf(of) === way);
+  const sizes = grouped(members, ({ ratio }) => String(ratio));
+  const ratio = sizes.some(([of]) => of === state.size) || sizes.length < 2 ? state.size : "all";
+  const sizeShown = sizes.length === 1 ? sizes[0][0] : ratio;
+  const controls = grouped(members, ({ control }) => control).map(([control]) => control);
+  const control = controls.includes(state.control) ? state.control : "all";
   const seeds = distinct(group.runs.map((run) => run[RUN.seed]));
-  if (curves.seed !== "mean" && !seeds.includes(Number(curves.seed))) curves.seed = "mean";
-  const set = (name) => (value) => {
-    curves[name] = value;
-    drawCurveFigure();
-  };
-  const amount = make("output", {}, curves.smoothing.toFixed(2));
+  const seed = seeds.includes(Number(state.seed)) ? state.seed : "mean";
+  const window = state.window + (1 - (state.window % 2));
+  const set = (key) => chooses(key, drawCurves);
+  const every = group.curves.steps[1] - group.curves.steps[0] || 0;
+  const amount = (of) => (of > 1 ? `${of} evaluations, ${count(of * every)} steps` : "none");
+  const output = make("output", {}, amount(window));
+  const metric = oneOf(Object.keys(METRICS), state.metric);
+  const view = { way, size: sizeShown, control, seed, metric };
   const slider = make("input", {
     type: "range",
     id: "smoothing",
-    min: 0,
-    max: 0.95,
-    step: 0.05,
-    value: curves.smoothing,
+    min: 1,
+    max: Math.max(3, Math.min(31, 1 + 2 * Math.floor(group.curves.steps.length / 4))),
+    step: 2,
+    value: window,
     oninput: () => {
-      curves.smoothing = Number(slider.value);
-      amount.textContent = curves.smoothing.toFixed(2);
-      drawCurveFigure();
+      state.window = Number(slider.value);
+      output.textContent = amount(state.window);
+      remember();
+      drawCurveFigure({ ...view, window: state.window });
     },
   });
   put(
     "curve-controls",
-    select("of", Object.entries(METRICS), curves.metric, set("metric")),
-    ...(ways.length ? [select("pruned by", ways, curves.way, set("way"))] : []),
+    select("of", Object.entries(METRICS), metric, set("metric")),
+    select(
+      "pruned by",
+      ways.map((of) => [of, of]),
+      way,
+      set("way"),
+    ),
+    select(
+      "at",
+      [
+        ...sizes.map(([ratio, [of]]) => [ratio, `${size(of.density)} of the weights`]),
+        ...(sizes.length > 1 ? [["all", "all sizes"]] : []),
+      ],
+      sizeShown,
+      set("size"),
+    ),
     select(
       "control",
-      controls.map((control) => [control, control]),
-      curves.control,
+      [["all", "all together"], ...controls.map((of) => [of, of])].slice(
+        Number(controls.length < 2),
+      ),
+      control,
       set("control"),
     ),
     select(
       "seed",
-      [["mean", "mean over seeds"], ...seeds.map((seed) => [seed, `seed ${seed}`])],
-      curves.seed,
+      [["mean", "mean over seeds"], ...seeds.map((of) => [of, `seed ${of}`])].slice(
+        seeds.length > 1 ? 0 : 1,
+      ),
+      seed,
       set("seed"),
     ),
-    make("label", {}, "smoothing", slider, amount),
+    group.curves.steps.length > 3 ? make("label", {}, "smoothed over", slider, output) : null,
   );
   put(
     "curves-note",
@@ -77,156 +79,97 @@ function drawCurves() {
           "All are in the history.csv of the runs."
       : "",
   );
-  drawCurveFigure();
+  drawCurveFigure({ ...view, window });
 }
 
-function drawCurveFigure() {
-  const place = find("curves-figure");
-  const { steps } = group.curves;
-  const width = Math.max(320, room),
-    height = 400,
-    left = 50,
-    right = width - 14,
-    top = 10,
-    bottom = height - 40;
-  const isLoss = curves.metric !== "accuracy",
-    factor = isLoss ? 1 : 100;
-  const text = isLoss ? (value) => value.toFixed(4) : points;
-  const lineOf = (experiment) => {
-    const index = group.experiments.indexOf(experiment);
-    const chosen = d3
-      .range(group.runs.length)
-      .filter(
-        (i) =>
-          group.runs[i][RUN.experiment] === index &&
-          (curves.seed === "mean" || group.runs[i][RUN.seed] === Number(curves.seed)),
-      );
-    const raw = steps.map(
-      (_, s) => d3.mean(chosen, (i) => group.curves[curves.metric][i][s]) ?? null,
-    );
-    return { experiment, n: chosen.length, raw, smoothed: smooth(raw, curves.smoothing) };
-  };
-  const experiments = group.experiments.filter(
-    (experiment) =>
-      `${experiment.method} ${experiment.rounds}` === curves.way &&
-      experiment.control === curves.control,
-  );
-  const lines = ordered(experiments, (experiment) => -experiment.density).map(lineOf);
-  lines.forEach((line, i) => {
-    line.colour = shade(lines.length > 1 ? i / (lines.length - 1) : 0.4);
-    line.name = `${size(line.experiment.density)} of the weights`;
-  });
-  const dense = group.experiments.find(
-    (experiment) => experiment.method === "dense" && experiment.control === "rewind",
-  );
-  if (dense) lines.push({ ...lineOf(dense), colour: "var(--dense)", name: "dense", isDense: true });
-  const drawn = lines.filter((line) => line.n);
-  // The start of a training is a cliff: leave out what the first tenth of the steps alone would
-  // need.
-  const from = Math.min(steps.length - 1, Math.floor(steps.length / 10));
-  const range = d3.extent(
-    drawn.flatMap((line) => line.raw.slice(from).filter((value) => value !== null)),
-  );
-  const y = linearScale(range[0] === undefined ? [0, 1] : range.map((value) => factor * value), [
-    bottom,
-    top,
-  ]).nice();
-  const x = linearScale([0, steps.at(-1)], [left, right]);
-  const svg = d3
-    .create("svg")
-    .attr("viewBox", [0, 0, width, height])
-    .attr("width", width)
-    .attr("height", height)
-    .attr("role", "img")
-    .attr("aria-label", `${METRICS[curves.metric]} over the steps`);
-  svg
-    .append("clipPath")
-    .attr("id", "curves-clip")
-    .append("rect")
-    .attr("x", left)
-    .attr("width", right - left)
-    .attr("y", top)
-    .attr("height", bottom - top);
-  svg
-    .append("g")
-    .attr("class", "grid")
-    .attr("transform", `translate(${left},0)`)
-    .call(
-      d3
-        .axisLeft(y)
-        .ticks(7)
-        .tickFormat(withMinus(y.tickFormat(7)))
-        .tickSize(left - right)
-        .tickPadding(8),
-    );
-  svg
-    .append("g")
-    .attr("transform", `translate(0,${bottom + 2})`)
-    .call(
-      d3
-        .axisBottom(x)
-        .ticks(Math.min(10, width / 90))
-        .tickFormat(count)
-        .tickSizeOuter(0),
-    );
-  svg
-    .append("text")
-    .attr("x", (left + right) / 2)
-    .attr("y", height - 4)
-    .attr("text-anchor", "middle")
-    .text("training steps");
-  const path = d3
-    .line()
-    .x((_, s) => x(steps[s]))
-    .y((value) => y(factor * value))
-    .defined((value) => value !== null);
-  const layer = svg
-    .append("g")
-    .attr("clip-path", "url(#curves-clip)")
-    .attr("fill", "none")
-    .attr("stroke-linejoin", "round");
-  if (curves.smoothing)
-    for (const line of drawn)
-      layer
-        .append("path")
-        .attr("d", path(line.raw))
-        .attr("opacity", 0.22)
-        .style("stroke", line.colour);
-  for (const line of drawn)
-    layer
-      .append("path")
-      .attr("class", "curve")
-      .attr("d", path(line.smoothed))
-      .attr("stroke-width", line.isDense ? 2.4 : 1.7)
-      .style("stroke", line.colour);
-  const ranked = (s) =>
-    ordered(
-      drawn.filter((line) => line.smoothed[s] !== null),
-      (line) => (isLoss ? 1 : -1) * line.smoothed[s],
-    );
-  explain(
-    svg,
-    steps.map((step, s) => ({
-      x: x(step),
-      top,
-      bottom,
-      text: `step ${count(step)}\n${ranked(s)
-        .map((line) => `${text(line.smoothed[s])}  ${line.name}`)
-        .join("\n")}`,
-    })),
-    true,
-  );
+function drawCurveFigure(view) {
+  const curves = chosenCurves(view);
+  const named = curves.length <= MOST_NAMED;
+  const { metric, seed } = view;
+  const target =
+    metric === "accuracy" && seed === "mean" && view.size !== "all"
+      ? { ...group.targets[0], index: 0 }
+      : null;
+  const width = Math.max(320, room);
+  const label = `${METRICS[metric]}${view.way ? `, ${view.way}` : ""}`;
+  const svg = learningChart({ curves, metric, target, width, height: 420, label, named });
   const key = make(
     "div",
     { class: "legend" },
-    ...drawn.map((line) =>
-      make(
+    ...curves.map(({ name, colour, dash, n }) => {
+      const line = { x2: 22, y1: 5, y2: 5, "stroke-width": 2.4, "stroke-dasharray": dash };
+      const sample = drawn("line", { ...line, style: `stroke:${colour}` });
+      return make(
         "span",
         {},
-        make("i", { style: `background:${line.colour}` }),
-        `${line.name} (n ${line.n})`,
-      ),
-    ),
+        drawn("svg", { width: 22, height: 10, "aria-hidden": "true" }, sample),
+        `${name.join(" ")} (n ${n})`,
+      );
+    }),
   );
-  place.replaceChildren(svg.node(), key);
+  find("curves-figure").replaceChildren(svg, key);
+  put(
+    "curves-save",
+    saveButtons("curves", {
+      rows: () => [
+        ["curve", "n", "step", metric, "smoothed"],
+        ...curves.flatMap(({ name, n, raw, values }) =>
+          raw.map((value, s) => [name.join(" "), n, group.curves.steps[s], value, values[s]]),
+        ),
+      ],
+      charts: () => [{ box: find("curves-figure"), caption: label }],
+    }),
+  );
 }
+
+/** Tickets and their controls at one size, or at all; and random masks, and dense. */
+function chosenCurves({ way, size: ratio, control, metric, seed, window }) {
+  const one = ratio !== "all";
+  const members = inOrder(group.experiments).filter(
+    (of) =>
+      wayOf(of) === way &&
+      (!one || String(of.ratio) === ratio) &&
+      (control === "all" || of.control === control),
+  );
+  const [first] = members;
+  const random =
+    one && control === "all" && first && first.method !== "random"
+      ? group.experiments.filter(
+          (of) =>
+            of.method === "random" &&
+            of.control === "rewind" &&
+            of.rounds === first.rounds &&
+            of.ratio === first.ratio,
+        )
+      : [];
+  const dense = group.asked.dense === null ? [] : [group.experiments[group.asked.dense]];
+  const ratios = distinct(members.map((of) => of.ratio));
+  const colourOf = (of) =>
+    isDense(of)
+      ? "var(--dense)"
+      : one
+        ? methodColour(of.method)
+        : shade(ratios.length > 1 ? ratios.indexOf(of.ratio) / (ratios.length - 1) : 0.4);
+  const nameOf = (of) =>
+    isDense(of)
+      ? ["dense"]
+      : one
+        ? of.method === first.method
+          ? (ONE_NAMES[of.control] ?? [of.control])
+          : ["random mask"]
+        : [`${size(of.density)}, ${of.control}`];
+  return [...dense, ...members, ...random]
+    .map((of) => ({
+      ...curveOf(group.experiments.indexOf(of), { metric, seed, window }),
+      name: nameOf(of),
+      colour: colourOf(of),
+      dash: dashOf(of.control),
+      band: one,
+    }))
+    .filter(({ n }) => n);
+}
+const ONE_NAMES = {
+  rewind: ["ticket"],
+  reinit: ["same mask,", "fresh weights"],
+  shuffle: ["mask shuffled"],
+};

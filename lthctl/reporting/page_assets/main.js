@@ -1,43 +1,79 @@
-// All of it: groups, themes, sizes of the window.
+// All of it: groups, themes, the address, sizes of the window.
 
-function draw(index) {
-  group = data.groups[index];
+function drawAll() {
+  group = data.groups[state.group];
   room = find("runs").clientWidth;
-  find("answer").hidden = index !== 0; // it is a picture of the first group
-  verdict();
-  drawParallel();
-  drawSizes();
+  for (const [i, button] of [...find("groups").querySelectorAll("option")].entries())
+    button.selected = i === state.group;
+  drawAnswers();
+  drawHowFar();
+  drawHowMuchSooner();
   drawCurves();
-  drawSparsity();
+  drawWeightsOrMask();
+  drawNotes();
+  drawParallel();
   drawMasks();
-  drawProvenance(index);
+  drawSparsity();
+  drawProvenance(state.group);
 }
 
-let shown = 0;
-function showGroup(index) {
-  shown = index;
-  parallel.extents.clear();
-  hidden.clear();
-  for (const [i, button] of [...find("groups").children].entries())
-    button.setAttribute("aria-pressed", String(i === index));
-  draw(index);
+function drawNotes() {
+  const dense = group.experiments[group.asked.dense];
+  const notes = [
+    group.test
+      ? null
+      : "This protocol has no test images. Accuracies are of the images that chose the best " +
+        "step, so they are a little too high.",
+    group.stops_at_end
+      ? `In ${plural(group.stops_at_end, "run")} the validation loss was lowest at the last ` +
+        "step. They may be too short to overfit."
+      : null,
+    dense
+      ? null
+      : "There is no dense run here, so there is nothing to compare with. Type lthctl prune " +
+        "--ratio 0, and retrain that ticket.",
+    group.experiments.every(({ accuracy }) => accuracy.n === 1)
+      ? "One seed has no interval, so nothing can be decided from it."
+      : null,
+  ];
+  put("notes", ...notes.filter(Boolean).map((text) => make("p", {}, text)));
+}
+
+/** Groups of runs that can be compared, each by what tells it from the others. */
+function offerGroups() {
+  const titles = data.groups.map(({ title }) => title.split(", "));
+  const differ = titles.map((parts) =>
+    parts.filter((part) => !titles.every((of) => of.includes(part))).join(", "),
+  );
+  const box = select(
+    "runs",
+    data.groups.map(({ title, num_runs: runs }, i) => [
+      i,
+      `group ${i + 1} of ${data.groups.length}: ${differ[i] || title} (${plural(runs, "run")})`,
+    ]),
+    state.group,
+    (value) => {
+      Object.assign(state, DEFAULTS, { hidden: [], brushes: {}, theme: state.theme });
+      chooses("group", drawAll)(Number(value));
+    },
+  );
+  find("groups").hidden = !box;
+  put("groups", box);
 }
 
 const THEMES = ["auto", "light", "dark"];
 const prefersDark = matchMedia("(prefers-color-scheme: dark)");
-let theme = "auto";
-function applyTheme(wanted = theme) {
-  root.dataset.theme = wanted === "auto" ? (prefersDark.matches ? "dark" : "light") : wanted;
-  if (group) draw(shown);
+function applyTheme(wanted = state.theme) {
+  const theme = THEMES.includes(wanted) ? wanted : "auto";
+  root.dataset.theme = theme === "auto" ? (prefersDark.matches ? "dark" : "light") : theme;
+  find("theme").replaceChildren("◐ ", make("span", {}, state.theme));
+  const words = state.theme === "auto" ? "as the system has it" : state.theme;
+  find("theme").setAttribute("aria-label", `Theme: ${words}`);
+  drawAll();
 }
 find("theme").addEventListener("click", () => {
-  theme = THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length];
-  find("theme").replaceChildren("◐ ", make("span", {}, theme));
-  find("theme").setAttribute(
-    "aria-label",
-    `Theme: ${theme === "auto" ? "as the system has it" : theme}`,
-  );
-  applyTheme();
+  const next = THEMES[(THEMES.indexOf(state.theme) + 1) % THEMES.length];
+  chooses("theme", () => applyTheme())(next);
 });
 prefersDark.addEventListener("change", () => applyTheme());
 addEventListener("beforeprint", () => applyTheme("light")); // paper is light
@@ -46,26 +82,31 @@ let width = innerWidth;
 addEventListener("resize", () => {
   if (innerWidth === width) return;
   width = innerWidth;
-  clearTimeout(showGroup.timer);
-  showGroup.timer = setTimeout(() => draw(shown), 120);
+  clearTimeout(drawAll.timer);
+  drawAll.timer = setTimeout(drawAll, 120);
 });
 
+function goTo(id) {
+  section = id;
+  writeAddress();
+  find(id).scrollIntoView();
+  find(id).focus({ preventScroll: true });
+}
+for (const link of document.querySelectorAll('a[href^="#"]'))
+  link.addEventListener("click", (event) => {
+    event.preventDefault();
+    goTo(link.getAttribute("href").slice(1));
+  });
+
+function start() {
+  readAddress();
+  offerGroups();
+  applyTheme();
+  if (section) find(section).scrollIntoView();
+}
 if (document.createElement("canvas").getContext("2d")) {
   root.classList.add("scripted"); // from here on pictures need not stand in
-  if (data.groups.length > 1) {
-    find("groups").hidden = false;
-    put(
-      "groups",
-      ...data.groups.map((of, i) =>
-        make(
-          "button",
-          { type: "button", onclick: () => showGroup(i) },
-          `Group ${i + 1}: ${of.title} (${plural(of.num_runs, "run")})`,
-        ),
-      ),
-    );
-  }
-  applyTheme();
-  showGroup(0);
+  start();
+  addEventListener("hashchange", start); // somebody gave another address
   root.dataset.ready = "yes";
 }

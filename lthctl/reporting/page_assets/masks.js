@@ -1,4 +1,4 @@
-// Section 6: what the masks look like.
+// What the masks look like.
 
 function drawMasks() {
   const missing = group.missing.length;
@@ -18,6 +18,7 @@ function drawMasks() {
   );
   drawKept();
   drawCommon();
+  put("masks-save", saveMasks());
 }
 
 function missingNote(tickets) {
@@ -77,11 +78,7 @@ function pixelPicture([method, , ratio, n, kept], most) {
     },
     onpointerleave: () => tip(null),
   });
-  const context = canvas.getContext("2d");
-  kept.forEach((value, i) => {
-    context.fillStyle = shade(value / most);
-    context.fillRect(i % side, Math.floor(i / side), 1, 1);
-  });
+  paint(canvas.getContext("2d"), kept, most);
   return make("figure", {}, canvas, make("figcaption", {}, `${method} (n ${n})`));
 }
 
@@ -177,4 +174,54 @@ function drawCommon() {
     ["ticket", ...used.map(([text]) => text)],
     tickets.map((ticket) => ({ cells: [ticket, ...used.map(([, cell]) => cell(ticket))] })),
   );
+}
+
+const saveMasks = () =>
+  group.pixels.length
+    ? saveButtons("pixels", {
+        rows: () => [
+          ["method", "rounds", "ratio", "n", "row", "column", "kept"],
+          ...group.pixels.flatMap(([method, rounds, ratio, n, kept]) => {
+            const side = Math.sqrt(kept.length);
+            return kept.map((value, i) => [
+              method,
+              rounds,
+              ratio,
+              n,
+              Math.floor(i / side) + 1,
+              (i % side) + 1,
+              value,
+            ]);
+          }),
+        ],
+        charts: () =>
+          group.pixels.map((row) => ({ box: pixelChart(row), caption: pixelCaption(row) })),
+      })
+    : "";
+
+const pixelCaption = ([method, rounds, ratio, n, kept]) =>
+  `${method}, ratio ${ratio}, ${roundsOf(rounds)}: ` +
+  `0 to ${Math.round(d3.max(kept))} weights, n ${n}`;
+
+/** A mask as an SVG, to be saved. */
+function pixelChart([, , , , kept]) {
+  const side = Math.sqrt(kept.length),
+    length = 280;
+  const canvas = make("canvas", { width: side, height: side });
+  paint(canvas.getContext("2d"), kept, d3.max(kept) || 1);
+  const image = { width: length, height: length, style: "image-rendering:pixelated" };
+  const href = canvas.toDataURL("image/png");
+  return make(
+    "div",
+    {},
+    drawn("svg", { width: length, height: length }, drawn("image", { ...image, href })),
+  );
+}
+
+function paint(context, kept, most) {
+  const side = Math.sqrt(kept.length);
+  kept.forEach((value, i) => {
+    context.fillStyle = shade(value / most);
+    context.fillRect(i % side, Math.floor(i / side), 1, 1);
+  });
 }

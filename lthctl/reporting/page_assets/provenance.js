@@ -1,4 +1,4 @@
-// Section 7: where it all comes from.
+// Where it all comes from.
 
 function drawProvenance(index) {
   const { revision, software, groups } = data.provenance,

@@ -1,4 +1,4 @@
-// Section 2: every run, as parallel coordinates.
+// Every run, as parallel coordinates.
 
 function drawParallel() {
   const place = find("parallel");
@@ -11,7 +11,7 @@ function drawParallel() {
   place.style.aspectRatio = `${width} / ${height}`;
   const x = pointScale(
     axes.map((axis) => axis.key),
-    [54, width - 70],
+    [54, width - 74],
   );
   const y = (axis, value) => bottom - axis.scale(value) * (bottom - top);
   const runs = group.runs;
@@ -56,7 +56,7 @@ function drawParallel() {
   };
   let chosen = [];
   function update(live) {
-    const limits = axes.map((axis) => parallel.extents.get(axis.key));
+    const limits = axes.map((axis) => state.brushes[axis.key]);
     const inside = (i) =>
       limits.every(
         (limit, k) =>
@@ -142,12 +142,13 @@ function drawParallel() {
     .attr("class", "axis")
     .each(function (axis) {
       const position = (value) => y(axis, value);
-      const ticks =
+      const values =
         axis.values && axis.scale.step
           ? axis.values
           : axis.key === "sparsity"
             ? axis.scale.ticks()
             : axis.scale.ticks(7);
+      const ticks = ticksApart(values, axis.text, position, () => 12).map(([value]) => value);
       const node = d3.select(this);
       node
         .append("line")
@@ -178,18 +179,15 @@ function drawParallel() {
   brush.on("brush end", (axis) => {
     if (muted) return;
     const { selection, type } = d3.event;
-    if (selection)
-      parallel.extents.set(
-        axis.key,
-        selection.map((at) => at / height),
-      );
-    else parallel.extents.delete(axis.key);
+    if (selection) state.brushes[axis.key] = selection.map((at) => at / height);
+    else delete state.brushes[axis.key];
+    remember();
     update(type === "brush");
   });
   /** Set some choices at once: key -> the values (or a test of them) that are chosen. */
   function choose(wanted) {
     muted = true;
-    parallel.extents.clear();
+    state.brushes = {};
     for (const [k, axis] of axes.entries()) {
       const test = wanted[axis.key];
       const places = test
@@ -205,14 +203,11 @@ function drawParallel() {
         (places[0] === undefined
           ? [top - 10, top - 9]
           : [Math.max(top - 10, places[0] - room), Math.min(bottom + 10, places[1] + room)]);
-      if (extent)
-        parallel.extents.set(
-          axis.key,
-          extent.map((at) => at / height),
-        );
+      if (extent) state.brushes[axis.key] = extent.map((at) => at / height);
       brushOf(axis.key).call(brush.move, extent ?? null);
     }
     muted = false;
+    remember();
     update();
   }
   groups.on("keydown", (axis) => {
@@ -222,9 +217,9 @@ function drawParallel() {
     if (!direction) return;
     event.preventDefault();
     const step = axis.scale.step ? axis.scale.step() * (bottom - top) : (bottom - top) / 20;
-    let [low, high] = (
-      parallel.extents.get(axis.key) ?? [(top - 10) / height, (top - 10) / height]
-    ).map((at) => at * height);
+    let [low, high] = (state.brushes[axis.key] ?? [(top - 10) / height, (top - 10) / height]).map(
+      (at) => at * height,
+    );
     if (low === high)
       high = axis.scale.step ? y(axis, axis.values.at(-1)) + step * 0.4 : top + step;
     else if (event.shiftKey) high += direction * step;
@@ -277,11 +272,14 @@ function drawParallel() {
   );
   // After a redraw the choices are where they were.
   muted = true;
-  for (const [key, extent] of parallel.extents)
-    brushOf(key).call(
-      brush.move,
-      extent.map((at) => at * height),
-    );
+  for (const axis of axes) {
+    const extent = state.brushes[axis.key];
+    if (extent)
+      brushOf(axis.key).call(
+        brush.move,
+        extent.map((at) => at * height),
+      );
+  }
   muted = false;
   update();
 }

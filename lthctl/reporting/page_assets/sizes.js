@@ -1,216 +1,194 @@
-// Section 3: accuracy and early stop against remaining weights.
+// What is measured against the weights that are left, a line per ladder.
 
-const hidden = new Set(); // lines that are switched off, as "method control"
-
-function drawSizes() {
-  const pruned = group.experiments.filter((experiment) => experiment.method !== "dense");
-  const kinds = grouped(pruned, (experiment) => `${experiment.method} ${experiment.control}`).map(
-    ([name, experiments]) => ({
-      name,
-      method: experiments[0].method,
-      control: experiments[0].control,
-    }),
-  );
-  put(
-    "lines",
-    ...kinds.map((kind) => {
-      const swatch = d3
-        .create("svg")
-        .attr("width", 26)
-        .attr("height", 12)
-        .attr("aria-hidden", "true");
-      swatch
-        .append("line")
-        .attr("x2", 26)
-        .attr("y1", 6)
-        .attr("y2", 6)
-        .attr("stroke-width", 2)
-        .attr("stroke-dasharray", dashOf(kind.control))
-        .style("stroke", methodColour(kind.method));
-      swatch
-        .append("path")
-        .attr("d", d3.symbol().type(symbolOf(kind.control)).size(44)())
-        .attr("transform", "translate(13,6)")
-        .style("fill", methodColour(kind.method));
-      return make(
-        "button",
-        {
-          type: "button",
-          "aria-pressed": String(!hidden.has(kind.name)),
-          onclick: (event) => {
-            if (!hidden.delete(kind.name)) hidden.add(kind.name);
-            drawSizes();
-            find("lines").children[kinds.indexOf(kind)].focus();
-          },
-        },
-        swatch.node(),
-        `${kind.method}, ${kind.control}`,
-      );
-    }),
-  );
-  const shown = pruned.filter(
-    (experiment) => !hidden.has(`${experiment.method} ${experiment.control}`),
-  );
-  const dense = group.experiments.find(
-    (experiment) => experiment.method === "dense" && experiment.control === "rewind",
-  );
-  const parts = [];
-  for (const rounds of distinct(pruned.map((experiment) => experiment.rounds))) {
-    for (const [metric, title, text, factor] of [
-      ["accuracy", "Maximum validation accuracy, %", points, 100],
-      ["stop", "Early-stop step", round, 1],
-    ]) {
-      const figure = make(
-        "figure",
-        {},
-        make("figcaption", {}, title, " ", make("small", {}, roundsOf(rounds))),
-      );
-      parts.push([figure, metric, text, factor, rounds]);
-    }
-  }
-  put("sizes-figures", ...parts.map(([figure]) => figure));
-  for (const [figure, metric, text, factor, rounds] of parts)
-    sizeFigure(figure, shown, dense, rounds, metric, text, factor, pruned);
+/** What can be drawn against size: key -> {key, name, get, factor, text}; get gives an interval. */
+function measuresOf() {
+  const measures = {
+    difference: {
+      name: "accuracy minus dense, points",
+      get: (of) => of.difference,
+      factor: 100,
+      text: (value) => signed(value, points),
+      plain: points,
+    },
+    accuracy: { name: "accuracy, %", get: (of) => of.accuracy, factor: 100, text: points },
+    stop: { name: "early-stop step", get: (of) => of.stop, factor: 1, text: round },
+  };
+  group.targets.forEach((target, i) => {
+    measures[`steps${i}`] = {
+      name: `steps to ${target.words}`,
+      get: ({ arrivals: { [i]: one } }) =>
+        one.steps === null ? null : { n: one.n, mean: one.steps, low: null, high: null },
+      factor: 1,
+      text: round,
+    };
+  });
+  if (!group.experiments.some((of) => of.difference)) delete measures.difference;
+  for (const [key, of] of Object.entries(measures)) of.key = key;
+  return measures;
 }
 
-function sizeFigure(figure, shown, dense, rounds, metric, text, factor, pruned) {
-  const width = Math.max(320, room < 912 ? room : (room - 32) / 2),
-    height = 306,
-    left = 50,
-    right = width - 10,
-    top = 8,
-    bottom = height - 40;
-  const ends = (interval) =>
-    [interval.low ?? interval.mean, interval.high ?? interval.mean].map((value) => factor * value);
-  const all = [...shown, ...(dense ? [dense] : [])]
-    .map((experiment) => ends(experiment[metric]))
-    .flat();
-  const densities = distinct(
-    pruned.map((experiment) => Number((100 * experiment.density).toPrecision(3))),
+const endsOf = ({ mean, low, high }, factor) =>
+  [low ?? mean, high ?? mean].map((value) => factor * value);
+
+/**
+ * Draw lines ({name, colour, dash, symbol, sizes, ring}) of experiments against their density.
+ *
+ * ring: the experiment that is the smallest as good as dense, or null. domain: of the weights left,
+ * in percent, and range of what is measured, for charts beside each other.
+ */
+function sizeChart({ lines, measure, width, height, label, named, domain, range }) {
+  const { svg, plot } = chartOf({ width, height, label });
+  const { get, factor } = measure;
+  const x = logScale(domain, [plot.left, plot.right]);
+  const y = linearScale(range, [plot.bottom, plot.top]);
+  const sizes = distinct(
+    lines.flatMap((line) => line.sizes.map((of) => Number((100 * of.density).toPrecision(3)))),
+  ).reverse();
+  const isDifference = measure.key === "difference";
+  drawSameAsDense(svg, plot, y, measure, isDifference);
+  drawAxes(
+    svg,
+    plot,
+    { scale: x, values: sizes, text: String, name: "weights left, % (log axis)" },
+    { scale: y, name: measure.name },
   );
-  const x = logScale([densities.at(-1) * 1.06, densities[0] / 1.06], [left, right]);
-  const y = linearScale(all.length ? d3.extent(all) : [0, 1], [bottom, top]).nice();
-  const svg = d3
-    .create("svg")
-    .attr("viewBox", [0, 0, width, height])
-    .attr("width", width)
-    .attr("height", height)
-    .attr("role", "img")
-    .attr("aria-label", `${figure.textContent} against remaining weights`);
-  figure.append(svg.node());
-  const across = d3
-    .axisLeft(y)
-    .ticks(6)
-    .tickFormat(withMinus(y.tickFormat(6)))
-    .tickSize(left - right)
-    .tickPadding(8);
-  svg.append("g").attr("class", "grid").attr("transform", `translate(${left},0)`).call(across);
-  const labelled = densities.filter((density) =>
-    pruned.some(
-      (experiment) =>
-        experiment.rounds === rounds &&
-        Number((100 * experiment.density).toPrecision(3)) === density,
-    ),
-  );
-  const ticks = spread(labelled, (density) => (x(density) - left) / (right - left));
-  svg
-    .append("g")
-    .attr("transform", `translate(0,${bottom + 2})`)
-    .call(d3.axisBottom(x).tickValues(ticks).tickFormat(String).tickSizeOuter(0));
-  svg
-    .append("text")
-    .attr("x", (left + right) / 2)
-    .attr("y", height - 4)
-    .attr("text-anchor", "middle")
-    .text("remaining weights, %");
-  const marks = [];
-  if (dense) {
-    const [low, high] = ends(dense[metric]).map(y);
-    svg
-      .append("rect")
-      .attr("x", left)
-      .attr("width", right - left)
-      .attr("y", high)
-      .attr("height", low - high)
-      .style("fill", "var(--dense)")
-      .attr("opacity", 0.08);
-    const at = y(factor * dense[metric].mean);
-    svg
-      .append("line")
-      .attr("x1", left)
-      .attr("x2", right)
-      .attr("y1", at)
-      .attr("y2", at)
-      .style("stroke", "var(--dense)")
-      .attr("stroke-width", 1.5);
-    svg
-      .append("text")
-      .attr("class", "halo")
-      .attr("x", right - 4)
-      .attr("y", at - 6)
-      .attr("text-anchor", "end")
-      .style("fill", "var(--dense)")
-      .text(`dense, n ${dense[metric].n}`);
-    marks.push({
-      x: left + 10,
-      y: at,
-      text:
-        `dense\n${text(dense[metric].mean)}${half(dense[metric], text)}` +
-        `  (n ${dense[metric].n})`,
+  svg.append(plot.inside);
+  const marks = [],
+    obstacles = [],
+    labels = [];
+  const zero = isDifference ? y(0) : null;
+  if (zero !== null)
+    obstacles.push({
+      dots: along([
+        [plot.left, zero],
+        [plot.right, zero],
+      ]),
+      weight: 1.5,
     });
-  }
-  const kinds = grouped(
-    shown.filter((experiment) => experiment.rounds === rounds),
-    (experiment) => `${experiment.method} ${experiment.control}`,
-  );
-  for (const [, experiments] of kinds) {
-    const { method, control } = experiments[0],
-      colour = methodColour(method);
-    const sorted = ordered(experiments, (experiment) => -experiment.density);
-    const at = (experiment) => [x(100 * experiment.density), y(factor * experiment[metric].mean)];
-    svg
-      .append("path")
-      .attr("d", d3.line()(sorted.map(at)))
-      .attr("fill", "none")
-      .attr("stroke-width", 1.8)
-      .attr("stroke-dasharray", dashOf(control))
-      .style("stroke", colour);
-    for (const experiment of sorted) {
-      const [cx, cy] = at(experiment);
-      const [low, high] = ends(experiment[metric]).map(y);
-      svg
-        .append("line")
-        .attr("x1", cx)
-        .attr("x2", cx)
-        .attr("y1", low)
-        .attr("y2", high)
-        .attr("stroke-width", 1.2)
-        .style("stroke", colour);
-      svg
-        .append("path")
-        .attr("d", d3.symbol().type(symbolOf(control)).size(40)())
-        .attr("transform", `translate(${cx},${cy})`)
-        .style("fill", colour)
-        .style("stroke", "var(--paper)");
-      const late =
-        metric === "stop" && experiment.stops_at_end
-          ? `\nlowest at the last step in ${experiment.stops_at_end} of ${experiment.stop.n}`
-          : "";
-      const test =
-        metric === "accuracy" && experiment.test
-          ? "\ntest accuracy at the early stop " +
-            points(experiment.test.mean) +
-            half(experiment.test, points)
-          : "";
-      marks.push({
-        x: cx,
-        y: cy,
-        text:
-          `${experiment.ticket}, ${control}\n${size(experiment.density)} of the weights\n` +
-          `${text(experiment[metric].mean)}${half(experiment[metric], text)}` +
-          `  (n ${experiment[metric].n})${test}${late}`,
+  for (const line of lines) {
+    const shown = line.sizes.filter(get);
+    const places = shown.map((of) => [x(100 * of.density), y(factor * get(of).mean)]);
+    plot.inside.append(
+      drawn("path", {
+        class: "line",
+        d: lineThrough(places),
+        "stroke-dasharray": line.dash,
+        style: `stroke:${line.colour}`,
+      }),
+    );
+    obstacles.push({ dots: along(places), weight: 0.8, owner: line.name });
+    shown.forEach((of, i) => {
+      const [cx, cy] = places[i];
+      const [low, high] = endsOf(get(of), factor).map(y);
+      drawBar(svg, plot, cx, low, high, line.colour);
+      obstacles.push({
+        dots: along([
+          [cx, low],
+          [cx, high],
+        ]),
+        weight: 1,
       });
+      if (cy > plot.bottom || cy < plot.top) return;
+      const mark = d3.symbol().type(line.symbol).size(42)();
+      const move = `translate(${cx},${cy})`;
+      const style = `fill:${line.colour};stroke:var(--paper)`;
+      svg.append(drawn("path", { class: "mark", d: mark, transform: move, style }));
+      if (of === line.ring) {
+        const ring = { class: "ring", cx, cy, r: 8.5, style: `stroke:${line.colour}` };
+        svg.append(drawn("circle", ring));
+        const reach = {
+          rows: [size(of.density)],
+          points: [
+            [cx - 1, cy],
+            [cx + 1, cy],
+          ],
+        };
+        if (named) labels.push({ ...reach, colour: line.colour });
+        obstacles.push({ dots: [[cx, cy]], weight: 30 });
+      }
+      marks.push({ x: cx, y: cy, text: wordsOf(of, measure) });
+    });
+    if (named) {
+      const words = { rows: line.name, owner: line.name };
+      labels.unshift({ ...words, points: places, colour: line.colour });
     }
   }
-  explain(svg, marks);
+  if (named) {
+    if (isDifference) {
+      const end = [
+        [plot.right - 60, zero],
+        [plot.right, zero],
+      ];
+      labels.unshift({ rows: ["dense"], points: end, colour: "var(--dense)" });
+    }
+    placeLabels(svg, plot, labels, obstacles);
+  }
+  explain(svg, plot, marks);
+  return svg;
+}
+
+/** Where dense is, and what counts as good as it. */
+function drawSameAsDense(svg, plot, y, measure, isDifference) {
+  const dense = group.asked.dense === null ? null : group.experiments[group.asked.dense];
+  const interval = isDifference ? null : dense && measure.get(dense);
+  if (!isDifference && !interval) return;
+  const inside = (value) => Math.max(plot.top, Math.min(plot.bottom, value));
+  const [low, high] = isDifference
+    ? [y(-100 * group.margin), y(0)].map(inside)
+    : endsOf(interval, measure.factor).map((value) => inside(y(value)));
+  const band = { x: plot.left, width: plot.right - plot.left, y: high, height: low - high };
+  const at = inside(isDifference ? y(0) : y(measure.factor * interval.mean));
+  svg.append(
+    drawn("rect", { class: "same", ...band }),
+    drawn("line", { class: "dense", x1: plot.left, x2: plot.right, y1: at, y2: at }),
+  );
+  if (!isDifference)
+    svg.append(
+      drawn(
+        "text",
+        { class: "label halo", x: plot.right - 4, y: at - 6, "text-anchor": "end" },
+        `dense, n ${interval.n}`,
+      ),
+    );
+}
+
+function wordsOf(of, measure) {
+  const interval = measure.get(of);
+  const late = of.stops_at_end
+    ? `\nloss lowest at the last step in ${of.stops_at_end} of ${of.stop.n}`
+    : "";
+  const test = of.test
+    ? `\ntest accuracy at the early stop ${points(of.test.mean)}${half(of.test, points)}`
+    : "";
+  return (
+    `${of.ticket}, ${of.control}\n${size(of.density)} of the weights\n` +
+    `${measure.text(interval.mean)}${half(interval, measure.plain ?? measure.text)}` +
+    `  (n ${interval.n})${test}${late}`
+  );
+}
+
+/** Of the weights left, in percent, from the most to the fewest, with some room. */
+function domainOf(experiments) {
+  const [low, high] = d3.extent(experiments, (of) => 100 * of.density);
+  return low === undefined ? [100, 1] : [high * 1.08, low / 1.08];
+}
+
+/** From the least to the greatest end of what is measured. What is far from dense is cut. */
+function rangeOf(experiments, measure, first = experiments) {
+  const ends = (all) =>
+    all.flatMap((of) => (measure.get(of) ? endsOf(measure.get(of), measure.factor) : []));
+  let [low, high] = d3.extent(ends(experiments));
+  if (low === undefined) return [0, 1];
+  if (measure.key === "difference") {
+    const far = 800 * group.margin;
+    const [least = 0, most = 0] = d3.extent(ends(first));
+    low = Math.max(low, Math.min(-far, least));
+    high = Math.min(Math.max(high, 100 * group.margin), Math.max(far, most));
+  } else {
+    const dense = group.experiments[group.asked.dense];
+    if (dense && measure.get(dense))
+      [low, high] = d3.extent([low, high, ...endsOf(measure.get(dense), measure.factor)]);
+  }
+  const room = 0.05 * (high - low || 1);
+  return [low - room, high + room];
 }

@@ -1,6 +1,4 @@
-// Section 5: sparsity asked for and reached.
-
-const chosenTicket = { name: null };
+// Sparsity asked for and reached.
 
 function drawSparsity() {
   const most = d3.max(group.sparsity, (of) => of.rounds) ?? 0;
@@ -43,20 +41,17 @@ function drawLayers() {
     );
     return put("layers");
   }
-  if (!tickets.includes(chosenTicket.name)) chosenTicket.name = tickets[0];
+  const ticket = tickets.includes(state.ticket) ? state.ticket : tickets[0];
   put(
     "layer-controls",
     select(
       "layers of",
-      tickets.map((ticket) => [ticket, ticket]),
-      chosenTicket.name,
-      (value) => {
-        chosenTicket.name = value;
-        drawLayers();
-      },
-    ),
+      tickets.map((of) => [of, of]),
+      ticket,
+      chooses("ticket", drawLayers),
+    ) ?? make("h3", {}, `Layers of ${ticket}`),
   );
-  const rows = group.layers.filter((row) => name(row) === chosenTicket.name);
+  const rows = group.layers.filter((row) => name(row) === ticket);
   const rounds = distinct(rows.map((row) => row[3]));
   fillTable(
     find("layers"),

@@ -21,6 +21,7 @@ const RUN = {
   stopAccuracy: 6,
   stop: 7,
   final: 8,
+  arrivals: 9,
 };
 const METHODS = new Map(
   data.methods.map((method, i) => [method.name, { ...method, colour: `var(--method-${i})` }]),
@@ -34,14 +35,14 @@ const SYMBOLS = {
   "+": d3.symbolCross,
   v: d3.symbolWye,
 };
+/** The words of all verdicts, with a sign and the class of their colour. */
 const VERDICTS = {
-  better: "held",
-  "as good": "held",
-  worse: "failed",
-  unknown: "unknown",
-  "too short to tell": "unknown",
+  better: ["✓", "good"],
+  "as good": ["✓", "good"],
+  worse: ["✕", "bad"],
+  unknown: ["?", "open"],
+  "too short to tell": ["…", "open"],
 };
-const SIGNS = { held: "✓", failed: "✕", unknown: "?" };
 
 const count = d3.format(",d");
 const round = (value) => count(Math.round(value));
@@ -51,8 +52,22 @@ const signed = (value, text) => (value < 0 ? "−" : "+") + text(Math.abs(value)
 const points = (value) => (100 * value).toFixed(2);
 const half = (interval, text) =>
   interval.low === null ? "" : ` ± ${text(interval.mean - interval.low)}`;
+/** A paired difference of accuracies, such as "+0.34 (+0.17 to +0.50), n 5". */
+const differenceOf = ({ mean, low, high, n }) =>
+  `${signed(mean, points)}` +
+  (low === null ? "" : ` (${signed(low, points)} to ${signed(high, points)})`) +
+  `, n ${n}`;
 const roundsOf = (rounds) =>
   rounds === 0 ? "dense" : rounds === 1 ? "one-shot" : `${rounds} rounds`;
+const wayOf = ({ method, rounds }) =>
+  method === "dense" ? "dense" : `${method}, ${roundsOf(rounds)}`;
+const isDense = (experiment) => experiment.method === "dense";
+const CONTROL_WORDS = {
+  rewind: "tickets",
+  reinit: "same masks, fresh weights",
+  shuffle: "masks shuffled",
+};
+const controlWords = (control) => CONTROL_WORDS[control] ?? control;
 const plural = (n, word) => `${count(n)} ${word}${n === 1 ? "" : "s"}`;
 const styleOf = (name) => getComputedStyle(root).getPropertyValue(name).trim();
 const methodColour = (method) => METHODS.get(method).colour;
@@ -84,6 +99,15 @@ const ordered = (values, ...gets) =>
     gets.reduce((before, get) => before || d3.ascending(get(a), get(b)), 0),
   );
 const distinct = (values) => ordered(new Set(values), (value) => value);
+/** Experiments or ladders in the order of methods, rounds, ratios and controls. */
+const inOrder = (values) =>
+  ordered(
+    values,
+    (of) => [...METHODS.keys()].indexOf(of.method),
+    (of) => of.rounds,
+    (of) => of.ratio ?? 0,
+    (of) => [...CONTROLS.keys()].indexOf(of.control),
+  );
 
 /** [key, values] of each key, in the order in which the keys come. */
 function grouped(values, keyOf) {

@@ -236,7 +236,7 @@ def unreadable(refuse: type[LthctlError], message: str) -> LthctlError:
 def _without_waiting(path: str, flags: int) -> int:
     """Opens a file; also a pipe that nobody writes to, for which opening would otherwise wait for
     ever."""
-    return os.open(path, flags | os.O_NONBLOCK)
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # Windows has none
 
 
 def holds_exactly(folder: Path, contents: Mapping[str, bytes]) -> bool:

@@ -1,15 +1,29 @@
 """What lies around a process changes nothing: the working folder, variables, what a notebook set."""
 
 import os
+import stat
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import matplotlib
+import numba
+import numpy as np
 import pytest
+import torch
 
+from lthctl import find_ticket, retrain
+from lthctl.datasets.base import Dataset
+from lthctl.errors import ParamsError
+from lthctl.models.mlp import MLP
+from lthctl.models.module import ModuleModel
+from lthctl.params import TrainParams
 from lthctl.reporting.drawing import own_defaults
 from lthctl.reporting.figures import figure_files
-from lthctl.surroundings import imported_apart
+from lthctl.surroundings import imported_apart, torch_defaults
+from lthctl.training.engines import resolve
+from lthctl.training.sparse.kernels import compiling
 
 from .test_figures import GRIDS, NONE
 from .test_report import unread_report
@@ -83,3 +97,150 @@ def test_no_backend_is_chosen_and_none_is_lost(monkeypatch: pytest.MonkeyPatch) 
     with own_defaults():
         assert matplotlib.rcParams["backend"] == "pdf"
     assert matplotlib.rcParams["backend"] == "pdf"
+
+
+# --- what was set in this process
+
+
+@contextmanager
+def changed_torch() -> Iterator[None]:
+    """torch as a notebook may have left it."""
+    precision = torch.get_float32_matmul_precision()
+    torch.set_default_dtype(torch.float64)
+    torch.set_float32_matmul_precision("medium")
+    torch.use_deterministic_algorithms(True, warn_only=False)
+    try:
+        with (
+            torch.inference_mode(),
+            torch.no_grad(),
+            torch.device("meta"),
+            torch.autocast("cpu", torch.bfloat16),
+            torch.autograd.set_detect_anomaly(True),
+            np.errstate(all="raise"),
+        ):
+            yield
+        assert torch.get_default_dtype() is torch.float64  # all as it was
+        assert torch.get_float32_matmul_precision() == "medium"
+        assert torch.are_deterministic_algorithms_enabled()
+        assert not torch.is_deterministic_algorithms_warn_only_enabled()
+    finally:
+        torch.set_default_dtype(torch.float32)
+        torch.set_float32_matmul_precision(precision)
+        torch.use_deterministic_algorithms(False)
+
+
+class OwnNetwork(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.hidden, self.out = torch.nn.Linear(784, 8), torch.nn.Linear(8, 10)
+        self.drop = torch.nn.Dropout(0.1)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.out(self.drop(self.hidden(images.flatten(1)).relu()))
+
+
+@pytest.mark.filterwarnings("ignore:Anomaly Detection has been enabled")
+@pytest.mark.parametrize("kind", ["mlp", "own", "sparse"])
+def test_a_ticket_is_the_same_whatever_torch_and_numpy_are_set_to(
+    dataset: Dataset, train_params: TrainParams, kind: str
+) -> None:
+    def found() -> tuple[bytes, ...]:
+        own = ModuleModel("own", OwnNetwork, "out")
+        model = own if kind == "own" else MLP((784, 20, 10))
+        engine = "sparse" if kind == "sparse" else "torch"
+        train = train_params.model_copy(update={"engine": engine})
+        ticket = find_ticket(model, dataset, method="l1", ratio=0.5, rounds=2, seed=1, train=train)
+        run = retrain(ticket, dataset, control="reinit", model=model, train=train)
+        return *ticket.files().values(), *run.files().values()
+
+    plain = found()
+    with changed_torch():
+        assert found() == plain
+    assert found() == plain
+
+
+def test_trainings_that_overlap_take_no_setting_away_from_each_other() -> None:
+    """The last one sets them back, not the first."""
+    torch.set_default_dtype(torch.float64)
+    try:
+        first, second = torch_defaults(), torch_defaults()
+        first.__enter__()
+        second.__enter__()
+        first.__exit__(None, None, None)
+        assert torch.get_default_dtype() is torch.float32
+        second.__exit__(None, None, None)
+        assert torch.get_default_dtype() is torch.float64
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.parametrize(
+    ("value", "is_off"), [("1", True), ("0", False), ("", False), ("x", False)]
+)
+def test_without_numbas_compiler_auto_takes_torch(
+    monkeypatch: pytest.MonkeyPatch, small_model: MLP, value: str, is_off: bool
+) -> None:
+    monkeypatch.setenv("NUMBA_DISABLE_JIT", value)
+    auto, sparse = (TrainParams(engine=name, device="cpu") for name in ("auto", "sparse"))
+    assert resolve(auto, small_model).engine == ("torch" if is_off else "sparse")
+    if is_off:
+        with pytest.raises(ParamsError, match=r"numba's compiler is switched off \(NUMBA_DISABLE"):
+            resolve(sparse, small_model)
+
+
+# --- compiled code
+
+
+def places(home: Path) -> Path:
+    return home / ".cache" / "lthctl" / "kernels"
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(numba.config, "CACHE_DIR", "")
+    return tmp_path
+
+
+def test_compiled_code_is_kept_where_only_the_user_can_write(home: Path) -> None:
+    assert compiling._kernels_folder() == places(home)
+    assert stat.S_IMODE(places(home).stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o770, 0o750, 0o701])
+def test_a_folder_that_others_can_open_is_refused(home: Path, mode: int) -> None:
+    places(home).mkdir(parents=True)
+    places(home).chmod(mode)
+    with pytest.raises(PermissionError):
+        compiling._kernels_folder()
+
+
+def test_a_folder_of_somebody_elses_is_refused(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiling._kernels_folder()
+    monkeypatch.setattr(os, "getuid", lambda: 12345)
+    with pytest.raises(PermissionError):
+        compiling._kernels_folder()
+
+
+def test_a_link_is_refused_and_so_is_the_working_folder(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places(home).parent.mkdir(parents=True)
+    (home / "evil").mkdir(mode=0o700)
+    places(home).symlink_to(home / "evil")
+    with pytest.raises(NotADirectoryError):
+        compiling._kernels_folder()
+    monkeypatch.setattr(numba.config, "CACHE_DIR", "evil")
+    with pytest.raises(NotADirectoryError):
+        compiling._kernels_folder()
+    monkeypatch.setattr(numba.config, "CACHE_DIR", "")
+    monkeypatch.setenv("XDG_CACHE_HOME", "evil")  # relative: passed over
+    with pytest.raises(NotADirectoryError):
+        compiling._kernels_folder()
+
+
+def test_numba_reads_no_settings_of_the_working_folder() -> None:
+    from numba.core import config
+
+    assert not Path(config._config_fname).is_file()

@@ -14,6 +14,7 @@ from lthctl.families import Family, checked_callable
 from lthctl.models.base import Model, prunable_among
 from lthctl.models.module import GENERATOR_LOCK, ModuleModel
 from lthctl.params import ModelParams
+from lthctl.surroundings import torch_defaults
 
 if TYPE_CHECKING:
     from torch import nn
@@ -63,7 +64,7 @@ def _output_of(name: str, make: Callable[[], object]) -> str:
     from torch import nn, random
 
     try:
-        with GENERATOR_LOCK, random.fork_rng():
+        with torch_defaults(), GENERATOR_LOCK, random.fork_rng():
             module = make()
     except Exception as error:
         raise ParamsError(

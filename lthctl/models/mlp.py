@@ -13,6 +13,7 @@ from lthctl.models.entry import ModelEntry
 from lthctl.parameter_types import Init
 from lthctl.params import ModelParams
 from lthctl.seeding import Stream
+from lthctl.surroundings import torch_defaults
 
 if TYPE_CHECKING:
     from torch import nn
@@ -99,7 +100,8 @@ class MLP:
                 logits: Tensor = self.layers[-1](hidden)  # (batch, classes)
                 return logits
 
-        return Network(self.layers)
+        with torch_defaults():
+            return Network(self.layers)
 
 
 ENTRY = ModelEntry(MLP.from_params)

@@ -12,6 +12,7 @@ from lthctl.errors import ParamsError
 from lthctl.mask import Shapes, Weights
 from lthctl.models.base import ModuleDescription, prunable_among, state_of
 from lthctl.seeding import Stream
+from lthctl.surroundings import torch_defaults
 
 if TYPE_CHECKING:
     from torch import nn
@@ -73,6 +74,6 @@ class ModuleModel:
     def _make(self, seed: int) -> "nn.Module":
         import torch
 
-        with GENERATOR_LOCK, torch.random.fork_rng():
+        with torch_defaults(), GENERATOR_LOCK, torch.random.fork_rng():
             torch.manual_seed(seed)
             return self.make()

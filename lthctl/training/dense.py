@@ -20,6 +20,7 @@ from lthctl.models.base import Model, state_of
 from lthctl.models.mlp import MLP
 from lthctl.models.module import GENERATOR_LOCK
 from lthctl.params import TrainParams
+from lthctl.surroundings import same_sums, torch_defaults
 from lthctl.training.history import Result, Row
 from lthctl.training.optimizers import OPTIMIZERS
 from lthctl.training.spec import OnStep, Training
@@ -38,7 +39,8 @@ def train(training: Training, on_step: OnStep) -> Result:
     alone = (
         nullcontext() if isinstance(training.model, MLP) else _own_generator(training.seed, device)
     )
-    with alone, _threads(training.params.threads), _deterministic(device):
+    on_gpu = nullcontext() if device.type == "cpu" else same_sums()
+    with torch_defaults(), on_gpu, alone, _threads(training.params.threads):
         return _train(training, device, on_step)
 
 
@@ -135,9 +137,9 @@ def _as_input(images: Tensor) -> Tensor:
 
 def outputs_of(model: Model, images: Images) -> tuple[int, ...]:
     """The shape of what a model gives for some images, with any weights."""
-    network = model.build().eval()
     array = np.require(images, requirements=["C", "W"])
-    with torch.inference_mode():
+    with torch_defaults(), torch.no_grad():
+        network = model.build().eval()
         return tuple(network(_as_input(torch.from_numpy(array))).shape)
 
 
@@ -158,21 +160,6 @@ def _threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-@contextmanager
-def _deterministic(device: torch.device) -> Iterator[None]:
-    """Ask a GPU for the same sums every time; a CPU with a fixed number of threads gives them
-    anyway."""
-    if device.type == "cpu":
-        yield
-        return
-    before = torch.are_deterministic_algorithms_enabled()
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(before)
 
 
 @contextmanager

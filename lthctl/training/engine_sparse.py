@@ -1,5 +1,8 @@
 """The sparse engine, as it is chosen: MLPs on a CPU, at the cost of the weights that are left."""
 
+import os
+import sys
+
 from lthctl.families import choices
 from lthctl.models.base import Model
 from lthctl.models.mlp import MLP
@@ -26,6 +29,8 @@ class SparseEngine:
 
     def obstacles(self, params: TrainParams, model: Model) -> list[str]:
         obstacles = []
+        if _compiler_is_off():
+            obstacles.append("numba's compiler is switched off (NUMBA_DISABLE_JIT)")
         if not isinstance(model, MLP):
             obstacles.append("the model is no MLP")
         if params.device != "cpu":
@@ -57,6 +62,16 @@ class SparseEngine:
         from lthctl.training.sparse import engine
 
         return engine.train(training, on_step)
+
+
+def _compiler_is_off() -> bool:
+    """Whether numba would run Python in the place of compiled code. Does not import it."""
+    if (numba := sys.modules.get("numba")) is not None and numba.config.DISABLE_JIT:
+        return True
+    try:
+        return bool(int(os.environ.get("NUMBA_DISABLE_JIT", "0")))
+    except ValueError:  # numba passes it over, too
+        return False
 
 
 ENGINE = SparseEngine()

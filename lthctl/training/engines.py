@@ -5,6 +5,7 @@ import math
 from lthctl.errors import ParamsError, TrainingError
 from lthctl.models.base import Model
 from lthctl.params import TrainParams
+from lthctl.surroundings import numpy_defaults
 from lthctl.training.devices import resolve_device
 from lthctl.training.engine import ENGINES, Engine
 from lthctl.training.history import Result
@@ -67,7 +68,8 @@ def run(training: Training, on_step: OnStep = lambda _: None) -> Result:
             f"train.engine: is {params.engine}, which {engine.words}; {', '.join(obstacles)}"
         )
     try:
-        result = engine.train(training, on_step)
+        with numpy_defaults():
+            result = engine.train(training, on_step)
         for row in result.history:
             if not all(math.isfinite(value) for value in row if value is not None):
                 raise FloatingPointError(f"a loss is not finite at step {row.step}")

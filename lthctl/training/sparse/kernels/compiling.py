@@ -7,7 +7,10 @@ of what it calls in another. Here the code is kept until any file beside it chan
 
 import contextlib
 import hashlib
+import os
 import pickle
+import stat
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -39,7 +42,14 @@ def _digest_of_folder(folder: Path) -> str:
 
 
 class _Checked(caching.CompileResultCacheImpl):
-    """Compiled code as it is kept on disk: with a digest, because damaged code may still run."""
+    """Compiled code as it is kept on disk: with a digest, because damaged code may still run. The
+    digest proves no author; see `_OwnFolder`."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._lineno = function.__code__.co_firstlineno
+        self._locator = _OwnFolder(function)  # whatever NUMBA_CACHE_LOCATOR_CLASSES says
+        name = f"{Path(function.__code__.co_filename).stem}.{function.__qualname__}"
+        self._filename_base = self.get_filename_base(name, sys.abiflags)
 
     def reduce(self, data: Any) -> tuple[bytes, bytes]:
         code = serialize.dumps(super().reduce(data))
@@ -52,6 +62,64 @@ class _Checked(caching.CompileResultCacheImpl):
         return super().rebuild(target_context, pickle.loads(code))
 
 
+class _OwnFolder(caching._CacheLocator):
+    """Where compiled code is kept: a folder that nobody but the user can write to.
+
+    What is kept is run, and its digest lies beside it, so only its owner vouches for it.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._stamp = _digest_of_folder(Path(function.__code__.co_filename).parent)
+        self._line = function.__code__.co_firstlineno
+        self._folder = _kernels_folder() / self._stamp[:16]
+
+    def ensure_cache_path(self) -> None:
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+
+    def get_cache_path(self) -> str:
+        return str(self._folder)
+
+    def get_source_stamp(self) -> str:
+        return self._stamp
+
+    def get_disambiguator(self) -> str:
+        return str(self._line)
+
+    @classmethod
+    def from_function(cls, function: Callable[..., Any], _: str) -> "_OwnFolder":
+        return cls(function)
+
+
+def _kernels_folder() -> Path:
+    """The folder of all compiled code: below NUMBA_CACHE_DIR, or else the user's cache.
+
+    Raises:
+      OSError: it cannot be made, or others can write to it, or it is somebody else's.
+    """
+    settings: Any = numba.config
+    place = Path(settings.CACHE_DIR or _users_cache())
+    if not place.is_absolute():
+        raise NotADirectoryError(f"{place} would lie in the working folder")
+    folder = place / "lthctl" / "kernels"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode):
+        raise NotADirectoryError(f"{folder} is a link or a file")
+    if hasattr(os, "getuid") and (status.st_uid != os.getuid() or status.st_mode & 0o077):
+        raise PermissionError(f"{folder} is not the user's alone")
+    return folder
+
+
+def _users_cache() -> str:
+    given = os.environ.get("XDG_CACHE_HOME", "")
+    if Path(given).is_absolute():  # else it says nothing, as its standard has it
+        return given
+    below = ("Library", "Caches") if sys.platform == "darwin" else (".cache",)
+    return str(Path("~", *below).expanduser())
+
+
 class _Cache(caching.FunctionCache):
     """numba's cache, by the content of a function's folder and not by its file's date.
 
@@ -59,14 +127,6 @@ class _Cache(caching.FunctionCache):
     """
 
     _impl_class = _Checked
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        super().__init__(function)
-        self._cache_file = caching.IndexDataCacheFile(
-            cache_path=self._cache_path,
-            filename_base=self._impl.filename_base,
-            source_stamp=_digest_of_folder(Path(function.__code__.co_filename).parent),
-        )
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         try:

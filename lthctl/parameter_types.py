@@ -174,6 +174,12 @@ not_null = BeforeValidator(_not_null)
 Methods = Annotated[tuple[Method, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
 
 
+Controls = Annotated[tuple[Control, ...], BeforeValidator(_as_tuple)]
+
+
+MethodsOfControls = dict[Control, Annotated[tuple[Method, ...], BeforeValidator(_as_tuple)]]
+
+
 Ratios = Annotated[tuple[Ratio, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
 
 

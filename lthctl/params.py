@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 from lthctl.errors import ParamsError
 from lthctl.families import trust
 from lthctl.parameter_types import (
+    Controls,
     Count,
     Counts,
     DatasetName,
@@ -23,6 +24,7 @@ from lthctl.parameter_types import (
     Ladders,
     Looks,
     Methods,
+    MethodsOfControls,
     ModelName,
     Optimizer,
     Ratios,
@@ -197,12 +199,29 @@ class PruneParams(Section):
 
 
 class RetrainParams(Section):
-    """What retraining keeps."""
+    """Which tickets are retrained from what, and what of it is kept.
+
+    Example:
+      >>> RetrainParams(methods={"reinit": "l1"}).wants("reinit", "random")
+      False
+    """
 
     schema_1 = frozenset({"keep_weights"})
 
     keep_weights: bool = True
     """Whether runs keep their final weights (1 MB each for 784-300-100-10)."""
+
+    control: Controls = ()
+    """What tickets are retrained from. If none is given, `lthctl retrain` takes `rewind`, and
+    `lthctl run` takes `rewind` and `reinit`."""
+
+    methods: MethodsOfControls = {}
+    """Control -> the methods whose tickets it is for, such as `reinit: [l1]`. A control that is not
+    named here is for all tickets."""
+
+    def wants(self, control: str, method: str) -> bool:
+        """Whether tickets of a method are retrained under a control."""
+        return method in self.methods.get(control, (method,))
 
 
 class ReportParams(Section):

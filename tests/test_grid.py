@@ -22,6 +22,7 @@ from lthctl.errors import OutputError, TicketError, TrainingError
 from lthctl.grid import driver, walk
 from lthctl.grid.driver import run_tasks
 from lthctl.grid.executors import threads
+from lthctl.grid.grids import run_grid, ticket_grid
 from lthctl.grid.outcome import Interrupted
 from lthctl.grid.tasks import State, Task, state_of
 from lthctl.grid.watcher import Watcher
@@ -207,6 +208,21 @@ def test_ctrl_c_stops_trainings_and_says_what_is_finished(
     assert stopped.is_set()
 
 
+def test_a_control_retrains_the_methods_that_it_is_for(params: Params) -> None:
+    both = params.override({
+        "prune.method": ["l1", "random"], "prune.ratio": [0, 0.5],
+        "retrain.methods": {"reinit": ["l1"]},
+    })  # fmt: skip
+    ticket_grid(both, data=DATA, out="masks").run(2)
+
+    def names(control: str) -> set[str]:
+        grid = run_grid(["masks"], control=control, params=both, data=DATA, out="runs")
+        return {task.name.split("-")[0] for task in grid.tasks}
+
+    assert names("reinit") == {"l1"}
+    assert names("rewind") == {"dense", "l1", "random"}
+
+
 def test_tickets_of_one_name_but_different_content_are_refused(params: Params) -> None:
     store = Store(Path(".lthctl"))
     for steps, out in ((30, "masks/a"), (40, "masks/b")):
@@ -270,6 +286,7 @@ from tests.conftest import write_digits
 from lthctl.datasets import mnist
 from lthctl.grid import driver, walk
 from lthctl.grid.executors import threads
+from lthctl.grid.grids import run_grid, ticket_grid
 mnist.MNIST = write_digits(Path("data/mnist"))
 from lthctl.cli.app import main
 run = threads.run

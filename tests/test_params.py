@@ -53,7 +53,7 @@ def test_defaults() -> None:
             "threads": 1,
         },
         "prune": {"method": ("l1",), "ratio": (0.8,), "rounds": (1,), "seed": (1,), "biases": True},
-        "retrain": {"keep_weights": True},
+        "retrain": {"keep_weights": True, "control": (), "methods": {}},
         "report": {
             "margin": 0.002,
             "confidence": 0.95,
@@ -170,7 +170,7 @@ report: 3
 
 def test_unknown_key_that_resembles_nothing(params_yaml: Path) -> None:
     assert refusal_of(params_yaml, "retrain:\n  xyz: 1\n") == (
-        "params.yaml:2:3: retrain.xyz: is not a parameter; known here: keep_weights"
+        "params.yaml:2:3: retrain.xyz: is not a parameter; known here: keep_weights, control, methods"
     )
 
 
@@ -199,6 +199,9 @@ def test_unknown_key_that_resembles_nothing(params_yaml: Path) -> None:
         ("prune", "biases", "1"),
         ("model", "layers", "[784, 0, 10]"),
         ("retrain", "keep_weights", "yes"),
+        ("retrain", "control", ["rewound"]),
+        ("retrain", "methods", {"reinit": ["l2"]}),
+        ("retrain", "methods", {"reset": ["l1"]}),
         ("report", "margin", "0"),
         ("report", "margin", "1"),
         ("report", "confidence", "0.5"),

@@ -188,7 +188,7 @@ def clone(tmp_path: Path) -> tuple[Path, dict[str, str]]:
     (place / "params.yaml").write_text(
         "model:\n  layers: [784, 20, 12, 10]\ntrain:\n  steps: 20\n  evaluate_every: 10\n  device: cpu\n"
         "prune:\n  method: [l1]\n  ratio: [0, 0.5]\n  rounds: [2]\n  seed: [1, 2]\n"
-        "data: {}\nretrain: {}\nreport: {}\n"
+        "data: {}\nretrain: {control: [rewind, reinit]}\nreport: {}\n"
     )
     environment = {
         **os.environ,

@@ -34,7 +34,8 @@ def load_into(context: Context, file: Path) -> None:
     training = {"steps": train.steps, "engine": train.engine}
     lists = {name: getattr(prune, name) for name in ("method", "ratio", "rounds", "seed")}
     grid = {name: [str(value) for value in values] for name, values in lists.items()}
-    context.default_map = {"prune": {**training, **grid}, "retrain": training}
+    controls = {"control": list(loaded.retrain.control)} if loaded.retrain.control else {}
+    context.default_map = {"prune": {**training, **grid}, "retrain": {**training, **controls}}
 
 
 def is_typed(context: Any, name: str) -> bool:

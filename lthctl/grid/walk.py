@@ -73,15 +73,19 @@ def ticket_tasks(params: Params, data: Path | None, out: Path) -> list[Task]:
 def retraining_tasks(
     params: Params, data: Path | None, paths: Sequence[Path], control: str, out: Path
 ) -> list[Task]:
-    """A task for every ticket at or below some paths, to `out`/<control>/<ticket>. All tickets are
-    read and verified first.
+    """A task for every ticket at or below some paths that `retrain.methods` wants, to
+    `out`/<control>/<ticket>. These tickets are read and verified first.
 
     Raises:
       TicketError: a ticket is damaged, or of another model or dataset.
       OutputError: two different tickets have the same name.
       DataError: the dataset is missing or altered.
     """
-    folders = find_tickets(*paths)
+    folders = [
+        path
+        for path in find_tickets(*paths)
+        if params.retrain.wants(control, TicketFolder(path).document.method)
+    ]
     folder, model = open_folder(params.data, data), model_from(params.model)
     train = resolve(params.train, model)
     tasks: dict[str, Task] = {}

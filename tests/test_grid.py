@@ -446,3 +446,17 @@ def test_a_folder_with_a_pipe_in_it_holds_something_else(tmp_path: Path) -> None
     (folder / MASK_FILE).unlink()
     os.mkfifo(folder / MASK_FILE)
     assert state_of(TicketFolder(folder), ticket.specification) is State.OTHER
+
+
+def test_a_store_that_cannot_be_written_is_refused_before_training(
+    workspace: Path, params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before, it was noticed after the first training, with advice about --out."""
+    Path("blocked").write_text("in which no folder can be made")
+    monkeypatch.setenv("LTHCTL_STORE", "blocked")
+    grid = ticket_grid(params)
+    monkeypatch.setattr(driver, "_Driver", None)  # nothing begins
+    with pytest.raises(
+        OutputError, match=r"^blocked/trainings: .*name another place with LTHCTL_STORE=DIR$"
+    ):
+        grid.run(1)

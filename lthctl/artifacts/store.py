@@ -29,12 +29,15 @@ from lthctl.artifacts.names import (
 from lthctl.artifacts.sealed import seal
 from lthctl.artifacts.tensors import tensors_bytes
 from lthctl.canonical import digest_of_arrays, sha256
-from lthctl.disk import write_errors, write_folder
-from lthctl.errors import RunError
+from lthctl.disk import check_writable, write_errors, write_folder
+from lthctl.errors import OutputError, RunError
 from lthctl.reading import dangling_link, find_folders, is_there, unreadable, what_is_at
 from lthctl.replacing import remove_abandoned
 from lthctl.training.history import Result, history_fault
 from lthctl.training.spec import Training
+
+STORE_VARIABLE = "LTHCTL_STORE"
+"""Says where the store is, instead of `.lthctl` in the working folder."""
 
 LOCK_FILE = "lock"
 
@@ -43,11 +46,30 @@ DIGEST_DIGITS = 64
 DIGEST, SHARD = f"[0-9a-f]{{{DIGEST_DIGITS}}}", "[0-9a-f]{2}"
 
 
+def default_store() -> Path:
+    """Where the store is if nobody says otherwise."""
+    return Path(os.environ.get(STORE_VARIABLE) or ".lthctl")
+
+
 class Store:
     """The store below a folder, `.lthctl` by convention, which need not be there yet."""
 
     def __init__(self, root: Path) -> None:
         self._root = root / "trainings"
+
+    def check_writable(self) -> None:
+        """Find out before hours of work whether trainings can be kept.
+
+        Raises:
+          OutputError: they cannot.
+        """
+        try:
+            check_writable(self._root)
+        except OutputError as error:
+            raise OutputError(
+                f"{error}. Finished trainings are kept there; name another place with "
+                f"{STORE_VARIABLE}=DIR"
+            ) from None
 
     def __contains__(self, digest: str) -> bool:
         place = self._place(digest)

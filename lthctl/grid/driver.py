@@ -70,6 +70,8 @@ def run_tasks(
         )
     for parent in sorted({task.place.parent for task in tasks}):
         check_writable(parent)
+    if any(task.state is not State.PRESENT for task in tasks):
+        store.check_writable()
     present = [task.place for task in tasks if task.state is State.PRESENT]
     outcome = Outcome(present=present)
     began = time.monotonic()

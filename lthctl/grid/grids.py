@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lthctl.artifacts.names import folder_part
-from lthctl.artifacts.store import Store
+from lthctl.artifacts.store import Store, default_store
 from lthctl.canonical import Json
 from lthctl.cores import num_cores
 from lthctl.errors import ParamsError
@@ -25,8 +25,6 @@ from lthctl.grid.walk import retraining_tasks, ticket_tasks
 from lthctl.grid.watcher import Watcher
 from lthctl.lottery.controls import CONTROLS
 from lthctl.params import Params
-
-STORE = ".lthctl"
 
 
 @dataclass(frozen=True)
@@ -109,7 +107,7 @@ def ticket_grid(
     *,
     data: Path | str | None = None,
     out: Path | str = "masks",
-    store: Path | str = STORE,
+    store: Path | str | None = None,
 ) -> Grid:
     """The tickets that the parameters ask for: the product of the lists of `prune`.
 
@@ -117,7 +115,8 @@ def ticket_grid(
       params: the sections data, model, train and prune are read.
       data: folder of the dataset; data/<its name> if not given.
       out: folder for the tickets' folders.
-      store: where finished trainings are kept.
+      store: where finished trainings are kept; if not given, the folder that LTHCTL_STORE names,
+        or .lthctl.
 
     Raises:
       ParamsError: an experiment is impossible.
@@ -131,7 +130,9 @@ def ticket_grid(
     num_asked = math.prod(map(len, (prune.method, prune.rounds, prune.ratio, prune.seed)))
     tasks = ticket_tasks(params, None if data is None else Path(data), folder)
     refuse_if_owned(*(task.place for task in tasks if task.state is not State.PRESENT))
-    return Grid("ticket", folder, tuple(tasks), num_asked, Path(store))
+    return Grid(
+        "ticket", folder, tuple(tasks), num_asked, default_store() if store is None else Path(store)
+    )
 
 
 def run_grid(
@@ -141,7 +142,7 @@ def run_grid(
     params: Params | None = None,
     data: Path | str | None = None,
     out: Path | str = "runs",
-    store: Path | str = STORE,
+    store: Path | str | None = None,
 ) -> Grid:
     """A run of every ticket at or below some paths, under one control or some.
 
@@ -152,7 +153,8 @@ def run_grid(
       params: the sections data, model, train and retrain are read.
       data: folder of the dataset; data/<its name> if not given.
       out: folder for the runs; they go to a folder per control in it.
-      store: where finished trainings are kept.
+      store: where finished trainings are kept; if not given, the folder that LTHCTL_STORE names,
+        or .lthctl.
 
     Raises:
       ParamsError: there is no such control.
@@ -174,7 +176,9 @@ def run_grid(
     ]
     refuse_if_owned(*(task.place for task in tasks if task.state is not State.PRESENT))
     folder = folders[0] if len(folders) == 1 else Path(out)
-    return Grid("run", folder, tuple(tasks), len(tasks), Path(store))
+    return Grid(
+        "run", folder, tuple(tasks), len(tasks), default_store() if store is None else Path(store)
+    )
 
 
 def known_controls(control: str | Sequence[str]) -> tuple[str, ...]:

@@ -11,8 +11,6 @@ from lthctl.cli.console import print_json, show
 from lthctl.cli.options import DryRunOption, JsonOption
 from lthctl.errors import LthctlError
 
-STORE = Path(".lthctl")
-
 store_app = typer.Typer(
     help="Finished trainings, kept so that equal ones run once.", rich_markup_mode=None
 )
@@ -27,12 +25,14 @@ def store(context: typer.Context, json: JsonOption = False) -> None:
     if context.invoked_subcommand:
         return
     from lthctl.artifacts.housekeeping import store_size
+    from lthctl.artifacts.store import default_store
 
-    size = store_size(STORE)
+    place = default_store()
+    size = store_size(place)
     if json:
-        print_json({"path": str(STORE), "trainings": size.num_trainings, "bytes": size.num_bytes})
+        print_json({"path": str(place), "trainings": size.num_trainings, "bytes": size.num_bytes})
     else:
-        show(f"{STORE}: {_trainings(size.num_trainings)}, {_megabytes(size.num_bytes)}")
+        show(f"{place}: {_trainings(size.num_trainings)}, {_megabytes(size.num_bytes)}")
 
 
 @store_app.command(cls=Command)
@@ -42,8 +42,10 @@ def check(json: JsonOption = False) -> None:
     Those proven wrong are thrown out, and will run again. What cannot be read stays.
     """
     from lthctl.artifacts.housekeeping import check_store
+    from lthctl.artifacts.store import default_store
 
-    checked = check_store(STORE)
+    place = default_store()
+    checked = check_store(place)
     if json:
         damaged = [{"training": name, "reason": reason} for name, reason in checked.damaged]
         kept = [{"name": name, "reason": reason} for name, reason in checked.unread]
@@ -56,7 +58,7 @@ def check(json: JsonOption = False) -> None:
             show(f"kept, for nothing is proven: {reason}")
         whole = _trainings(checked.num_whole)
         unread = f", {len(checked.unread)} not read" if checked.unread else ""
-        show(f"{STORE}: {whole} whole, {len(checked.damaged)} damaged{unread}")
+        show(f"{place}: {whole} whole, {len(checked.damaged)} damaged{unread}")
     if checked.damaged or checked.unread:
         raise typer.Exit(LthctlError.exit_code)
 
@@ -74,14 +76,16 @@ def prune(
 ) -> None:
     """Throw out trainings that no ticket or run came from."""
     from lthctl.artifacts.housekeeping import prune_store
+    from lthctl.artifacts.store import default_store
 
-    pruned = prune_store(STORE, paths, dry_run=dry_run)
+    place = default_store()
+    pruned = prune_store(place, paths, dry_run=dry_run)
     if json:
         print_json({key: value for key, value in asdict(pruned).items() if key != "num_left"})
         return
     what = "would be thrown out" if dry_run else "thrown out"
     show(
-        f"{STORE}: {_trainings(len(pruned.unreferenced))} {what}, {_megabytes(pruned.bytes)}; "
+        f"{place}: {_trainings(len(pruned.unreferenced))} {what}, {_megabytes(pruned.bytes)}; "
         f"{pruned.num_left} stay"
     )
 

@@ -81,22 +81,23 @@ def import_ticket(
         raise ParamsError(f"label: is {label!r}, expected lower-case letters and digits")
     drawn = model.draw(Stream(seed, "init"))
     file = Path(file)
+    others = getattr(model, "other_names", {})
     if layout is not None and not file.is_dir():
         raise ParamsError(f"--from: is for a folder, and {file} is none; leave --from out")
     found = find_ticket_in(file, layout, announce) if file.is_dir() else None
     if found is None:
-        parts = Contents(file, drawn, announce)
+        parts = Contents(file, drawn, announce, others)
     else:
-        parts = Contents(found.mask_path, drawn, announce, entries=found.masks)
+        parts = Contents(found.mask_path, drawn, announce, others, entries=found.masks)
     mask = _mask_of(parts, model, biases)
     weights: Weights
     if init is not None:
         weights, origin = (
-            Contents(Path(init), drawn, announce).complete_weights(),
+            Contents(Path(init), drawn, announce, others).complete_weights(),
             f"those in {init}",
         )
     elif found is not None and found.init_path is not None:
-        taken = Contents(found.init_path, drawn, announce, entries=found.weights)
+        taken = Contents(found.init_path, drawn, announce, others, entries=found.weights)
         weights, origin = taken.complete_weights(), f"those in {found.init_path}"
     elif parts.weights:
         weights, origin = parts.complete_weights(), f"those in {file}"

@@ -64,7 +64,21 @@ def _rewind(ticket: Ticket, model: Model, stream: Stream) -> tuple[Mask, Weights
 
 
 def _reinit(ticket: Ticket, model: Model, stream: Stream) -> tuple[Mask, Weights]:
-    return ticket.mask, model.draw(stream)
+    drawn = model.draw(stream)
+    same = [
+        name
+        for name, kept in ticket.mask.items()
+        if drawn[name].ndim >= 2
+        and len(np.unique(drawn[name])) > 1  # zeros are fresh zeros
+        and np.array_equal(drawn[name][kept], ticket.init[name][kept])
+    ]
+    if same:
+        raise TrainingError(
+            f"control reinit: the model makes {', '.join(map(repr, same))} the same for every "
+            "seed, as a pretrained one does, so that reinit is rewind there; let it draw fresh "
+            "weights, or leave this control out"
+        )
+    return ticket.mask, drawn
 
 
 def _shuffle(ticket: Ticket, model: Model, stream: Stream) -> tuple[Mask, Weights]:

@@ -19,6 +19,7 @@ from lthctl.errors import ParamsError, TrainingError
 from lthctl.families import Family, checked_callable
 from lthctl.mask import Mask, Weights
 from lthctl.models.base import Model
+from lthctl.models.sharing import load_weights
 from lthctl.seeding import Stream
 
 if TYPE_CHECKING:
@@ -65,11 +66,8 @@ class ScoreContext:
 
     def network(self) -> "nn.Module":
         """A new torch module with the weights of this context."""
-        import torch
-
         network = self.model.build()
-        arrays = {name: np.array(array) for name, array in self.weights.items()}
-        network.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
+        load_weights(network, self.weights)
         return network
 
 

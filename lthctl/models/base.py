@@ -11,6 +11,7 @@ from pydantic import FailFast, Field, PlainValidator, Strict
 
 from lthctl.canonical import Json
 from lthctl.mask import Array, Shapes, Weights
+from lthctl.models.sharing import other_names
 from lthctl.parameter_types import Count, Init, Natural, ParametersByName
 from lthctl.params import Section
 from lthctl.seeding import Stream
@@ -100,7 +101,7 @@ class Model(Protocol):
 
     def build(self) -> "nn.Module":
         """A network whose state_dict has exactly the names and shapes of the weights that `draw`
-        gives."""
+        gives, apart from further names of the same parameters."""
 
 
 def prunable_among(shapes: Shapes, *, biases: bool) -> Shapes:
@@ -115,8 +116,11 @@ def prunable_among(shapes: Shapes, *, biases: bool) -> Shapes:
 
 
 def state_of(module: "nn.Module") -> dict[str, Array]:
-    """A copy of a module's state_dict, parameters and buffers, as NumPy arrays."""
+    """A copy of a module's state_dict, parameters and buffers, as NumPy arrays; what has several
+    names under the first."""
+    others = other_names(module)
     return {
         name: np.array(tensor.detach().cpu().numpy())
         for name, tensor in module.state_dict().items()
+        if name not in others
     }

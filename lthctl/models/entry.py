@@ -12,7 +12,7 @@ from lthctl import families
 from lthctl.errors import ParamsError
 from lthctl.families import Family, checked_callable
 from lthctl.models.base import Model, prunable_among
-from lthctl.models.module import GENERATOR_LOCK, ModuleModel
+from lthctl.models.module import GENERATOR_LOCK, ModuleModel, shapes_of_module
 from lthctl.params import ModelParams
 from lthctl.surroundings import torch_defaults
 
@@ -61,7 +61,7 @@ def as_model(name: str, given: object) -> ModelEntry:
 
 def _output_of(name: str, make: Callable[[], object]) -> str:
     """The layer with the last weights that may be pruned."""
-    from torch import nn, random
+    from torch import random
 
     try:
         with torch_defaults(), GENERATOR_LOCK, random.fork_rng():
@@ -70,12 +70,7 @@ def _output_of(name: str, make: Callable[[], object]) -> str:
         raise ParamsError(
             f"model {name}: cannot be made ({type(error).__name__}: {error})"
         ) from error
-    if not isinstance(module, nn.Module):
-        raise ParamsError(
-            f"model {name}: makes a value of type {type(module).__name__}, expected a "
-            "torch.nn.Module"
-        )
-    shapes = {key: tuple(parameter.shape) for key, parameter in module.named_parameters()}
+    shapes = shapes_of_module(name, module)
     prunable = [key for key in prunable_among(shapes, biases=False) if key.endswith(".weight")]
     if not prunable:
         raise ParamsError(

@@ -4,6 +4,10 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from lthctl.mask import Weights
+
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
@@ -19,6 +23,19 @@ def other_names(module: "nn.Module") -> dict[str, str]:
         if first.setdefault(id(value), name) != name:
             others[name] = first[id(value)]
     return others
+
+
+def load_weights(module: "nn.Module", weights: Weights) -> None:
+    """Set a module's state_dict; weights under one name of a parameter are those of all its
+    names."""
+    import torch
+
+    others = other_names(module)
+    state = {name: torch.from_numpy(np.array(array)) for name, array in weights.items()}
+    for other, first in others.items():
+        if first in state:
+            state[other] = state[first]
+    module.load_state_dict(state)
 
 
 def sharing_memory(tensors: Mapping[str, "Tensor"]) -> list[tuple[str, str]]:

@@ -19,6 +19,7 @@ from lthctl.errors import TrainingError
 from lthctl.models.base import Model, state_of
 from lthctl.models.mlp import MLP
 from lthctl.models.module import GENERATOR_LOCK
+from lthctl.models.sharing import load_weights
 from lthctl.params import TrainParams
 from lthctl.surroundings import same_sums, torch_defaults
 from lthctl.training.history import Result, Row
@@ -47,9 +48,7 @@ def train(training: Training, on_step: OnStep) -> Result:
 def _train(training: Training, device: torch.device, on_step: OnStep) -> Result:
     params, dataset = training.params, training.dataset
     network = training.model.build().to(device)
-    network.load_state_dict(
-        {name: torch.from_numpy(np.array(array)) for name, array in training.start.items()}
-    )
+    load_weights(network, training.start)
     optimizer = _optimizer(network, params)
     keeps_zeros = OPTIMIZERS.get(params.optimizer).keeps_zeros
     masks = [

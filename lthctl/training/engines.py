@@ -9,6 +9,7 @@ from lthctl.surroundings import numpy_defaults
 from lthctl.training.devices import resolve_device
 from lthctl.training.engine import ENGINES, Engine
 from lthctl.training.history import Result
+from lthctl.training.inputs import check_inputs
 from lthctl.training.optimizers import OPTIMIZERS
 from lthctl.training.spec import OnStep, Training
 
@@ -58,7 +59,8 @@ def run(training: Training, on_step: OnStep = lambda _: None) -> Result:
         training.
 
     Raises:
-      ParamsError: its engine cannot do it.
+      ParamsError: its engine cannot do it, or its weights are no float32 numbers.
+      DataError: a label is no class of the model's, or a pixel is no finite number.
       TrainingError: a loss is not finite.
     """
     params = training.params
@@ -67,6 +69,7 @@ def run(training: Training, on_step: OnStep = lambda _: None) -> Result:
         raise ParamsError(
             f"train.engine: is {params.engine}, which {engine.words}; {', '.join(obstacles)}"
         )
+    check_inputs(training)
     try:
         with numpy_defaults():
             result = engine.train(training, on_step)

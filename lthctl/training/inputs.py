@@ -1,0 +1,72 @@
+"""What every engine is given, checked once before any of them begins."""
+
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+
+from lthctl.datasets.base import Split
+from lthctl.errors import DataError, ParamsError
+from lthctl.models.mlp import MLP
+from lthctl.training.spec import Training
+
+
+def check_inputs(training: Training) -> None:
+    """Refuse a training on numbers that no engine can learn from.
+
+    Raises:
+      DataError: a label is no class of the model's, or a pixel is no finite number.
+      ParamsError: a starting weight is not finite, or of another type than float32.
+    """
+    dataset = training.dataset
+    parts = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
+    splits = {name: split for name, split in parts.items() if split is not None}
+    for name, split in splits.items():
+        _check_pixels(name, split)
+    num_classes = _num_classes(training)
+    for name, split in splits.items():
+        _check_labels(name, split, num_classes)
+    for name, array in training.start.items():
+        if name in training.mask and array.dtype != np.float32:
+            raise ParamsError(f"weights: {name!r} is of type {array.dtype}, expected float32")
+        if array.dtype.kind == "f" and name in training.mask and not np.isfinite(array).all():
+            raise ParamsError(f"weights: {name!r} holds numbers that are not finite")
+
+
+def _check_pixels(name: str, split: Split) -> None:
+    images = split.images
+    # Not a number goes through a minimum and a maximum, which need no memory.
+    if images.dtype == np.uint8 or np.isfinite([float(images.min()), float(images.max())]).all():
+        return
+    rows = images.reshape(len(images), -1)
+    first = next(i for i, row in enumerate(rows) if not np.isfinite(row).all())
+    raise DataError(
+        f"dataset: image {first} of {name} has a pixel that is not a finite number; remove or mend "
+        "such images"
+    )
+
+
+def _check_labels(name: str, split: Split, num_classes: Callable[[], int]) -> None:
+    low, high = int(split.labels.min()), int(split.labels.max())
+    if low < 0 or high >= num_classes():
+        place = "" if name == "train" else f" of {name}"
+        raise DataError(
+            f"dataset: labels{place} are {low} to {high}, expected 0 to {num_classes() - 1}, the "
+            "model's classes"
+        )
+
+
+def _num_classes(training: Training) -> Callable[[], int]:
+    """Asked only where it is needed: a module must be called to know."""
+
+    @cache
+    def count() -> int:
+        model = training.model
+        if isinstance(model, MLP):
+            return model.layers[-1]
+        from lthctl.training.dense import outputs_of
+
+        shape = outputs_of(model, training.dataset.train.images[:2])
+        return shape[1] if len(shape) == 2 else 2**31
+
+    return count

@@ -1,0 +1,204 @@
+"""What no engine can train is refused before any begins, with one message; a parameter with several
+names counts once."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from lthctl.datasets.base import Dataset, Split
+from lthctl.errors import DataError, ParamsError, TrainingError
+from lthctl.interop.apply import apply_ticket_
+from lthctl.lottery.find import find_ticket
+from lthctl.lottery.retrain import retrain
+from lthctl.models.entry import as_model
+from lthctl.models.module import ModuleModel
+from lthctl.params import ModelParams, TrainParams
+from lthctl.training.engines import run
+from lthctl.training.spec import Training
+
+ENGINES = ["torch", "sparse"]
+
+
+def changed(dataset: Dataset, split: str, **arrays: np.ndarray) -> Dataset:
+    parts = {"train": dataset.train, "validation": dataset.validation}
+    kept = {"images": parts[split].images, "labels": parts[split].labels}
+    return Dataset("digits", **{**parts, split: Split(**{**kept, **arrays})})
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("split", ["train", "validation"])
+@pytest.mark.parametrize(("label", "said"), [(-100, "-100 to 9"), (255, "0 to 255")])
+def test_labels_that_are_no_class(
+    engine: str, split: str, label: int, said: str, dataset: Dataset,
+    make_training: Callable[..., Training],
+) -> None:  # fmt: skip
+    labels = getattr(dataset, split).labels.copy()
+    labels[:50] = label
+    training = make_training(dataset=changed(dataset, split, labels=labels), engine=engine)
+    place = "" if split == "train" else " of validation"
+    with pytest.raises(DataError) as refusal:
+        run(training)
+    assert str(refusal.value) == (
+        f"dataset: labels{place} are {said}, expected 0 to 9, the model's classes"
+    )
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_pixels_that_are_no_numbers(
+    engine: str, value: float, dataset: Dataset, make_training: Callable[..., Training]
+) -> None:
+    images = dataset.train.images.astype(np.float32) / 255
+    images[7, 3] = value
+    training = make_training(dataset=changed(dataset, "train", images=images), engine=engine)
+    with pytest.raises(DataError, match="image 7 of train has a pixel that is not a finite number"):
+        run(training)
+
+
+class Own(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc, self.out = nn.Linear(784, 8), nn.Linear(8, 10)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.out(self.fc(images).relu())
+
+
+class Lazy(Own):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.LazyLinear(8)
+
+
+class Wave(Own):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc.weight = nn.Parameter(self.fc.weight.to(torch.complex64))
+
+
+class Shared(Own):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc.bias = nn.Parameter(self.out.weight.data[0])
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (Lazy, "'fc.weight' is of type UninitializedParameter, which has no shape yet"),
+        (lambda: Own().bfloat16(), "'fc.weight' is of type torch.bfloat16, expected torch.float32"),
+        (lambda: Own().double(), "'fc.weight' is of type torch.float64, expected torch.float32"),
+        (lambda: Own().half(), "'out.bias' is of type torch.float16, expected torch.float32"),
+        (lambda: Own().to("meta"), "'fc.weight' is on the device meta and has no numbers"),
+        (Wave, "'fc.weight' is of type torch.complex64, expected torch.float32"),
+        (Shared, "'fc.bias' and 'out.weight' share memory, and are not one parameter"),
+    ],
+)
+def test_modules_that_cannot_be_trained(make: Callable[[], nn.Module], said: str) -> None:
+    with pytest.raises(ParamsError) as refusal:
+        ModuleModel("own", make, output="out")
+    assert str(refusal.value).startswith("model own: ") and said in str(refusal.value)
+    with pytest.raises(ParamsError) as refusal:
+        as_model("mynets:make", make).from_params(ModelParams(name="mynets:make"))
+    assert said in str(refusal.value)
+
+
+# ---- one parameter, several names ----
+
+
+class Tied(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b, self.out = nn.Linear(784, 16), nn.Linear(16, 16), nn.Linear(16, 10)
+        self.c = nn.Linear(16, 16)
+        self.c.weight = self.b.weight
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.out(self.c(self.b(self.a(images).relu()).relu()).relu())
+
+
+class TiedOutput(nn.Module):
+    """The output layer has the weights of the first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.out = nn.Linear(784, 10), nn.Linear(784, 10)
+        self.out.weight = self.first.weight
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.out(self.first(images) @ self.first.weight)
+
+
+class Twice(nn.Module):
+    """A submodule under two names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b, self.out = nn.Linear(784, 16), nn.Linear(16, 16), nn.Linear(16, 10)
+        self.c = self.b
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.out(self.c(self.b(self.a(images).relu()).relu()).relu())
+
+
+@pytest.mark.parametrize(
+    ("make", "others"),
+    [
+        (Tied, {"c.weight": "b.weight"}),
+        (TiedOutput, {"out.weight": "first.weight"}),
+        (Twice, {"c.weight": "b.weight", "c.bias": "b.bias"}),
+    ],
+)
+def test_a_parameter_with_several_names_counts_once(
+    make: Callable[[], nn.Module], others: dict[str, str], dataset: Dataset
+) -> None:
+    model = ModuleModel("tied", make, output="out")
+    assert model.other_names == others
+    ticket = find_ticket(model, dataset, method="random", ratio=0.8, seed=1)
+    assert not others.keys() & (ticket.mask.keys() | ticket.init.keys())
+    train = TrainParams(steps=3, evaluate_every=3, device="cpu", engine="torch")
+    done = retrain(ticket, dataset, train=train, model=model)
+    assert done.proof.pruned == ticket.mask.size - ticket.mask.num_kept
+    assert done.proof.pruned_nonzero == 0 < done.proof.kept_moved
+    network = make()
+    apply_ticket_(network, ticket)
+    optimizer = torch.optim.Adam(network.parameters())
+    network(torch.rand(8, 784)).square().sum().backward()
+    optimizer.step()
+    for name, kept in ticket.mask.items():
+        assert torch.count_nonzero(network.get_parameter(name)[~torch.tensor(kept)]) == 0
+
+
+def test_a_tied_output_layer_is_pruned_as_one() -> None:
+    model = ModuleModel("tied", TiedOutput, output="out")
+    assert model.is_output("first.weight") and model.is_output("out.bias")
+    assert not model.is_output("first.bias")
+
+
+# ---- a factory that gives the same weights for every seed ----
+
+
+def pretrained() -> nn.Module:
+    module = Own()
+    with torch.no_grad():
+        module.fc.weight.copy_(torch.linspace(-1, 1, 8 * 784).reshape(8, 784))
+    return module
+
+
+def test_reinit_of_a_pretrained_module_is_refused(dataset: Dataset) -> None:
+    model = ModuleModel("pretrained", pretrained, output="out")
+    ticket = find_ticket(model, dataset, method="random", ratio=0.5, seed=1)
+    train = TrainParams(steps=1, evaluate_every=1, device="cpu", engine="torch")
+    with pytest.raises(TrainingError) as refusal:
+        retrain(ticket, dataset, control="reinit", train=train, model=model)
+    assert str(refusal.value).startswith(
+        "control reinit: the model makes 'fc.weight' the same for every seed, as a pretrained one "
+        "does, so that reinit is rewind there"
+    )
+    retrain(ticket, dataset, control="rewind", train=train, model=model)
+    own = ModuleModel("own", Own, output="out")
+    ticket = find_ticket(own, dataset, method="random", ratio=0.5, seed=1)
+    retrain(ticket, dataset, control="reinit", train=train, model=own)

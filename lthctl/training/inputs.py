@@ -1,5 +1,6 @@
 """What every engine is given, checked once before any of them begins."""
 
+import math
 from collections.abc import Callable
 from functools import cache
 
@@ -36,7 +37,8 @@ def check_inputs(training: Training) -> None:
 def _check_pixels(name: str, split: Split) -> None:
     images = split.images
     # Not a number goes through a minimum and a maximum, which need no memory.
-    if images.dtype == np.uint8 or np.isfinite([float(images.min()), float(images.max())]).all():
+    edges = float(images.min()), float(images.max())
+    if images.dtype == np.uint8 or all(map(math.isfinite, edges)):
         return
     rows = images.reshape(len(images), -1)
     first = next(i for i, row in enumerate(rows) if not np.isfinite(row).all())

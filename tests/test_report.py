@@ -21,8 +21,10 @@ from lthctl.datasets.base import DataDescription
 from lthctl.errors import ReportError
 from lthctl.models.base import ModelDescription
 from lthctl.params import ReportParams, RoundParams, TrainParams
+from lthctl.reporting.answers import asked_ladder
 from lthctl.reporting.experiments import DENSE, ExperimentKey, desired_by_round
-from lthctl.reporting.reading import Report, _by_protocol, make_report, unusual_settings
+from lthctl.reporting.ladders import LadderKey, ladders_of
+from lthctl.reporting.reading import Report, by_protocol, make_report, unusual_settings
 from lthctl.reporting.tables import csv_bytes, report_files
 from lthctl.reporting.verdicts import Group, judged_group
 from lthctl.training.history import Row, metrics_of
@@ -166,7 +168,7 @@ def unread_report(*runs: Run) -> Report:
     """The report on runs that no reader would let through."""
     return Report(
         tuple(
-            judged_group(title, members, PARAMS) for title, members in _by_protocol(runs).items()
+            judged_group(protocol.title, members, PARAMS) for protocol, members in by_protocol(runs)
         ),
         (),
     )
@@ -382,7 +384,6 @@ def test_one_seed_decides_nothing(tmp_path: Path) -> None:
             "500 train, 1,000,000 validation, 100 test",
         ),
         ({"biases": False}, "weights pruned"),
-        ({"found": {**TRAIN, "steps": 15}}, "pruned after 15 steps"),
     ],
 )
 def test_other_protocols_are_never_averaged_together(
@@ -410,16 +411,47 @@ def test_a_holdout_that_differs_by_seed_is_one_protocol(tmp_path: Path) -> None:
     assert len(report_of(tmp_path / "other", *runs, other).groups) == 2
 
 
-def test_tickets_without_training_go_with_those_of_any(tmp_path: Path) -> None:
-    untrained = [make_run(DENSE_TICKET, best=0.5), make_run(RANDOM_TICKET, best=0.25)]
-    trained = [make_run(best=0.75), make_run(best=1.0, found={**TRAIN, "steps": 15})]
-    groups = report_of(tmp_path, *untrained, *trained).groups
-    assert [[experiment.key for experiment in group.experiments] for group in groups] == [
-        [DENSE, L1, RANDOM]
-    ] * 2
-    differences = [experiment_of(group, L1).difference for group in groups]
-    assert sorted(difference.mean for difference in differences if difference) == [0.25, 0.5]
-    assert [("pruned after 15 steps in all" in group.title) for group in groups].count(True) == 1
+def test_tickets_that_were_pruned_otherwise_are_ladders_of_one_group(tmp_path: Path) -> None:
+    """21 lengths of the trainings between the rounds are 21 ladders, in the order of the numbers,
+    beside the same dense and random runs."""
+    lengths = [15, 9, *range(100, 2000, 100)]
+    runs = [make_run(DENSE_TICKET, best=0.5), make_run(RANDOM_TICKET, best=0.25), make_run()]
+    runs += [
+        make_run(best=0.5 + steps / 10_000, found={**TRAIN, "steps": steps}) for steps in lengths
+    ]
+    group = group_of(tmp_path, *runs)
+    keys = [experiment.key for experiment in group.experiments]
+    assert keys[:2] == [DENSE, L1] and keys[-1] == RANDOM
+    others = [f"steps {steps}" for steps in sorted(lengths)]
+    assert [key.pruned_with for key in keys[2:-1]] == others
+    assert keys[2].label == "l1-r0.50-n1 (steps 9)-rewind"
+    assert experiment_of(group, keys[3]).difference.mean == pytest.approx(0.0015)
+    assert len(ladders_of(group)) == 23
+    assert asked_ladder(group) == LadderKey("l1", 1, "rewind")
+
+
+def test_what_was_pruned_otherwise_is_named_whatever_it_is(tmp_path: Path) -> None:
+    run = make_run(found={**TRAIN, "lr": 0.1, "batch_size": 20})
+    (experiment,) = group_of(tmp_path, run).experiments
+    assert experiment.key.pruned_with == "batch_size 20, lr 0.1"
+
+
+def test_groups_say_what_sets_them_apart_and_come_in_the_order_of_the_numbers(
+    tmp_path: Path,
+) -> None:
+    trains = [{**TRAIN, "steps": steps} for steps in (1000, 300, 60)]
+    groups = report_of(tmp_path, *(make_run(train=train) for train in trains)).groups
+    assert [group.differs for group in groups] == ["steps 60", "steps 300", "steps 1,000"]
+    alone = group_of(tmp_path / "alone", make_run())
+    assert alone.differs == ""
+
+
+def test_a_title_names_what_it_has_no_words_for(tmp_path: Path) -> None:
+    other = make_run(data={**DATA, "source": "2c" * 32})
+    groups = report_of(tmp_path, make_run(), other).groups
+    assert sorted(group.title.rpartition(" [")[2] for group in groups) == [
+        "data source 1b]", "data source 2c2c2c2c]"
+    ]  # fmt: skip
 
 
 def test_tickets_without_training_alone_are_one_group(tmp_path: Path) -> None:
@@ -599,54 +631,56 @@ def tiny_report(folder: Path) -> Report:
 
 
 SUMMARY_CSV = """\
-group,control,method,rounds,ratio,sparsity,n,accuracy,accuracy_low,accuracy_high,difference,difference_low,\
-difference_high,early_stop_step,early_stop_step_low,early_stop_step_high,early_stop_accuracy,\
-early_stop_accuracy_low,early_stop_accuracy_high,test_accuracy,test_accuracy_low,test_accuracy_high,\
-difference_n,verdict,seeds_to_decide
-1,rewind,dense,0,0,0,2,0.5,0.5,0.5,,,,30,4.064,55.94,0.375,0.375,0.375,,,,,,
-1,rewind,l1,1,0.5,0.4375,2,0.75,0.75,0.75,0.25,0.25,0.25,20,-5.936,45.94,0.75,0.75,0.75,,,,2,too short to tell,
-1,reinit,l1,1,0.5,0.4375,2,0.25,0.25,0.25,-0.25,-0.25,-0.25,10,-15.94,35.94,0,-2.594e-06,2.594e-06,,,,2,too short to tell,
-1,rewind,random,1,0.5,0.4375,1,0.375,,,-0.125,,,20,,,0.375,,,,,,1,too short to tell,
+group,control,method,rounds,ratio,pruned_with,sparsity,n,accuracy,accuracy_low,accuracy_high,\
+difference,difference_low,difference_high,early_stop_step,early_stop_step_low,\
+early_stop_step_high,early_stop_accuracy,early_stop_accuracy_low,early_stop_accuracy_high,\
+test_accuracy,test_accuracy_low,test_accuracy_high,difference_n,verdict,seeds_to_decide
+1,rewind,dense,0,0,,0,2,0.5,0.5,0.5,,,,30,4.064,55.94,0.375,0.375,0.375,,,,,,
+1,rewind,l1,1,0.5,,0.4375,2,0.75,0.75,0.75,0.25,0.25,0.25,20,-5.936,45.94,0.75,0.75,0.75,,,,2,too short to tell,
+1,reinit,l1,1,0.5,,0.4375,2,0.25,0.25,0.25,-0.25,-0.25,-0.25,10,-15.94,35.94,0,-2.594e-06,2.594e-06,,,,2,too short to tell,
+1,rewind,random,1,0.5,,0.4375,1,0.375,,,-0.125,,,20,,,0.375,,,,,,1,too short to tell,
 """
 
 VERDICTS_CSV = """\
-group,method,rounds,ratio,sparsity,keeps_up,dense_verdict,dense_seeds,dense_difference,\
-dense_difference_low,dense_difference_high,dense_difference_n,reinit_verdict,reinit_seeds,\
-reinit_difference,reinit_difference_low,reinit_difference_high,reinit_difference_n,\
+group,method,rounds,ratio,pruned_with,sparsity,keeps_up,dense_verdict,dense_seeds,\
+dense_difference,dense_difference_low,dense_difference_high,dense_difference_n,reinit_verdict,\
+reinit_seeds,reinit_difference,reinit_difference_low,reinit_difference_high,reinit_difference_n,\
 shuffle_verdict,shuffle_seeds,shuffle_difference,shuffle_difference_low,shuffle_difference_high,\
 shuffle_difference_n,random_verdict,random_seeds,random_difference,random_difference_low,\
 random_difference_high,random_difference_n,target,sooner_verdict,sooner_kind,times_sooner,\
 times_sooner_low,times_sooner_high,times_sooner_n,step_difference,step_difference_low,\
 step_difference_high,step_difference_n
-1,l1,1,0.5,0.4375,0,too short to tell,,0.25,0.25,0.25,2,too short to tell,,0.5,0.5,0.5,2,unknown,,,,,,too short to tell,,0.375,,,1,0.97,unknown,unknown,,,,,-10,-46.68,26.68,2
-1,random,1,0.5,0.4375,0,too short to tell,,-0.125,,,1,unknown,,,,,,unknown,,,,,,,,,,,,0.97,unknown,unknown,,,,,-10,,,1
+1,l1,1,0.5,,0.4375,0,too short to tell,,0.25,0.25,0.25,2,too short to tell,,0.5,0.5,0.5,2,unknown,,,,,,too short to tell,,0.375,,,1,0.97,unknown,unknown,,,,,-10,-46.68,26.68,2
+1,random,1,0.5,,0.4375,0,too short to tell,,-0.125,,,1,unknown,,,,,,unknown,,,,,,,,,,,,0.97,unknown,unknown,,,,,-10,,,1
 """
 
 CURVES_CSV = """\
-group,control,method,rounds,ratio,step,n,train_loss,validation_loss,validation_accuracy
-1,rewind,dense,0,0.0,10,2,1.5,0.5,0.25
-1,rewind,dense,0,0.0,20,2,1.5,0.5,0.5
-1,rewind,dense,0,0.0,30,2,1.5,0.25,0.375
-1,rewind,l1,1,0.5,10,2,1.5,0.5,0.5
-1,rewind,l1,1,0.5,20,2,1.5,0.25,0.75
-1,rewind,l1,1,0.5,30,2,1.5,0.5,0.625
-1,reinit,l1,1,0.5,10,2,1.5,0.25,0.0
-1,reinit,l1,1,0.5,20,2,1.5,0.5,0.25
-1,reinit,l1,1,0.5,30,2,1.5,0.5,0.125
-1,rewind,random,1,0.5,10,1,1.5,0.5,0.125
-1,rewind,random,1,0.5,20,1,1.5,0.25,0.375
-1,rewind,random,1,0.5,30,1,1.5,0.5,0.25
+group,control,method,rounds,ratio,pruned_with,step,n,train_loss,validation_loss,\
+validation_accuracy
+1,rewind,dense,0,0.0,,10,2,1.5,0.5,0.25
+1,rewind,dense,0,0.0,,20,2,1.5,0.5,0.5
+1,rewind,dense,0,0.0,,30,2,1.5,0.25,0.375
+1,rewind,l1,1,0.5,,10,2,1.5,0.5,0.5
+1,rewind,l1,1,0.5,,20,2,1.5,0.25,0.75
+1,rewind,l1,1,0.5,,30,2,1.5,0.5,0.625
+1,reinit,l1,1,0.5,,10,2,1.5,0.25,0.0
+1,reinit,l1,1,0.5,,20,2,1.5,0.5,0.25
+1,reinit,l1,1,0.5,,30,2,1.5,0.5,0.125
+1,rewind,random,1,0.5,,10,1,1.5,0.5,0.125
+1,rewind,random,1,0.5,,20,1,1.5,0.25,0.375
+1,rewind,random,1,0.5,,30,1,1.5,0.5,0.25
 """
 
 RUNS_CSV = """\
-group,name,control,method,rounds,ratio,seed,sparsity,best_accuracy,best_step,early_stop_accuracy,early_stop_step,final_accuracy,early_stop_test_accuracy
-1,dense-s1,rewind,dense,0,0.0,1,0.0,0.5,20,0.375,30,0.375,
-1,dense-s2,rewind,dense,0,0.0,2,0.0,0.5,20,0.375,30,0.375,
-1,l1-r0.50-n1-s1,rewind,l1,1,0.5,1,0.4375,0.75,20,0.75,20,0.625,
-1,l1-r0.50-n1-s2,rewind,l1,1,0.5,2,0.4375,0.75,20,0.75,20,0.625,
-1,l1-r0.50-n1-s1,reinit,l1,1,0.5,1,0.4375,0.25,20,0.0,10,0.125,
-1,l1-r0.50-n1-s2,reinit,l1,1,0.5,2,0.4375,0.25,20,0.0,10,0.125,
-1,random-r0.50-n1-s1,rewind,random,1,0.5,1,0.4375,0.375,20,0.375,20,0.25,
+group,name,control,method,rounds,ratio,pruned_with,seed,sparsity,best_accuracy,best_step,\
+early_stop_accuracy,early_stop_step,final_accuracy,early_stop_test_accuracy
+1,dense-s1,rewind,dense,0,0.0,,1,0.0,0.5,20,0.375,30,0.375,
+1,dense-s2,rewind,dense,0,0.0,,2,0.0,0.5,20,0.375,30,0.375,
+1,l1-r0.50-n1-s1,rewind,l1,1,0.5,,1,0.4375,0.75,20,0.75,20,0.625,
+1,l1-r0.50-n1-s2,rewind,l1,1,0.5,,2,0.4375,0.75,20,0.75,20,0.625,
+1,l1-r0.50-n1-s1,reinit,l1,1,0.5,,1,0.4375,0.25,20,0.0,10,0.125,
+1,l1-r0.50-n1-s2,reinit,l1,1,0.5,,2,0.4375,0.25,20,0.0,10,0.125,
+1,random-r0.50-n1-s1,rewind,random,1,0.5,,1,0.4375,0.375,20,0.375,20,0.25,
 """
 
 METRICS_JSON = """\

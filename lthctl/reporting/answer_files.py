@@ -4,8 +4,8 @@ from lthctl.canonical import canonical_json
 from lthctl.reporting.answers import rule_of
 from lthctl.reporting.answers_json import answers_json
 from lthctl.reporting.arrivals import Sooner
-from lthctl.reporting.experiments import Experiment
-from lthctl.reporting.ladders import ladders_of
+from lthctl.reporting.experiments import Experiment, ExperimentKey
+from lthctl.reporting.ladders import LadderKey, ladders_of
 from lthctl.reporting.reading import Report
 from lthctl.reporting.tables import csv_bytes
 from lthctl.reporting.targets import arrivals_of, targets_of
@@ -27,7 +27,7 @@ def answer_files(report: Report) -> dict[str, bytes]:
 def _ladders_csv(report: Report) -> bytes:
     """A row per ladder."""
     ends = ("ratio", "density", "n", "difference", "difference_low", "difference_high")
-    header = ["group", "method", "rounds", "control", "sizes", "held", "stopped", "level", "seeds"]
+    header = ["group", *LadderKey._fields, "sizes", "held", "stopped", "level", "seeds"]
     header += ["primary", "untested"]
     header += [f"{which}_{end}" for which in ("smallest", "next") for end in ends]
     rows = [
@@ -60,7 +60,7 @@ def _size_cells(size: Experiment | None) -> list[object]:
 
 def _arrivals_csv(report: Report) -> bytes:
     """A row per experiment and target."""
-    header = ["group", "control", "method", "rounds", "ratio", "target", "n", "arrived", "steps"]
+    header = ["group", *ExperimentKey._fields, "target", "n", "arrived", "steps"]
     header += ["too_short"]
     header += [
         f"{other}_{name}"

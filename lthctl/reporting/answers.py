@@ -149,7 +149,9 @@ def answers_of(group: Group) -> Answers:
             asked,
             ladders.get(asked),
             ladders.get(asked._replace(control="reinit")),
-            None if asked.method == RANDOM else ladders.get(asked._replace(method=RANDOM)),
+            None
+            if asked.method == RANDOM
+            else ladders.get(asked._replace(method=RANDOM, pruned_with="")),
         ),
         HowMuchSooner(
             ticket, target, than(group.dense), than(controls["reinit"]), than(controls["random"])
@@ -169,9 +171,8 @@ def asked_ladder(group: Group) -> LadderKey | None:
 def asked_ticket(group: Group, ladder: LadderKey) -> Experiment | None:
     """The experiment that `rule_of` names; of two that are as near, the denser one. None where
     there is none of this ladder."""
-    method, rounds, control = ladder
     return min(
-        (one for one in group.experiments if one.key[:3] == (control, method, rounds)),
+        (one for one in group.experiments if LadderKey.of(one.key) == ladder),
         key=lambda one: (round(abs(one.key.ratio - ASKED_RATIO), 9), one.key.ratio),
         default=None,
     )
@@ -182,7 +183,9 @@ def controls_of(ticket: ExperimentKey) -> dict[str, ExperimentKey | None]:
     return {
         "reinit": ticket._replace(control="reinit"),
         "shuffle": ticket._replace(control="shuffle"),
-        "random": None if ticket.method == RANDOM else ticket._replace(method=RANDOM),
+        "random": None
+        if ticket.method == RANDOM
+        else ticket._replace(method=RANDOM, pruned_with=""),
     }
 
 

@@ -1,6 +1,7 @@
 """Experiments: runs that differ in seed only, aggregated over their seeds."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -15,21 +16,30 @@ from lthctl.training.history import MetricName
 
 
 class ExperimentKey(NamedTuple):
-    """What the runs of an experiment have in common; they differ in seed."""
+    """What the runs of an experiment have in common; they differ in seed.
+
+    Attributes:
+      control, method, rounds, ratio: of the ticket and its retraining.
+      pruned_with: how the trainings between the rounds differ from the retraining, such as
+        "steps 3000"; empty where they do not.
+    """
 
     control: str
     method: str
     rounds: int
     ratio: float
+    pruned_with: str = ""
 
     @classmethod
     def of(cls, run: Run) -> "ExperimentKey":
-        return cls(run.control, run.ticket.method, run.ticket.rounds, run.ticket.ratio)
+        ticket = run.ticket
+        return cls(run.control, ticket.method, ticket.rounds, ticket.ratio, _pruned_with(run))
 
     @property
     def ticket(self) -> str:
         """Name of the tickets, without their seeds."""
-        return ticket_name(self.method, self.ratio, self.rounds)
+        name = ticket_name(self.method, self.ratio, self.rounds)
+        return f"{name} ({self.pruned_with})" if self.pruned_with else name
 
     @property
     def label(self) -> str:
@@ -40,9 +50,34 @@ class ExperimentKey(NamedTuple):
         return (
             method_order(self.method),
             self.rounds,
+            natural_order(self.pruned_with),
             self.ratio,
             control_order(self.control),
         )
+
+
+def _pruned_with(run: Run) -> str:
+    train = run.ticket.train
+    if train is None:  # its method needs no training
+        return ""
+    values = train.model_dump()
+    return ", ".join(
+        f"{name} {value}" for name, value in values.items() if value != getattr(run.train, name)
+    )
+
+
+def natural_order(text: str) -> tuple[tuple[bool, float, str], ...]:
+    """Sorts texts by the numbers in them: "steps 300" before "steps 1000".
+
+    Example:
+      >>> sorted(["lr 0.1", "lr 1", "lr 0.02"], key=natural_order)
+      ['lr 0.02', 'lr 0.1', 'lr 1']
+    """
+    parts = re.split(r"(\d[\d,]*(?:\.\d+)?(?:e-?\d+)?)", text)
+    return tuple(
+        (True, float(part.replace(",", "")), "") if i % 2 else (False, 0.0, part)
+        for i, part in enumerate(parts)
+    )
 
 
 DENSE = ExperimentKey("rewind", "dense", 0, 0.0)

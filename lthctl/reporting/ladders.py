@@ -11,7 +11,13 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from lthctl.parameter_types import LADDER
-from lthctl.reporting.experiments import DENSE, RANDOM, Experiment
+from lthctl.reporting.experiments import (
+    DENSE,
+    RANDOM,
+    Experiment,
+    ExperimentKey,
+    natural_order,
+)
 from lthctl.reporting.looks import level_at
 from lthctl.reporting.power import seeds_for_power
 from lthctl.reporting.sequences import steps_held
@@ -28,6 +34,7 @@ class LadderKey(NamedTuple):
     method: str
     rounds: int
     control: str
+    pruned_with: str = ""
 
     @classmethod
     def named(cls, name: str) -> "LadderKey":
@@ -42,8 +49,18 @@ class LadderKey(NamedTuple):
         """What `report.primary` calls it."""
         return f"{self.method}-n{self.rounds}"
 
+    @classmethod
+    def of(cls, key: ExperimentKey) -> "LadderKey":
+        """The ladder that an experiment is on."""
+        return cls(key.method, key.rounds, key.control, key.pruned_with)
+
     def order(self) -> tuple[object, ...]:
-        return (method_order(self.method), self.rounds, control_order(self.control))
+        return (
+            method_order(self.method),
+            self.rounds,
+            natural_order(self.pruned_with),
+            control_order(self.control),
+        )
 
 
 @dataclass(frozen=True)
@@ -88,15 +105,20 @@ def primary_of(group: Group) -> tuple[LadderKey, ...]:
     """The ladders that the report is about: those of `report.primary`, whether there are runs of
     them or not. If it names none: the rewound one of the first method with the most rounds, random
     pruning being the last of all. Empty where no pruned ticket was rewound."""
-    if group.params.primary:
-        return tuple(LadderKey.named(name) for name in dict.fromkeys(group.params.primary))
     keys = {
-        LadderKey(one.key.method, one.key.rounds, "rewind")
+        LadderKey.of(one.key)
         for one in group.experiments
         if one.key.method != DENSE.method and one.key.control == "rewind"
     }
-    order = {key: (key.method == RANDOM, method_order(key.method), -key.rounds) for key in keys}
-    return tuple(sorted(keys, key=order.__getitem__)[:1])
+    if group.params.primary:
+        first = {key[:3]: key for key in sorted(keys, key=LadderKey.order, reverse=True)}
+        named = [LadderKey.named(name) for name in dict.fromkeys(group.params.primary)]
+        return tuple(first.get(key[:3], key) for key in named)
+
+    def order(key: LadderKey) -> tuple[object, ...]:
+        return (key.method == RANDOM, method_order(key.method), -key.rounds, *key.order())
+
+    return tuple(sorted(keys, key=order)[:1])
 
 
 def ladders_of(group: Group) -> tuple[Ladder, ...]:
@@ -104,9 +126,8 @@ def ladders_of(group: Group) -> tuple[Ladder, ...]:
     sizes: dict[LadderKey, list[Experiment]] = {}
     ratios = {one.key.ratio for one in group.experiments if one.key.method != DENSE.method}
     for experiment in sorted(group.experiments, key=lambda one: one.key.ratio):
-        control, method, rounds, _ = experiment.key
         if experiment.difference is not None:
-            sizes.setdefault(LadderKey(method, rounds, control), []).append(experiment)
+            sizes.setdefault(LadderKey.of(experiment.key), []).append(experiment)
     primary, alpha = primary_of(group), 1 - group.params.confidence
     p_values = {
         key: [p_above(_difference(size), -group.params.margin) for size in ladder]

@@ -108,12 +108,12 @@ def group_data(group: Group, survivors: Survivors, stride: int) -> Json:
             for experiment in group.experiments
             if experiment.key.method != DENSE.method
         ],
-        "layers": [[*row.key[1:], *row[1:]] for row in survivors.layers],
+        "layers": [[*row.key[1:4], *row[1:]] for row in survivors.layers],
         "pixels": [
-            [*row.key[1:], row.n, [round(float(kept), 1) for kept in row.kept]]
+            [*row.key[1:4], row.n, [round(float(kept), 1) for kept in row.kept]]
             for row in survivors.pixels
         ],
-        "common": [[*row.a[1:], *row.b[1:], *row[2:]] for row in survivors.common],
+        "common": [[*row.a[1:4], *row.b[1:4], *row[2:]] for row in survivors.common],
         "missing": list(survivors.missing),
     }
 

@@ -4,17 +4,20 @@ One computation serves the terminal, the files and the figures.
 """
 
 import json
-from collections.abc import Sequence
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from lthctl.artifacts.names import RUN_JSON
 from lthctl.artifacts.run import Run, load_run
-from lthctl.canonical import canonical_json, sha256
+from lthctl.canonical import Json
 from lthctl.errors import LthctlError, ReportError
 from lthctl.models.base import MlpDescription
 from lthctl.params import ReportParams, RoundParams
 from lthctl.reading import find_folders, is_there
+from lthctl.reporting.experiments import natural_order
 from lthctl.reporting.making import Places
 from lthctl.reporting.verdicts import Group, judged_group
 
@@ -66,47 +69,86 @@ def make_report(paths: Sequence[Path], params: ReportParams, masks: Path = Path(
             f"masks/{reasons}"
         )
     groups = [
-        judged_group(title, members, params, Places.of(paths, masks))
-        for title, members in _by_protocol(list(runs.values())).items()
+        judged_group(protocol.title, members, params, Places.of(paths, masks), protocol.differs)
+        for protocol, members in by_protocol(list(runs.values()))
     ]
-    groups.sort(key=lambda group: (-group.num_runs, group.title))
+    groups.sort(key=lambda group: (-group.num_runs, natural_order(group.title)))
     return Report(tuple(groups), tuple(left_out), tuple(folders))
 
 
-def _by_protocol(runs: Sequence[Run]) -> dict[str, list[Run]]:
-    """Runs that may be compared, under a title that says what they have in common.
+@dataclass(frozen=True)
+class Protocol:
+    """What runs that may be compared have in common.
 
-    Tickets that needed no training go with those of any training.
+    Attributes:
+      title: all of it, in words.
+      differs: what sets it apart from the others that were read; empty where there is one.
     """
-    bases: dict[str, list[Run]] = {}
-    for run in runs:
-        bases.setdefault(_protocol(run), []).append(run)
+
+    title: str
+    differs: str
+
+
+def by_protocol(runs: Sequence[Run]) -> list[tuple[Protocol, list[Run]]]:
+    """Runs that may be compared, with what they have in common.
+
+    How the trainings between the rounds of a ticket were done is not a part of it: tickets that
+    were pruned otherwise are ladders of one group, beside the same dense runs.
+    """
     groups: dict[str, list[Run]] = {}
-    for protocol, members in sorted(bases.items()):
-        trained: dict[bytes, RoundParams | None] = {
-            canonical_json(run.ticket.train.identity()): run.ticket.train
-            for run in members
-            if run.ticket.train is not None
-        }
-        for key, train in sorted(trained.items()) or [(b"", None)]:
-            group = [run for run in members if run.ticket.train in (None, train)]
-            title = _title(group[0], train)
-            if title in groups:  # they differ in something that the title has no words for
-                title += f" [{sha256(protocol.encode() + key)[:8]}]"
-            groups[title] = group
-    return groups
+    for run in runs:
+        groups.setdefault(json.dumps(_protocol(run), sort_keys=True), []).append(run)
+    settings = [dict(_flat(json.loads(text))) for text in groups]
+    differing = [
+        key
+        for key in dict.fromkeys(key for one in settings for key in one)
+        if len({json.dumps(one.get(key)) for one in settings}) > 1
+    ]
+    titles = Counter(_title(members[0]) for members in groups.values())
+    found = []
+    for one, members in zip(settings, groups.values(), strict=True):
+        title = _title(members[0])
+        differs = ", ".join(f"{_words(key)} {_short(one.get(key))}" for key in differing)
+        if titles[title] > 1:  # they differ in something that the title has no words for
+            title += f" [{differs}]"
+        found.append((Protocol(title, differs), members))
+    return sorted(found, key=lambda pair: natural_order(pair[0].title))
 
 
-def _protocol(run: Run) -> str:
-    """The same text for runs of the same data, model, training and prunable parameters."""
+def _protocol(run: Run) -> Json:
+    """The same for runs of the same data, model, training and prunable parameters."""
     data = run.data
-    shared = {
-        "data": [data.name, data.source, data.train, data.validation, data.test],
+    return {
+        "data": {
+            name: getattr(data, name) for name in ("name", "source", "train", "validation", "test")
+        },
         "model": run.model.to_json(),
         "train": run.train.identity(),
         "biases": run.ticket.biases,
     }
-    return json.dumps(shared, sort_keys=True)
+
+
+def _flat(document: Json, prefix: str = "") -> Iterator[tuple[str, object]]:
+    for key, value in document.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _words(key: str) -> str:
+    """A setting for people: a training's by its name alone, others with their section."""
+    return key.removeprefix("train.").replace("_", " ").replace(".", " ")
+
+
+def _short(value: object) -> str:
+    """A value as it is written; a digest by its first letters."""
+    if value is None:
+        return "none"
+    if isinstance(value, list):
+        return "-".join(map(str, value))
+    text = f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+    return text[:8] if re.fullmatch("[0-9a-f]{64}", text) else text
 
 
 ALWAYS_NAMED = frozenset(
@@ -128,7 +170,7 @@ def unusual_settings(train: RoundParams) -> list[str]:
     ]
 
 
-def _title(run: Run, train_of_tickets: RoundParams | None) -> str:
+def _title(run: Run) -> str:
     train, model, data = run.train, run.model, run.data
     tests = f", {data.test:,} test" if data.test else ""
     parts = [f"{data.name} ({data.train:,} train, {data.validation:,} validation{tests} images)"]
@@ -142,8 +184,6 @@ def _title(run: Run, train_of_tickets: RoundParams | None) -> str:
         f"evaluated every {train.evaluate_every:,}",
     ]
     parts.append("weights and biases pruned" if run.ticket.biases else "weights pruned")
-    if train_of_tickets is not None and train_of_tickets.steps != train.steps:
-        parts.append(f"pruned after {train_of_tickets.steps:,} steps in all")
     threads = f", {train.threads} threads" if train.threads > 1 else ""
     parts.append(f"engine {train.engine} on {train.device}{threads}")
     return ", ".join(parts)

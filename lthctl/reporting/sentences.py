@@ -29,7 +29,8 @@ def size_words(experiment: Experiment) -> str:
 def tickets_words(ladder: LadderKey) -> str:
     """The tickets of a ladder, such as "l1 tickets of 5 rounds"."""
     rounds = f"{ladder.rounds} round" + ("" if ladder.rounds == 1 else "s")
-    return f"{ladder.method} tickets of {rounds}"
+    pruned = f" ({ladder.pruned_with})" if ladder.pruned_with else ""
+    return f"{ladder.method} tickets of {rounds}{pruned}"
 
 
 def points_words(difference: Interval | None) -> str:

@@ -32,7 +32,7 @@ SEEDS_COMPARED = 5
 """Overlaps are of the first so many seeds: pairs grow with the square of their number."""
 
 
-DIFFERS = ("seed", "method", "rounds", "ratio")
+DIFFERS = ("seed", "method", "rounds", "ratio", "pruned_with")
 
 
 class LayerCount(NamedTuple):
@@ -151,7 +151,7 @@ def survivor_files(groups: Sequence[Survivors]) -> dict[str, bytes]:
         for number, group in enumerate(groups, start=1)
         for row in group.common
     ]
-    ticket = ["method", "rounds", "ratio"]
+    ticket = ExperimentKey._fields[1:]
     return {
         "layers.csv": csv_bytes(["group", *ticket, *LayerCount._fields[1:]], layers),
         "pixels.csv": csv_bytes(

@@ -80,7 +80,7 @@ def _summary_csv(report: Report) -> bytes:
 def _verdicts_csv(report: Report) -> bytes:
     """A row per pruned, rewound experiment: what is shown of it against dense and its controls."""
     ends = ("", "_low", "_high", "_n")
-    header = ["group", "method", "rounds", "ratio", "sparsity", "keeps_up"]
+    header = ["group", *ExperimentKey._fields[1:], "sparsity", "keeps_up"]
     for name in ("dense", "reinit", "shuffle", "random"):
         header += [f"{name}_verdict", f"{name}_seeds", *(f"{name}_difference{end}" for end in ends)]
     header += ["target", "sooner_verdict", "sooner_kind", *(f"times_sooner{end}" for end in ends)]
@@ -88,9 +88,8 @@ def _verdicts_csv(report: Report) -> bytes:
     rows = []
     for number, group in enumerate(report.groups, start=1):
         for verdict in ticket_verdicts(group):
-            key, sooner = verdict.key, verdict.sooner
-            row: list[object] = [number, key.method, key.rounds, key.ratio]
-            row += [verdict.experiment.sparsity]
+            sooner = verdict.sooner
+            row: list[object] = [number, *verdict.key[1:], verdict.experiment.sparsity]
             row += [None if verdict.keeps_up is None else int(verdict.keeps_up)]
             for one in (verdict.dense, verdict.reinit, verdict.shuffle, verdict.random):
                 row += [one.shown, one.seeds] if one else [None, None]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from lthctl.reporting.answers import Against, against, controls_of, sooner_by
 from lthctl.reporting.arrivals import Sooner
 from lthctl.reporting.experiments import DENSE, Experiment, ExperimentKey, paired
-from lthctl.reporting.ladders import LadderKey, ladders_of
+from lthctl.reporting.ladders import ladders_of
 from lthctl.reporting.statistics import Interval, Verdict
 from lthctl.reporting.targets import Target, times_sooner
 from lthctl.reporting.verdicts import Group
@@ -51,7 +51,7 @@ class TicketVerdict:
 def ticket_verdicts(group: Group) -> tuple[TicketVerdict, ...]:
     """One per pruned, rewound experiment of a group, in their order."""
     keeping = {
-        (ladder.key, size.key.ratio): number < ladder.num_held
+        size.key: number < ladder.num_held
         for ladder in ladders_of(group)
         for number, size in enumerate(ladder.sizes)
     }
@@ -59,18 +59,18 @@ def ticket_verdicts(group: Group) -> tuple[TicketVerdict, ...]:
     dense = group.dense.runs if group.dense else {}
     found = []
     for experiment in group.experiments:
-        control, method, rounds, ratio = experiment.key
-        if control != "rewind" or method == DENSE.method:
+        key = experiment.key
+        if key.control != "rewind" or key.method == DENSE.method:
             continue
         controls = {
-            name: None if key is None else against(group, experiment, group.experiment(key))
-            for name, key in controls_of(experiment.key).items()
+            name: other and against(group, experiment, group.experiment(other))
+            for name, other in controls_of(key).items()
         }
         sooner = times_sooner(group, experiment, group.dense, target)
         found.append(
             TicketVerdict(
                 experiment,
-                keeping.get((LadderKey(method, rounds, control), ratio)),
+                keeping.get(key),
                 Against(
                     experiment.difference,
                     experiment.verdict or "unknown",

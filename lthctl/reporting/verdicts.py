@@ -30,12 +30,14 @@ class Group:
       params: how they are judged.
       experiments: in order.
       places: where their folders are.
+      differs: what sets them apart from the other groups of a report; empty where there is one.
     """
 
     title: str
     params: ReportParams
     experiments: tuple[Experiment, ...]
     places: Places = USUAL
+    differs: str = ""
 
     @cached_property
     def dense(self) -> Experiment | None:
@@ -64,7 +66,7 @@ class Group:
 
 
 def judged_group(
-    title: str, runs: Sequence[Run], params: ReportParams, places: Places = USUAL
+    title: str, runs: Sequence[Run], params: ReportParams, places: Places = USUAL, differs: str = ""
 ) -> Group:
     members: dict[ExperimentKey, dict[int, Run]] = {}
     for run in runs:
@@ -81,7 +83,7 @@ def judged_group(
         _experiment(key, dict(sorted(members[key].items())), dense, params)
         for key in sorted(members, key=ExperimentKey.order)
     )
-    return Group(title, params, tuple(experiments), places)
+    return Group(title, params, tuple(experiments), places, differs)
 
 
 def is_too_short(runs: Mapping[int, Run]) -> bool:

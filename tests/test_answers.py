@@ -429,3 +429,64 @@ def test_every_group_has_its_answers_and_the_rule_is_said(tmp_path: Path) -> Non
     assert first["sentences"] == list(said_of(report.groups[0]))
     assert first["how_far"]["ladder"]["next"]["ratio"] == 0.8
     assert second["how_far"] is None and second["sentences"] == list(said_of(report.groups[1]))
+
+
+# --- ladders that are not whole
+
+
+def test_a_ladder_with_a_gap_says_so_and_names_what_fills_it(tmp_path: Path) -> None:
+    """No ticket of a fifth of the weights is there, and others have that size."""
+    runs = runs_of(DENSE_TICKET, [0, 0, 0]) + runs_of(HALF, AS_GOOD) + runs_of(TENTH, AS_GOOD)
+    group = group_of(tmp_path, *runs, *runs_of(RANDOM_FIFTH, WORSE))
+    ladder = ladder_of(group)
+    assert (ratio_of(ladder), ladder.untested) == (0.9, (0.8,))
+    (gap,) = [one for one in unknown_in(group) if "gap" in one]
+    assert gap == (
+        "Nothing is known of ratio 0.8: the ladder has a gap there. Type: lthctl prune --method l1 "
+        "--ratio 0,0.8 --rounds 5 --seed 1-3 --steps 30 && lthctl retrain masks --steps 30"
+    )
+
+
+def test_a_gap_below_what_keeps_up_is_none(tmp_path: Path) -> None:
+    runs = runs_of(DENSE_TICKET, [0, 0, 0]) + runs_of(HALF, AS_GOOD)
+    group = group_of(tmp_path, *runs, *runs_of(RANDOM_FIFTH, WORSE))
+    assert ladder_of(group).untested == ()
+
+
+def test_a_size_of_a_single_seed_stops_the_ladder(tmp_path: Path) -> None:
+    runs = runs_of(DENSE_TICKET, [0, 0, 0]) + runs_of(("l1", 0.3, 5), AS_GOOD)
+    group = group_of(tmp_path, *runs, *runs_of(FIFTH, AS_GOOD), make_run(HALF, 1, 0.98))
+    ladder = ladder_of(group)
+    assert (ratio_of(ladder), ladder.stopped, ladder.seeds) == (0.3, "unknown", None)
+    assert unknown_in(group)[0] == (
+        "Whether 50 % of the weights is as good as dense (+0.00 points, n 1). One seed decides "
+        "nothing; take 5. Type: lthctl prune --method l1 --ratio 0,0.5 --rounds 5 --seed 1-5 --steps "
+        "30 && lthctl retrain masks --steps 30"
+    )
+
+
+def test_a_primary_ladder_without_runs(tmp_path: Path) -> None:
+    params = ReportParams(primary=("l1-n7",))
+    runs = runs_of(DENSE_TICKET, [0, 0, 0]) + runs_of(FIFTH, AS_GOOD)
+    group = group_of(tmp_path, *runs, params=params)
+    assert unknown_in(group) == [
+        "No ticket of the primary ladder l1-n7 was retrained from its own weights. Type: lthctl "
+        "prune --method l1 --ratio 0,0.8 --rounds 7 --seed 1-3 --steps 30 && lthctl retrain masks "
+        "--steps 30"
+    ]
+
+
+def test_controls_that_are_the_same_say_that_nothing_counts(tmp_path: Path) -> None:
+    runs = runs_of(DENSE_TICKET, [0, 0, 0]) + runs_of(FIFTH, AS_GOOD)
+    runs += runs_of(FIFTH, AS_GOOD, control="reinit") + runs_of(RANDOM_FIFTH, AS_GOOD)
+    assert said_of(group_of(tmp_path, *runs))[2].startswith(
+        "Neither counts: at 20 % of the weights"
+    )
+
+
+def test_a_small_margin_that_nothing_can_meet_is_unknown_and_not_worse(tmp_path: Path) -> None:
+    """A margin of a hundredth of an image: no size is as good, and none is called worse."""
+    runs = runs_of(DENSE_TICKET, [0, 0, 0]) + runs_of(FIFTH, UNSURE)
+    group = group_of(tmp_path, *runs, params=ReportParams(margin=1e-6))
+    assert ladder_of(group).stopped == "unknown"
+    assert "Not even 1,000 seeds would tell." not in unknown_in(group)[0]

@@ -198,6 +198,17 @@ def test_runs_that_are_too_short_win_nothing(tmp_path: Path) -> None:
     assert shown["cards"][0]["figure"] == shown["cards"][2]["figure"] == "too short to tell"
 
 
+def test_without_a_control_nobody_knows_what_counts(tmp_path: Path) -> None:
+    runs = replicates(DENSE_TICKET, [0.98, 0.981, 0.982])
+    runs += replicates(L1_TICKET, [0.98, 0.981, 0.983])
+    runs += replicates(RANDOM_TICKET, [0.95, 0.951, 0.953])
+    (shown,) = data_of(page_of(report_of(tmp_path / "one", *runs)))["groups"]
+    assert shown["cards"][2]["figure"] == "unknown"
+    runs += replicates(L1_TICKET, [0.95, 0.951, 0.953], control="reinit")
+    (shown,) = data_of(page_of(report_of(tmp_path / "both", *runs)))["groups"]
+    assert shown["cards"][2]["figure"] == "both"
+
+
 def test_the_title_is_text(tmp_path: Path) -> None:
     title = "</title><script>alert(1)</script> & {{data}} \udcff"
     html = page_of(tiny_report(tmp_path), title=title)

@@ -78,5 +78,7 @@ def _weights_or_mask(answers: Answers, which: WeightsOrMask) -> tuple[str, str]:
         return TOO_SHORT, ""
     if "worse" in (which.reinit.shown, which.random.shown):
         return "worse", f"than a control, at {size_words(which.ticket)} of the weights"
+    if None in (which.reinit.difference, which.random.difference):
+        return UNKNOWN, "a control is missing"
     counts = COUNTS.get((which.reinit.shown == "better", which.random.shown == "better"))
     return (counts, f"at {size_words(which.ticket)} of the weights") if counts else (UNKNOWN, "")

@@ -7,6 +7,7 @@ new, never half of either.
 
 import errno
 import os
+import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,29 +18,33 @@ from lthctl.replacing import give_up, hidden_sibling, put_in_place, remove_aband
 
 
 @contextmanager
-def write_errors(place: Path) -> Iterator[None]:
-    """Turn what the system says of a failed write into an OutputError about `place`."""
+def write_errors(place: Path, *, way_out: str | None = None) -> Iterator[None]:
+    """Turn what the system says of a failed write into an OutputError about `place`; `way_out`
+    takes the place of advice about --out."""
     try:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            reason, way_out = (
+            reason, advice = (
                 "the disk is full",
                 "make room and run the same command again: what is finished is kept",
             )
         elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            reason, way_out = (
+            reason, advice = (
                 "it cannot be written",
-                "change its permissions or choose another --out",
+                way_out or "change its permissions or choose another --out",
             )
         elif error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENOTEMPTY):
-            reason, way_out = "something else is in the way", "move it or choose another --out"
+            reason, advice = (
+                "something else is in the way",
+                (way_out and "move it") or "move it or choose another --out",
+            )
         else:
-            reason, way_out = (
+            reason, advice = (
                 str(error.strerror or error),
                 "see to that and run the same command again",
             )
-        raise OutputError(f"{place}: {reason}; {way_out}") from error
+        raise OutputError(f"{place}: {reason}; {advice}") from error
 
 
 def write_file(path: Path, content: bytes) -> None:
@@ -49,12 +54,63 @@ def write_file(path: Path, content: bytes) -> None:
       OutputError: the place is not writable or the disk is full; what was there before is unharmed.
     """
     with write_errors(path):
+        _refuse_devices(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         remove_abandoned(path)
         with _hidden(path, Path.touch) as hidden:
             _write_flushed(hidden, content)
             hidden.replace(path)
         _flush_folder(path.parent)
+
+
+def write_set(
+    folder: Path, contents: Mapping[str, bytes], *, first: Mapping[str, bytes], last: str
+) -> None:
+    """Write files that belong together into a folder that may hold others.
+
+    All are written beside their places before the first is put there. A process that is killed
+    meanwhile leaves what `first` says, so that nobody takes two versions for one.
+
+    Args:
+      folder: it is made if it is not there.
+      contents: file name -> bytes.
+      first: what is put there before; gone in the end, or replaced by `contents`.
+      last: the file of `contents` that is put in its place after all others.
+
+    Raises:
+      OutputError: the folder is not writable or the disk is full; as long as nothing of `first` is
+        there, what was there before is unharmed.
+    """
+    names = [*(name for name in contents if name != last), last]
+    with write_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        remove_abandoned(folder / "files")
+        for name in names:
+            _refuse_devices(folder / name)
+        with _hidden(folder / "files", Path.mkdir) as hidden:
+            for number, files in enumerate((first, contents)):
+                (hidden / str(number)).mkdir()
+                for name, content in files.items():
+                    _write_flushed(hidden / str(number) / name, content)
+            for name in first:
+                (hidden / "0" / name).replace(folder / name)
+            _flush_folder(folder)
+            for name in names:
+                (hidden / "1" / name).replace(folder / name)
+        for name in first.keys() - contents.keys():
+            (folder / name).unlink(missing_ok=True)
+        _flush_folder(folder)
+
+
+def _refuse_devices(path: Path) -> None:
+    """A file takes the place of a file or of a link to one, and never of /dev/null or of a pipe."""
+    with suppress(FileNotFoundError):
+        is_link = path.is_symlink()
+        if is_link and str(path.readlink()).startswith(("/proc/", "/dev/")):  # such as /dev/stdout
+            raise FileExistsError(errno.EEXIST, "is a device")
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode) and not (is_link and stat.S_ISDIR(mode)):
+            raise FileExistsError(errno.EEXIST, "is no file")
 
 
 def write_folder(folder: Path, contents: Mapping[str, bytes], *, replace: bool = False) -> None:
@@ -85,14 +141,14 @@ def write_folder(folder: Path, contents: Mapping[str, bytes], *, replace: bool =
         _flush_folder(folder.parent)
 
 
-def check_writable(folder: Path) -> None:
+def check_writable(folder: Path, *, way_out: str | None = None) -> None:
     """Find out before hours of work whether something can be written into a folder; it is made if
     it is not there.
 
     Raises:
       OutputError: it cannot.
     """
-    with write_errors(folder):
+    with write_errors(folder, way_out=way_out):
         folder.mkdir(parents=True, exist_ok=True)
         remove_abandoned(folder / "probe")
         with _hidden(folder / "probe", lambda probe: probe.write_bytes(b"")):

@@ -6,7 +6,7 @@ throughout lthctl; a mask covers the prunable ones among them.
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -25,6 +25,22 @@ Weights = Mapping[str, Array]
 
 
 Shapes = Mapping[str, tuple[int, ...]]
+
+
+MAX_LISTED = 100  # names or faults in a message: a file may hold half a million
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names for a message, sorted; the first ones where they are many."""
+    ordered = sorted(names)
+    more = f" and {len(ordered) - MAX_LISTED:,} more" if len(ordered) > MAX_LISTED else ""
+    return f"{[name[:200] for name in ordered[:MAX_LISTED]]}{more}"
+
+
+def joined(faults: Sequence[str]) -> str:
+    """Faults for a message; the first ones where they are many."""
+    more = f"; and {len(faults) - MAX_LISTED:,} more" if len(faults) > MAX_LISTED else ""
+    return "; ".join(fault[:1000] for fault in faults[:MAX_LISTED]) + more
 
 
 class Mask(Mapping[str, Bools]):
@@ -168,7 +184,7 @@ def check_shapes(given: Shapes, expected: Shapes, *, where: str) -> None:
         if tuple(given[name]) != tuple(expected[name])
     ]
     if faults:
-        raise MaskError(f"{where}: {'; '.join(faults)}")
+        raise MaskError(f"{where}: {joined(faults)}")
 
 
 def unpack_mask(
@@ -193,7 +209,7 @@ def unpack_mask(
             "lthctl: make the ticket again"
         ) from None
     if shapes.keys() != packed.keys():
-        raise MaskError(f"{path}: has bits for {sorted(packed)}, but shapes for {sorted(shapes)}")
+        raise MaskError(f"{path}: has bits for {listed(packed)}, but shapes for {listed(shapes)}")
     check_shapes(shapes, expected, where=str(path))
     arrays: dict[str, Bools] = {}
     for name, shape in expected.items():

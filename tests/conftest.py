@@ -1,6 +1,7 @@
 """Synthetic digits instead of MNIST, and folders that hold them as MNIST's four files."""
 
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from functools import cache
@@ -194,3 +195,15 @@ def workspace_of_workers(
     root = Path(__file__).parent.parent
     monkeypatch.setenv("PYTHONPATH", f"{site}{os.pathsep}{root}", prepend=os.pathsep)
     return workspace
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with the tickets and runs of the fixtures, also for processes started
+    there."""
+    fixtures = Path(__file__).parent / "fixtures" / "schema-1"
+    shutil.copytree(fixtures / "masks", tmp_path / "masks")
+    shutil.copytree(fixtures / "tickets", tmp_path / "runs")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent.parent))
+    return tmp_path

@@ -8,6 +8,7 @@ from pydantic_core import PydanticCustomError
 
 from lthctl.datasets.base import DataDescription
 from lthctl.families import OWN_NAME, PLAIN_NAME
+from lthctl.mask import listed
 from lthctl.parameter_types import Digest
 from lthctl.params import RoundParams, TrainParams
 
@@ -51,7 +52,7 @@ def _as_written(value: object, check: Any) -> Any:
     """Parameters of which a document holds exactly the identity."""
     params = check(value)
     if isinstance(value, dict) and (expected := params.identity()) != value:
-        raise ValueError(f"has keys {sorted(value)}, expected {sorted(expected)}")
+        raise ValueError(f"has keys {listed(map(str, value))}, expected {listed(expected)}")
     return params
 
 

@@ -36,7 +36,7 @@ from lthctl.artifacts.ticket_document import TicketDocument
 from lthctl.artifacts.weights import check_weights, shapes_of
 from lthctl.canonical import Json, sha256
 from lthctl.errors import LthctlError, RunError, TicketError
-from lthctl.mask import Array, Mask, Weights, unpack_mask
+from lthctl.mask import Array, Mask, Weights, listed, unpack_mask
 from lthctl.models.described import from_description
 from lthctl.reading import read_file
 from lthctl.training.history import Row, history_fault, metrics_of
@@ -168,8 +168,8 @@ class TicketFolder(Folder[TicketDocument]):
             names = document.rate.keys()
             if (model and names != prunable.keys()) or not names <= prunable.keys():
                 raise TicketError(
-                    f"{self.path / TICKET_JSON}: prunes {sorted(names)}, the model has "
-                    f"{sorted(prunable)}"
+                    f"{self.path / TICKET_JSON}: prunes {listed(names)}, the model has "
+                    f"{listed(prunable)}"
                 )
         mask = unpack_mask(path, packed, note, {name: shapes[name] for name in document.rate})
         if not self._tolerant:

@@ -1,6 +1,6 @@
 """Which trainings this process runs, so that others on the same store do something else."""
 
-from lthctl.locks import release_byte, take_lock
+from lthctl.locks import holder_of_byte, release_byte, take_lock
 
 OFFSET_DIGITS = 15  # of a digest: positions in a file have 63 bits
 
@@ -29,6 +29,12 @@ class Leases:
     def give_up(self, digest: str) -> None:
         if self._descriptor is not None:
             release_byte(self._descriptor, _byte_of(digest))
+
+    def holder(self, digest: str) -> int | None:
+        """The process that has leased a training; None where that is not known."""
+        if self._descriptor is None:
+            return None
+        return holder_of_byte(self._descriptor, _byte_of(digest))
 
 
 def _byte_of(digest: str) -> int:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lthctl.errors import LthctlError, PathError
+from lthctl.reading import is_there
 
 TOTAL_LIMIT = 8 * 2**30  # bytes copied for one path
 
@@ -81,7 +82,7 @@ def placed(text: str, files: Mapping[str, int], *, fetch: bool = False) -> Itera
       PathError: there is no such path, repository, revision, or path in it; or its data cannot be
         had.
     """
-    if os.path.lexists(text):
+    if is_there(Path(text), PathError):
         yield Place(Path(text), text, None)
         return
     splits = _splits(text)

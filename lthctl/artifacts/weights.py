@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from lthctl.errors import LthctlError
-from lthctl.mask import Array, Shapes, Weights
+from lthctl.mask import Array, Shapes, Weights, joined
 from lthctl.models.base import ModelDescription, ModuleDescription
 from lthctl.models.described import from_description
 
@@ -51,7 +51,7 @@ def check_weights(
         if not _is_finite(array)
     ]
     if faults:
-        raise refuse(f"{path}: {'; '.join(faults)}; it is damaged or of another model")
+        raise refuse(f"{path}: {joined(faults)}; it is damaged or of another model")
 
 
 def _is_finite(array: Array) -> bool:

@@ -27,6 +27,7 @@ from lthctl.cli.commands import import_ as import_command
 from lthctl.cli.commands import store as store_commands
 from lthctl.cli.errors import ErrorReportingGroup
 from lthctl.cli.parameters import load_into
+from lthctl.cli.process import run_as_process
 
 app = typer.Typer(
     cls=ErrorReportingGroup,
@@ -86,5 +87,5 @@ app.add_typer(store_commands.store_app, name="store", invoke_without_command=Tru
 
 
 def main() -> None:
-    """The console script. `python -m lthctl` has the same name, in help and for the shell."""
-    app(prog_name="lthctl")
+    """The command line of this process, with the same name however it was started."""
+    run_as_process()

@@ -1,11 +1,17 @@
 """Where a command writes: results to stdout, all else to stderr. Rich is imported when it is
 needed."""
 
+import errno
 import io
 import json
 import os
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from lthctl.cli.process import unwritten
+from lthctl.errors import OutputError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,8 +24,17 @@ def results_console() -> "Console":
     if isinstance(sys.stdout, io.TextIOWrapper):
         # Better a "?" than no result where the terminal has no such character.
         sys.stdout.reconfigure(errors="replace")
-    console = Console()
-    return console if console.is_terminal or "COLUMNS" in os.environ else Console(width=120)
+
+    class Results(Console):
+        def print(self, *objects: Any, **how: Any) -> None:
+            with printing():
+                super().print(*objects, **how)
+
+        def on_broken_pipe(self) -> None:
+            raise OutputError(unwritten(BrokenPipeError(errno.EPIPE, "its reader is gone")))
+
+    console = Results()
+    return console if console.is_terminal or "COLUMNS" in os.environ else Results(width=120)
 
 
 def errors_console() -> "Console":
@@ -42,7 +57,21 @@ def say(text: str, style: str = "") -> None:
 def print_json(value: object) -> None:
     """Print results as JSON, in ASCII: no escape sequence in them, and every terminal can print
     them."""
-    sys.stdout.write(json.dumps(value, indent=2, sort_keys=True) + "\n")
+    with printing():
+        sys.stdout.write(json.dumps(value, indent=2, sort_keys=True) + "\n")
+
+
+@contextmanager
+def printing() -> Iterator[None]:
+    """Results are printed here: say so where that fails.
+
+    Raises:
+      OutputError: stdout is full, closed, or its reader is gone.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(unwritten(error)) from error
 
 
 def _print(console: "Console", text: str, style: str) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from typer import Context
 
-from lthctl.errors import ParamsError
+from lthctl.errors import LthctlError, PathError
 
 if TYPE_CHECKING:
     from lthctl.params import Params
@@ -22,13 +22,14 @@ def load_into(context: Context, file: Path) -> None:
     """
     from lthctl.params import Params
     from lthctl.params_file import load_params
+    from lthctl.reading import is_there
 
     loaded = Params()
     try:
-        if is_typed(context, "params") or file.exists():
+        if is_typed(context, "params") or is_there(file, PathError):
             loaded = load_params(file)
         context.obj = loaded
-    except ParamsError as error:
+    except LthctlError as error:
         context.obj = error
     prune, train = loaded.prune, loaded.train
     training = {"steps": train.steps, "engine": train.engine}
@@ -56,9 +57,10 @@ def parameters(
 
     Raises:
       ParamsError: the file or a flag is refused.
+      PathError: the system does not say whether there is a file.
     """
     from lthctl.params import visible_to
 
-    if isinstance(context.obj, ParamsError):
+    if isinstance(context.obj, LthctlError):
         raise context.obj
     return visible_to(command, context.obj).override(flags or {})

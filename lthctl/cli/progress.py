@@ -24,9 +24,11 @@ from rich.table import Column
 from lthctl.cli.terminal import plain
 from lthctl.grid.tasks import PlannedTraining, Task
 from lthctl.grid.watcher import Watcher
+from lthctl.locks import is_stopped
 from lthctl.training.history import Result
 from lthctl.training.spec import Training
 
+WAITING_SECONDS = 2.0  # for other processes, before that is said
 PLAIN_SECONDS = 30.0  # between two lines where nothing can be drawn
 SPEED_SECONDS = 30.0  # over which rich takes its rates
 
@@ -75,6 +77,7 @@ class TrainingProgress(Watcher):
         self._running: dict[str, _Running] = {}  # by digest
         self._work_done = 0.0  # by trainings that have ended
         self._printed = time.monotonic()
+        self._waited, self._said = 0.0, set[str]()
         self._progress = Progress(
             TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
             BarColumn(bar_width=None),
@@ -149,6 +152,24 @@ class TrainingProgress(Watcher):
         self._tasks_done += 1
         for planned in task.trainings:  # those that a task which failed did not come to
             self._forget(planned)
+
+    def waiting(self, processes: list[int | None]) -> None:
+        self._waited = self._waited or time.monotonic()
+        if time.monotonic() - self._waited < WAITING_SECONDS:
+            return
+        known = sorted({one for one in processes if one is not None})
+        stopped = [one for one in known if is_stopped(one)]
+        words = f"waiting for {len(processes)} trainings that another process runs"
+        if known:
+            words += f" (process {', '.join(map(str, known))})"
+        if stopped:
+            words = (
+                f"process {', '.join(map(str, stopped))} runs what is needed here and is stopped; "
+                f"let it go on (fg, or kill -CONT {stopped[0]}) or end it (kill -KILL {stopped[0]})"
+            )
+        if words not in self._said and (self._enabled or stopped):
+            self._said.add(words)
+            self._progress.console.print(plain(words, style="dim"), soft_wrap=True)
 
     def tick(self) -> None:
         running = list(self._running.values())

@@ -6,14 +6,13 @@ digest alone, wherever they came from.
 
 import gzip
 import io
-import zlib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
 
 from lthctl.canonical import sha256
 from lthctl.disk import write_file
-from lthctl.errors import DataError
+from lthctl.errors import DataError, OutputError
 from lthctl.reading import read_file
 
 
@@ -88,7 +87,9 @@ def fetch_files(
             for name in missing:
                 try:
                     content = source.fetch(name)
-                except (OSError, EOFError, zlib.error, DataError) as error:
+                except (SourceError, OutputError):
+                    raise
+                except Exception as error:  # a server may answer anything
                     failures.append(f"{source.label}: {name}: {error}")
                     continue
                 if (digest := sha256(content)) == digests[name]:

@@ -1,14 +1,22 @@
 """Mirrors on the web that serve each file as `NAME.gz`. pooch fetches from them."""
 
 import io
+import queue
+import threading
+import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from lthctl.datasets.fetching import SourceError, gunzip
 from lthctl.errors import DataError
 
+T = TypeVar("T")
+
 TIMEOUT = 10
 """Seconds without an answer, or without another byte, after which a mirror is given up."""
+
+DEADLINE = 600.0
+"""Seconds that a source may take for all its files: 20 kB/s are enough."""
 
 CHUNK = 2**16
 
@@ -29,6 +37,7 @@ class Mirror:
         """
         self.label = address
         self._limit, self._on_bytes = limit, on_bytes
+        self._began = time.monotonic()
 
     def fetch(self, name: str) -> bytes:
         """The unpacked bytes of a file; see `Source.fetch`.
@@ -36,6 +45,13 @@ class Mirror:
         pooch's own check of a digest is not used: mirrors pack the same file in different ways, and
         the digest that we know is of what is in it.
         """
+        if not self.label.lower().startswith("https://"):
+            raise SourceError("is an address without https, which nobody asks")
+        return within(
+            DEADLINE - (time.monotonic() - self._began), lambda: self._fetch(name), self.label
+        )
+
+    def _fetch(self, name: str) -> bytes:
         import requests
         from pooch import HTTPDownloader
 
@@ -62,6 +78,32 @@ class Mirror:
             for response in responses:  # pooch leaves them open when something goes wrong
                 response.close()
         return gunzip(content.getvalue(), self._limit)
+
+
+def within(seconds: float, work: Callable[[], T], label: str) -> T:
+    """What some work gives within so many seconds. After that it is left alone: a server that sends
+    a byte a second, be it of its headers, cannot be stopped otherwise.
+
+    Raises:
+      SourceError: it takes longer.
+      Exception: what the work raises.
+    """
+    answers: queue.Queue[tuple[T | None, BaseException | None]] = queue.Queue()
+
+    def run() -> None:
+        try:
+            answers.put((work(), None))
+        except BaseException as error:
+            answers.put((None, error))
+
+    threading.Thread(target=run, daemon=True, name=label).start()
+    try:
+        answer, error = answers.get(timeout=max(seconds, 0.0))
+    except queue.Empty:
+        raise SourceError(f"takes longer than {DEADLINE:.0f} seconds") from None
+    if error is not None:
+        raise error
+    return cast(T, answer)
 
 
 def refuse_downgrade(response: Any) -> None:

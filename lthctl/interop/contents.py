@@ -15,6 +15,7 @@ from lthctl.interop.checkpoints import read_checkpoint
 from lthctl.interop.entries import BFLOAT16, Checkpoint, Entry
 from lthctl.interop.matching import by_shapes, listed, renamed_by, without_wrappers
 from lthctl.mask import Array, Shapes, Weights, unpack_mask
+from lthctl.parameter_types import shown
 
 ORIG, MASK = "_orig", "_mask"
 """What torch.nn.utils.prune appends to the names of a pruned parameter's two parts."""
@@ -163,7 +164,7 @@ class Contents:
         """The mask of another ticket, a bit per weight."""
         try:
             shapes = {
-                str(name): tuple(int(size) for size in shape)
+                str(name): tuple(whole_number(size) for size in shape)
                 for name, shape in json.loads(note).items()
             }
         except (ValueError, TypeError, AttributeError, RecursionError) as error:
@@ -260,3 +261,14 @@ def _is_binary(entry: Entry) -> bool:
 
 def _tail(name: str) -> str:
     return name.rpartition(".")[2]
+
+
+def whole_number(size: object) -> int:
+    """A size in a note on shapes.
+
+    Raises:
+      ValueError: it is no whole number, as JSON's Infinity and NaN are none, or a negative one.
+    """
+    if type(size) is not int or size < 0:
+        raise ValueError(f"a size is {shown(size)}, expected a whole number")
+    return size

@@ -5,10 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lthctl.errors import CheckpointError
 from lthctl.mask import Array
 
 BFLOAT16 = "bfloat16"
 """NumPy has no such type. Its bits are the upper half of a float32's."""
+
+
+MAX_DIMENSIONS = 64  # of NumPy's arrays
 
 
 @dataclass(frozen=True)
@@ -19,11 +23,20 @@ class Entry:
       dtype: its type as NumPy calls it, or "bfloat16".
       shape: its shape.
       read: allocates and fills the array; bfloat16 as the float32 of the same value.
+
+    Raises:
+      CheckpointError: it has more dimensions than an array can have.
     """
 
     dtype: str
     shape: tuple[int, ...]
     read: Callable[[], Array]
+
+    def __post_init__(self) -> None:
+        if len(self.shape) > MAX_DIMENSIONS:
+            raise CheckpointError(
+                f"holds a tensor of {len(self.shape)} dimensions, expected at most {MAX_DIMENSIONS}"
+            )
 
     @property
     def is_whole(self) -> bool:

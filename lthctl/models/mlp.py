@@ -68,8 +68,9 @@ class MLP:
 
     def draw(self, stream: Stream) -> Weights:
         weights: dict[str, Array] = {}
-        for name, shape in self.shapes().items():
-            fan_out, fan_in = self.shapes()[name.replace(".bias", ".weight")]
+        shapes = self.shapes()  # once: there may be thousands of layers
+        for name, shape in shapes.items():
+            fan_out, fan_in = shapes[name.replace(".bias", ".weight")]
             if self.init == "uniform":
                 weights[name] = ((2 * stream.uniform(shape) - 1) / np.sqrt(fan_in)).astype(
                     np.float32

@@ -5,10 +5,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lthctl.canonical import Json, canonical_json
-from lthctl.disk import write_file
+from lthctl.disk import write_file, write_set
 from lthctl.params import ReportParams
 from lthctl.reporting import reading, tables
 from lthctl.reporting.survivors import Survivors, find_survivors, survivor_files
+
+PAGE, UNFINISHED = "index.html", "UNFINISHED.txt"
+
+NOT_ONE = (
+    b"<!doctype html><title>Not one report</title>\n"
+    b"The files in this folder are of two versions: writing them was cut off. "
+    b"Run lthctl report again.\n"
+)
+"""In the place of the page, and in a file beside it, while files are exchanged."""
 
 
 @dataclass(frozen=True)
@@ -81,8 +90,7 @@ def report(
     files: dict[str, bytes] = {}
     if out is not None:
         files = _files(judged, survivors, left_out, title)
-        for name, content in files.items():
-            write_file(Path(out) / name, content)
+        write_set(Path(out), files, first={UNFINISHED: NOT_ONE, PAGE: NOT_ONE}, last=PAGE)
     if paper is not None:
         from lthctl.reporting.paper import paper_files
 
@@ -107,7 +115,7 @@ def _files(
     files = {**tables.report_files(judged), **answer_files(judged)}
     files |= {**survivor_files(survivors), **figures}
     files["provenance.json"] = canonical_json(provenance)
-    files["index.html"] = page_bytes(
+    files[PAGE] = page_bytes(
         judged, survivors, provenance, figures, left_out, title=title, beside=sorted(files)
     )
     return files

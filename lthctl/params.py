@@ -351,6 +351,7 @@ SECTIONS_READ: Mapping[str, tuple[str, ...]] = {
     "retrain": ("data", "model", "train", "retrain"),
     "verify": ("data",),
     "report": ("report",),
+    "run": SECTIONS,
 }
 """Command -> the sections of params.yaml that it reads; dvc.yaml lists the same, and a test holds
 it to that."""

@@ -31,7 +31,7 @@ ROWS = [
     {"artifacts"},
     {"lottery"},
     {"grid", "interop", "presets", "reporting", "tracking", "verification"},
-    {"auditing"},
+    {"auditing", "pipeline"},
     {"cli"},
     {"__init__", "__main__"},
 ]

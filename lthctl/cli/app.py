@@ -20,6 +20,7 @@ from lthctl.cli.commands import (
     prune,
     report,
     retrain,
+    run,
     show,
     verify,
 )
@@ -74,6 +75,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "prune": prune.prune,
     "retrain": retrain.retrain,
     "report": report.report,
+    "run": run.run,
     "show": show.show,
     "compare": compare.compare,
     "verify": verify.verify,

@@ -36,7 +36,12 @@ def load_into(context: Context, file: Path) -> None:
     lists = {name: getattr(prune, name) for name in ("method", "ratio", "rounds", "seed")}
     grid = {name: [str(value) for value in values] for name, values in lists.items()}
     controls = {"control": list(loaded.retrain.control)} if loaded.retrain.control else {}
-    context.default_map = {"prune": {**training, **grid}, "retrain": {**training, **controls}}
+    retraining = {**training, **controls}
+    context.default_map = {
+        "prune": {**training, **grid},
+        "retrain": retraining,
+        "run": {**retraining, **grid},
+    }
 
 
 def is_typed(context: Any, name: str) -> bool:

@@ -9,30 +9,22 @@ from lthctl.canonical import Json
 from lthctl.cli.terminal import duration, plain
 
 
-def plan_table(plan: Json, what: str) -> RenderableType:
+def plan_table(plan: Json) -> RenderableType:
     """What a command would do.
 
     Args:
-      plan: as `lthctl.plan.describe_plan` makes it.
-      what: every folder holds, such as "ticket".
+      plan: as `lthctl.grid.plan.describe_plan` makes it.
     """
-    states, trainings = Counter(folder["state"] for folder in plan["folders"]), plan["trainings"]
-    distinct = len(plan["folders"])
-    asked = f"{plan['asked']:,} asked for" + (
-        f", {distinct:,} of them distinct" if distinct != plan["asked"] else ""
-    )
+    trainings = plan["trainings"]
     known, to_run, later = (trainings[key] for key in ("in_store", "to_run", "of_later_rounds"))
     rows = [
-        (
-            f"{what}s",
-            f"{asked}: {', '.join(f'{count:,} {state}' for state, count in states.items())}",
-        ),
+        *_folder_rows(plan),
         ("trainings", f"{known + to_run:,} distinct: {known:,} in the store, {to_run:,} to run"),
         ("steps", f"{plan['steps']:,}"),
     ]
     if later:
         note = f"{later:,} depend on earlier results: taken as distinct and not stored"
-        rows.insert(2, ("", note))
+        rows.insert(len(rows) - 1, ("", note))
     if plan["measured"]:
         rows.append(
             (
@@ -55,3 +47,16 @@ def plan_table(plan: Json, what: str) -> RenderableType:
     for name, text in rows:
         table.add_row(name, plain(text))
     return table
+
+
+def _folder_rows(plan: Json) -> list[tuple[str, str]]:
+    """Of tickets and of runs: how many were asked for, and what is there."""
+    kinds = dict.fromkeys(folder["what"] for folder in plan["folders"])
+    rows = []
+    for what in kinds:
+        states = Counter(one["state"] for one in plan["folders"] if one["what"] == what)
+        number = states.total() if len(kinds) > 1 else plan["asked"]
+        distinct = f", {states.total():,} of them distinct" if number != states.total() else ""
+        held = ", ".join(f"{count:,} {state}" for state, count in states.items())
+        rows.append((f"{what}s", f"{number:,} asked for{distinct}: {held}"))
+    return rows

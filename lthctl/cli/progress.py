@@ -74,6 +74,7 @@ class TrainingProgress(Watcher):
         self._enabled, self._verbose = enabled, verbose
         self._num_tasks, self._tasks_done, self._from_store = 0, 0, 0
         self._waiting: dict[tuple[object, ...], PlannedTraining] = {}
+        self._files: dict[str, TaskID] = {}  # that are being fetched
         self._running: dict[str, _Running] = {}  # by digest
         self._work_done = 0.0  # by trainings that have ended
         self._printed = time.monotonic()
@@ -104,13 +105,25 @@ class TrainingProgress(Watcher):
         self._progress.stop()
 
     def planned(self, tasks: Sequence[Task]) -> None:
+        for number in self._files.values():
+            self._progress.remove_task(number)
+        self._files.clear()
         self._num_tasks = len(tasks)
         self._waiting = {planned.key: planned for task in tasks for planned in task.trainings}
         self._all.total = sum(planned.work for planned in self._waiting.values())
         self._note()
 
+    def fetching(self, name: str, received: int, total: int) -> None:
+        """What of a file is there; `total` is 0 if not known. A second try begins anew."""
+        if name not in self._files:
+            self._files[name] = self._add_bar(f"fetching {name}", 0).id
+        self._progress.update(self._files[name], completed=received, total=total or None)
+
+    def reporting(self) -> None:
+        self._progress.update(self._all.id, description="writing the report", note="")
+
     def compiling(self) -> None:
-        self._print("compiling the sparse engine's kernels, once: some twenty seconds")
+        self.say("compiling the sparse engine's kernels, once: some twenty seconds")
 
     def training_started(self, task: Task, number: int, training: Training) -> None:
         planned = task.trainings[number]
@@ -133,7 +146,7 @@ class TrainingProgress(Watcher):
         self._work_done += running.work
         if self._verbose:
             best = max(row.validation_accuracy for row in result.history)
-            self._print(
+            self.say(
                 f"{running.bar.description}: density {running.density:.3f}, "
                 f"{running.bar.total:,.0f} steps, best accuracy {100 * best:.2f} %, "
                 f"{running.bar.elapsed or 0:.1f} s"
@@ -146,7 +159,7 @@ class TrainingProgress(Watcher):
         self._from_store += from_store
         if self._verbose:
             where = "from the store" if from_store else "equal to one before"
-            self._print(f"{_title(task, number)}: density {training.mask.density:.3f}, {where}")
+            self.say(f"{_title(task, number)}: density {training.mask.density:.3f}, {where}")
 
     def task_ended(self, task: Task) -> None:
         self._tasks_done += 1
@@ -183,7 +196,7 @@ class TrainingProgress(Watcher):
             left = self._all.time_remaining
             time_left = "--:--" if left is None else clock(left)
             shown = ", ".join(map(str, running))
-            self._print(
+            self.say(
                 f"{self._all.description}: {self._all.fields['note']}, {time_left} left; {shown}"
             )
 
@@ -208,7 +221,8 @@ class TrainingProgress(Watcher):
         number: TaskID = self._progress.add_task(title, total=total, note="")
         return next(bar for bar in self._progress.tasks if bar.id == number)
 
-    def _print(self, text: str) -> None:
+    def say(self, text: str) -> None:
+        """A line above the bars."""
         if self._enabled:
             self._progress.console.print(plain(text, style="dim"), soft_wrap=True)
 

@@ -29,6 +29,7 @@ from lthctl.training.history import Result
 from lthctl.training.spec import Training
 
 WAIT_SECONDS = 0.5  # for a training, so that Ctrl-C is seen where a lock cannot be interrupted
+MOST_NAMED = 10  # folders in the way
 ASK_SECONDS = 0.1  # between two looks at what other processes do
 
 
@@ -40,6 +41,7 @@ def run_tasks(
     executor: str = "threads",
     replace: bool = False,
     watcher: Watcher | None = None,
+    option: str = "--out",
 ) -> Outcome:
     """Do tasks, each to its folder.
 
@@ -50,6 +52,7 @@ def run_tasks(
       executor: where they run, one of `EXECUTORS`.
       replace: put folders in the place of others that hold something else.
       watcher: is told what happens.
+      option: of the command line, that chooses other folders.
 
     Returns:
       What became of them. A task that fails does not stop the others.
@@ -64,9 +67,10 @@ def run_tasks(
     kind = EXECUTORS.get(executor)
     taken = [task for task in tasks if task.state is State.OTHER]
     if taken and not replace:
+        more = f"; and {len(taken) - MOST_NAMED} more" if len(taken) > MOST_NAMED else ""
         raise OutputError(
-            "; ".join(f"{task.place}: {State.OTHER.value}" for task in taken)
-            + "; choose another --out, or give --force to replace it"
+            "; ".join(f"{task.place}: {State.OTHER.value}" for task in taken[:MOST_NAMED])
+            + f"{more}; choose another {option}, or give --force to replace it"
         )
     for parent in sorted({task.place.parent for task in tasks}):
         check_writable(parent)
@@ -137,6 +141,7 @@ class _Driver:
     compiled: bool = False
     running: dict[Future[Result], _Active] = field(default_factory=dict)
     elsewhere: dict[str, _Active] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)  # digest -> reason
 
     def drive(self) -> None:
         while not self.scheduler.is_done:
@@ -178,6 +183,9 @@ class _Driver:
         try:
             while True:
                 active = _Active(task, *step(), number)
+                if (reason := self.failures.get(active.digest)) is not None:
+                    self._fail(task, reason)  # it would fail again
+                    return
                 if self.scheduler.wait_for(active.digest, task):
                     return
                 known = self.store.get(active.training)
@@ -227,6 +235,7 @@ class _Driver:
             self.watcher.training_ended(active.digest, None)
             is_ours = isinstance(error, LthctlError)
             reason = str(error) if is_ours else f"{type(error).__name__}: {error}"
+            self.failures[active.digest] = reason
             for task in active.task, *self.scheduler.fail(active.digest):
                 self._fail(task, reason)
             return

@@ -1,4 +1,6 @@
-"""What `lthctl prune` and `lthctl retrain` do, for Python: a grid of folders, to be planned or run.
+"""What `lthctl prune`, `retrain` and `run` make, for Python: a grid of folders.
+
+It can be planned, and run.
 
 grid = ticket_grid(Params(), data="data/mnist", out="masks")
 print(grid.plan()["steps"])
@@ -6,6 +8,7 @@ outcome = grid.run()
 """
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +24,9 @@ from lthctl.grid.driver import run_tasks
 from lthctl.grid.dvc import refuse_if_owned
 from lthctl.grid.outcome import Outcome
 from lthctl.grid.tasks import State, Task
-from lthctl.grid.walk import retraining_tasks, ticket_tasks
+from lthctl.grid.walk import asked_tickets, retraining_tasks, ticket_tasks
 from lthctl.grid.watcher import Watcher
+from lthctl.grid.whole import run_tasks_of
 from lthctl.lottery.controls import CONTROLS
 from lthctl.params import Params
 
@@ -37,6 +41,7 @@ class Grid:
       tasks: one for each of them. Some may be there already.
       num_asked: how many were asked for, equal ones counted as often as they were.
       store: where finished trainings are kept.
+      option: of the command line, that chooses other folders.
     """
 
     what: str
@@ -44,6 +49,7 @@ class Grid:
     tasks: tuple[Task, ...]
     num_asked: int
     store: Path
+    option: str = "--out"
 
     @property
     def missing(self) -> list[Task]:
@@ -94,6 +100,7 @@ class Grid:
             executor=executor,
             replace=replace,
             watcher=watcher,
+            option=self.option,
         )
 
     def finished(self, outcome: Outcome) -> list[Path]:
@@ -179,6 +186,59 @@ def run_grid(
     return Grid(
         "run", folder, tuple(tasks), len(tasks), default_store() if store is None else Path(store)
     )
+
+
+def experiment_grid(
+    params: Params,
+    *,
+    control: str | Sequence[str] = ("rewind", "reinit"),
+    name: str = "run",
+    data: Path | str | None = None,
+    store: Path | str = STORE,
+) -> Grid:
+    """The tickets that the parameters ask for, with their runs, and the dense network of each seed.
+
+    Tickets go to masks/<name>, and runs to runs/<name>/<control>.
+
+    Args:
+      params: the sections data, model, train, prune and retrain are read.
+      control: what training starts from; see `run_grid`.
+      name: a plain name for a folder.
+      data: folder of the dataset; data/<its name> if not given.
+      store: where finished trainings are kept.
+
+    Raises:
+      ParamsError: an experiment is impossible, there is no such control, or the name is a path.
+      DataError: the dataset is missing or altered.
+      OutputError: DVC owns a folder.
+
+    Example:
+      >>> experiment_grid(Params()).plan()["trainings"]
+    """
+    controls, prune = known_controls(control), params.prune
+    masks, runs = folders_of(name)
+    for folder in masks, *(runs / folder_part(control) for control in controls):
+        refuse_if_owned(folder)
+    if 0 not in prune.ratio:
+        params = params.override({"prune.ratio": (0.0, *prune.ratio)})
+    tickets = asked_tickets(params, None if data is None else Path(data), masks)
+    keep = params.retrain.keep_weights
+    runs_of_all = run_tasks_of(tickets, controls, runs, keep_weights=keep)
+    tasks = (*(ticket.task for ticket in tickets), *runs_of_all)
+    return Grid("folder", Path(), tasks, len(tasks), Path(store), "--name")
+
+
+def folders_of(name: str) -> tuple[Path, Path]:
+    """Where an experiment of this name has its tickets and its runs.
+
+    Raises:
+      ParamsError: the name is none for a folder.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}", name):
+        raise ParamsError(
+            f"name: is {name!r}, expected letters, digits, dots, dashes and underscores"
+        )
+    return Path("masks", name), Path("runs", name)
 
 
 def known_controls(control: str | Sequence[str]) -> tuple[str, ...]:

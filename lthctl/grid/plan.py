@@ -63,7 +63,8 @@ def make_plan(tasks: Sequence[Task], store: Store) -> Plan:
     """Walk tasks as far as the store knows the way, training nothing."""
     known: set[str] = set()
     missing: list[tuple[PlannedTraining, ...]] = []
-    num_later, first = 0, None
+    later_ones: set[tuple[object, ...]] = set()
+    first = None
     for task in tasks:
         if task.state is State.PRESENT or not task.trainings:
             continue
@@ -79,9 +80,9 @@ def make_plan(tasks: Sequence[Task], store: Store) -> Plan:
             continue
         first = first or training
         later = task.trainings[number + 1 :]
-        num_later += len(later)
+        later_ones |= {training.key for training in later}
         missing.append((replace(task.trainings[number], key=(training.digest,)), *later))
-    return Plan(len(known), tuple(missing), num_later, first)
+    return Plan(len(known), tuple(missing), len(later_ones), first)
 
 
 def describe_plan(
@@ -95,6 +96,7 @@ def describe_plan(
         "folders": [
             {
                 "path": str(task.place),
+                "what": task.what,
                 "state": task.state.value,
                 "steps": 0 if task.state is State.PRESENT else task.num_steps,
             }

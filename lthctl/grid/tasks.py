@@ -4,6 +4,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from typing import Literal
 
 from lthctl.artifacts.folders import RunFolder, TicketFolder
 from lthctl.artifacts.run import Run
@@ -66,6 +67,7 @@ class Task:
       begin: begins the work.
       trainings: the trainings that it will yield, in order.
       state: what `place` holds already.
+      what: the folder will hold.
     """
 
     name: str
@@ -73,6 +75,7 @@ class Task:
     begin: Callable[[], Work]
     trainings: tuple[PlannedTraining, ...]
     state: State = State.MISSING
+    what: Literal["ticket", "run"] = "ticket"
 
     @property
     def num_steps(self) -> int:

@@ -3,7 +3,9 @@
 All that can be checked is checked here, before anything is trained.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -35,16 +37,40 @@ def ticket_tasks(params: Params, data: Path | None, out: Path) -> list[Task]:
       ParamsError: an experiment is impossible.
       DataError: the dataset is missing or altered.
     """
+    return [asked.task for asked in asked_tickets(params, data, out)]
+
+
+@dataclass(frozen=True)
+class AskedTicket:
+    """A ticket that is asked for.
+
+    Attributes:
+      task: makes its folder.
+      specification: what it will be.
+      open_dataset: gives the dataset of its seed.
+      model, train: what is trained, and how, with nothing left to choose.
+    """
+
+    task: Task
+    specification: TicketSpecification
+    open_dataset: Callable[[], Dataset]
+    model: Model
+    train: TrainParams
+
+
+def asked_tickets(params: Params, data: Path | None, out: Path) -> list[AskedTicket]:
+    """The tickets in the product of `prune`'s lists; see `ticket_tasks`."""
     folder, model = open_folder(params.data, data), model_from(params.model)
     train = resolve(params.train, model)
     prune = params.prune
     asked: dict[str, tuple[Method, int, float, int]] = {}
     for method, rounds, ratio, seed in product(prune.method, prune.rounds, prune.ratio, prune.seed):
         asked.setdefault(ticket_name(method, ratio, rounds, seed), (method, rounds, ratio, seed))
-    tasks: dict[str, Task] = {}
+    tickets: dict[str, AskedTicket] = {}
     # Seed by seed, and in no task: with images held out, every seed has a dataset of its own.
     for name, (method, rounds, ratio, seed) in sorted(asked.items(), key=lambda item: item[1][-1]):
-        dataset = folder.dataset(params.data, seed)
+        open_dataset = partial(folder.dataset, params.data, seed)
+        dataset = open_dataset()
         _check_sizes(model, dataset)
         specification = specify_ticket(
             model,
@@ -57,17 +83,20 @@ def ticket_tasks(params: Params, data: Path | None, out: Path) -> list[Task]:
             train=train,
         )
 
-        def begin(seed: int = seed, specification: TicketSpecification = specification) -> Work:
-            dataset = folder.dataset(params.data, seed)
-            return prune_rounds(model, dataset, specification, train)
+        def begin(
+            open_dataset: Callable[[], Dataset] = open_dataset,
+            specification: TicketSpecification = specification,
+        ) -> Work:
+            return prune_rounds(model, open_dataset(), specification, train)
 
         place = out / name
         trainings: tuple[PlannedTraining, ...] = ()
         if specification.train is not None:
             trainings = _trainings_of_rounds(name, specification, train, dataset.num_evaluated)
         state = state_of(TicketFolder(place), specification)
-        tasks[name] = Task(name, place, begin, trainings, state)
-    return [tasks[name] for name in asked]
+        task = Task(name, place, begin, trainings, state)
+        tickets[name] = AskedTicket(task, specification, open_dataset, model, train)
+    return [tickets[name] for name in asked]
 
 
 def retraining_tasks(
@@ -131,9 +160,8 @@ def retraining_tasks(
         specification = specify_run(ticket, dataset, control, train)
         key = control, ticket.digest
         planned = PlannedTraining(key, train, ticket.mask.density, dataset.num_evaluated)
-        tasks[ticket.name] = Task(
-            ticket.name, place, begin, (planned,), state_of(RunFolder(place), specification)
-        )
+        state = state_of(RunFolder(place), specification)
+        tasks[ticket.name] = Task(ticket.name, place, begin, (planned,), state, "run")
     places = {path: position for position, path in enumerate(folders)}
     return sorted(tasks.values(), key=lambda task: places[origin[task.name][1]])
 

@@ -37,5 +37,8 @@ class Watcher:
         """
 
     def task_ended(self, task: Task) -> None: ...
+    def reporting(self) -> None:
+        """All tasks have ended, and the report is being written."""
+
     def tick(self) -> None:
         """Half a second or less has gone by."""

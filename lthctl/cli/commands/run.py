@@ -1,0 +1,59 @@
+"""`lthctl run`."""
+
+from typing import Annotated
+
+import typer
+
+from lthctl.cli.options import ControlOption, TicketOptions, TrainingOptions, listed_values
+from lthctl.cli.parameters import parameters
+from lthctl.cli.spread import spread
+
+
+@spread
+def run(
+    context: typer.Context,
+    *,
+    tickets: TicketOptions,
+    control: ControlOption = ["rewind", "reinit"],  # noqa: B006
+    name: Annotated[
+        str,
+        typer.Option(
+            "--name", help="Of the folders masks/NAME, runs/NAME and report/NAME.", metavar="NAME"
+        ),
+    ] = "run",
+    training: TrainingOptions,
+) -> None:
+    """Do all in one go: fetch data, find tickets, retrain, report.
+
+    What is there already stays. So the same command with more seeds adds what is missing, and goes
+    on after an interruption. The dense network of each seed is always among the tickets.
+    """
+    params = parameters(context, "run", {**tickets.flags(), **training.flags()})
+    from lthctl.cli import experiment_view, grid_view
+    from lthctl.errors import DataError
+    from lthctl.grid.grids import experiment_grid
+    from lthctl.pipeline import run as run_experiment
+
+    controls, data = listed_values(control), training.data
+    if training.dry_run:
+        try:
+            grid = experiment_grid(params, control=controls, name=name, data=data)
+        except DataError as error:
+            raise DataError(f"{error}; there is no plan before that") from None
+        grid_view.show_plan(grid, training)
+        return
+    with grid_view.progress(training, "tickets and runs") as display:
+        done = run_experiment(
+            params,
+            control=controls,
+            name=name,
+            data=data,
+            num_jobs=training.jobs,
+            executor=training.executor,
+            replace=training.force,
+            watcher=display,
+            announce=display.say,
+            on_bytes=display.fetching,
+        )
+    experiment_view.show_finished(done, training)
+    done.outcome.raise_failures()

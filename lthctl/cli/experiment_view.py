@@ -1,0 +1,49 @@
+"""What `lthctl run` made, on the terminal."""
+
+from pathlib import Path
+
+from lthctl.canonical import Json
+from lthctl.cli.console import print_json, results_console, say
+from lthctl.cli.grid_view import run_documents, ticket_documents
+from lthctl.cli.options import TrainingOptions
+from lthctl.cli.report_view import report_tables
+from lthctl.cli.terminal import duration
+from lthctl.grid.outcome import Outcome
+from lthctl.pipeline import FinishedExperiment
+
+
+def show_finished(done: FinishedExperiment, how: TrainingOptions) -> None:
+    """The report, and what was made for it."""
+    if how.json:
+        print_json(_to_json(done))
+    elif not how.quiet:
+        if done.report is not None:
+            results_console().print(report_tables(done.report.report))
+        say(outcome_words(done.outcome))
+
+
+def outcome_words(outcome: Outcome) -> str:
+    """What was written and what was there, such as "8 tickets written to masks/run, 2 there
+    already"."""
+    parts = []
+    for what, top in (("ticket", "masks"), ("run", "runs")):
+        written, present = (
+            [path for path in paths if path.parts[0] == top]
+            for paths in (outcome.written, outcome.present)
+        )
+        if some := [*written, *present]:
+            where = Path(*some[0].parts[:2])
+            there = f", {len(present)} there already" if present else ""
+            parts.append(f"{len(written)} {what}{'s' * (len(written) != 1)} to {where}{there}")
+    parts.append(f"{outcome.num_trained} trainings run in {duration(outcome.seconds)}")
+    return f"{'; '.join(parts)}, {outcome.num_from_store} from the store"
+
+
+def _to_json(done: FinishedExperiment) -> Json:
+    folders = done.grid.finished(done.outcome)
+    return {
+        "tickets": ticket_documents([path for path in folders if path.parts[0] == "masks"]),
+        "runs": run_documents([path for path in folders if path.parts[0] == "runs"]),
+        "summary": done.report.summary_rows() if done.report else [],
+        "report": str(done.folder) if done.report else None,
+    }

@@ -1,0 +1,69 @@
+"""Tickets and their runs as tasks of one grid.
+
+A run of a ticket that is yet to be made goes through the ticket's own trainings first. Those are
+equal to the ticket's, so they are run once, and the run waits for them like any other task.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from lthctl.artifacts.folders import RunFolder
+from lthctl.artifacts.names import folder_part
+from lthctl.artifacts.ticket import load_ticket
+from lthctl.grid.tasks import PlannedTraining, State, Task, Work, state_of
+from lthctl.grid.walk import AskedTicket
+from lthctl.lottery.find import prune_rounds
+from lthctl.lottery.retrain import retraining, specify_run
+
+
+def run_tasks_of(
+    tickets: Sequence[AskedTicket], controls: Sequence[str], out: Path, *, keep_weights: bool
+) -> list[Task]:
+    """A task for every ticket and control, to `out`/<control>/<ticket>.
+
+    Args:
+      tickets: those that are asked for, there already or not.
+      controls: names of controls that are known.
+      out: folder for the runs.
+      keep_weights: whether runs keep their final weights.
+    """
+    return [
+        _run_task(ticket, control, out / folder_part(control), keep_weights)
+        for control in controls
+        for ticket in tickets
+    ]
+
+
+def _run_task(asked: AskedTicket, control: str, folder: Path, keep_weights: bool) -> Task:
+    ticket_place, name = asked.task.place, asked.task.name
+    place = folder / name
+    is_made = asked.task.state is State.PRESENT
+
+    def begin() -> Work:
+        dataset = asked.open_dataset()
+        ticket = (
+            load_ticket(ticket_place)
+            if is_made
+            else (yield from prune_rounds(asked.model, dataset, asked.specification, asked.train))
+        )
+        return (
+            yield from retraining(
+                ticket,
+                dataset,
+                control=control,
+                train=asked.train,
+                model=asked.model,
+                keep_weights=keep_weights,
+            )
+        )
+
+    density = 1 - asked.specification.ratio
+    num_images = asked.open_dataset().num_evaluated
+    planned = PlannedTraining((control, name), asked.train, density, num_images)
+    trainings = (planned,) if is_made else (*asked.task.trainings, planned)
+    state = State.MISSING
+    if is_made:  # else nobody knows yet what the run would be of
+        ticket = load_ticket(ticket_place)
+        specification = specify_run(ticket, asked.open_dataset(), control, asked.train)
+        state = state_of(RunFolder(place), specification)
+    return Task(f"{name} {control}", place, begin, trainings, state, "run")

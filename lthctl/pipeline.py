@@ -1,0 +1,109 @@
+"""What `lthctl run` does, for Python: data, tickets, runs and report in one go."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lthctl.datasets.entry import DATASETS, open_folder
+from lthctl.datasets.mirrors import OnBytes
+from lthctl.errors import DataError
+from lthctl.grid.dvc import refuse_if_owned
+from lthctl.grid.grids import STORE, Grid, experiment_grid, folders_of
+from lthctl.grid.outcome import Outcome
+from lthctl.grid.watcher import Watcher
+from lthctl.params import DataParams, Params
+from lthctl.reporting.report import FinishedReport, report
+
+
+@dataclass(frozen=True)
+class FinishedExperiment:
+    """What became of an experiment.
+
+    Attributes:
+      grid: the folders of its tickets and runs.
+      outcome: what became of them.
+      report: of all its runs; None where there is none.
+      folder: where the report is.
+    """
+
+    grid: Grid
+    outcome: Outcome
+    report: FinishedReport | None
+    folder: Path
+
+
+def run(
+    params: Params | None = None,
+    *,
+    control: str | Sequence[str] = ("rewind", "reinit"),
+    name: str = "run",
+    data: Path | str | None = None,
+    num_jobs: int | None = None,
+    executor: str = "threads",
+    replace: bool = False,
+    watcher: Watcher | None = None,
+    announce: Callable[[str], None] = lambda _: None,
+    on_bytes: OnBytes | None = None,
+    store: Path | str = STORE,
+) -> FinishedExperiment:
+    """Fetch the data, make tickets and their runs, and report on them.
+
+    What is there already stays as it is. So more seeds, or more ratios, add what is missing. The
+    dense network of each seed is always among the tickets, as the report compares with it.
+
+    Args:
+      params: all sections are read.
+      control: what training starts from, one or some; "rewind", "reinit", "shuffle", or your own as
+        "module:name".
+      name: of the folders masks/<name>, runs/<name> and report/<name>.
+      data: folder of the dataset; data/<its name> if not given. What is missing in it is fetched,
+        where lthctl knows from where.
+      num_jobs: trainings that run at the same time; one per core if not given.
+      executor: where trainings run, "threads" or "processes". It changes no byte.
+      replace: replace tickets and runs that are something else.
+      watcher: is told what happens.
+      announce: called with a sentence on what is fetched.
+      on_bytes: called as bytes arrive, with a file's name, the bytes so far, and those in all or 0.
+      store: where finished trainings are kept.
+
+    Returns:
+      What became of all. Trainings that failed are named in its outcome.
+
+    Raises:
+      ParamsError: an experiment is impossible, or there is no such control.
+      DataError: the dataset cannot be had.
+      OutputError: DVC owns a folder, it holds something else, or it cannot be written.
+
+    Example:
+      >>> run(Params().override({"prune.seed": "1-5"})).report.summary_rows()
+    """
+    params = params or Params()
+    masks, runs = folders_of(name)
+    folder = Path("report", name)
+    refuse_if_owned(folder)
+    place = None if data is None else Path(data)
+    _fetch_missing(params.data, place, announce, on_bytes)
+    grid = experiment_grid(params, control=control, name=name, data=place, store=store)
+    watcher = watcher or Watcher()
+    outcome = grid.run(num_jobs, executor=executor, replace=replace, watcher=watcher)
+    if not any(runs in path.parents for path in (*outcome.written, *outcome.present)):
+        return FinishedExperiment(grid, outcome, None, folder)
+    watcher.reporting()
+    made = report(runs, masks=masks, out=folder, params=params.report)
+    return FinishedExperiment(grid, outcome, made, folder)
+
+
+def _fetch_missing(
+    params: DataParams,
+    folder: Path | None,
+    announce: Callable[[str], None],
+    on_bytes: OnBytes | None,
+) -> None:
+    """Fetch what is missing or altered of a dataset, if it can be fetched."""
+    entry = DATASETS.get(params.name)
+    try:
+        open_folder(params, folder)
+    except DataError:
+        if entry.download is None:
+            raise
+        entry.download(folder or entry.folder, announce=announce, on_bytes=on_bytes)

@@ -83,7 +83,7 @@ def test_the_commands_people_type(workspace: Path) -> None:
     assert lthctl("prune", "--ratio", "0", "--out", "masks/").exit_code == 0
     assert lthctl("retrain", "masks/").exit_code == 0
     assert lthctl("retrain", "masks/", "--reinit").exit_code == 0
-    result = lthctl("report")
+    result = lthctl("report", "--full")
     assert result.exit_code == 0
     assert sorted(path.name for path in Path("runs/reinit").iterdir()) == [
         "dense-s1", "dense-s2", "l1-r0.80-n2-s1", "l1-r0.80-n2-s2",
@@ -745,6 +745,8 @@ def test_show_a_ticket_a_run_and_a_list(place: Path) -> None:
         "runs/a/s1: a run, l1-r0.50-n1-s1 from its own weights"
         in lthctl("show", "runs/a/s1").stdout
     )
+    assert lthctl("show", "masks/x").stdout.endswith("Next: lthctl retrain masks/x\n")
+    assert lthctl("show", "runs/a/s1").stdout.endswith("Next: lthctl report runs/a/s1\n")
     assert lthctl("show", "masks").stdout.endswith(
         "2 below masks; to see one: lthctl show masks/x\n"
     )
@@ -899,3 +901,39 @@ def test_commands_end_with_the_next_one(workspace: Path) -> None:
     assert last_line(*shlex.split(following)[1:]) == "Next: lthctl --params mine.yaml report"
     for quiet in "--json", "--quiet", "--dry-run":
         assert "Next" not in lthctl(*words, quiet).stdout
+
+
+@pytest.fixture
+def pipeline_of_dvc(workspace: Path) -> None:
+    Path("dvc.yaml").write_text(
+        "stages:\n  report:\n    cmd: x\n    outs: [report/index.html, report/summary.csv]\n"
+    )
+
+
+@pytest.mark.usefixtures("undrawn", "pipeline_of_dvc")
+def test_a_report_by_hand_leaves_that_of_dvc_alone(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = lthctl("report")
+    assert result.exit_code == 0 and "\nPage: report/by-hand/index.html\n" in result.stdout
+    assert [path.name for path in Path("report").iterdir()] == ["by-hand"]
+    assert "report/index.html: belongs to DVC" in refusal(3, "report", "--out", "report")
+    monkeypatch.setenv("DVC_STAGE", "report")
+    assert lthctl("report", "--out", "report").exit_code == 0
+    assert Path("report/index.html").exists()
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_report_in_the_terminal_is_short(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for width in 80, 40:
+        monkeypatch.setenv("COLUMNS", str(width))
+        lines = lthctl("report").stdout.splitlines()
+        commands = [line for line in lines if "lthctl" in line]
+        assert max(len(line) for line in lines if line not in commands) <= width
+        assert commands[-1] == lines[-1] == "Next: lthctl report --open"
+        assert "Page: report/index.html" in lines
+        assert len(lines) < 60
+    monkeypatch.setenv("COLUMNS", "80")
+    short, full = (lthctl("report", *words).stdout for words in ([], ["--full"]))
+    assert "Sparsity (%) asked for" in full and "Sparsity (%) asked for" not in short
+    assert re.search(r"\n1\. .*\n(.*\n)*2\. .*\n(.*\n)*3\. ", short)

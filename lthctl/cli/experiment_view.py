@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from lthctl.canonical import Json
+from lthctl.cli.answer_view import print_answers, print_page
 from lthctl.cli.console import print_json, results_console, say
 from lthctl.cli.grid_view import run_documents, ticket_documents
 from lthctl.cli.options import TrainingOptions
-from lthctl.cli.report_view import report_tables
 from lthctl.cli.terminal import duration
 from lthctl.grid.outcome import Outcome
 from lthctl.pipeline import FinishedExperiment
@@ -18,7 +18,9 @@ def show_finished(done: FinishedExperiment, how: TrainingOptions) -> None:
         print_json(_to_json(done))
     elif not how.quiet:
         if done.report is not None:
-            results_console().print(report_tables(done.report.report))
+            console = results_console()
+            print_answers(console, done.report.report)
+            print_page(console, done.folder)
         say(outcome_words(done.outcome))
 
 

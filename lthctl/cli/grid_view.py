@@ -59,7 +59,7 @@ def show_plan(grid: Grid, how: TrainingOptions) -> None:
     if how.verbose:
         for folder in plan["folders"]:
             show(f"{folder['path']}: {folder['state']}, {folder['steps']:,} steps at most")
-    results_console().print(plan_table(plan))
+    results_console().print(plan_table(plan, grid.what))
 
 
 def progress(how: TrainingOptions, verb: str) -> TrainingProgress:

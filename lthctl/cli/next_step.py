@@ -21,11 +21,10 @@ def say_next(context: Context, *words: str | Path) -> None:
     """
     if any(context.params.get(name) for name in ("json", "quiet", "dry_run")):
         return
-    carried = CARRIED if words[0] == "retrain" else ()
     options = [
         text
-        for name in carried
-        if is_typed(context, name)
+        for name in CARRIED
+        if words[0] == "retrain" and is_typed(context, name)
         for text in (f"--{name}", str(context.params[name]))
     ]
     parent = context.parent

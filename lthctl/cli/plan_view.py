@@ -9,16 +9,17 @@ from lthctl.canonical import Json
 from lthctl.cli.terminal import duration, plain
 
 
-def plan_table(plan: Json) -> RenderableType:
+def plan_table(plan: Json, what: str) -> RenderableType:
     """What a command would do.
 
     Args:
       plan: as `lthctl.grid.plan.describe_plan` makes it.
+      what: every folder holds, such as "ticket", where the plan does not say so of each.
     """
     trainings = plan["trainings"]
     known, to_run, later = (trainings[key] for key in ("in_store", "to_run", "of_later_rounds"))
     rows = [
-        *_folder_rows(plan),
+        *_folder_rows(plan, what),
         ("trainings", f"{known + to_run:,} distinct: {known:,} in the store, {to_run:,} to run"),
         ("steps", f"{plan['steps']:,}"),
     ]
@@ -49,12 +50,13 @@ def plan_table(plan: Json) -> RenderableType:
     return table
 
 
-def _folder_rows(plan: Json) -> list[tuple[str, str]]:
+def _folder_rows(plan: Json, usual: str) -> list[tuple[str, str]]:
     """Of tickets and of runs: how many were asked for, and what is there."""
-    kinds = dict.fromkeys(folder["what"] for folder in plan["folders"])
+    held_by = [(folder.get("what", usual), folder["state"]) for folder in plan["folders"]]
+    kinds = dict.fromkeys(what for what, _ in held_by)
     rows = []
     for what in kinds:
-        states = Counter(one["state"] for one in plan["folders"] if one["what"] == what)
+        states = Counter(state for kind, state in held_by if kind == what)
         number = states.total() if len(kinds) > 1 else plan["asked"]
         distinct = f", {states.total():,} of them distinct" if number != states.total() else ""
         held = ", ".join(f"{count:,} {state}" for state, count in states.items())

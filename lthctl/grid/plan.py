@@ -91,12 +91,13 @@ def describe_plan(
     """A plan as `--dry-run --json` prints it; `num_asked` counts equal experiments as often as they
     were asked for."""
     measured = speeds.densities if speeds else ()
+    is_mixed = len({task.what for task in tasks}) > 1
     return {
         "asked": num_asked,
         "folders": [
             {
                 "path": str(task.place),
-                "what": task.what,
+                **({"what": task.what} if is_mixed else {}),
                 "state": task.state.value,
                 "steps": 0 if task.state is State.PRESENT else task.num_steps,
             }

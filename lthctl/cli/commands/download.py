@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from lthctl.cli.console import errors_console, print_json, show
+from lthctl.cli.next_step import say_next
 from lthctl.cli.options import JsonOption, QuietOption
 from lthctl.cli.parameters import parameters
 from lthctl.errors import ParamsError
@@ -52,3 +53,4 @@ def download(
     elif not quiet:
         for file, origin in origins.items():
             show(f"{folder / file}: verified, {origin}")
+    say_next(context, "run", *([] if folder == entry.folder else ["--data", folder]))

@@ -7,6 +7,7 @@ import typer
 
 from lthctl.cli import options
 from lthctl.cli.console import print_json, results_console, say
+from lthctl.cli.next_step import say_next
 from lthctl.cli.parameters import parameters
 
 
@@ -94,3 +95,4 @@ def import_(
     elif not quiet:
         results_console().print(ticket_tables([ticket]))
         say(f"1 ticket written to {folder}")
+        say_next(context, "retrain", folder)

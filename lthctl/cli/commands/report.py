@@ -7,8 +7,30 @@ import typer
 
 from lthctl.cli import options
 from lthctl.cli.console import print_json, results_console, say, show
-from lthctl.cli.parameters import parameters
-from lthctl.errors import LthctlError
+from lthctl.cli.next_step import say_next
+from lthctl.cli.parameters import is_typed, parameters
+from lthctl.errors import LthctlError, OutputError
+
+REPORT, BESIDE = Path("report"), Path("report/by-hand")
+
+
+def report_folder(out: Path | None) -> Path:
+    """Where a report goes: what was asked for, else a place that DVC will not overwrite.
+
+    Raises:
+      OutputError: DVC owns files there.
+    """
+    from lthctl.grid.dvc import refuse_if_owned
+
+    folder = out or REPORT
+    try:
+        refuse_if_owned(folder / "index.html")
+    except OutputError:
+        if out is not None:
+            raise
+        refuse_if_owned(BESIDE / "index.html")
+        return BESIDE
+    return folder
 
 
 def report(
@@ -25,11 +47,14 @@ def report(
         Path, typer.Option("--masks", metavar="DIR", help="Folder with the tickets of these runs.")
     ] = Path("masks"),
     out: Annotated[
-        Path,
+        Path | None,
         typer.Option(
-            "--out", metavar="DIR", help="Folder for index.html, for the tables and the figures."
+            "--out",
+            metavar="DIR",
+            help="Folder for index.html, for the tables and the figures.",
+            show_default=f"{REPORT}, or {BESIDE} where DVC owns files in {REPORT}",
         ),
-    ] = Path("report"),
+    ] = None,
     title: Annotated[
         str | None,
         typer.Option(
@@ -54,6 +79,9 @@ def report(
             "--to", "tracker", "Log every run to {names} too, each run once. May be repeated."
         ),
     ] = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Print all tables, not the answers and ladders only.")
+    ] = False,
     strict: Annotated[
         bool,
         typer.Option("--strict", help="Exit with 3 if a damaged run or ticket was left out."),
@@ -63,16 +91,18 @@ def report(
 ) -> None:
     """Compare all runs with the dense network, and judge the tickets."""
     params = parameters(context, "report").report
+    from lthctl.cli.answer_view import print_answers, print_page
     from lthctl.cli.older_runs import RUNS, older_runs_note
     from lthctl.cli.report_view import report_tables
     from lthctl.cli.tracking_view import log_runs, open_trackers
     from lthctl.reporting.report import report as make_report
 
+    folder = report_folder(out)
     if not paths and (note := older_runs_note(RUNS)):
         say(note)
     trackers = open_trackers(options.listed_values(to or []))
     finished = make_report(
-        paths or [RUNS], masks=masks, out=out, paper=paper, params=params, title=title
+        paths or [RUNS], masks=masks, out=folder, paper=paper, params=params, title=title
     )
     for _, reason in finished.left_out:
         say(f"left out: {reason}")
@@ -84,8 +114,12 @@ def report(
     if json:
         print_json(finished.summary_rows())
     elif not quiet:
-        results_console().print(report_tables(finished.report))
-        show(f"Written to {out}: {', '.join(sorted(finished.files))}")
+        console = results_console()
+        if full:
+            console.print(report_tables(finished.report))
+        else:
+            print_answers(console, finished.report)
+        print_page(console, folder, ", and with --full")
         if paper:
             show(f"Written to {paper}: figures, tables and captions; paper.tex shows all of them")
     for line in log_runs(finished.report, trackers):
@@ -94,7 +128,11 @@ def report(
     if open_page:
         import webbrowser
 
-        if not webbrowser.open((out / "index.html").absolute().as_uri()):
-            say(f"no browser can be opened from here: open {out / 'index.html'} by hand")
+        if not webbrowser.open((folder / "index.html").absolute().as_uri()):
+            say(f"no browser can be opened from here: open {folder / 'index.html'} by hand")
+    if not open_page:
+        named: list[str | Path] = ["--masks", masks] if is_typed(context, "masks") else []
+        named += ["--out", out] if out else []
+        say_next(context, "report", *(paths or []), *named, "--open")
     if strict and finished.left_out:
         raise typer.Exit(LthctlError.exit_code)

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from lthctl.cli.next_step import say_next
 from lthctl.cli.options import ControlOption, TicketOptions, TrainingOptions, listed_values
 from lthctl.cli.parameters import parameters
 from lthctl.cli.spread import spread
@@ -57,3 +58,5 @@ def run(
         )
     experiment_view.show_finished(done, training)
     done.outcome.raise_failures()
+    places = [f"runs/{name}", "--masks", f"masks/{name}", "--out", f"report/{name}"]
+    say_next(context, "report", *places, "--open")

@@ -1,14 +1,17 @@
 """`lthctl show`."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from lthctl.cli.console import print_json, results_console
+from lthctl.cli.next_step import say_next
 from lthctl.cli.options import FetchOption, JsonOption
 
 
 def show(
+    context: typer.Context,
     path: Annotated[
         str,
         typer.Argument(
@@ -27,5 +30,7 @@ def show(
     if json:
         documents = facts(side)
         print_json(documents[0] if side.is_single else documents)
-    else:
-        results_console().print(side_screen(side))
+        return
+    results_console().print(side_screen(side))
+    if side.is_single and Path(path).exists():  # and is no revision, which no command can work on
+        say_next(context, "report" if side.runs else "retrain", path)

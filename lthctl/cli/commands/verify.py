@@ -7,6 +7,7 @@ import typer
 
 from lthctl.cli import options
 from lthctl.cli.console import print_json, results_console, say
+from lthctl.cli.next_step import say_next
 from lthctl.cli.parameters import parameters
 from lthctl.cores import num_cores
 from lthctl.errors import LthctlError
@@ -69,3 +70,5 @@ def verify(
         results_console().print(check_tables(checks))
     if any(check.state == "failed" for check in checks):
         raise typer.Exit(LthctlError.exit_code)
+    if not replay:
+        say_next(context, "verify", *paths, "--replay")

@@ -49,10 +49,10 @@ def test_a_row_has_size_difference_verdict_and_times(tmp_path: Path) -> None:
 def test_random_pruning_is_a_line(tmp_path: Path) -> None:
     runs = experiment("rewind") + experiment("rewind", method="random")[3:]
     text = shown(report_of(tmp_path, *runs), 80)
-    assert "\nl1 tickets of 5 rounds, minus dense (points)\n" in text
-    assert "\nrandom tickets of 5 rounds: rewound as good down to " in text
+    assert "\nl1 tickets of 1 round, minus dense (points)\n" in text
+    assert "\nrandom tickets of 1 round: rewound as good down to " in text
     alone = shown(report_of(tmp_path / "alone", *experiment("rewind", method="random")), 80)
-    assert "\nrandom tickets of 5 rounds, minus dense (points)\n" in alone
+    assert "\nrandom tickets of 1 round, minus dense (points)\n" in alone
 
 
 @pytest.mark.parametrize("width", [80, 40])

@@ -141,13 +141,13 @@ def _print_table(console: Console, group: Group, key: LadderKey, ladders: Sequen
     sizes = {size.key.ratio: size for ladder in reversed(ladders) for size in ladder.sizes}
     lead = 9  # of size and n
     console.print()
+    console.print(plain(f"{tickets_words(key)}, minus dense (points)", style="bold"))
     while blocks:
         beside = [blocks.pop(0)]
         while blocks and lead + sum(one.width() for one in (*beside, blocks[0])) <= console.width:
             beside.append(blocks.pop(0))
         columns = [name for block in beside for name in (f">{block.name}", "verdict", ">sooner")]
-        title = plain(f"{tickets_words(key)}, minus dense (points)", style="bold")
-        table = new_table(title, ">size", ">n", *columns)
+        table = new_table("", ">size", ">n", *columns)
         for column in table.columns:
             column.no_wrap = len(beside) > 1 or lead + beside[0].width() <= console.width
         table.padding = (0, 2, 0, 0)

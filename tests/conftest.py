@@ -45,6 +45,7 @@ SPARSE = {
     "test_interruptions",
     "test_invariants",
     "test_plan",
+    "test_run",
 }
 
 

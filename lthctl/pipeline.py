@@ -80,7 +80,7 @@ def run(
     params = params or Params()
     masks, runs = folders_of(name)
     folder = Path("report", name)
-    refuse_if_owned(folder)
+    refuse_if_owned(masks, runs, folder)
     place = None if data is None else Path(data)
     _fetch_missing(params.data, place, announce, on_bytes)
     grid = experiment_grid(params, control=control, name=name, data=place, store=store)

@@ -74,7 +74,7 @@ def what_is_at(path: Path, refuse: type[LthctlError]) -> os.stat_result | None:
     try:
         recover(path)
         return path.lstat()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # below a file there is nothing
         return None
     except OSError as error:
         raise unreadable(

@@ -910,6 +910,7 @@ def pipeline_of_dvc(workspace: Path) -> None:
     )
 
 
+@pytest.mark.dvc
 @pytest.mark.usefixtures("undrawn", "pipeline_of_dvc")
 def test_a_report_by_hand_leaves_that_of_dvc_alone(
     runs: Path, monkeypatch: pytest.MonkeyPatch

@@ -4,12 +4,14 @@ import json
 import re
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from lthctl import pipeline
-from lthctl.datasets import download, mnist
+from lthctl.datasets.entry import DATASETS
 from lthctl.grid import driver
 from lthctl.grid.tasks import Task
 from lthctl.grid.watcher import Watcher
@@ -172,8 +174,10 @@ def test_the_plan_as_people_read_it(workspace: Path) -> None:
 
 def test_missing_data_is_fetched(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.move("data/mnist", "elsewhere")
-    fetched = lambda on_bytes: [download.FolderSource(Path("elsewhere"), mnist.MNIST_LIMIT)]  # noqa: E731
-    monkeypatch.setattr(download, "_network", fetched)
+    entry = DATASETS.get("mnist")
+    assert entry.download is not None
+    nearby = replace(entry, download=partial(entry.download, source=Path("elsewhere")))
+    monkeypatch.setitem(DATASETS._members, "mnist", nearby)
     assert refusal(3, "run", "--dry-run").endswith("; there is no plan before that")
     assert not Path("data/mnist").exists()
     assert lthctl("run", *SMALL).exit_code == 0
@@ -249,6 +253,7 @@ def test_wrong_values_are_refused(words: list[str], message: str, workspace: Pat
     assert not Path("masks").exists()
 
 
+@pytest.mark.dvc
 def test_dvc_owns_its_own_places(workspace: Path) -> None:
     Path("dvc.yaml").write_text(
         "stages:\n  prune:\n    cmd: x\n    outs: [masks/pipeline, runs/pipeline/rewind]\n"

@@ -217,8 +217,7 @@ def experiment_grid(
     """
     controls, prune = known_controls(control), params.prune
     masks, runs = folders_of(name)
-    for folder in masks, *(runs / folder_part(control) for control in controls):
-        refuse_if_owned(folder)
+    refuse_if_owned(masks, runs)
     if 0 not in prune.ratio:
         params = params.override({"prune.ratio": (0.0, *prune.ratio)})
     tickets = asked_tickets(params, None if data is None else Path(data), masks)

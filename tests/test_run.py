@@ -114,7 +114,7 @@ def test_more_seeds_add_what_is_missing_and_nothing_else(experiment: Path) -> No
     assert before.items() <= stamps("masks", "runs", ".lthctl/trainings").items()
     assert len(done.outcome.present) == len(done.outcome.written) == 2 * 2 + 2 * 2 * 2
     result = lthctl("run", "--method", "l1", "--seed", "1-4")
-    assert "0 tickets to masks/run, 8 there already; 0 runs to runs/run, 16 there already; 0 trai" in " ".join(result.stderr.split())  # fmt: skip
+    assert "0 tickets added to masks/run, 8 there already; 0 runs added to runs/run, 16 there already; 0 trai" in " ".join(result.stderr.split())  # fmt: skip
 
 
 @pytest.mark.parametrize("command", ["prune", "retrain"])

@@ -46,7 +46,7 @@ def print_answers(console: Console, report: Report) -> None:
                 console.print(plain(note, style="dim"))
         console.print()
     if more := report.groups[MOST_GROUPS:]:
-        console.print(f"And {len(more)} more groups: see the page, or --full.\n")
+        console.print(f"And {len(more)} more groups: see the page, or lthctl report --full.\n")
 
 
 def print_page(console: Console, folder: Path, also: str = "") -> None:
@@ -74,7 +74,9 @@ def _print_answers(console: Console, group: Group) -> None:
         if unknown.command:
             console.print(plain(f"  {unknown.command}"), soft_wrap=True)
     if more := unknowns[MOST_UNKNOWNS:]:
-        console.print(Text(f"And {len(more)} more that is not known: --full.", style="dim"))
+        console.print(
+            Text(f"And {len(more)} more is not known: lthctl report --full.", style="dim")
+        )
 
 
 @dataclass(frozen=True)

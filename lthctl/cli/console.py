@@ -46,12 +46,13 @@ def errors_console() -> "Console":
 
 def show(text: str) -> None:
     """Print a line of results, on stdout."""
-    _print(results_console(), text, "")
+    _print(results_console(), text, "", soft_wrap=True)
 
 
 def say(text: str, style: str = "") -> None:
     """Print anything else, on stderr."""
-    _print(errors_console(), text, style)
+    console = errors_console()
+    _print(console, text, style, soft_wrap=not console.is_terminal)
 
 
 def print_json(value: object) -> None:
@@ -74,7 +75,7 @@ def printing() -> Iterator[None]:
         raise OutputError(unwritten(error)) from error
 
 
-def _print(console: "Console", text: str, style: str) -> None:
+def _print(console: "Console", text: str, style: str, *, soft_wrap: bool) -> None:
     from lthctl.cli.terminal import plain
 
-    console.print(plain(text, style=style), soft_wrap=True)
+    console.print(plain(text, style=style), soft_wrap=soft_wrap)

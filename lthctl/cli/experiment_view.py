@@ -25,7 +25,7 @@ def show_finished(done: FinishedExperiment, how: TrainingOptions) -> None:
 
 
 def outcome_words(outcome: Outcome) -> str:
-    """What was written and what was there, such as "8 tickets written to masks/run, 2 there
+    """What was written and what was there, such as "8 tickets added to masks/run, 2 there
     already"."""
     parts = []
     for what, top in (("ticket", "masks"), ("run", "runs")):
@@ -36,7 +36,9 @@ def outcome_words(outcome: Outcome) -> str:
         if some := [*written, *present]:
             where = Path(*some[0].parts[:2])
             there = f", {len(present)} there already" if present else ""
-            parts.append(f"{len(written)} {what}{'s' * (len(written) != 1)} to {where}{there}")
+            parts.append(
+                f"{len(written)} {what}{'s' * (len(written) != 1)} added to {where}{there}"
+            )
     parts.append(f"{outcome.num_trained} trainings run in {duration(outcome.seconds)}")
     return f"{'; '.join(parts)}, {outcome.num_from_store} from the store"
 

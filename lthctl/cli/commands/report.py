@@ -9,28 +9,8 @@ from lthctl.cli import options
 from lthctl.cli.console import print_json, results_console, say, show
 from lthctl.cli.next_step import say_next
 from lthctl.cli.parameters import is_typed, parameters
-from lthctl.errors import LthctlError, OutputError
-
-REPORT, BESIDE = Path("report"), Path("report/by-hand")
-
-
-def report_folder(out: Path | None) -> Path:
-    """Where a report goes: what was asked for, else a place that DVC will not overwrite.
-
-    Raises:
-      OutputError: DVC owns files there.
-    """
-    from lthctl.grid.dvc import refuse_if_owned
-
-    folder = out or REPORT
-    try:
-        refuse_if_owned(folder / "index.html")
-    except OutputError:
-        if out is not None:
-            raise
-        refuse_if_owned(BESIDE / "index.html")
-        return BESIDE
-    return folder
+from lthctl.cli.report_place import BESIDE, REPORT, report_folder
+from lthctl.errors import LthctlError
 
 
 def report(

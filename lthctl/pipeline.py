@@ -35,7 +35,7 @@ class FinishedExperiment:
 def run(
     params: Params | None = None,
     *,
-    control: str | Sequence[str] = ("rewind", "reinit"),
+    control: str | Sequence[str] | None = None,
     name: str = "run",
     data: Path | str | None = None,
     num_jobs: int | None = None,
@@ -54,7 +54,7 @@ def run(
     Args:
       params: all sections are read.
       control: what training starts from, one or some; "rewind", "reinit", "shuffle", or your own as
-        "module:name".
+        "module:name"; see `experiment_grid`.
       name: of the folders masks/<name>, runs/<name> and report/<name>.
       data: folder of the dataset; data/<its name> if not given. What is missing in it is fetched,
         where lthctl knows from where.

@@ -147,6 +147,17 @@ def test_the_dense_network_is_always_there(workspace: Path) -> None:
     assert {row["control"] for row in made["summary"]} == {"rewind", "shuffle"}
 
 
+def test_controls_and_their_methods_are_those_of_params_yaml(workspace: Path) -> None:
+    text = Path("params.yaml").read_text()
+    asked = "retrain:\n  control: [rewind, shuffle]\n  methods: {shuffle: [l1]}\n"
+    Path("params.yaml").write_text(text + asked)
+    assert lthctl("run", "--seed", "1", "--quiet").exit_code == 0
+    assert sorted(str(path.parent.relative_to("runs/run")) for path in Path("runs/run").rglob("run.json")) == [
+        "rewind/dense-s1", "rewind/l1-r0.50-n2-s1", "rewind/random-r0.50-n2-s1",
+        "shuffle/l1-r0.50-n2-s1",
+    ]  # fmt: skip
+
+
 def test_the_plan_counts_everything_and_does_nothing(experiment: Path) -> None:
     before = sorted(experiment.rglob("*"))
     plan = json.loads(lthctl("run", "--seed", "1-3", "--dry-run", "--json").stdout)

@@ -191,7 +191,7 @@ def run_grid(
 def experiment_grid(
     params: Params,
     *,
-    control: str | Sequence[str] = ("rewind", "reinit"),
+    control: str | Sequence[str] | None = None,
     name: str = "run",
     data: Path | str | None = None,
     store: Path | str = STORE,
@@ -202,7 +202,8 @@ def experiment_grid(
 
     Args:
       params: the sections data, model, train, prune and retrain are read.
-      control: what training starts from; see `run_grid`.
+      control: what training starts from, see `run_grid`; what `retrain.control` says if not given,
+        else "rewind" and "reinit".
       name: a plain name for a folder.
       data: folder of the dataset; data/<its name> if not given.
       store: where finished trainings are kept.
@@ -215,14 +216,14 @@ def experiment_grid(
     Example:
       >>> experiment_grid(Params()).plan()["trainings"]
     """
-    controls, prune = known_controls(control), params.prune
+    wanted = params.retrain.control or ("rewind", "reinit")
+    controls, prune = known_controls(wanted if control is None else control), params.prune
     masks, runs = folders_of(name)
     refuse_if_owned(masks, runs)
     if 0 not in prune.ratio:
         params = params.override({"prune.ratio": (0.0, *prune.ratio)})
     tickets = asked_tickets(params, None if data is None else Path(data), masks)
-    keep = params.retrain.keep_weights
-    runs_of_all = run_tasks_of(tickets, controls, runs, keep_weights=keep)
+    runs_of_all = run_tasks_of(tickets, controls, runs, params.retrain)
     tasks = (*(ticket.task for ticket in tickets), *runs_of_all)
     return Grid("folder", Path(), tasks, len(tasks), Path(store), "--name")
 

@@ -14,23 +14,25 @@ from lthctl.grid.tasks import PlannedTraining, State, Task, Work, state_of
 from lthctl.grid.walk import AskedTicket
 from lthctl.lottery.find import prune_rounds
 from lthctl.lottery.retrain import retraining, specify_run
+from lthctl.params import RetrainParams
 
 
 def run_tasks_of(
-    tickets: Sequence[AskedTicket], controls: Sequence[str], out: Path, *, keep_weights: bool
+    tickets: Sequence[AskedTicket], controls: Sequence[str], out: Path, params: RetrainParams
 ) -> list[Task]:
-    """A task for every ticket and control, to `out`/<control>/<ticket>.
+    """A task for every ticket and control that is for it, to `out`/<control>/<ticket>.
 
     Args:
       tickets: those that are asked for, there already or not.
       controls: names of controls that are known.
       out: folder for the runs.
-      keep_weights: whether runs keep their final weights.
+      params: which methods a control is for, and whether runs keep their final weights.
     """
     return [
-        _run_task(ticket, control, out / folder_part(control), keep_weights)
+        _run_task(ticket, control, out / folder_part(control), params.keep_weights)
         for control in controls
         for ticket in tickets
+        if params.wants(control, ticket.specification.method)
     ]
 
 

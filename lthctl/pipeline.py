@@ -8,7 +8,7 @@ from lthctl.datasets.entry import DATASETS, open_folder
 from lthctl.datasets.mirrors import OnBytes
 from lthctl.errors import DataError
 from lthctl.grid.dvc import refuse_if_owned
-from lthctl.grid.grids import STORE, Grid, experiment_grid, folders_of
+from lthctl.grid.grids import Grid, experiment_grid, folders_of
 from lthctl.grid.outcome import Outcome
 from lthctl.grid.watcher import Watcher
 from lthctl.params import DataParams, Params
@@ -44,7 +44,7 @@ def run(
     watcher: Watcher | None = None,
     announce: Callable[[str], None] = lambda _: None,
     on_bytes: OnBytes | None = None,
-    store: Path | str = STORE,
+    store: Path | str | None = None,
 ) -> FinishedExperiment:
     """Fetch the data, make tickets and their runs, and report on them.
 
@@ -64,7 +64,7 @@ def run(
       watcher: is told what happens.
       announce: called with a sentence on what is fetched.
       on_bytes: called as bytes arrive, with a file's name, the bytes so far, and those in all or 0.
-      store: where finished trainings are kept.
+      store: where finished trainings are kept; see `ticket_grid`.
 
     Returns:
       What became of all. Trainings that failed are named in its outcome.

@@ -194,7 +194,7 @@ def experiment_grid(
     control: str | Sequence[str] | None = None,
     name: str = "run",
     data: Path | str | None = None,
-    store: Path | str = STORE,
+    store: Path | str | None = None,
 ) -> Grid:
     """The tickets that the parameters ask for, with their runs, and the dense network of each seed.
 
@@ -206,7 +206,7 @@ def experiment_grid(
         else "rewind" and "reinit".
       name: a plain name for a folder.
       data: folder of the dataset; data/<its name> if not given.
-      store: where finished trainings are kept.
+      store: where finished trainings are kept; see `ticket_grid`.
 
     Raises:
       ParamsError: an experiment is impossible, there is no such control, or the name is a path.
@@ -225,7 +225,8 @@ def experiment_grid(
     tickets = asked_tickets(params, None if data is None else Path(data), masks)
     runs_of_all = run_tasks_of(tickets, controls, runs, params.retrain)
     tasks = (*(ticket.task for ticket in tickets), *runs_of_all)
-    return Grid("folder", Path(), tasks, len(tasks), Path(store), "--name")
+    place = default_store() if store is None else Path(store)
+    return Grid("folder", Path(), tasks, len(tasks), place, "--name")
 
 
 def folders_of(name: str) -> tuple[Path, Path]:

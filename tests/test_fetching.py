@@ -191,6 +191,8 @@ def test_a_download_over_the_network(
             return (digits_folder / name).read_bytes()
 
     down = closed_address()
+    # The server of this test has no certificate; without https nobody else is asked.
+    monkeypatch.setattr(download_module, "WithoutHttps", lambda address: Mirror(address, limit=LIMIT, on_bytes=lambda name, *_: seen.add(name)))  # fmt: skip
     monkeypatch.setattr(datasets.MNIST, "mirrors", [down])
     monkeypatch.setattr(download_module, "GOOGLES_MIRROR", server.address)
     monkeypatch.setattr(download_module, "PackageIndex", NoIndex)

@@ -31,7 +31,9 @@ def _never_a_formula(cell: object) -> object:
     """Text from a file that no spreadsheet takes for a formula, and no terminal for a command."""
     if not isinstance(cell, str):
         return cell
-    text = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in cell)
+    text = "".join(
+        char if char.isprintable() or char == "\t" else "\N{REPLACEMENT CHARACTER}" for char in cell
+    )
     return f"'{text}" if cell.startswith(FORMULA_STARTS) else text
 
 

@@ -6,6 +6,7 @@ The same value always gives the same bytes. Knows no files.
 import hashlib
 import json
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,20 @@ import numpy as np
 from lthctl.mask import Weights
 
 Json = dict[str, Any]
+
+
+def flat(document: object, key: str = "") -> Iterator[tuple[str, object]]:
+    """The values of a document with their keys, which dots join.
+
+    Example:
+      >>> dict(flat({"train": {"steps": 30}, "seed": 1}))
+      {'train.steps': 30, 'seed': 1}
+    """
+    if not isinstance(document, dict):
+        yield key, document
+        return
+    for name, inner in document.items():
+        yield from flat(inner, f"{key}.{name}" if key else str(name))
 
 
 def canonical_json(value: object) -> bytes:

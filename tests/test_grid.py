@@ -114,7 +114,7 @@ def test_something_else_of_the_name_is_refused_or_replaced(params: Params) -> No
     with pytest.raises(OutputError) as refusal:
         run_tasks(planned, store=store, num_jobs=1)
     assert str(refusal.value) == (
-        "masks/l1-r0.50-n2-s1: holds something else, or something damaged; choose another --out, or give --force to replace it"
+        "masks/l1-r0.50-n2-s1: holds something else, or something damaged (train.steps is 30, expected 40); choose another --out, or give --force to replace it"
     )
     assert document.read_bytes() == before
     run_tasks(planned, store=store, num_jobs=1, replace=True)

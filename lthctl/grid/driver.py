@@ -69,7 +69,11 @@ def run_tasks(
     if taken and not replace:
         more = f"; and {len(taken) - MOST_NAMED} more" if len(taken) > MOST_NAMED else ""
         raise OutputError(
-            "; ".join(f"{task.place}: {State.OTHER.value}" for task in taken[:MOST_NAMED])
+            "; ".join(
+                f"{task.place}: {State.OTHER.value}"
+                + (f" ({task.differs})" if task.differs else "")
+                for task in taken[:MOST_NAMED]
+            )
             + f"{more}; choose another {option}, or give --force to replace it"
         )
     for parent in sorted({task.place.parent for task in tasks}):

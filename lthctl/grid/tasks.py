@@ -11,6 +11,7 @@ from lthctl.artifacts.run import Run
 from lthctl.artifacts.run_document import RunSpecification
 from lthctl.artifacts.ticket import Ticket
 from lthctl.artifacts.ticket_document import TicketSpecification
+from lthctl.canonical import flat
 from lthctl.errors import LthctlError, OutputError
 from lthctl.grid.cost import equivalent_steps
 from lthctl.params import TrainParams
@@ -67,6 +68,7 @@ class Task:
       begin: begins the work.
       trainings: the trainings that it will yield, in order.
       state: what `place` holds already.
+      differs: where that is something else, in what, for people.
       what: the folder will hold.
     """
 
@@ -75,6 +77,7 @@ class Task:
     begin: Callable[[], Work]
     trainings: tuple[PlannedTraining, ...]
     state: State = State.MISSING
+    differs: str = ""
     what: Literal["ticket", "run"] = "ticket"
 
     @property
@@ -105,3 +108,22 @@ def state_of(
             raise
         return State.OTHER
     return State.PRESENT if same else State.OTHER
+
+
+MOST_NAMED = 3
+"""Differences that are named; there may be more."""
+
+
+def difference(
+    folder: TicketFolder | RunFolder, specification: TicketSpecification | RunSpecification
+) -> str:
+    """In what a folder differs from what is asked for; nothing if its document cannot be read."""
+    try:
+        there = dict(flat(folder.document.specification.to_json()))
+    except LthctlError:
+        return ""
+    asked = dict(flat(specification.to_json()))
+    keys = [key for key in {**there, **asked} if there.get(key) != asked.get(key)]
+    named = [f"{key} is {there.get(key)}, expected {asked.get(key)}" for key in keys[:MOST_NAMED]]
+    more = [f"{len(keys) - MOST_NAMED} more"] if len(keys) > MOST_NAMED else []
+    return ", ".join([*named, *more])

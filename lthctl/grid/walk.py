@@ -18,7 +18,7 @@ from lthctl.artifacts.ticket_document import TicketSpecification
 from lthctl.datasets.base import Dataset
 from lthctl.datasets.entry import open_folder
 from lthctl.errors import OutputError, ParamsError, TicketError
-from lthctl.grid.tasks import PlannedTraining, Task, Work, state_of
+from lthctl.grid.tasks import PlannedTraining, State, Task, Work, difference, state_of
 from lthctl.lottery.find import params_of_round, prune_rounds, specify_ticket
 from lthctl.lottery.retrain import check_ticket, retraining, specify_run
 from lthctl.models.base import Model
@@ -93,8 +93,10 @@ def asked_tickets(params: Params, data: Path | None, out: Path) -> list[AskedTic
         trainings: tuple[PlannedTraining, ...] = ()
         if specification.train is not None:
             trainings = _trainings_of_rounds(name, specification, train, dataset.num_evaluated)
-        state = state_of(TicketFolder(place), specification)
-        task = Task(name, place, begin, trainings, state)
+        held = TicketFolder(place)
+        state = state_of(held, specification)
+        differs = difference(held, specification) if state is State.OTHER else ""
+        task = Task(name, place, begin, trainings, state, differs)
         tickets[name] = AskedTicket(task, specification, open_dataset, model, train)
     return [tickets[name] for name in asked]
 
@@ -160,8 +162,10 @@ def retraining_tasks(
         specification = specify_run(ticket, dataset, control, train)
         key = control, ticket.digest
         planned = PlannedTraining(key, train, ticket.mask.density, dataset.num_evaluated)
-        state = state_of(RunFolder(place), specification)
-        tasks[ticket.name] = Task(ticket.name, place, begin, (planned,), state, "run")
+        held = RunFolder(place)
+        state = state_of(held, specification)
+        differs = difference(held, specification) if state is State.OTHER else ""
+        tasks[ticket.name] = Task(ticket.name, place, begin, (planned,), state, differs, "run")
     places = {path: position for position, path in enumerate(folders)}
     return sorted(tasks.values(), key=lambda task: places[origin[task.name][1]])
 

@@ -68,4 +68,4 @@ def _run_task(asked: AskedTicket, control: str, folder: Path, keep_weights: bool
         ticket = load_ticket(ticket_place)
         specification = specify_run(ticket, asked.open_dataset(), control, asked.train)
         state = state_of(RunFolder(place), specification)
-    return Task(f"{name} {control}", place, begin, trainings, state, "run")
+    return Task(f"{name} {control}", place, begin, trainings, state, what="run")

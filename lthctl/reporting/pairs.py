@@ -1,13 +1,13 @@
 """Two tickets or two runs beside each other, and what differs between them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
 from lthctl.artifacts.run import Run
 from lthctl.artifacts.ticket import Ticket
-from lthctl.canonical import Json, digest_of_arrays
+from lthctl.canonical import Json, digest_of_arrays, flat
 from lthctl.errors import MaskError
 from lthctl.reporting.experiments import ExperimentKey
 from lthctl.reporting.overlap import MaskOverlap, Overlap, overlap
@@ -189,7 +189,7 @@ class ExperimentPair:
 
 def changes(a: Json, b: Json) -> tuple[Change, ...]:
     """What two documents say differently, keys joined by dots, in the order of the keys."""
-    flat_a, flat_b = dict(_flat(a)), dict(_flat(b))
+    flat_a, flat_b = dict(flat(a)), dict(flat(b))
     return tuple(
         Change(key, flat_a.get(key), flat_b.get(key))
         for key in sorted(flat_a.keys() | flat_b.keys())
@@ -206,14 +206,6 @@ def significant(pairs: Sequence[TicketPair], confidence: float) -> list[bool]:
 
 def _ticket_facts(ticket: Ticket) -> Json:
     return {**ticket.specification.to_json(), "sparsity": ticket.mask.sparsity}
-
-
-def _flat(value: Any, key: str = "") -> Iterable[tuple[str, Any]]:
-    if not isinstance(value, dict):
-        yield key, value
-        return
-    for name, inner in value.items():
-        yield from _flat(inner, f"{key}.{name}" if key else str(name))
 
 
 def _overlap_json(layer: Overlap) -> Json:

@@ -6,13 +6,13 @@ One computation serves the terminal, the files and the figures.
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from lthctl.artifacts.names import RUN_JSON
 from lthctl.artifacts.run import Run, load_run
-from lthctl.canonical import Json
+from lthctl.canonical import Json, flat
 from lthctl.errors import LthctlError, ReportError
 from lthctl.models.base import MlpDescription
 from lthctl.params import ReportParams, RoundParams
@@ -98,7 +98,7 @@ def by_protocol(runs: Sequence[Run]) -> list[tuple[Protocol, list[Run]]]:
     groups: dict[str, list[Run]] = {}
     for run in runs:
         groups.setdefault(json.dumps(_protocol(run), sort_keys=True), []).append(run)
-    settings = [dict(_flat(json.loads(text))) for text in groups]
+    settings = [dict(flat(json.loads(text))) for text in groups]
     differing = [
         key
         for key in dict.fromkeys(key for one in settings for key in one)
@@ -126,14 +126,6 @@ def _protocol(run: Run) -> Json:
         "train": run.train.identity(),
         "biases": run.ticket.biases,
     }
-
-
-def _flat(document: Json, prefix: str = "") -> Iterator[tuple[str, object]]:
-    for key, value in document.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def _words(key: str) -> str:

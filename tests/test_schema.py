@@ -101,7 +101,7 @@ def test_every_key_and_column_of_the_answers_is_described(tmp_path: Path) -> Non
                 column = column.removeprefix(prefix)
             assert f"`{column.removesuffix('_low').removesuffix('_high')}`" in FORMAT, column
     keys = set(re.findall(r'"(\w+)":', files["answers.json"].decode()))
-    assert keys >= {"how_far", "than_reinit", "shown"}
+    assert keys >= {"how_far", "than_reinit", "verdict"}
     for key in keys - {"groups", "low", "high", "mean"}:
         assert f"`{key}`" in FORMAT, key
 

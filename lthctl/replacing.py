@@ -173,7 +173,8 @@ def _hidden_siblings(path: Path) -> list[Path]:
 def _is_abandoned(hidden: Path, seconds: float) -> bool:
     """Whether no process holds its lock; where there are no locks, whether it is so old."""
     try:
-        descriptor = os.open(hidden, os.O_RDONLY | os.O_NONBLOCK)
+        # Windows has no such flag.
+        descriptor = os.open(hidden, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     except OSError:  # gone, or not written here
         return False
     try:

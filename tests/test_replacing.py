@@ -161,3 +161,11 @@ def test_without_exchange_the_old_is_gone_in_the_end(
     for content in OLD, NEW, OLD:
         write_folder(tmp_path / "t", content, replace=True)
         assert tree(tmp_path) == {f"t/{name}": value for name, value in content.items()}
+
+
+def test_a_system_without_o_nonblock_clears_away_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(os, "O_NONBLOCK")
+    (tmp_path / ".t.ab.new").mkdir()
+    assert replacing._is_abandoned(tmp_path / ".t.ab.new", 0)

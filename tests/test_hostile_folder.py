@@ -86,3 +86,31 @@ def test_no_command_runs_or_changes_anything(hostile: tuple[Path, Path], tmp_pat
         assert "Traceback" not in done.stderr, (words, done.stderr)
         assert done.returncode in (0, 2, 3), (words, done.stderr)
     assert (outside / "report" / "index.html").is_file()
+
+
+STARTS = {
+    "worker": "from lthctl.grid.executors.processes import _Worker\n"
+    "if __name__ == '__main__':\n    print(_Worker().end())\n",
+    "dvc init": "from pathlib import Path\nfrom lthctl.presets.init import _make_project\n"
+    "if __name__ == '__main__':\n    _make_project(Path('.'))\n",
+}
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_no_child_process_takes_modules_of_the_working_folder(tmp_path: Path, start: str) -> None:
+    place, marker = tmp_path / "stranger", tmp_path / "marker"
+    place.mkdir()
+    for name in ("dvc", "multiprocessing", "pickle", "numpy", "torch", "lthctl"):
+        (place / f"{name}.py").write_text(TOUCH.format(marker=str(marker)))
+    script = tmp_path / "installed" / "start.py"  # as `lthctl` is: its own folder comes first
+    script.parent.mkdir()
+    script.write_text(STARTS[start])
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(tmp_path / "home")}
+    environment.pop("PYTHONSAFEPATH", None)
+    environment["DVC_SITE_CACHE_DIR"] = str(tmp_path / "site")
+    done = subprocess.run(
+        [sys.executable, script], cwd=place, env=environment, capture_output=True, text=True
+    )
+    assert not marker.exists()
+    assert done.returncode == 0, done.stderr
+    assert start != "worker" or done.stdout == "ended with exit code 0\n"

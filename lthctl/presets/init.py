@@ -104,7 +104,8 @@ def _make_project(folder: Path) -> None:
         words.append("--no-scm")
     elif not (folder / ".git").exists():
         words.append("--subdir")
-    silent = {**os.environ, "DVC_NO_ANALYTICS": "1"}
+    # Safe: neither it nor a process that it starts takes modules of that folder.
+    silent = {**os.environ, "DVC_NO_ANALYTICS": "1", "PYTHONSAFEPATH": "1"}
     done = subprocess.run(words, cwd=folder, env=silent, capture_output=True, text=True)
     if done.returncode != 0:
         reason = " ".join(done.stderr.split())

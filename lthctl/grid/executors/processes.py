@@ -5,9 +5,12 @@ worker reports, and takes the result. A worker that dies is replaced, and its tr
 more.
 """
 
+import os
 import pickle
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from multiprocessing import get_context, resource_tracker
 from multiprocessing.context import SpawnProcess
 
@@ -96,7 +99,7 @@ class _Worker:
         self._process: SpawnProcess = context.Process(
             target=serve, args=(theirs, trusted()), daemon=True
         )
-        with self._starting:
+        with self._starting, _safe_path():
             resource_tracker.ensure_running()  # lets Ctrl-C in when it starts, so it starts first
             # In this thread, and so in the worker from its birth: Ctrl-C is the main thread's.
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -120,6 +123,21 @@ class _Worker:
         """End the process at once, whatever it does."""
         self._process.kill()
         self.end()
+
+
+@contextmanager
+def _safe_path() -> Iterator[None]:
+    """Python processes that begin meanwhile look for no module in the working folder, not even for
+    those that they begin with. A worker is then told where we look."""
+    before = os.environ.get("PYTHONSAFEPATH")
+    os.environ["PYTHONSAFEPATH"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONSAFEPATH"]
+        else:
+            os.environ["PYTHONSAFEPATH"] = before
 
 
 def _pickled(training: Training) -> bytes:

@@ -74,12 +74,18 @@ def what_is_at(path: Path, refuse: type[LthctlError]) -> os.stat_result | None:
     try:
         recover(path)
         return path.lstat()
-    except (FileNotFoundError, NotADirectoryError):  # below a file there is nothing
+    except FileNotFoundError:
         return None
     except OSError as error:
+        if isinstance(error, NotADirectoryError) and _is_below_a_file(path):
+            return None
         raise unreadable(
             refuse, f"{path}: cannot be looked at ({error.strerror or error}); see to that"
         ) from error
+
+
+def _is_below_a_file(path: Path) -> bool:
+    return any(place.exists() and not place.is_dir() for place in path.parents)
 
 
 def dangling_link(path: Path) -> Path | None:

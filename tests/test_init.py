@@ -173,7 +173,7 @@ TINY = (
     "model:\n  layers: [784, 20, 12, 10]\n"
     "train:\n  steps: 20\n  evaluate_every: 10\n  device: cpu\n  engine: torch\n"
     "prune:\n  method: [l1]\n  ratio: [0, 0.5]\n  rounds: [2]\n  seed: 1-2\n"
-    "data: {}\nretrain: {}\nreport: {}\n"
+    "data: {}\nretrain: {control: [rewind, reinit]}\nreport: {}\n"
 )
 
 

@@ -10,7 +10,8 @@ import pytest
 
 from lthctl.artifacts.run import load_run
 from lthctl.artifacts.ticket import load_ticket
-from lthctl.datasets import mnist, reference
+from lthctl.canonical import sha256
+from lthctl.datasets import candidates, mnist, reference
 from lthctl.datasets.base import Dataset, Split
 from lthctl.datasets.idx import idx_bytes
 from lthctl.datasets.mnist import MnistFolder
@@ -78,9 +79,11 @@ def test_a_process_opens_a_folder_once(
     ]
     monkeypatch.chdir(digits_folder)  # where a worker is does not matter
     opened: list[Path] = []
-    original = mnist.read_file
+    original = candidates.read_file
     monkeypatch.setattr(
-        mnist, "read_file", lambda path, *a, **k: opened.append(path) or original(path, *a, **k)
+        candidates,
+        "read_file",
+        lambda path, *a, **k: opened.append(path) or original(path, *a, **k),
     )
     trainings = [pickle.loads(content) for content in contents]
     assert trainings[0].dataset is trainings[1].dataset
@@ -116,7 +119,7 @@ def test_a_folder_that_holds_another_dataset_now_is_refused(
     content = pickle.dumps(dataset)
     labels = idx_bytes(dataset.validation.labels[::-1].astype(np.uint8))
     (digits_folder / mnist.TEST_LABELS).write_bytes(labels)
-    monkeypatch.setitem(mnist.MNIST, mnist.TEST_LABELS, mnist.sha256(labels))
+    monkeypatch.setitem(mnist.MNIST, mnist.TEST_LABELS, sha256(labels))
     with pytest.raises(DataError) as refusal:
         pickle.loads(content)
     now = MnistFolder(digits_folder).dataset(DataParams(), 1).digest

@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 from contextlib import suppress
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -35,9 +36,11 @@ def run_as_process() -> None:
     try:
         from lthctl.cli.app import app
 
-        app(prog_name="lthctl")
-    except SystemExit as end:
-        code = end.code
+        try:
+            app(prog_name="lthctl")
+        except SystemExit as end:
+            code = end.code
+        _over = True  # inside, so that a signal until here is caught below
     except BaseException:
         if not _interrupted:
             raise
@@ -134,14 +137,16 @@ def _ends_by_signals_again() -> None:
 def _settled(stream: Any, number: int) -> OSError | None:
     """Write what a stream still holds; where that fails, why, and nothing is left for the
     interpreter to fail at."""
+    # That of `_Lossy` says nothing. DVC puts its own stream in the place of stdout.
+    flush = partial(io.TextIOWrapper.flush, stream) if isinstance(stream, _Lossy) else stream.flush
     try:
-        io.TextIOWrapper.flush(stream)
+        flush()
     except (OSError, ValueError) as error:
         with suppress(OSError):
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, number)
             os.close(nowhere)
         with suppress(OSError, ValueError):
-            io.TextIOWrapper.flush(stream)
+            flush()
         return error if isinstance(error, OSError) else OSError(0, str(error))
     return None

@@ -66,7 +66,9 @@ class SparseEngine:
 
 def _compiler_is_off() -> bool:
     """Whether numba would run Python in the place of compiled code. Does not import it."""
-    if (numba := sys.modules.get("numba")) is not None and numba.config.DISABLE_JIT:
+    # Another thread may be importing it just now: then the environment tells.
+    config = getattr(sys.modules.get("numba"), "config", None)
+    if getattr(config, "DISABLE_JIT", False):
         return True
     try:
         return bool(int(os.environ.get("NUMBA_DISABLE_JIT", "0")))

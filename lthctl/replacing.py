@@ -16,7 +16,8 @@ import secrets
 import shutil
 import stat
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lthctl.locks import take_lock
@@ -118,15 +119,17 @@ def recover(path: Path) -> None:
         )
         if new is None:
             return
-        if _is_abandoned(new, WAIT_SECONDS):
-            with suppress(FileNotFoundError):  # another command was faster
-                new.rename(path)
-        elif time.monotonic() > deadline:
+        with _abandoned(new, WAIT_SECONDS) as is_abandoned:
+            if is_abandoned:
+                with suppress(FileNotFoundError):  # another command was faster
+                    new.rename(path)
+        if is_abandoned:
+            continue
+        if time.monotonic() > deadline:
             raise BlockingIOError(
                 errno.EAGAIN, "is being replaced by a process that has not ended", str(path)
             )
-        else:
-            time.sleep(0.01)
+        time.sleep(0.01)
 
 
 def unfinished(names: list[str]) -> set[str]:
@@ -148,8 +151,8 @@ def remove_abandoned(path: Path) -> None:
     for hidden in _hidden_siblings(path):
         if hidden.suffix == ".old" and _is_there(hidden.with_suffix(".new")):
             continue  # somebody is between two renames
-        with suppress(OSError):
-            if hidden.suffix == ".old" or _is_abandoned(hidden, ABANDONED_SECONDS):
+        with suppress(OSError), _abandoned(hidden, ABANDONED_SECONDS) as is_abandoned:
+            if hidden.suffix == ".old" or is_abandoned:
                 remove(hidden)
 
 
@@ -170,18 +173,21 @@ def _hidden_siblings(path: Path) -> list[Path]:
     return sorted(found)
 
 
-def _is_abandoned(hidden: Path, seconds: float) -> bool:
-    """Whether no process holds its lock; where there are no locks, whether it is so old."""
+@contextmanager
+def _abandoned(hidden: Path, seconds: float) -> Iterator[bool]:
+    """Whether no process holds its lock; where there are no locks, whether it is so old. The lock
+    is ours until the end, so that its maker cannot take what is about to go for its own."""
     try:
         # Windows has no such flag.
         descriptor = os.open(hidden, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     except OSError:  # gone, or not written here
-        return False
+        yield False
+        return
     try:
         free = take_lock(descriptor)
         if free is None:
-            return time.time() - os.fstat(descriptor).st_mtime > seconds
-        return free
+            free = time.time() - os.fstat(descriptor).st_mtime > seconds
+        yield free
     finally:
         os.close(descriptor)
 

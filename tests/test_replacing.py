@@ -168,4 +168,16 @@ def test_a_system_without_o_nonblock_clears_away_too(
 ) -> None:
     monkeypatch.delattr(os, "O_NONBLOCK")
     (tmp_path / ".t.ab.new").mkdir()
-    assert replacing._is_abandoned(tmp_path / ".t.ab.new", 0)
+    with replacing._abandoned(tmp_path / ".t.ab.new", 0) as is_abandoned:
+        assert is_abandoned
+
+
+def test_what_is_about_to_go_is_locked_until_it_is_gone(tmp_path: Path) -> None:
+    """Otherwise its maker would lock it after the look and before the removal, and write into it."""
+    hidden = tmp_path / ".t.ab.new"
+    hidden.mkdir()
+    with replacing._abandoned(hidden, 0) as is_abandoned:
+        assert is_abandoned
+        descriptor = os.open(hidden, os.O_RDONLY)
+        assert replacing.take_lock(descriptor) is False
+        os.close(descriptor)

@@ -18,9 +18,8 @@ from lthctl.replacing import give_up, hidden_sibling, put_in_place, remove_aband
 
 
 @contextmanager
-def write_errors(place: Path, *, way_out: str | None = None) -> Iterator[None]:
-    """Turn what the system says of a failed write into an OutputError about `place`; `way_out`
-    takes the place of advice about --out."""
+def write_errors(place: Path) -> Iterator[None]:
+    """Turn what the system says of a failed write into an OutputError about `place`."""
     try:
         yield
     except OSError as error:
@@ -32,12 +31,12 @@ def write_errors(place: Path, *, way_out: str | None = None) -> Iterator[None]:
         elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             reason, advice = (
                 "it cannot be written",
-                way_out or "change its permissions or choose another --out",
+                "change its permissions or choose another --out",
             )
         elif error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENOTEMPTY):
             reason, advice = (
                 "something else is in the way",
-                (way_out and "move it") or "move it or choose another --out",
+                "move it or choose another --out",
             )
         else:
             reason, advice = (
@@ -141,14 +140,14 @@ def write_folder(folder: Path, contents: Mapping[str, bytes], *, replace: bool =
         _flush_folder(folder.parent)
 
 
-def check_writable(folder: Path, *, way_out: str | None = None) -> None:
+def check_writable(folder: Path) -> None:
     """Find out before hours of work whether something can be written into a folder; it is made if
     it is not there.
 
     Raises:
       OutputError: it cannot.
     """
-    with write_errors(folder, way_out=way_out):
+    with write_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         remove_abandoned(folder / "probe")
         with _hidden(folder / "probe", lambda probe: probe.write_bytes(b"")):

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 
 import matplotlib
 import numba
@@ -186,6 +187,14 @@ def test_without_numbas_compiler_auto_takes_torch(
     if is_off:
         with pytest.raises(ParamsError, match=r"numba's compiler is switched off \(NUMBA_DISABLE"):
             resolve(sparse, small_model)
+
+
+def test_numba_that_another_thread_is_just_importing_is_no_obstacle(
+    monkeypatch: pytest.MonkeyPatch, small_model: MLP
+) -> None:
+    """It is among the modules already then, and has nothing in it yet."""
+    monkeypatch.setitem(sys.modules, "numba", ModuleType("numba"))
+    assert resolve(TrainParams(engine="auto", device="cpu"), small_model).engine == "sparse"
 
 
 # --- compiled code

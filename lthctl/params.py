@@ -28,6 +28,7 @@ from lthctl.parameter_types import (
     ModelName,
     Optimizer,
     Ratios,
+    Seed,
     Seeds,
     Sizes,
     Targets,
@@ -215,9 +216,20 @@ class RetrainParams(Section):
     """What tickets are retrained from. If none is given, `lthctl retrain` takes `rewind`, and
     `lthctl run` takes `rewind` and `reinit`."""
 
+    order_seed: Seed | None = None
+    """Seed of the order of the batches of a second copy of every run, beside the first. `lthctl
+    connect` joins both, and tells whether the network is stable. If none is given, there is no
+    second copy."""
+
     methods: MethodsOfControls = {}
     """Control -> the methods whose tickets it is for, such as `reinit: [l1]`. A control that is not
     named here is for all tickets."""
+
+    @property
+    def orders(self) -> tuple[int | None, ...]:
+        """The orders of the batches that a ticket is retrained in: its own, which is None, and that
+        of the second copy."""
+        return (None,) if self.order_seed is None else (None, self.order_seed)
 
     def wants(self, control: str, method: str) -> bool:
         """Whether tickets of a method are retrained under a control."""

@@ -251,9 +251,9 @@ def test_an_altered_and_a_newer_ticket(tickets: Path) -> None:
     assert refusal(3, "retrain", "masks").endswith(
         "does not match its own digest, it was altered; restore it or make it again"
     )
-    file.write_bytes(sealed.seal({**document, "schema": 3}))
+    file.write_bytes(sealed.seal({**document, "schema": 4}))
     assert refusal(3, "retrain", "masks").endswith(
-        "has schema 3, this lthctl reads up to 2; upgrade lthctl"
+        "has schema 4, this lthctl reads up to 3; upgrade lthctl"
     )
 
 

@@ -53,7 +53,7 @@ def test_defaults() -> None:
             "threads": 1,
         },
         "prune": {"method": ("l1",), "ratio": (0.8,), "rounds": (1,), "seed": (1,), "biases": True},
-        "retrain": {"keep_weights": True, "control": (), "methods": {}},
+        "retrain": {"keep_weights": True, "control": (), "order_seed": None, "methods": {}},
         "report": {
             "margin": 0.002,
             "confidence": 0.95,
@@ -170,7 +170,8 @@ report: 3
 
 def test_unknown_key_that_resembles_nothing(params_yaml: Path) -> None:
     assert refusal_of(params_yaml, "retrain:\n  xyz: 1\n") == (
-        "params.yaml:2:3: retrain.xyz: is not a parameter; known here: keep_weights, control, methods"
+        "params.yaml:2:3: retrain.xyz: is not a parameter; known here: keep_weights, "
+        "control, order_seed, methods"
     )
 
 

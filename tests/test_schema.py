@@ -27,12 +27,14 @@ from lthctl.params import Section, TrainParams
 from lthctl.reporting.answer_files import answer_files
 from lthctl.reporting.reading import make_report
 from lthctl.reporting.tables import report_files
+from lthctl.verification.paths import verify
 
 from .test_report import PARAMS, make_run, report_of, tiny_report
 
 SCHEMA_1 = Path(__file__).parent / "fixtures" / "schema-1"
 TICKETS = sorted(path.parent for path in SCHEMA_1.glob("masks/*/ticket.json"))
 RUNS = sorted(path.parent for path in SCHEMA_1.glob("tickets/*/*/run.json"))
+SECOND_COPIES = sorted(path.parent for path in SCHEMA_1.parent.glob("schema-3/runs/*/*/run.json"))
 FORMAT = (Path(__file__).parent.parent / "docs" / "FORMAT.md").read_text()
 
 
@@ -128,6 +130,14 @@ def test_runs_of_schema_1_are_read_and_would_be_written_the_same(folder: Path) -
     assert load_run(folder).files() == contents_of(folder)
 
 
+@pytest.mark.parametrize("folder", SECOND_COPIES, ids=lambda folder: folder.parent.name)
+def test_runs_of_schema_3_are_read_and_would_be_written_the_same(folder: Path) -> None:
+    run = load_run(folder)
+    assert (run.order_seed, run.files()) == (7, contents_of(folder))
+    checks = verify(SCHEMA_1.parent / "schema-3")
+    assert [check.claim for check in checks if check.state == "failed"] == []
+
+
 def test_there_are_fixtures_of_every_kind() -> None:
     tickets, runs = (
         [load_ticket(folder) for folder in TICKETS],
@@ -152,16 +162,16 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("schema", "said"),
     [
-        (3, "has schema 3, this lthctl reads up to 2; upgrade lthctl"),
+        (4, "has schema 4, this lthctl reads up to 3; upgrade lthctl"),
         (
             10**30,
-            "has schema 1000000000000000000000000000000, this lthctl reads up to 2; upgrade lthctl",
+            "has schema 1000000000000000000000000000000, this lthctl reads up to 3; upgrade lthctl",
         ),
-        (0, "has schema 0, expected 1 to 2; lthctl did not write it"),
-        (-1, "has schema -1, expected 1 to 2; lthctl did not write it"),
-        (1.0, "has schema 1.0, expected 1 to 2; lthctl did not write it"),
-        (True, "has schema True, expected 1 to 2; lthctl did not write it"),
-        ("1", "has schema '1', expected 1 to 2; lthctl did not write it"),
+        (0, "has schema 0, expected 1 to 3; lthctl did not write it"),
+        (-1, "has schema -1, expected 1 to 3; lthctl did not write it"),
+        (1.0, "has schema 1.0, expected 1 to 3; lthctl did not write it"),
+        (True, "has schema True, expected 1 to 3; lthctl did not write it"),
+        ("1", "has schema '1', expected 1 to 3; lthctl did not write it"),
     ],
 )
 def test_schemas_that_are_none_of_ours(folder: Path, schema: object, said: str) -> None:

@@ -31,7 +31,7 @@ def ticket_line(ticket: "Ticket") -> str:
 
 def run_line(run: "Run") -> str:
     """Such as `Run l1-r0.80-n5-s1, rewind: best accuracy 98.34 % at step 2,500 of 3,000`."""
-    return f"Run {run.ticket.name}, {run.control}: best accuracy {_best(run)}"
+    return f"Run {run.ticket.name}, {run.variant}: best accuracy {_best(run)}"
 
 
 def ticket_card(ticket: "Ticket") -> str:
@@ -73,7 +73,7 @@ def run_card(run: "Run") -> str:
         ("accuracy", _spark([row.validation_accuracy for row in run.history])),
         ("training", _code(run.training)),
     ]
-    return _card(f"Run {run.ticket.name}, {run.control}", facts)
+    return _card(f"Run {run.ticket.name}, {run.variant}", facts)
 
 
 def _kept(ticket: "Ticket") -> str:

@@ -4,8 +4,8 @@ Knows documents, not arrays: whether these fit their document is for those who r
 that passes holds all that later code computes with, so nothing after reading it asks again.
 docs/FORMAT.md gives the meaning of every key, and a test holds it to the models.
 
-Schema 2 is schema 1 with `sources` and with names that have a colon. What needs neither is written
-as schema 1, in the same bytes as ever.
+Schema 2 is schema 1 with `sources` and with names that have a colon. Schema 3 is schema 2 with
+`order_seed`. What needs none of it is written as schema 1, in the same bytes as ever.
 """
 
 from typing import Any, Protocol, TypeVar
@@ -20,7 +20,7 @@ from lthctl.canonical import Json
 from lthctl.parameter_types import Digest, shown
 from lthctl.params import Section
 
-NEWEST_SCHEMA = 2
+NEWEST_SCHEMA = 3
 
 
 MAX_FAULTS = 5  # in a message

@@ -19,6 +19,17 @@ def folder_part(name: str) -> str:
     return name.replace(":", ".")
 
 
+def variant_name(control: str, order_seed: int | None) -> str:
+    """What sets a run apart from others of its ticket, for people and, as `folder_part`, for its
+    folder: the control, and the seed of the order of its batches where that is not the ticket's.
+
+    Example:
+      >>> variant_name("rewind", 7)
+      'rewind-order7'
+    """
+    return control if order_seed is None else f"{control}-order{order_seed}"
+
+
 def ticket_name(method: str, ratio: float, rounds: int, seed: int | None = None) -> str:
     """The name of a ticket for people: `l1-r0.80-n5-s1`, `dense-s1`. Two decimals of the ratio,
     more where it has more.

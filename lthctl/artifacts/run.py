@@ -55,6 +55,14 @@ class Run:
         return self.specification.control
 
     @property
+    def order_seed(self) -> int | None:
+        return self.specification.order_seed
+
+    @property
+    def variant(self) -> str:
+        return self.specification.variant
+
+    @property
     def train(self) -> TrainParams:
         return self.specification.train
 

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import FailFast, Field, Strict
 
 from lthctl.artifacts.fields import Name, Sources, Training, TrainingOfRounds
-from lthctl.artifacts.names import HISTORY_FILE, WEIGHTS_FILE
+from lthctl.artifacts.names import HISTORY_FILE, WEIGHTS_FILE, variant_name
 from lthctl.artifacts.ticket_document import (
     Below1,
     contradiction_in_origin,
@@ -95,6 +95,7 @@ class RunSpecification(Section):
       control: what it was retrained from: "rewind", "reinit", "shuffle" or another control.
       train: how.
       model, data: what the model and the dataset say of themselves.
+      order_seed: of the order of the batches, where that is not the ticket's own seed.
       sources: a name with a colon -> SHA-256 of the file that its code came from.
     """
 
@@ -103,11 +104,24 @@ class RunSpecification(Section):
     train: Training
     model: ModelDescription
     data: DataDescription
+    order_seed: Annotated[Seed | None, not_null] = None
     sources: Sources = Field(default_factory=dict)
 
     @property
     def schema_number(self) -> int:
+        if self.order_seed is not None:
+            return 3
         return schema_of(self.sources, self.control, self.ticket.method)
+
+    @property
+    def seed_of_order(self) -> int:
+        """The seed of the order of the batches."""
+        return self.ticket.seed if self.order_seed is None else self.order_seed
+
+    @property
+    def variant(self) -> str:
+        """What sets it apart from other runs of its ticket: "rewind", "rewind-order7"."""
+        return variant_name(self.control, self.order_seed)
 
     def to_json(self) -> Json:
         return {
@@ -116,6 +130,7 @@ class RunSpecification(Section):
             "train": self.train.identity(),
             "model": self.model.to_json(),
             "data": self.data.to_json(),
+            **({} if self.order_seed is None else {"order_seed": self.order_seed}),
             **sources_json(self.sources),
         }
 
@@ -149,6 +164,8 @@ class RunDocument(RunSpecification):
 
     def contradiction(self) -> str | None:
         """What does not go together with the rest, if anything."""
+        if self.order_seed == self.ticket.seed:
+            return f"order_seed is {self.order_seed}, the ticket's own seed; it would be left out"
         fault = self.ticket.contradiction()
         return fault and f"ticket: {fault}"
 

@@ -47,6 +47,17 @@ def print_answers(console: Console, report: Report) -> None:
         console.print()
     if more := report.groups[MOST_GROUPS:]:
         console.print(f"And {len(more)} more groups: see the page, or lthctl report --full.\n")
+    if report.copies:
+        console.print(plain(copies_words(report), style="dim"))
+
+
+def copies_words(report: Report) -> str:
+    """What is said of second copies."""
+    number = len(report.copies)
+    return (
+        f"{number} second cop{'y' if number == 1 else 'ies'} with another order of the batches, "
+        "which are no replicates: not counted above."
+    )
 
 
 def print_page(console: Console, folder: Path, also: str = "") -> None:

@@ -53,7 +53,7 @@ def count_words(pairs: Sequence[object]) -> int:
 
 
 def run_words(run: Run) -> str:
-    return f"{run.ticket.name}, {run.control}"
+    return f"{run.ticket.name}, {run.variant}"
 
 
 def value_words(value: object) -> str:

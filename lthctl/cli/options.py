@@ -139,6 +139,15 @@ ControlOption = Annotated[
     list[str], choice("--control", "control", "What training starts from: {names}. A list.")
 ]
 
+OrderSeedOption = Annotated[
+    int | None,
+    typer.Option(
+        "--order-seed",
+        metavar="N",
+        help="Train a second copy of every run too, with the batches in the order of seed N.",
+    ),
+]
+
 
 @dataclass(frozen=True)
 class TicketOptions:

@@ -36,7 +36,7 @@ def load_into(context: Context, file: Path) -> None:
     lists = {name: getattr(prune, name) for name in ("method", "ratio", "rounds", "seed")}
     grid = {name: [str(value) for value in values] for name, values in lists.items()}
     controls = {"control": list(loaded.retrain.control)} if loaded.retrain.control else {}
-    retraining = {**training, **controls}
+    retraining = {**training, **controls, "order_seed": loaded.retrain.order_seed}
     context.default_map = {
         "prune": {**training, **grid},
         "retrain": retraining,

@@ -6,6 +6,7 @@ from rich.console import Group as Lines
 from rich.console import RenderableType
 from rich.text import Text
 
+from lthctl.cli.answer_view import copies_words
 from lthctl.cli.terminal import VERDICT_STYLES, new_table, percent, plain, points, steps
 from lthctl.cli.ticket_table import blocks
 from lthctl.reporting.answers import answers_of, rule_of
@@ -42,6 +43,8 @@ def report_tables(report: Report) -> RenderableType:
             parts += [Text(), _control_table(verdicts), Text(), _arrival_table(verdicts)]
             parts += _verdict_notes()
         parts.append(Text())
+    if report.copies:
+        parts.append(plain(copies_words(report), style="dim"))
     return Lines(*parts)
 
 

@@ -104,7 +104,7 @@ def run_table(runs: Sequence[Run | RunDocument]) -> RenderableType:
         metrics = run.metrics
         table.add_row(
             plain(run.ticket.name),
-            plain(run.control),
+            plain(run.variant),
             f"{100 * metrics.best_accuracy:.2f}",
             f"{metrics.best_step:,}",
             f"{100 * metrics.early_stop_accuracy:.2f}",

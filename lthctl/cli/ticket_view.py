@@ -85,6 +85,7 @@ def run_screen(label: str, run: Run, digest: str, files: Mapping[str, str]) -> R
             f"{run.ticket.name}, {100 * (1 - run.ticket.sparsity):.2f} % kept, {run.ticket.digest}",
         ),
         ("trained", _training(run.train)),
+        *_order(run),
         ("network", _model(run.model)),
         ("data", _data(run.data)),
         ("best", f"{100 * metrics.best_accuracy:.2f} % at step {metrics.best_step:,}"),
@@ -129,6 +130,12 @@ def run_screen(label: str, run: Run, digest: str, files: Mapping[str, str]) -> R
         ),
         curves,
     )
+
+
+def _order(run: Run) -> list[tuple[str, str]]:
+    if run.order_seed is None:
+        return []
+    return [("batches", f"in the order of seed {run.order_seed}: a second copy, no replicate")]
 
 
 def _control_words(name: str) -> str:
@@ -177,7 +184,7 @@ def _list(side: Side) -> RenderableType:
                 percent_or_blank(metrics.early_stop_accuracy),
                 step_words(metrics.early_stop_step),
             )
-            listed.add_row(plain(name), run.control, *best, *stop)
+            listed.add_row(plain(name), plain(run.variant), *best, *stop)
         parts += [listed, Text()]
     names = [*side.tickets, *side.runs]
     parts.append(

@@ -25,6 +25,7 @@ def log_runs(report: Report, trackers: Mapping[str, Tracker]) -> Iterator[str]:
         for experiment in group.experiments
         for run in experiment.runs.values()
     ]
+    runs += report.copies
     for name, tracker in trackers.items():
         tracked = track(runs, tracker)
         number = len(tracked.added)

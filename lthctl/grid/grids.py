@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lthctl.artifacts.names import folder_part
+from lthctl.artifacts.names import folder_part, variant_name
 from lthctl.artifacts.store import Store, default_store
 from lthctl.canonical import Json
 from lthctl.cores import num_cores
@@ -151,7 +151,8 @@ def run_grid(
     out: Path | str = "runs",
     store: Path | str | None = None,
 ) -> Grid:
-    """A run of every ticket at or below some paths, under one control or some.
+    """A run of every ticket at or below some paths, under one control or some. With
+    `retrain.order_seed` each has a second copy beside it.
 
     Args:
       paths: tickets, or folders with tickets below them.
@@ -159,12 +160,12 @@ def run_grid(
         "module:name"; or a list of them.
       params: the sections data, model, train and retrain are read.
       data: folder of the dataset; data/<its name> if not given.
-      out: folder for the runs; they go to a folder per control in it.
+      out: folder for the runs; they go to a folder per control in it, second copies to one more.
       store: where finished trainings are kept; if not given, the folder that LTHCTL_STORE names,
         or .lthctl.
 
     Raises:
-      ParamsError: there is no such control.
+      ParamsError: there is no such control, or the order of second copies is a ticket's own.
       TicketError: there is no ticket, or one is damaged, or of another model or dataset.
       DataError: the dataset is missing or altered.
       OutputError: DVC owns a folder that is to be written, or two tickets have the same name.
@@ -172,14 +173,15 @@ def run_grid(
     Example:
       >>> run_grid(["masks"], control="reinit").run()
     """
-    controls = known_controls(control)
-    folders = [Path(out) / folder_part(name) for name in controls]
+    controls, params = known_controls(control), params or Params()
+    variants = [(name, order) for name in controls for order in params.retrain.orders]
+    folders = [Path(out) / folder_part(variant_name(*variant)) for variant in variants]
     tickets = [Path(path) for path in paths]
     place = None if data is None else Path(data)
     tasks = [
         task
-        for name in controls
-        for task in retraining_tasks(params or Params(), place, tickets, name, Path(out))
+        for name, order in variants
+        for task in retraining_tasks(params, place, tickets, name, Path(out), order)
     ]
     refuse_if_owned(*(task.place for task in tasks if task.state is not State.PRESENT))
     folder = folders[0] if len(folders) == 1 else Path(out)
@@ -209,7 +211,8 @@ def experiment_grid(
       store: where finished trainings are kept; see `ticket_grid`.
 
     Raises:
-      ParamsError: an experiment is impossible, there is no such control, or the name is a path.
+      ParamsError: an experiment is impossible, there is no such control, the name is a path, or
+        the order of second copies is a ticket's own.
       DataError: the dataset is missing or altered.
       OutputError: DVC owns a folder.
 

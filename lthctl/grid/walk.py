@@ -20,7 +20,12 @@ from lthctl.datasets.entry import open_folder
 from lthctl.errors import OutputError, ParamsError, TicketError
 from lthctl.grid.tasks import PlannedTraining, State, Task, Work, difference, state_of
 from lthctl.lottery.find import params_of_round, prune_rounds, specify_ticket
-from lthctl.lottery.retrain import check_ticket, retraining, specify_run
+from lthctl.lottery.retrain import (
+    check_order_seed,
+    check_ticket,
+    retraining,
+    specify_run,
+)
 from lthctl.models.base import Model
 from lthctl.models.entry import model_from
 from lthctl.models.mlp import MLP
@@ -102,12 +107,19 @@ def asked_tickets(params: Params, data: Path | None, out: Path) -> list[AskedTic
 
 
 def retraining_tasks(
-    params: Params, data: Path | None, paths: Sequence[Path], control: str, out: Path
+    params: Params,
+    data: Path | None,
+    paths: Sequence[Path],
+    control: str,
+    out: Path,
+    order_seed: int | None = None,
 ) -> list[Task]:
     """A task for every ticket at or below some paths that `retrain.methods` wants, to
-    `out`/<control>/<ticket>. These tickets are read and verified first.
+    `out`/<control>/<ticket>, or `out`/<control>-order<N>/<ticket> with another order of the
+    batches. These tickets are read and verified first.
 
     Raises:
+      ParamsError: that order is the ticket's own.
       TicketError: a ticket is damaged, or of another model or dataset.
       OutputError: two different tickets have the same name.
       DataError: the dataset is missing or altered.
@@ -139,6 +151,7 @@ def retraining_tasks(
         origin[ticket.name] = ticket.digest, path
         dataset = folder.dataset(params.data, ticket.seed)
         check_ticket(ticket, model, dataset, where=str(path))
+        check_order_seed(order_seed, ticket.seed, where=str(path))
 
         def begin(path: Path = path, digest: str = ticket.digest) -> Work:
             # Read again, so that a grid holds the arrays of the tickets under way and not of all.
@@ -155,12 +168,13 @@ def retraining_tasks(
                 control=control,
                 train=train,
                 model=model,
+                order_seed=order_seed,
                 keep_weights=params.retrain.keep_weights,
             )
 
-        place = out / folder_part(control) / ticket.name
-        specification = specify_run(ticket, dataset, control, train)
-        key = control, ticket.digest
+        specification = specify_run(ticket, dataset, control, train, order_seed)
+        place = out / folder_part(specification.variant) / ticket.name
+        key = specification.variant, ticket.digest
         planned = PlannedTraining(key, train, ticket.mask.density, dataset.num_evaluated)
         held = RunFolder(place)
         state = state_of(held, specification)

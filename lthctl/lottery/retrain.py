@@ -9,7 +9,7 @@ from lthctl.artifacts.run_document import Proof, RunSpecification, TicketSummary
 from lthctl.artifacts.ticket import Ticket
 from lthctl.canonical import digest_of_arrays
 from lthctl.datasets.base import Dataset
-from lthctl.errors import TicketError, TrainingError
+from lthctl.errors import ParamsError, TicketError, TrainingError
 from lthctl.families import is_own, sources_of, trust
 from lthctl.lottery.controls import CONTROLS, apply_control
 from lthctl.lottery.find import run_all
@@ -32,6 +32,7 @@ def retrain(
     control: str = "rewind",
     train: TrainParams | None = None,
     model: Model | None = None,
+    order_seed: int | None = None,
     train_with: Callable[[Training], Result] = run,
 ) -> Run:
     """Train a ticket, or a control of it.
@@ -44,10 +45,14 @@ def retrain(
         positions given by chance; or your own as "module:name".
       train: how to train; the defaults are those of params.yaml.
       model: needed where the ticket is not of an MLP.
+      order_seed: another seed for the order of the batches, and for that alone: it makes a second
+        copy, to be joined with the first by `lthctl.connect`. A module that draws numbers while it
+        trains, as dropout does, draws others too.
       train_with: runs a training.
 
     Raises:
       TicketError: the ticket is of another model or dataset.
+      ParamsError: the order's seed is the ticket's own.
       TrainingError: the training diverged.
 
     Example:
@@ -56,9 +61,10 @@ def retrain(
     """
     trust(control)
     resolved = resolve(train or TrainParams(), _model_of(ticket, model))
-    return run_all(
-        retraining(ticket, dataset, control=control, train=resolved, model=model), train_with
+    work = retraining(
+        ticket, dataset, control=control, train=resolved, model=model, order_seed=order_seed
     )
+    return run_all(work, train_with)
 
 
 def retraining(
@@ -68,10 +74,13 @@ def retraining(
     control: str,
     train: TrainParams,
     model: Model | None = None,
+    order_seed: int | None = None,
     keep_weights: bool = True,
 ) -> Retraining:
     """Train a ticket or a control of it, `train` being resolved; see `retrain`."""
-    training = specify_retraining(ticket, dataset, control=control, train=train, model=model)
+    training = specify_retraining(
+        ticket, dataset, control=control, train=train, model=model, order_seed=order_seed
+    )
     result = yield training
     proof = proof_of(training.mask, training.start, result.weights)
     if proof.pruned_nonzero:
@@ -81,7 +90,7 @@ def retraining(
             "another"
         )
     return Run(
-        specify_run(ticket, dataset, control, training.params),
+        specify_run(ticket, dataset, control, training.params, order_seed),
         training.digest,
         proof,
         metrics_of(result.history),
@@ -97,17 +106,39 @@ def specify_retraining(
     control: str,
     train: TrainParams,
     model: Model | None = None,
+    order_seed: int | None = None,
 ) -> Training:
     """The training that `retrain` runs.
 
     Raises:
       TicketError: the ticket is of another model or dataset, or of a module that only its maker can
         build.
+      ParamsError: the order's seed is the ticket's own.
     """
+    check_order_seed(order_seed, ticket.seed, where=ticket.name)
     model = _model_of(ticket, model)
     check_ticket(ticket, model, dataset, where=ticket.name)
     mask, weights = apply_control(ticket, control, model)
-    return Training(model, weights, mask, dataset, ticket.seed, train)
+    seed = ticket.seed if order_seed is None else order_seed
+    return Training(model, weights, mask, dataset, seed, train)
+
+
+def check_order_seed(order_seed: int | None, seed: int, *, where: str) -> None:
+    """Refuse a second copy of a run that would be the first again.
+
+    Args:
+      order_seed: of the order of its batches; None for a first copy.
+      seed: of its ticket.
+      where: what the message starts with, such as the ticket's name.
+
+    Raises:
+      ParamsError: both seeds are the same.
+    """
+    if order_seed == seed:
+        raise ParamsError(
+            f"{where}: has seed {seed}, so with --order-seed {seed} its second copy would be the "
+            "first again; give a seed that no ticket here has"
+        )
 
 
 def _model_of(ticket: Ticket, model: Model | None) -> Model:
@@ -196,7 +227,11 @@ def proof_of(mask: Mask, start: Weights, weights: Weights) -> Proof:
 
 
 def specify_run(
-    ticket: Ticket, dataset: Dataset, control: str, train: TrainParams
+    ticket: Ticket,
+    dataset: Dataset,
+    control: str,
+    train: TrainParams,
+    order_seed: int | None = None,
 ) -> RunSpecification:
     """What a run of a ticket will be."""
     return RunSpecification(
@@ -205,6 +240,7 @@ def specify_run(
         train=train,
         model=ticket.model,
         data=dataset.describe(),
+        **({} if order_seed is None else {"order_seed": order_seed}),
         sources={
             **ticket.specification.sources,
             **sources_of((CONTROLS, control)),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from lthctl.artifacts.revision import at_revision
+from lthctl.artifacts.run import Run
 from lthctl.canonical import Json
 from lthctl.errors import ParamsError, PathError
 from lthctl.params import ReportParams
@@ -123,9 +124,8 @@ def _experiments(pairs: Sequence[RunPair], params: ReportParams) -> tuple[Experi
     members: dict[tuple[ExperimentKey, ExperimentKey], dict[int, RunPair]] = {}
     for pair in pairs:
         if pair.same_images and pair.a.ticket.seed == pair.b.ticket.seed:
-            members.setdefault((ExperimentKey.of(pair.a), ExperimentKey.of(pair.b)), {})[
-                pair.a.ticket.seed
-            ] = pair
+            key = _experiment_of(pair.a), _experiment_of(pair.b)
+            members.setdefault(key, {})[pair.a.ticket.seed] = pair
     differing = [
         key
         for key, pairs_of_key in members.items()
@@ -149,6 +149,11 @@ def _experiments(pairs: Sequence[RunPair], params: ReportParams) -> tuple[Experi
         verdict = judge(accuracy, margin=params.margin, confidence=params.confidence)
         found.append(ExperimentPair(*key, accuracy, difference(key, "early_stop_step"), verdict))
     return tuple(found)
+
+
+def _experiment_of(run: Run) -> ExperimentKey:
+    """A second copy is of an experiment of its own: it is no replicate of the first."""
+    return ExperimentKey.of(run)._replace(control=run.variant)
 
 
 def _count(items: Sequence[object], what: str) -> str:

@@ -24,12 +24,19 @@ from lthctl.reporting.verdicts import Group, judged_group
 
 @dataclass(frozen=True)
 class Report:
-    """Groups, the largest first; the folders that were left out with the reason, damaged ones and
-    those that cannot be looked into; and the folders that were read."""
+    """What was read, judged.
+
+    Attributes:
+      groups: the largest first.
+      left_out: folders with the reason: damaged ones, and those that cannot be looked into.
+      folders: those that were read.
+      copies: runs with another order of the batches. They are no replicates, so no group has them.
+    """
 
     groups: tuple[Group, ...]
     left_out: tuple[tuple[Path, str], ...]
     folders: tuple[Path, ...] = ()
+    copies: tuple[Run, ...] = ()
 
 
 def make_report(paths: Sequence[Path], params: ReportParams, masks: Path = Path("masks")) -> Report:
@@ -44,6 +51,7 @@ def make_report(paths: Sequence[Path], params: ReportParams, masks: Path = Path(
       ReportError: there is no run, or two different runs claim to be the same experiment.
     """
     runs: dict[tuple[str, str, str], Run] = {}
+    copies: dict[str, Run] = {}
     left_out: list[tuple[Path, str]] = []
     folders: list[Path] = []
     for path in paths:
@@ -56,14 +64,18 @@ def make_report(paths: Sequence[Path], params: ReportParams, masks: Path = Path(
     for folder in found.folders:
         try:
             run = load_run(folder, with_weights=False)
-            runs.setdefault(
-                (run.ticket.digest, run.control, run.training), run
-            )  # the same run in two places counts once
+            # The same run in two places counts once.
+            if run.order_seed is None:
+                runs.setdefault((run.ticket.digest, run.control, run.training), run)
+            else:
+                copies.setdefault(run.training, run)
             folders.append(folder)
         except LthctlError as error:
             left_out.append((folder, str(error)))
     if not runs:
         reasons = "".join(f"\n  {reason}" for _, reason in left_out)
+        if copies:
+            reasons += f"\n  there are {len(copies)} second copies only, which are no replicates"
         raise ReportError(
             f"{', '.join(map(str, paths))}: no run that can be read; make some: lthctl retrain "
             f"masks/{reasons}"
@@ -73,7 +85,7 @@ def make_report(paths: Sequence[Path], params: ReportParams, masks: Path = Path(
         for protocol, members in by_protocol(list(runs.values()))
     ]
     groups.sort(key=lambda group: (-group.num_runs, natural_order(group.title)))
-    return Report(tuple(groups), tuple(left_out), tuple(folders))
+    return Report(tuple(groups), tuple(left_out), tuple(folders), tuple(copies.values()))
 
 
 @dataclass(frozen=True)

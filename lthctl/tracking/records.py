@@ -16,20 +16,20 @@ from lthctl.training.history import Row
 def record_of(run: Run) -> Record:
     """What is logged of a run; the same for the same run, whether or not it kept its weights."""
     ticket, train = run.ticket, run.train
-    control = folder_part(run.control)
     of_all = ticket_name(ticket.method, ticket.ratio, ticket.rounds)
     names = [name for name in Row._fields[1:] if getattr(run.history[0], name) is not None]
     return Record(
         identity=sha256(replace(run, weights=None).files()[RUN_JSON]),
-        name=f"{ticket.name}, {run.control}",
-        folder=f"{control}-{ticket.name}",
-        group=f"{of_all}, {run.control}",
+        name=f"{ticket.name}, {run.variant}",
+        folder=f"{folder_part(run.variant)}-{ticket.name}",
+        group=f"{of_all}, {run.variant}",
         params={
             "control": run.control,
             "method": ticket.method,
             "ratio": ticket.ratio,
             "rounds": ticket.rounds,
             "seed": ticket.seed,
+            **({} if run.order_seed is None else {"order_seed": run.order_seed}),
             "biases": ticket.biases,
             "sparsity": ticket.sparsity,
             "model": run.model.name,

@@ -108,7 +108,7 @@ class _Origin:
 
 def _run_entries(folder: RunEvidence) -> str:
     folder.check_entries()
-    return f"{folder.document.ticket.name}, {folder.document.control}"
+    return f"{folder.document.ticket.name}, {folder.document.variant}"
 
 
 def _metrics_follow(folder: RunEvidence) -> str:
@@ -200,7 +200,7 @@ def _training_named(folder: RunEvidence, origin: _Origin) -> str:
 def _training_here(folder: RunEvidence, origin: _Origin) -> str:
     document = folder.document
     mask, start = origin.start()
-    seed, dataset = document.ticket.seed, document.data.digest
+    seed, dataset = document.seed_of_order, document.data.digest
     model, train = document.model, document.train
     names = {getattr(model, "name", ""), train.optimizer, train.engine}
     sources = {name: digest for name, digest in document.sources.items() if name in names}
@@ -212,9 +212,9 @@ def _same_run(folder: RunEvidence, origin: _Origin, replay: Replay) -> str:
     document = folder.document
     mask, start = origin.start()
     model = origin.folder.model()
-    seed = document.ticket.seed
-    dataset = replay.dataset(document.data, seed)
-    training = Training(model, start, mask, dataset, seed, replay.params(document.train, model))
+    dataset = replay.dataset(document.data, document.ticket.seed)
+    params = replay.params(document.train, model)
+    training = Training(model, start, mask, dataset, document.seed_of_order, params)
     result = replay.train(training, str(folder.path))
     remade = {HISTORY_FILE: history_bytes(result.history)}
     if document.files.weights is not None:

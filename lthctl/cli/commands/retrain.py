@@ -7,7 +7,7 @@ import typer
 
 from lthctl.cli.console import say
 from lthctl.cli.next_step import say_next
-from lthctl.cli.options import ControlOption, TrainingOptions, listed_values
+from lthctl.cli.options import ControlOption, OrderSeedOption, TrainingOptions, listed_values
 from lthctl.cli.parameters import is_typed, parameters
 from lthctl.cli.spread import ShortForms, spread
 from lthctl.errors import ParamsError, TicketError
@@ -28,6 +28,7 @@ def retrain(
         Path,
         typer.Option("--out", metavar="DIR", help="Folder for the runs, in a folder per control."),
     ] = Path("runs"),
+    order_seed: OrderSeedOption = None,
     training: TrainingOptions,
 ) -> None:
     """Retrain every ticket at or below the paths.
@@ -35,7 +36,8 @@ def retrain(
     `rewind` starts from the ticket's own weights. `reinit` starts from fresh weights under the
     same mask. `shuffle` starts from the ticket's weights, with the mask permuted inside each layer.
     """
-    params = parameters(context, "retrain", training.flags())
+    flags = {**training.flags(), "retrain.order_seed": order_seed}
+    params = parameters(context, "retrain", flags)
     if len(short_forms) + is_typed(context, "control") > 1:
         *first, last = ("--control", *(f"--{name}" for name in CONTROLS.names()))
         raise ParamsError(

@@ -5,7 +5,13 @@ from typing import Annotated
 import typer
 
 from lthctl.cli.next_step import say_next
-from lthctl.cli.options import ControlOption, TicketOptions, TrainingOptions, listed_values
+from lthctl.cli.options import (
+    ControlOption,
+    OrderSeedOption,
+    TicketOptions,
+    TrainingOptions,
+    listed_values,
+)
 from lthctl.cli.parameters import parameters
 from lthctl.cli.spread import spread
 
@@ -22,6 +28,7 @@ def run(
             "--name", help="Of the folders masks/NAME, runs/NAME and report/NAME.", metavar="NAME"
         ),
     ] = "run",
+    order_seed: OrderSeedOption = None,
     training: TrainingOptions,
 ) -> None:
     """Do all in one go: fetch data, find tickets, retrain, report.
@@ -29,7 +36,8 @@ def run(
     What is there already stays. So the same command with more seeds adds what is missing, and goes
     on after an interruption. The dense network of each seed is always among the tickets.
     """
-    params = parameters(context, "run", {**tickets.flags(), **training.flags()})
+    flags = {**tickets.flags(), **training.flags(), "retrain.order_seed": order_seed}
+    params = parameters(context, "run", flags)
     from lthctl.cli import experiment_view, grid_view
     from lthctl.errors import DataError
     from lthctl.grid.grids import experiment_grid

@@ -314,6 +314,18 @@ OPTIMIZERS: Family[Any] = Family(
     example="mypackage.optimizers:lion",
 )
 
+SCHEDULES: Family[Any] = Family(
+    "schedule",
+    {
+        "constant": "lthctl.training.schedules:CONSTANT",
+        "step": "lthctl.training.schedules:STEP",
+        "cosine": "lthctl.training.schedules:COSINE",
+        "linear": "lthctl.training.schedules:LINEAR",
+    },
+    accept="lthctl.training.schedules:as_schedule",
+    example="mypackage.schedules:sawtooth",
+)
+
 ENGINES: Family[Any] = Family(
     "engine",
     {
@@ -353,6 +365,7 @@ FAMILIES: tuple[Family[Any], ...] = (
     SCORES,
     CONTROLS,
     OPTIMIZERS,
+    SCHEDULES,
     ENGINES,
     EXECUTORS,
     TRACKERS,

@@ -46,6 +46,9 @@ Control = Annotated[str, _member_of(families.CONTROLS)]
 Optimizer = Annotated[str, _member_of(families.OPTIMIZERS)]
 
 
+Schedule = Annotated[str, _member_of(families.SCHEDULES)]
+
+
 Engine = Annotated[str, _member_of(families.ENGINES, "auto")]
 
 
@@ -198,6 +201,37 @@ Targets = Annotated[
     BeforeValidator(_as_tuple),
     Field(min_length=1),
 ]
+
+
+def _as_drops(value: object) -> object:
+    """A mapping step -> factor as pairs in the order of the steps; a file may have its keys as
+    text."""
+    if not isinstance(value, dict):
+        return value
+    pairs = [
+        (int(key) if isinstance(key, str) and key.isdecimal() else key, factor)
+        for key, factor in value.items()
+    ]
+    return sorted(pairs) if all(isinstance(key, int) for key, _ in pairs) else pairs
+
+
+def _as_pairs(value: object) -> object:
+    return tuple(map(_as_tuple, value)) if isinstance(value, list | tuple) else value
+
+
+def _check_drops(drops: tuple[tuple[int, float], ...]) -> tuple[tuple[int, float], ...]:
+    if any(first >= second for (first, _), (second, _) in pairwise(drops)):
+        raise PydanticCustomError("drops", "Input should have ascending steps, each once")
+    return drops
+
+
+Drops = Annotated[
+    tuple[tuple[Count, Annotated[float, Field(ge=0, allow_inf_nan=False)]], ...],
+    BeforeValidator(_as_pairs),
+    BeforeValidator(_as_drops),
+    AfterValidator(_check_drops),
+]
+"""Step -> factor, written as a mapping or as pairs."""
 
 
 def _check_looks(looks: tuple[int, ...]) -> tuple[int, ...]:

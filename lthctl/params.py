@@ -19,6 +19,7 @@ from lthctl.parameter_types import (
     Count,
     Counts,
     DatasetName,
+    Drops,
     Engine,
     Init,
     Ladders,
@@ -26,8 +27,10 @@ from lthctl.parameter_types import (
     Methods,
     MethodsOfControls,
     ModelName,
+    Natural,
     Optimizer,
     Ratios,
+    Schedule,
     Seed,
     Seeds,
     Sizes,
@@ -69,6 +72,12 @@ class Section(BaseModel):
             if name in self.schema_1
             or getattr(self, name) != fields[name].get_default(call_default_factory=True)
         }
+
+    @property
+    def says_more_than_schema_1(self) -> bool:
+        """Whether a field that the first schema did not have stands at another value than its
+        default."""
+        return not self.identity().keys() <= self.schema_1
 
 
 class DataParams(Section):
@@ -136,7 +145,20 @@ class RoundParams(Section):
     """`adam` (betas 0.9 and 0.999) or `sgd`."""
 
     lr: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.2e-3
-    """Learning rate, constant."""
+    """Learning rate: the highest, where a schedule changes it."""
+
+    schedule: Schedule = "constant"
+    """What becomes of the learning rate over the steps of a training: `constant`; `step`, by
+    `lr_drops`; `cosine` or `linear`, to 0 at the end; or your own as module:name. Every training
+    between the rounds of a ticket has it over its own steps."""
+
+    warmup: Natural = 0
+    """Steps in which the learning rate rises from 0 in a straight line to that of the schedule.
+    `cosine` and `linear` begin after them."""
+
+    lr_drops: Drops = ()
+    """For `step`: steps and what `lr` is multiplied with once they are taken, such as
+    `{20000: 0.1, 25000: 0.01}`."""
 
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Momentum of `sgd`."""

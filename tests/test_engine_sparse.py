@@ -104,6 +104,20 @@ def make(
     return Training(MLP(sizes), start, Mask(mask), data, 5, params.model_copy(update=changes))
 
 
+def rate_at(step: int, params: TrainParams) -> float:
+    """The learning rate of a step, from 1, as docs/COMMANDS.md describes it."""
+    rising = min(1.0, step / params.warmup) if params.warmup else 1.0
+    over = max(0, step - 1 - params.warmup) / (params.steps - params.warmup)
+    dropped = [factor for at, factor in params.lr_drops if step > at]
+    factor = {
+        "constant": 1.0,
+        "step": dropped[-1] if dropped else 1.0,
+        "cosine": np.cos(np.pi / 2 * over) ** 2,
+        "linear": 1 - over,
+    }
+    return float(params.lr * rising * factor[params.schedule])
+
+
 def reference(training: Training) -> tuple[Arrays, list[float]]:
     """The same training in dense float64."""
     params, mask, data = training.params, training.mask, training.dataset.train
@@ -113,6 +127,7 @@ def reference(training: Training) -> tuple[Arrays, list[float]]:
     losses, last = [], len(weights) // 2 - 1
     scale = 255.0 if data.images.dtype == np.uint8 else 1.0
     for step, batch in enumerate(training.batch_order().batches(0, params.steps), 1):
+        rate = rate_at(step, params)
         outputs = [data.images[batch].astype(np.float64) / scale]
         for i in range(last + 1):
             z = outputs[-1] @ weights[f"layers.{i}.weight"].T + weights[f"layers.{i}.bias"]
@@ -133,10 +148,10 @@ def reference(training: Training) -> tuple[Arrays, list[float]]:
                 first[k] = 0.9 * first[k] + 0.1 * d
                 second[k] = 0.999 * second[k] + 0.001 * d * d
                 scaled = np.sqrt(second[k] / (1 - 0.999**step)) + 1e-8
-                w -= params.lr * first[k] / (1 - 0.9**step) / scaled
+                w -= rate * first[k] / (1 - 0.9**step) / scaled
             else:
                 first[k] = params.momentum * first[k] + d
-                w -= params.lr * first[k]
+                w -= rate * first[k]
     return weights, losses
 
 
@@ -170,6 +185,16 @@ OPTIMIZERS: dict[str, dict[str, Any]] = {
     "momentum and decay": {"optimizer": "sgd", "momentum": 0.9, "lr": 0.02, "weight_decay": 1e-3},
     "adam": {"optimizer": "adam", "lr": 1e-3},
     "adam and decay": {"optimizer": "adam", "lr": 1e-3, "weight_decay": 1e-3},
+    "momentum and drops": {
+        "optimizer": "sgd",
+        "momentum": 0.9,
+        "lr": 0.05,
+        "schedule": "step",
+        "warmup": 30,
+        "lr_drops": ((90, 0.2), (150, 0.02)),
+    },
+    "adam and a cosine": {"optimizer": "adam", "lr": 3e-3, "schedule": "cosine", "warmup": 50},
+    "sgd and a line": {"optimizer": "sgd", "lr": 0.1, "schedule": "linear"},
 }
 
 

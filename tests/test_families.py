@@ -610,14 +610,14 @@ def test_a_parameter_that_an_engine_does_not_know_is_refused() -> None:
     """One that is added to `train` some day, and forgotten in an engine."""
 
     class Longer(TrainParams):
-        warmup: int = 0
+        cooling: int = 0
 
     assert resolve(Longer(device="cpu"), MLP()).engine == "sparse"
     with pytest.raises(ParamsError) as error:
-        resolve(Longer(device="cpu", warmup=3), MLP())
+        resolve(Longer(device="cpu", cooling=3), MLP())
     assert str(error.value) == (
-        "train.engine: no engine can do this; sparse: it has no train.warmup, which is 3; "
-        "torch: it has no train.warmup, which is 3"
+        "train.engine: no engine can do this; sparse: it has no train.cooling, which is 3; "
+        "torch: it has no train.cooling, which is 3"
     )
 
 

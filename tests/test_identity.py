@@ -43,18 +43,18 @@ from lthctl.training.spec import Training
 from lthctl.verification.paths import verify as verify_paths
 from tests.conftest import synthetic_dataset
 
-fixtures, store, warmup = Path(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3])
+fixtures, store, given = Path(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3])
 model, dataset = MLP((784, 20, 12, 10)), synthetic_dataset()
 mask = Mask.full(model.prunable(biases=True))
 params = TrainParams(
-    steps=30, evaluate_every=10, batch_size=60, engine="torch", device="cpu", **warmup
+    steps=30, evaluate_every=10, batch_size=60, engine="torch", device="cpu", **given
 )
 training = Training(model, mask.apply(model.draw(Stream(1, "init"))), mask, dataset, 1, params)
 asked = dict(method="l1", ratio=0.5, rounds=2, seed=1, biases=True, train=params)
 tickets = [load_ticket(path.parent) for path in sorted(fixtures.glob("masks/*/ticket.json"))]
 runs = [load_run(path.parent) for path in sorted(fixtures.glob("*/*/*/run.json"))]
 print(json.dumps({
-    "has the field": hasattr(params, "warmup"),
+    "has the field": hasattr(params, "brand_new"),
     "tickets": [[ticket.digest, ticket.train and ticket.train.identity()] for ticket in tickets],
     "runs": [[run.training, run.train.identity()] for run in runs],
     "written": [sorted(map(str, part.files().values())) for part in (*tickets, *runs)],
@@ -92,12 +92,12 @@ def said(package: Path, store: Path, **train: object) -> dict[str, Any]:
 
 
 def copy_with_a_field_in_every_section(folder: Path) -> Path:
-    """A folder with a copy of lthctl whose every section has `warmup: int = 0`."""
+    """A folder with a copy of lthctl whose every section has `brand_new: int = 0`."""
     package = Path(lthctl.__file__).parent
     ignore = shutil.ignore_patterns("__pycache__")
     source = shutil.copytree(package, folder / "lthctl", ignore=ignore) / "params.py"
     text, count = re.subn(
-        r"(class \w+Params\(Section\):\n)", r"\1    warmup: int = 0\n", source.read_text()
+        r"(class \w+Params\(Section\):\n)", r"\1    brand_new: int = 0\n", source.read_text()
     )
     assert count == len(AllParams.model_fields)
     source.write_text(text)
@@ -125,11 +125,11 @@ def test_a_new_field_at_its_default_costs_old_artifacts_nothing(
     assert [digest for digest, _ in new["tickets"]] == [load_ticket(t).digest for t in TICKETS]
     assert len(new["runs"]) == len(RUNS) > 0
 
-    set_ = said(copy, tmp_path / "store", warmup=5)
+    set_ = said(copy, tmp_path / "store", brand_new=5)
     assert set_["training"] != training.digest
     assert set_["found"] is False
-    assert set_["ticket request"]["train"]["warmup"] == 5
-    assert set_["run request"]["train"]["warmup"] == 5
+    assert set_["ticket request"]["train"]["brand_new"] == 5
+    assert set_["run request"]["train"]["brand_new"] == 5
 
 
 def test_the_first_schema_never_changes() -> None:

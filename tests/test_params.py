@@ -46,6 +46,9 @@ def test_defaults() -> None:
             "batch_size": 60,
             "optimizer": "adam",
             "lr": 1.2e-3,
+            "schedule": "constant",
+            "warmup": 0,
+            "lr_drops": (),
             "momentum": 0.0,
             "weight_decay": 0.0,
             "engine": "auto",
@@ -153,7 +156,7 @@ report: 3
         "params.yaml:6:3: model.layers: has 1 values, expected at least 2\n"
         "params.yaml:7:3: model.init: is 'zeros', expected 'uniform' or 'glorot'\n"
         "params.yaml:9:3: train.stepps: is not a parameter; did you mean 'steps'? "
-        "known here: steps, batch_size, optimizer, lr, momentum, weight_decay, engine, device, threads, evaluate_every\n"
+        "known here: steps, batch_size, optimizer, lr, schedule, warmup, lr_drops, momentum, weight_decay, engine, device, threads, evaluate_every\n"
         "params.yaml:10:3: train.lr: is 'fast', expected a valid number\n"
         "params.yaml:11:3: train.steps: is 1.5, expected a valid integer\n"
         "params.yaml:12:3: train.threads: is True, expected a valid integer\n"
@@ -186,6 +189,16 @@ def test_unknown_key_that_resembles_nothing(params_yaml: Path) -> None:
         ("train", "momentum", "-0.1"),
         ("train", "weight_decay", "-1"),
         ("train", "weight_decay", ".inf"),
+        ("train", "schedule", "cosin"),
+        ("train", "warmup", "-1"),
+        ("train", "warmup", "0.5"),
+        ("train", "lr_drops", "{0: 0.1}"),
+        ("train", "lr_drops", "{20: -0.1}"),
+        ("train", "lr_drops", "{20: .inf}"),
+        ("train", "lr_drops", "{late: 0.1}"),
+        ("train", "lr_drops", "{20: 0.1, late: 0.1}"),
+        ("train", "lr_drops", "[[20, 0.1], [20, 0.2]]"),
+        ("train", "lr_drops", "[20, 0.1]"),
         ("train", "steps", "0"),
         ("train", "evaluate_every", "0"),
         ("train", "batch_size", "0"),
@@ -226,6 +239,15 @@ def test_values_out_of_range(params_yaml: Path, section: str, key: str, value: s
     message = refusal_of(params_yaml, f"{section}:\n  {key}: {value}\n")
     assert message.startswith("params.yaml:2:")
     assert f" {section}.{key}" in message
+
+
+@pytest.mark.parametrize(
+    "text", ["{20: 0.1, 5: 0.5}", "{'20': 0.1, '5': 0.5}", "[[5, 0.5], [20, 0.1]]"]
+)
+def test_drops_are_a_mapping_or_pairs(params_yaml: Path, text: str) -> None:
+    train = loaded(params_yaml, f"train: {{schedule: step, lr_drops: {text}}}").train
+    assert train.lr_drops == ((5, 0.5), (20, 0.1))
+    assert TrainParams.model_validate(train.identity()) == train
 
 
 @pytest.mark.parametrize(

@@ -29,9 +29,7 @@ from lthctl.reporting.tables import csv_bytes, report_files
 from lthctl.reporting.verdicts import Group, judged_group
 from lthctl.training.history import Row, metrics_of
 
-TRAIN = TrainParams(steps=30, evaluate_every=10, engine="torch", device="cpu").model_dump(
-    mode="json"
-)
+TRAIN = TrainParams(steps=30, evaluate_every=10, engine="torch", device="cpu").identity()
 MODEL: Json = {"kind": "mlp", "layers": [4, 3, 2], "init": "uniform"}
 DATA: Json = {
     "name": "digits",

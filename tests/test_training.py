@@ -1,17 +1,19 @@
 """What names a training, and what it is judged by."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from lthctl.datasets.base import Dataset, Split
+from lthctl.errors import ParamsError
 from lthctl.mask import Mask
 from lthctl.models.mlp import MLP
 from lthctl.params import TrainParams
 from lthctl.training import spec
 from lthctl.training.engine import ENGINES
-from lthctl.training.history import Row, metrics_of
+from lthctl.training.history import Row, history_fault, metrics_of
 from lthctl.training.spec import Training
 
 from .conftest import synthetic_digits
@@ -24,6 +26,9 @@ CHANGES: dict[str, object] = {
     "batch_size": 59,
     "optimizer": "sgd",
     "lr": 1.3e-3,
+    "schedule": "cosine",
+    "warmup": 5,
+    "lr_drops": ((20, 0.1),),
     "momentum": 0.5,
     "weight_decay": 0.1,
     "engine": "sparse",
@@ -65,6 +70,44 @@ def test_weights_mask_data_seed_and_model_change_the_digest(
     ]
     digests = [base.digest, *(other.digest for other in others)]
     assert len(set(digests)) == len(digests)
+
+
+def test_a_part_of_a_training_has_a_digest_of_its_own(make_training: MakeTraining) -> None:
+    whole = make_training()
+    same = replace(whole, first_step=0, last_step=30)
+    parts = [replace(whole, first_step=10), replace(whole, last_step=10)]
+    parts.append(replace(whole, first_step=10, last_step=20))
+    assert same.digest == whole.digest
+    assert len({whole.digest, *(part.digest for part in parts)}) == 4
+
+
+@pytest.mark.parametrize(("first", "last"), [(-1, None), (30, None), (10, 10), (20, 10), (0, 31)])
+def test_steps_that_are_no_part_of_a_training_are_refused(
+    first: int, last: int | None, make_training: MakeTraining
+) -> None:
+    end = 30 if last is None else last
+    said = f"from step {first} to {end} is no part of one of 30 steps; train for more of them"
+    with pytest.raises(ParamsError, match=said):
+        replace(make_training(), first_step=first, last_step=last)
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "rows"),
+    [(0, None, [10, 20, 25]), (10, None, [20, 25]), (13, None, [20, 25]), (24, None, [25]), (0, 10, [10]),
+     (3, 20, [10, 20]), (3, 5, [5])],
+)  # fmt: skip
+def test_a_history_is_that_of_its_steps(first: int, last: int | None, rows: list[int]) -> None:
+    train = TrainParams(steps=25, evaluate_every=10)
+    history = tuple(Row(step, 1.0, 1.0, 0.5) for step in rows)
+    own = {"first_step": first, "last_step": last}
+    assert history_fault(history, train, with_test=False, **own) is None  # type: ignore[arg-type]
+    fewer, more = history[1:], (*history, Row(26, 1.0, 1.0, 0.5))
+    for other in (fewer, more, (Row(1, 1.0, 1.0, 0.5), *history)):
+        assert history_fault(other, train, with_test=False, **own)  # type: ignore[arg-type]
+    if first == 13:
+        assert history_fault((), train, with_test=False, **own) == (  # type: ignore[arg-type]
+            "is not of 25 steps from step 13, evaluated every 10"
+        )
 
 
 def test_versions_of_engine_and_library_change_the_digest(

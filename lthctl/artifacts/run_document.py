@@ -111,7 +111,8 @@ class RunSpecification(Section):
     def schema_number(self) -> int:
         if self.order_seed is not None:
             return 3
-        return schema_of(self.sources, self.control, self.ticket.method)
+        names = (self.control, self.ticket.method)
+        return schema_of(self.sources, names, self.ticket.train, self.train)
 
     @property
     def seed_of_order(self) -> int:

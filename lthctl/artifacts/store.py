@@ -297,4 +297,11 @@ def _may_be_of(training: Training, result: Result) -> bool:
     if any(np.count_nonzero(result.weights[name][~kept]) for name, kept in training.mask.items()):
         return False
     with_test = training.dataset.test is not None
-    return history_fault(result.history, training.params, with_test=with_test) is None
+    fault = history_fault(
+        result.history,
+        training.params,
+        with_test=with_test,
+        first_step=training.first_step,
+        last_step=training.end,
+    )
+    return fault is None

@@ -1,6 +1,6 @@
 """What ticket.json says: what was asked for, and the counts of every round."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Self
 
 from pydantic import FailFast, Field, Strict, model_validator
@@ -91,7 +91,7 @@ class TicketSpecification(Section):
 
     @property
     def schema_number(self) -> int:
-        return schema_of(self.sources, self.method)
+        return schema_of(self.sources, (self.method,), self.train)
 
     def to_json(self) -> Json:
         return {
@@ -182,8 +182,16 @@ def contradiction_in_origin(
     return None
 
 
-def schema_of(sources: Mapping[str, str], *names: str) -> int:
-    """The schema that a document is written in: 1 where it says nothing that 1 had not."""
+def schema_of(sources: Mapping[str, str], names: Iterable[str], *sections: Section | None) -> int:
+    """The schema that a document is written in: the first that had all that it says.
+
+    Args:
+      sources: of the document.
+      names: of methods and controls in it.
+      sections: of parameters in it.
+    """
+    if any(section.says_more_than_schema_1 for section in sections if section is not None):
+        return 3
     return 2 if sources or any(":" in name for name in names) else 1
 
 

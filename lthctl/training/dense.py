@@ -8,6 +8,8 @@ optimizer, so weight, momentum and moments all stay exactly 0 without being touc
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,8 +24,9 @@ from lthctl.models.module import GENERATOR_LOCK
 from lthctl.models.sharing import load_weights
 from lthctl.params import TrainParams
 from lthctl.surroundings import same_sums, torch_defaults
-from lthctl.training.history import Result, Row
+from lthctl.training.history import Result, Row, steps_evaluated
 from lthctl.training.optimizers import OPTIMIZERS
+from lthctl.training.schedules import factors
 from lthctl.training.spec import OnStep, Training
 
 STEPS_PER_REPORT = 50
@@ -50,6 +53,7 @@ def _train(training: Training, device: torch.device, on_step: OnStep) -> Result:
     network = training.model.build().to(device)
     load_weights(network, training.start)
     optimizer = _optimizer(network, params)
+    highest, factor_now = [group.get("lr") for group in optimizer.param_groups], 1.0
     keeps_zeros = OPTIMIZERS.get(params.optimizer).keeps_zeros
     masks = [
         (parameter, torch.from_numpy(np.array(training.mask[name])).to(device, parameter.dtype))
@@ -68,9 +72,11 @@ def _train(training: Training, device: torch.device, on_step: OnStep) -> Result:
     )  # of which Apple's GPUs have none
     history: list[Row] = []
     network.train()
-    for first in range(0, params.steps, params.evaluate_every):
-        count = min(params.evaluate_every, params.steps - first)
+    between = steps_evaluated(params, training.first_step, training.end)
+    for first, last in pairwise([training.first_step, *between, training.end]):
+        count = last - first
         batches = torch.from_numpy(order.batches(first, count)).to(device)  # (count, batch)
+        factor = factors(params, first, count)
         loss_sum = torch.zeros((), dtype=exact, device=device)
         for step, batch in enumerate(batches, start=first + 1):
             loss = cross_entropy(network(_as_input(images[batch])), labels[batch])
@@ -79,6 +85,9 @@ def _train(training: Training, device: torch.device, on_step: OnStep) -> Result:
             for parameter, mask in masks:
                 if parameter.grad is not None:
                     parameter.grad.mul_(mask)
+            if factor[step - first - 1] != factor_now:
+                factor_now = float(factor[step - first - 1])
+                _set_rates(optimizer, highest, factor_now)
             optimizer.step()
             if not keeps_zeros:
                 with torch.no_grad():
@@ -128,6 +137,17 @@ def _optimizer(network: nn.Module, params: TrainParams) -> torch.optim.Optimizer
             "expected a torch.optim.Optimizer"
         )
     return optimizer
+
+
+def _set_rates(optimizer: torch.optim.Optimizer, highest: list[Any], factor: float) -> None:
+    """Let the next steps of an optimizer have this factor of the rates that it was made with."""
+    for group, rate in zip(optimizer.param_groups, highest, strict=True):
+        if rate is None:
+            raise TrainingError(
+                f"optimizer {type(optimizer).__name__}: its groups have no 'lr', which a schedule "
+                "changes; set train.schedule to constant and train.warmup to 0"
+            )
+        group["lr"] = factor * rate
 
 
 def _as_input(images: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ class SparseEngine:
     packages = ("numba", "llvmlite")
     parameters = frozenset({
         "steps", "evaluate_every", "batch_size", "optimizer", "lr", "momentum", "weight_decay",
-        "engine", "device", "threads",
+        "schedule", "warmup", "lr_drops", "engine", "device", "threads", "first_step", "last_step",
     })  # fmt: skip
     optimizers = ("adam", "sgd")
 

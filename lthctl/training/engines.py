@@ -11,6 +11,7 @@ from lthctl.training.engine import ENGINES, Engine
 from lthctl.training.history import Result
 from lthctl.training.inputs import check_inputs
 from lthctl.training.optimizers import OPTIMIZERS
+from lthctl.training.schedules import check_schedule
 from lthctl.training.spec import OnStep, Training
 
 
@@ -19,9 +20,10 @@ def resolve(params: TrainParams, model: Model) -> TrainParams:
 
     Raises:
       ParamsError: the engine that was asked for cannot do this, or none can; there is no such
-        optimizer; or torch does not have the device here.
+        optimizer or schedule; or torch does not have the device here.
     """
     OPTIMIZERS.get(params.optimizer)
+    check_schedule(params)
     if params.engine != "auto":
         engine = ENGINES.get(params.engine)
         resolved = params.model_copy(update={"device": engine.device_for(params.device)})
@@ -65,7 +67,14 @@ def run(training: Training, on_step: OnStep = lambda _: None) -> Result:
     """
     params = training.params
     engine = ENGINES.get(params.engine)
-    if obstacles := _obstacles(engine, params, training.model):
+    check_schedule(params)
+    parts = {"first_step": training.first_step != 0, "last_step": training.end != params.steps}
+    unknown = [
+        f"it has no {name}: it takes all steps of a training"
+        for name, needed in parts.items()
+        if needed and name not in engine.parameters
+    ]
+    if obstacles := [*_obstacles(engine, params, training.model), *unknown]:
         raise ParamsError(
             f"train.engine: is {params.engine}, which {engine.words}; {', '.join(obstacles)}"
         )

@@ -20,7 +20,7 @@ class Row(NamedTuple):
     """
 
     step: int  # optimizer updates so far
-    train_loss: float  # mean over the batches since the row before
+    train_loss: float  # mean over the batches since the row before, or since the start
     validation_loss: float
     validation_accuracy: float
     test_loss: float | None = None
@@ -96,20 +96,37 @@ def metrics_of(history: Sequence[Row]) -> Metrics:
     )
 
 
-def history_fault(history: tuple[Row, ...], train: TrainParams, *, with_test: bool) -> str | None:
+def steps_evaluated(train: TrainParams, first_step: int = 0, last_step: int | None = None) -> range:
+    """The steps after which a training is evaluated, but for the last, which always is.
+
+    They are the same whatever step it begins with: the multiples of `evaluate_every`.
+    """
+    every = train.evaluate_every
+    end = train.steps if last_step is None else last_step
+    return range(first_step // every * every + every, end, every)
+
+
+def history_fault(
+    history: tuple[Row, ...],
+    train: TrainParams,
+    *,
+    with_test: bool,
+    first_step: int = 0,
+    last_step: int | None = None,
+) -> str | None:
     """What shows that a history is not that of a training with these parameters, if anything does.
 
     Args:
       history: the evaluations.
       train: parameters of the training.
       with_test: whether it had test images.
+      first_step, last_step: as in `lthctl.training.spec.Training`.
     """
-    steps, every = train.steps, train.evaluate_every
-    if len(history) != -(-steps // every) or [row.step for row in history] != [
-        *range(every, steps, every),
-        steps,
-    ]:
-        return f"is not of {steps} steps, evaluated every {every}"
+    end = train.steps if last_step is None else last_step
+    between = steps_evaluated(train, first_step, end)
+    if len(history) != len(between) + 1 or [row.step for row in history] != [*between, end]:
+        part = f" from step {first_step}" if first_step else ""
+        return f"is not of {end} steps{part}, evaluated every {train.evaluate_every}"
     if (history[0].test_loss is not None) != with_test:
         number = "some" if with_test else "none"
         return f"has {'no ' * with_test}columns for test images, of which there are {number}"

@@ -12,6 +12,7 @@ from importlib import metadata
 
 from lthctl.canonical import Json, digest_of, digest_of_arrays
 from lthctl.datasets.base import Dataset
+from lthctl.errors import ParamsError
 from lthctl.families import sources_of
 from lthctl.mask import Mask, Weights
 from lthctl.models.base import Model, ModelDescription
@@ -20,6 +21,7 @@ from lthctl.params import TrainParams
 from lthctl.training.batches import BatchOrder
 from lthctl.training.engine import ENGINES
 from lthctl.training.optimizers import OPTIMIZERS
+from lthctl.training.schedules import SCHEDULES
 
 OnStep = Callable[[int], None]
 
@@ -41,6 +43,14 @@ class Training:
       seed: decides the order of the batches, and that alone.
       params: optimizer, steps, evaluations, threads; `engine` and `device` are resolved, not
         "auto".
+      first_step: steps that were taken already, in [0, steps): this training takes the next one and
+        those after it. It sees the batches that a training from 0 would see there, at the learning
+        rates of these steps, and is evaluated at the same steps. Its optimizer is fresh.
+      last_step: the step at which it ends, in (first_step, steps]; None is `params.steps`. The
+        learning rate goes on as if there were all of them.
+
+    Raises:
+      ParamsError: these steps are no part of the training.
     """
 
     model: Model
@@ -49,6 +59,20 @@ class Training:
     dataset: Dataset
     seed: int
     params: TrainParams
+    first_step: int = 0
+    last_step: int | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.first_step < self.end <= self.params.steps:
+            raise ParamsError(
+                f"a training from step {self.first_step} to {self.end} is no part of one of "
+                f"{self.params.steps} steps; train for more of them, or begin earlier"
+            )
+
+    @property
+    def end(self) -> int:
+        """The step at which it ends."""
+        return self.params.steps if self.last_step is None else self.last_step
 
     @property
     def sources(self) -> dict[str, str]:
@@ -68,6 +92,8 @@ class Training:
             self.seed,
             self.params,
             sources=self.sources,
+            first_step=self.first_step,
+            last_step=self.end,
         )
 
     def batch_order(self) -> BatchOrder:
@@ -83,6 +109,8 @@ def training_digest(
     params: TrainParams,
     *,
     sources: Mapping[str, str],
+    first_step: int = 0,
+    last_step: int | None = None,
 ) -> str:
     """`Training.digest` from descriptions and digests, for those who have no dataset.
 
@@ -92,7 +120,10 @@ def training_digest(
       mask, seed, params: as in `Training`.
       dataset: `Dataset.digest`.
       sources: as in `Training`; left out where there are none, as the first schema had none.
+      first_step, last_step: as in `Training`; left out of a whole training for the same reason.
     """
+    begins = {"first_step": first_step} if first_step else {}
+    ends = {} if last_step in (None, params.steps) else {"last_step": last_step}
     return digest_of({
         "model": model.to_json(),
         "start": start,
@@ -102,14 +133,21 @@ def training_digest(
         "params": params.identity(),
         "engine": engine_version(params.engine),
         **({"sources": dict(sources)} if sources else {}),
+        **begins,
+        **ends,
     })  # fmt: skip
 
 
 def sources_of_training(model: str, params: TrainParams) -> dict[str, str]:
-    """Name -> SHA-256 of the source, for the model, the optimizer and the engine of a training,
-    where they are somebody's own code that is imported here. The name of a score or of a control
-    is not in it: what they give is, the mask and the weights."""
-    return sources_of((MODELS, model), (OPTIMIZERS, params.optimizer), (ENGINES, params.engine))
+    """Name -> SHA-256 of the source, for the model, the optimizer, the schedule and the engine of a
+    training, where they are somebody's own code that is imported here. The name of a score or of a
+    control is not in it: what they give is, the mask and the weights."""
+    return sources_of(
+        (MODELS, model),
+        (OPTIMIZERS, params.optimizer),
+        (SCHEDULES, params.schedule),
+        (ENGINES, params.engine),
+    )
 
 
 def engine_version(engine: str) -> Json:

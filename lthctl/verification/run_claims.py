@@ -202,7 +202,7 @@ def _training_here(folder: RunEvidence, origin: _Origin) -> str:
     mask, start = origin.start()
     seed, dataset = document.seed_of_order, document.data.digest
     model, train = document.model, document.train
-    names = {getattr(model, "name", ""), train.optimizer, train.engine}
+    names = {getattr(model, "name", ""), train.optimizer, train.schedule, train.engine}
     sources = {name: digest for name, digest in document.sources.items() if name in names}
     start_digest = digest_of_arrays(start)
     return training_digest(model, start_digest, mask, dataset, seed, train, sources=sources)

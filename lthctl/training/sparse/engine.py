@@ -19,6 +19,7 @@ from lthctl.errors import ParamsError
 from lthctl.mask import Mask, Weights
 from lthctl.models.mlp import MLP
 from lthctl.training.history import Result, Row
+from lthctl.training.schedules import rates
 from lthctl.training.sparse.filling import weights_of
 from lthctl.training.sparse.kernels import steps
 from lthctl.training.sparse.layout import lay_out
@@ -40,10 +41,11 @@ def train(training: Training, on_step: OnStep) -> Result:
     samples, *evaluated = [Samples(split, network) for split in splits if split is not None]
     order = training.batch_order()
     history: list[Row] = []
-    step, count, loss_sum, last_row = 0, 1, 0.0, 0
-    while step < params.steps:
+    step = last_row = training.first_step
+    count, loss_sum = 1, 0.0
+    while step < training.end:
         count = min(
-            count, params.steps - step, params.evaluate_every - step % params.evaluate_every
+            count, training.end - step, params.evaluate_every - step % params.evaluate_every
         )
         losses = np.empty(count)
         began = time.perf_counter()
@@ -51,9 +53,9 @@ def train(training: Training, on_step: OnStep) -> Result:
             network,
             samples.examples,
             order.batches(step, count),
-            step + 1,
+            step - training.first_step + 1,
             params.optimizer == "adam",
-            params.lr,
+            rates(params, step, count),
             params.momentum,
             params.weight_decay,
             losses,
@@ -63,7 +65,7 @@ def train(training: Training, on_step: OnStep) -> Result:
         # One after another, so that `count`, which depends on the clock, leaves no trace.
         for loss in losses:
             loss_sum += float(loss)
-        if step % params.evaluate_every == 0 or step == params.steps:
+        if step % params.evaluate_every == 0 or step == training.end:
             mean = loss_sum / (step - last_row)
             if not math.isfinite(mean):
                 raise FloatingPointError(f"the training loss is {mean} at step {step}")
@@ -124,7 +126,7 @@ def _smallest_calls(training: Training) -> list[tuple[Any, tuple[Any, ...]]]:
     network = lay_out((1, 1), start, Mask({}), 1, learning=True)
     images = np.zeros((1, 1), training.dataset.train.images.dtype)
     examples = Samples(Split(images, np.zeros(1, np.int64)), network).examples
-    step = np.zeros((1, 1), np.int64), 1, True, 0.1, 0.1, 0.1, np.zeros(1)
+    step = np.zeros((1, 1), np.int64), 1, True, np.zeros(1), 0.1, 0.1, np.zeros(1)
     return [
         (steps.train, (network, examples, *step)),
         (steps.evaluate, (network, examples, step[0][0], 1)),

@@ -23,17 +23,17 @@ def train(
     order: NDArray[np.int64],
     first_step: int,
     adam: bool,
-    rate: float,
+    rates: NDArray[np.float64],
     momentum: float,
     weight_decay: float,
     batch_losses: NDArray[np.float64],
 ) -> None:
-    """One step per row of `order`; steps count from 1."""
+    """One step per row of `order`, with its learning rate; the optimizer's steps count from 1."""
     batch = order.shape[1]
     panels = padded(batch) // LANES
     read_batch(network, examples, order[0], panels)
     for i in range(len(order)):
-        step = first_step + i
+        step, rate = first_step + i, rates[i]
         rule = Rule(
             adam,
             np.float32(-rate / (1 - BETA1**step) if adam else -rate),

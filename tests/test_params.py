@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from lthctl.errors import ParamsError
-from lthctl.params import SECTIONS, Params
+from lthctl.params import SECTIONS, Params, TrainParams
 from lthctl.params_file import load_params
 
 

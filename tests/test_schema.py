@@ -130,6 +130,14 @@ def test_runs_of_schema_1_are_read_and_would_be_written_the_same(folder: Path) -
     assert load_run(folder).files() == contents_of(folder)
 
 
+def test_what_else_is_of_schema_3_is_read_and_would_be_written_the_same() -> None:
+    folders = sorted(path.parent for path in (SCHEMA_1.parent / "schema-3").rglob("*.json"))
+    for folder in folders:
+        is_ticket = (folder / TICKET_JSON).exists()
+        files = load_ticket(folder).files() if is_ticket else load_run(folder).files()
+        assert files == contents_of(folder), folder
+
+
 @pytest.mark.parametrize("folder", SECOND_COPIES, ids=lambda folder: folder.parent.name)
 def test_runs_of_schema_3_are_read_and_would_be_written_the_same(folder: Path) -> None:
     run = load_run(folder)

@@ -25,6 +25,7 @@ ROWS = [
         "params",
         "params_file",
         "parameter_types",
+        "yaml_file",
     },
     {"models", "datasets"},
     {"training"},
@@ -38,7 +39,8 @@ ROWS = [
 WITHIN = {
     "parameter_types": {"families"},
     "params": {"families", "parameter_types"},
-    "params_file": {"params", "parameter_types"},
+    "params_file": {"params", "yaml_file"},
+    "yaml_file": {"parameter_types"},
     "canonical": {"mask"},
     "disk": {"mask", "canonical", "replacing"},
     "reading": {"replacing"},

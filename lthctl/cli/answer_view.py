@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from lthctl.cli.claim_view import claims_table
 from lthctl.cli.terminal import VERDICT_STYLES, new_table, percent, plain, points
 from lthctl.reporting.answers import answers_of
 from lthctl.reporting.arrivals import Sooner
@@ -44,6 +45,9 @@ def print_answers(console: Console, report: Report) -> None:
             _print_ladders(console, group)
             for note in _notes(group)[:MOST_NOTES]:
                 console.print(plain(note, style="dim"))
+            if report.claims:
+                console.print()
+                console.print(*claims_table(report.claims), sep="\n")
         console.print()
     if more := report.groups[MOST_GROUPS:]:
         console.print(f"And {len(more)} more groups: see the page, or lthctl report --full.\n")

@@ -7,6 +7,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from lthctl.cli.answer_view import copies_words
+from lthctl.cli.claim_view import claims_table
 from lthctl.cli.terminal import VERDICT_STYLES, new_table, percent, plain, points, steps
 from lthctl.cli.ticket_table import blocks
 from lthctl.reporting.answers import answers_of, rule_of
@@ -32,6 +33,7 @@ def report_tables(report: Report) -> RenderableType:
         parts += [
             Text(),
             *_answers(group),
+            *(claims_table(report.claims) if report.claims and number == 1 else []),
             *_sparsity_tables(group),
             Text(),
             _accuracy_table(group),

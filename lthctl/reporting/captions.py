@@ -25,6 +25,8 @@ FIGURES: dict[str, str] = {
 """Name of a figure -> its caption."""
 
 TABLES: dict[str, str] = {
+    "claims": "What the paper says, what was found here as a mean with {intervals}, and what that "
+    "makes of each claim, by itself. Differences and ratios are paired by seed; {margin}.",
     "summary": "Every experiment: means over seeds with {intervals}. Differences are accuracy "
     "minus dense, paired by seed; {margin}.",
     "ladders": "How far down each ladder of sizes keeps up with dense. A ladder is walked from its "

@@ -19,6 +19,7 @@ from lthctl.canonical import Json
 from lthctl.errors import ReportError
 from lthctl.reporting.answers import answers_of, rule_of
 from lthctl.reporting.page_answers import answer_cards
+from lthctl.reporting.page_claims import claims_html
 from lthctl.reporting.page_data import group_data, thinning
 from lthctl.reporting.reading import Report
 from lthctl.reporting.styles import controls_for_page, methods_for_page
@@ -107,6 +108,8 @@ def page_bytes(
             for card in answer_cards(answers)
         ),
         "unknown": "".join(f"<li>{escape(str(one))}</li>" for one in unknowns_of(answers)),
+        "claims": claims_html(report.claims),
+        "claims link": '<a href="#claims">Claims</a>' if report.claims else "",
         "rule": escape(rule_of(report.groups[0].params)),
         "title": escape(title),
         "group": escape(report.groups[0].title),

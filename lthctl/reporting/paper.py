@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 from lthctl.reporting.answer_files import answer_files
 from lthctl.reporting.captions import FIGURES, TABLES, figure_caption, table_caption
+from lthctl.reporting.claim_files import claim_files
+from lthctl.reporting.claim_words import claims_markdown
 from lthctl.reporting.figures import Format, figure_files
 from lthctl.reporting.latex import document, figure, table
 from lthctl.reporting.reading import Report
@@ -13,6 +15,7 @@ from lthctl.reporting.tables import report_files
 FORMATS: tuple[Format, ...] = ("svg", "pdf", "png")
 
 ONLY_IN_CSV = {
+    "claims": frozenset({"source", "quantity", "unit", "size_percent", "value"}),
     "summary": frozenset({"seeds_to_decide", "early_stop_accuracy"}),
     "ladders": frozenset({"level", "smallest_ratio", "next_ratio"}),
     "verdicts": frozenset(
@@ -27,7 +30,8 @@ def paper_files(report: Report, survivors: Sequence[Survivors]) -> dict[str, byt
     """File name -> bytes; the same for the same runs.
 
     Of every figure and table there is a `.tex` with its caption and a label. `paper.tex` is a
-    document of all of them, and `captions.md` has the captions alone.
+    document of all of them, and `captions.md` has the captions alone. `claims.md` is the table of
+    claims for a README, where claims were judged.
 
     Args:
       report: what is shown. Figures are of its largest group.
@@ -35,13 +39,14 @@ def paper_files(report: Report, survivors: Sequence[Survivors]) -> dict[str, byt
     """
     files = figure_files(report.groups[0], survivors[0], FORMATS)
     tables = {**report_files(report), **answer_files(report), **survivor_files(survivors)}
+    tables |= claim_files(report.claims)
     texts, captions = {}, {}
     for name in FIGURES:
         captions[name] = figure_caption(name, report)
         texts[f"figure_{name}.tex"] = figure(name, captions[name], f"fig:{name}")
     for name in TABLES:
-        content = tables[f"{name}.csv"]
-        if content.count(b"\n") == 1:  # no row, such as of a report without verdicts
+        content = tables.get(f"{name}.csv", b"\n")
+        if content.count(b"\n") == 1:  # no row, such as of a report without verdicts or claims
             continue
         files[f"{name}.csv"] = content
         captions[f"table {name}"] = caption = table_caption(name, report)
@@ -50,4 +55,6 @@ def paper_files(report: Report, survivors: Sequence[Survivors]) -> dict[str, byt
     parts = [name.removesuffix(".tex") for name in texts]
     texts["paper.tex"] = document(parts)
     texts["captions.md"] = "".join(f"**{name}**: {text}\n\n" for name, text in captions.items())
+    if report.claims:
+        texts["claims.md"] = claims_markdown(report.claims)
     return files | {name: text.encode() for name, text in texts.items()}

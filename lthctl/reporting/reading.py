@@ -17,6 +17,8 @@ from lthctl.errors import LthctlError, ReportError
 from lthctl.models.base import MlpDescription
 from lthctl.params import ReportParams, RoundParams
 from lthctl.reading import find_folders, is_there
+from lthctl.reporting.claims import JudgedClaims, judge_claims
+from lthctl.reporting.claims_file import Claims
 from lthctl.reporting.experiments import natural_order
 from lthctl.reporting.making import Places
 from lthctl.reporting.verdicts import Group, judged_group
@@ -31,21 +33,29 @@ class Report:
       left_out: folders with the reason: damaged ones, and those that cannot be looked into.
       folders: those that were read.
       copies: runs with another order of the batches. They are no replicates, so no group has them.
+      claims: those of a paper, judged by the largest group; None where none were given.
     """
 
     groups: tuple[Group, ...]
     left_out: tuple[tuple[Path, str], ...]
     folders: tuple[Path, ...] = ()
     copies: tuple[Run, ...] = ()
+    claims: JudgedClaims | None = None
 
 
-def make_report(paths: Sequence[Path], params: ReportParams, masks: Path = Path("masks")) -> Report:
+def make_report(
+    paths: Sequence[Path],
+    params: ReportParams,
+    masks: Path = Path("masks"),
+    claims: Claims | None = None,
+) -> Report:
     """Read all runs at or below some paths and judge them.
 
     Args:
       paths: runs, or folders with runs below them.
       params: how they are judged.
       masks: where the commands that a report names look for their tickets.
+      claims: what a paper says, to be judged.
 
     Raises:
       ReportError: there is no run, or two different runs claim to be the same experiment.
@@ -85,7 +95,8 @@ def make_report(paths: Sequence[Path], params: ReportParams, masks: Path = Path(
         for protocol, members in by_protocol(list(runs.values()))
     ]
     groups.sort(key=lambda group: (-group.num_runs, natural_order(group.title)))
-    return Report(tuple(groups), tuple(left_out), tuple(folders), tuple(copies.values()))
+    judged = judge_claims(groups[0], claims) if claims else None
+    return Report(tuple(groups), tuple(left_out), tuple(folders), tuple(copies.values()), judged)
 
 
 @dataclass(frozen=True)

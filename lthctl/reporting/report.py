@@ -8,6 +8,7 @@ from lthctl.canonical import Json, canonical_json
 from lthctl.disk import write_file, write_set
 from lthctl.params import ReportParams
 from lthctl.reporting import reading, tables
+from lthctl.reporting.claims_file import load_claims
 from lthctl.reporting.survivors import Survivors, find_survivors, survivor_files
 
 PAGE, UNFINISHED = "index.html", "UNFINISHED.txt"
@@ -61,6 +62,7 @@ def report(
     out: Path | str | None = None,
     paper: Path | str | None = None,
     params: ReportParams | None = None,
+    claims: Path | str | None = None,
     title: str | None = None,
 ) -> FinishedReport:
     """Compare runs with the dense network, and judge their tickets.
@@ -72,9 +74,11 @@ def report(
         written.
       paper: folder for what a paper takes: figures as SVG, PDF and PNG, tables as CSV and LaTeX.
       params: how runs are judged.
+      claims: a YAML file with the claims of a paper, which are judged too.
       title: what the page is called; text, never markup.
 
     Raises:
+      ParamsError: the claims cannot be read; every fault is named.
       ReportError: there is no run, or two different runs claim to be the same experiment.
       OutputError: `out` or `paper` cannot be written.
 
@@ -84,7 +88,8 @@ def report(
     """
     places = [paths] if isinstance(paths, str | Path) else paths
     params = params or ReportParams()
-    judged = reading.make_report([Path(path) for path in places], params, Path(masks))
+    asked = None if claims is None else load_claims(Path(claims))
+    judged = reading.make_report([Path(path) for path in places], params, Path(masks), asked)
     survivors, damaged_tickets = find_survivors(judged, Path(masks))
     left_out = (*judged.left_out, *damaged_tickets)
     files: dict[str, bytes] = {}
@@ -106,6 +111,7 @@ def _files(
     title: str | None,
 ) -> dict[str, bytes]:
     from lthctl.reporting.answer_files import answer_files
+    from lthctl.reporting.claim_files import claim_files
     from lthctl.reporting.figures import figure_files
     from lthctl.reporting.page import page_bytes
     from lthctl.reporting.provenance import provenance_of
@@ -113,7 +119,7 @@ def _files(
     provenance = provenance_of(judged)
     figures = figure_files(judged.groups[0], survivors[0])
     files = {**tables.report_files(judged), **answer_files(judged)}
-    files |= {**survivor_files(survivors), **figures}
+    files |= {**claim_files(judged.claims), **survivor_files(survivors), **figures}
     files["provenance.json"] = canonical_json(provenance)
     files[PAGE] = page_bytes(
         judged, survivors, provenance, figures, left_out, title=title, beside=sorted(files)

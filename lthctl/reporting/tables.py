@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from lthctl.canonical import Json, canonical_json
 from lthctl.reporting.answers_json import answer_metrics
+from lthctl.reporting.claims_json import claim_metrics
 from lthctl.reporting.experiments import ExperimentKey
 from lthctl.reporting.reading import Report
 from lthctl.reporting.statistics import Interval
@@ -44,7 +45,9 @@ def report_files(report: Report) -> dict[str, bytes]:
         "verdicts.csv": _verdicts_csv(report),
         "runs.csv": _runs_csv(report),
         "curves.csv": _curves_csv(report),
-        "metrics.json": canonical_json(_metrics(report.groups[0])),
+        "metrics.json": canonical_json(
+            {**_metrics(report.groups[0]), **claim_metrics(report.claims)}
+        ),
     }
 
 

@@ -53,6 +53,15 @@ def report(
             "table as CSV and LaTeX, each with a caption.",
         ),
     ] = None,
+    claims: Annotated[
+        Path | None,
+        typer.Option(
+            "--claims",
+            metavar="FILE",
+            help="Claims of a paper, which are judged too.",
+            show_default="claims.yaml beside params.yaml, if there is one",
+        ),
+    ] = None,
     to: Annotated[
         list[str] | None,
         options.choice(
@@ -72,6 +81,7 @@ def report(
     """Compare all runs with the dense network, and judge the tickets."""
     params = parameters(context, "report").report
     from lthctl.cli.answer_view import print_answers, print_page
+    from lthctl.cli.claims_place import claims_file
     from lthctl.cli.older_runs import RUNS, older_runs_note
     from lthctl.cli.report_view import report_tables
     from lthctl.cli.tracking_view import log_runs, open_trackers
@@ -82,7 +92,13 @@ def report(
         say(note)
     trackers = open_trackers(options.listed_values(to or []))
     finished = make_report(
-        paths or [RUNS], masks=masks, out=folder, paper=paper, params=params, title=title
+        paths or [RUNS],
+        masks=masks,
+        out=folder,
+        paper=paper,
+        params=params,
+        claims=claims_file(context, claims),
+        title=title,
     )
     for _, reason in finished.left_out:
         say(f"left out: {reason}")

@@ -192,6 +192,7 @@ def test_a_ladder_leaves_dense_at_the_first_size_that_is_not_as_good() -> None:
         *stopping(("l1", 0.8, 5), [500] * 3, level),
         *stopping(("l1", 0.9, 5), [500] * 3, low),
         *stopping(("l1", 0.95, 5), [500] * 3, level),
+        *stopping(("l1", 0.97, 5), [500] * 3, low),
     ]
     name = "quantity: test_leaves_dense, ladder: l1-n5"
     judged = judge(

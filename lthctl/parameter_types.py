@@ -186,6 +186,13 @@ MethodsOfControls = dict[Control, Annotated[tuple[Method, ...], BeforeValidator(
 Ratios = Annotated[tuple[Ratio, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
 
 
+LayerRatios = Annotated[
+    Annotated[tuple[Ratio, ...], BeforeValidator(_as_tuple), Field(min_length=1)] | None,
+    BeforeValidator(lambda value: value or None),
+]
+"""A ratio for each layer; None where one ratio is for all."""
+
+
 Counts = Annotated[tuple[Count, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
 
 
@@ -247,14 +254,18 @@ Looks = Annotated[
 ]
 
 
-LADDER = re.compile("(.+)-n([1-9][0-9]{0,17})", re.ASCII)
-"""Method and rounds, as in the name of a ticket."""
+LADDER = re.compile(
+    "(.+?)-(?:n([1-9][0-9]{0,17})|rate(0?[.][0-9]+))((?:-[a-z][a-z0-9_.]*)*)", re.ASCII
+)
+"""Method, rounds or rate, and further words, as in the name of a ticket."""
 
 
 def _check_ladder(name: str) -> str:
     if LADDER.fullmatch(name) is None:
         raise PydanticCustomError(
-            "ladder", "Input should be a method and its rounds, such as l1-n5"
+            "ladder",
+            "Input should be a method and its rounds, such as l1-n5, or its rate, such as "
+            "l1-rate0.20",
         )
     return name
 

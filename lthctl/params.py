@@ -7,10 +7,17 @@ the file's, else the default here.
 
 import difflib
 from collections.abc import Collection, Mapping
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from lthctl.errors import ParamsError
 from lthctl.families import trust
@@ -23,6 +30,7 @@ from lthctl.parameter_types import (
     Engine,
     Init,
     Ladders,
+    LayerRatios,
     Looks,
     Methods,
     MethodsOfControls,
@@ -219,6 +227,35 @@ class PruneParams(Section):
 
     biases: bool = True
     """Whether biases are pruned too, each layer's at the rate of its weights."""
+
+    rate: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """The fraction of the remaining weights that every round removes, such as 0.2. It takes the
+    place of the ratios, but for 0, and every round trains all steps."""
+
+    every_round: bool = False
+    """Whether a ticket is left at every round on the way to the last one of `rounds`."""
+
+    layer_ratio: LayerRatios = None
+    """A final sparsity for each layer, such as `[0.8, 0.8, 0.4]`. It takes the place of the ratios,
+    but for 0."""
+
+    output_factor: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """The output layer is pruned at this fraction of the rate of the others."""
+
+    scope: Literal["layer", "global"] = "layer"
+    """`layer`: weights compete within their layer. `global`: all with each other."""
+
+    @model_validator(mode="after")
+    def _says_one_size(self) -> Self:
+        if self.rate is not None and self.layer_ratio is not None:
+            raise PydanticCustomError(
+                "sizes", "Input should have `rate` or `layer_ratio`, and not both"
+            )
+        if self.every_round and self.rate is None:
+            raise PydanticCustomError(
+                "sizes", "Input should have `rate` where it has `every_round`"
+            )
+        return self
 
 
 class RetrainParams(Section):

@@ -33,6 +33,7 @@ from lthctl.artifacts.store import Store
 from lthctl.artifacts.ticket import load_ticket
 from lthctl.grid.tasks import state_of
 from lthctl.artifacts.folders import TicketFolder
+from lthctl.lottery.asked import specify_pruning
 from lthctl.lottery.find import specify_ticket
 from lthctl.lottery.retrain import specify_run
 from lthctl.mask import Mask
@@ -50,7 +51,7 @@ params = TrainParams(
     steps=30, evaluate_every=10, batch_size=60, engine="torch", device="cpu", **given
 )
 training = Training(model, mask.apply(model.draw(Stream(1, "init"))), mask, dataset, 1, params)
-asked = dict(method="l1", ratio=0.5, rounds=2, seed=1, biases=True, train=params)
+asked = specify_pruning(model, method="l1", ratio=0.5, rounds=2, seed=1)
 tickets = [load_ticket(path.parent) for path in sorted(fixtures.glob("masks/*/ticket.json"))]
 runs = [load_run(path.parent) for path in sorted(fixtures.glob("*/*/*/run.json"))]
 print(json.dumps({
@@ -60,7 +61,7 @@ print(json.dumps({
     "written": [sorted(map(str, part.files().values())) for part in (*tickets, *runs)],
     "training": training.digest,
     "found": Store(store).get(training) is not None,
-    "ticket request": specify_ticket(model, dataset, **asked).to_json(),
+    "ticket request": specify_ticket(model, dataset, asked, params).to_json(),
     "run request": specify_run(tickets[0], dataset, "rewind", params).to_json(),
     "present": [
         state_of(TicketFolder(path.parent), load_ticket(path.parent).specification).value

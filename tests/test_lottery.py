@@ -5,6 +5,7 @@ import pytest
 
 from lthctl.datasets.base import Dataset, Split
 from lthctl.errors import ParamsError, TicketError, TrainingError
+from lthctl.lottery.asked import specify_pruning
 from lthctl.lottery.find import find_ticket, prune_rounds, specify_ticket
 from lthctl.lottery.retrain import retrain
 from lthctl.models.mlp import MLP
@@ -177,16 +178,8 @@ def test_a_module_must_be_given_back(dataset: Dataset, train_params: TrainParams
 def test_a_request_is_what_the_ticket_says_of_itself(
     small_model: MLP, dataset: Dataset, train_params: TrainParams
 ) -> None:
-    specification = specify_ticket(
-        small_model,
-        dataset,
-        method="random",
-        ratio=0.5,
-        rounds=2,
-        seed=4,
-        biases=True,
-        train=train_params,
-    )
+    pruning = specify_pruning(small_model, method="random", ratio=0.5, rounds=2, seed=4)
+    specification = specify_ticket(small_model, dataset, pruning, train_params)
     with pytest.raises(StopIteration) as ended:
         next(prune_rounds(small_model, dataset, specification, train_params))
     assert ended.value.value.specification == specification

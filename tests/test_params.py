@@ -55,7 +55,18 @@ def test_defaults() -> None:
             "device": "auto",
             "threads": 1,
         },
-        "prune": {"method": ("l1",), "ratio": (0.8,), "rounds": (1,), "seed": (1,), "biases": True},
+        "prune": {
+            "method": ("l1",),
+            "ratio": (0.8,),
+            "rounds": (1,),
+            "seed": (1,),
+            "biases": True,
+            "rate": None,
+            "every_round": False,
+            "layer_ratio": None,
+            "output_factor": 0.5,
+            "scope": "layer",
+        },
         "retrain": {"keep_weights": True, "control": (), "order_seed": None, "methods": {}},
         "report": {
             "margin": 0.002,
@@ -90,11 +101,11 @@ def test_one_value_stands_for_a_list_of_one(params_yaml: Path) -> None:
     assert params == loaded(
         params_yaml, "prune:\n  method: [random]\n  ratio: [0.0]\n  rounds: [5]\n  seed: [3]\n"
     )
-    assert params.prune.model_dump() == {
-        "method": ("random",),
-        "ratio": (0.0,),
-        "rounds": (5,),
-        "seed": (3,),
+    assert params.prune.identity() == {
+        "method": ["random"],
+        "ratio": [0.0],
+        "rounds": [5],
+        "seed": [3],
         "biases": True,
     }
 
@@ -340,7 +351,8 @@ def test_refused_overrides_are_named_as_flags() -> None:
         "--steps: is 0, expected greater than or equal to 1",
         "--method: is 'l2', expected 'l1' or 'random', or your own as module:name, such as mypackage.scores:taylor",
         "--ratio: is 1.5, expected in [0, 1): the fraction of weights to prune",
-        "--speed: is not a parameter; did you mean 'seed'? known here: method, ratio, rounds, seed, biases",
+        "--speed: is not a parameter; did you mean 'seed'? known here: method, ratio, rounds, seed, biases, "
+        "rate, every_round, layer_ratio, output_factor, scope",
     ]
 
 

@@ -629,18 +629,19 @@ def tiny_report(folder: Path) -> Report:
 
 
 SUMMARY_CSV = """\
-group,control,method,rounds,ratio,pruned_with,sparsity,n,accuracy,accuracy_low,accuracy_high,\
+group,control,method,rounds,ratio,pruned_with,per_round,variant,sparsity,n,accuracy,accuracy_low,\
+accuracy_high,\
 difference,difference_low,difference_high,early_stop_step,early_stop_step_low,\
 early_stop_step_high,early_stop_accuracy,early_stop_accuracy_low,early_stop_accuracy_high,\
 test_accuracy,test_accuracy_low,test_accuracy_high,difference_n,verdict,seeds_to_decide
-1,rewind,dense,0,0,,0,2,0.5,0.5,0.5,,,,30,4.064,55.94,0.375,0.375,0.375,,,,,,
-1,rewind,l1,1,0.5,,0.4375,2,0.75,0.75,0.75,0.25,0.25,0.25,20,-5.936,45.94,0.75,0.75,0.75,,,,2,too short to tell,
-1,reinit,l1,1,0.5,,0.4375,2,0.25,0.25,0.25,-0.25,-0.25,-0.25,10,-15.94,35.94,0,-2.594e-06,2.594e-06,,,,2,too short to tell,
-1,rewind,random,1,0.5,,0.4375,1,0.375,,,-0.125,,,20,,,0.375,,,,,,1,too short to tell,
+1,rewind,dense,0,0,,,,0,2,0.5,0.5,0.5,,,,30,4.064,55.94,0.375,0.375,0.375,,,,,,
+1,rewind,l1,1,0.5,,,,0.4375,2,0.75,0.75,0.75,0.25,0.25,0.25,20,-5.936,45.94,0.75,0.75,0.75,,,,2,too short to tell,
+1,reinit,l1,1,0.5,,,,0.4375,2,0.25,0.25,0.25,-0.25,-0.25,-0.25,10,-15.94,35.94,0,-2.594e-06,2.594e-06,,,,2,too short to tell,
+1,rewind,random,1,0.5,,,,0.4375,1,0.375,,,-0.125,,,20,,,0.375,,,,,,1,too short to tell,
 """
 
 VERDICTS_CSV = """\
-group,method,rounds,ratio,pruned_with,sparsity,keeps_up,dense_verdict,dense_seeds,\
+group,method,rounds,ratio,pruned_with,per_round,variant,sparsity,keeps_up,dense_verdict,dense_seeds,\
 dense_difference,dense_difference_low,dense_difference_high,dense_difference_n,reinit_verdict,\
 reinit_seeds,reinit_difference,reinit_difference_low,reinit_difference_high,reinit_difference_n,\
 shuffle_verdict,shuffle_seeds,shuffle_difference,shuffle_difference_low,shuffle_difference_high,\
@@ -648,37 +649,38 @@ shuffle_difference_n,random_verdict,random_seeds,random_difference,random_differ
 random_difference_high,random_difference_n,target,sooner_verdict,sooner_kind,times_sooner,\
 times_sooner_low,times_sooner_high,times_sooner_n,step_difference,step_difference_low,\
 step_difference_high,step_difference_n
-1,l1,1,0.5,,0.4375,0,too short to tell,,0.25,0.25,0.25,2,too short to tell,,0.5,0.5,0.5,2,unknown,,,,,,too short to tell,,0.375,,,1,0.97,unknown,unknown,,,,,-10,-46.68,26.68,2
-1,random,1,0.5,,0.4375,0,too short to tell,,-0.125,,,1,unknown,,,,,,unknown,,,,,,,,,,,,0.97,unknown,unknown,,,,,-10,,,1
+1,l1,1,0.5,,,,0.4375,0,too short to tell,,0.25,0.25,0.25,2,too short to tell,,0.5,0.5,0.5,2,unknown,,,,,,too short to tell,,0.375,,,1,0.97,unknown,unknown,,,,,-10,-46.68,26.68,2
+1,random,1,0.5,,,,0.4375,0,too short to tell,,-0.125,,,1,unknown,,,,,,unknown,,,,,,,,,,,,0.97,unknown,unknown,,,,,-10,,,1
 """
 
 CURVES_CSV = """\
-group,control,method,rounds,ratio,pruned_with,step,n,train_loss,validation_loss,\
+group,control,method,rounds,ratio,pruned_with,per_round,variant,step,n,train_loss,validation_loss,\
 validation_accuracy
-1,rewind,dense,0,0.0,,10,2,1.5,0.5,0.25
-1,rewind,dense,0,0.0,,20,2,1.5,0.5,0.5
-1,rewind,dense,0,0.0,,30,2,1.5,0.25,0.375
-1,rewind,l1,1,0.5,,10,2,1.5,0.5,0.5
-1,rewind,l1,1,0.5,,20,2,1.5,0.25,0.75
-1,rewind,l1,1,0.5,,30,2,1.5,0.5,0.625
-1,reinit,l1,1,0.5,,10,2,1.5,0.25,0.0
-1,reinit,l1,1,0.5,,20,2,1.5,0.5,0.25
-1,reinit,l1,1,0.5,,30,2,1.5,0.5,0.125
-1,rewind,random,1,0.5,,10,1,1.5,0.5,0.125
-1,rewind,random,1,0.5,,20,1,1.5,0.25,0.375
-1,rewind,random,1,0.5,,30,1,1.5,0.5,0.25
+1,rewind,dense,0,0.0,,,,10,2,1.5,0.5,0.25
+1,rewind,dense,0,0.0,,,,20,2,1.5,0.5,0.5
+1,rewind,dense,0,0.0,,,,30,2,1.5,0.25,0.375
+1,rewind,l1,1,0.5,,,,10,2,1.5,0.5,0.5
+1,rewind,l1,1,0.5,,,,20,2,1.5,0.25,0.75
+1,rewind,l1,1,0.5,,,,30,2,1.5,0.5,0.625
+1,reinit,l1,1,0.5,,,,10,2,1.5,0.25,0.0
+1,reinit,l1,1,0.5,,,,20,2,1.5,0.5,0.25
+1,reinit,l1,1,0.5,,,,30,2,1.5,0.5,0.125
+1,rewind,random,1,0.5,,,,10,1,1.5,0.5,0.125
+1,rewind,random,1,0.5,,,,20,1,1.5,0.25,0.375
+1,rewind,random,1,0.5,,,,30,1,1.5,0.5,0.25
 """
 
 RUNS_CSV = """\
-group,name,control,method,rounds,ratio,pruned_with,seed,sparsity,best_accuracy,best_step,\
+group,name,control,method,rounds,ratio,pruned_with,per_round,variant,seed,sparsity,best_accuracy,\
+best_step,\
 early_stop_accuracy,early_stop_step,final_accuracy,early_stop_test_accuracy
-1,dense-s1,rewind,dense,0,0.0,,1,0.0,0.5,20,0.375,30,0.375,
-1,dense-s2,rewind,dense,0,0.0,,2,0.0,0.5,20,0.375,30,0.375,
-1,l1-r0.50-n1-s1,rewind,l1,1,0.5,,1,0.4375,0.75,20,0.75,20,0.625,
-1,l1-r0.50-n1-s2,rewind,l1,1,0.5,,2,0.4375,0.75,20,0.75,20,0.625,
-1,l1-r0.50-n1-s1,reinit,l1,1,0.5,,1,0.4375,0.25,20,0.0,10,0.125,
-1,l1-r0.50-n1-s2,reinit,l1,1,0.5,,2,0.4375,0.25,20,0.0,10,0.125,
-1,random-r0.50-n1-s1,rewind,random,1,0.5,,1,0.4375,0.375,20,0.375,20,0.25,
+1,dense-s1,rewind,dense,0,0.0,,,,1,0.0,0.5,20,0.375,30,0.375,
+1,dense-s2,rewind,dense,0,0.0,,,,2,0.0,0.5,20,0.375,30,0.375,
+1,l1-r0.50-n1-s1,rewind,l1,1,0.5,,,,1,0.4375,0.75,20,0.75,20,0.625,
+1,l1-r0.50-n1-s2,rewind,l1,1,0.5,,,,2,0.4375,0.75,20,0.75,20,0.625,
+1,l1-r0.50-n1-s1,reinit,l1,1,0.5,,,,1,0.4375,0.25,20,0.0,10,0.125,
+1,l1-r0.50-n1-s2,reinit,l1,1,0.5,,,,2,0.4375,0.25,20,0.0,10,0.125,
+1,random-r0.50-n1-s1,rewind,random,1,0.5,,,,1,0.4375,0.375,20,0.375,20,0.25,
 """
 
 METRICS_JSON = """\

@@ -231,7 +231,8 @@ def test_a_layer_without_weights_is_found() -> None:
 def test_rounds_are_followed_one_by_one() -> None:
     assert check_survivable({"a": (1, 2)}, {"a": 0.6}, 1) is None  # 2 - round(1.2) = 1
     assert (
-        check_survivable({"a": (1, 2)}, {"a": 0.6}, 2) == "leaves none of the 2 weights of 'a'"
+        check_survivable({"a": (1, 2)}, {"a": 0.6}, 2)
+        == "leaves none of the 2 weights of 'a' after round 2"
     )  # 1 - round(0.6)
     assert check_survivable({"a": (1, 2)}, {"a": 0.5}, 50) is None  # 1 - round(0.5) = 1 for ever
 
@@ -250,3 +251,20 @@ def test_survivable_is_what_select_leaves(size: int, rate: float, rounds: int) -
     for _ in range(rounds):
         mask = select({"a": np.arange(size).reshape(1, size)}, mask, rate={"a": rate})
     assert (check_survivable({"a": (1, size)}, {"a": rate}, rounds) is None) == (mask.num_kept > 0)
+
+
+def test_global_scores_are_one_list_in_the_order_of_the_mask() -> None:
+    scores = {"a": np.array([1.0, 3.0]), "b": np.array([[2.0, 3.0], [0.0, 3.0]])}
+    mask = Mask.full({"a": (2,), "b": (2, 2)})
+    rate = {"a": 0.6, "b": 0.6}
+    selected = select(scores, mask, rate=rate, scope="global")  # 4 of 6 go, ties from the end
+    assert selected["a"].tolist() == [GONE, KEPT]
+    assert selected["b"].tolist() == [[GONE, KEPT], [GONE, GONE]]
+
+
+def test_global_rates_are_one() -> None:
+    mask = Mask.full({"a": (2,), "b": (2,)})
+    with pytest.raises(MaskError, match="rate: has 2 values, expected one"):
+        select(
+            {"a": np.zeros(2), "b": np.zeros(2)}, mask, rate={"a": 0.5, "b": 0.2}, scope="global"
+        )

@@ -196,13 +196,15 @@ def test_files(tmp_path: Path, report: Report) -> None:
     assert files == survivor_files([survivors_of(report, tmp_path / "masks")])
     (l1, random) = csv.DictReader(io.StringIO(files["pixels.csv"].decode()))
     assert l1 == {
-        "group": "1", "method": "l1", "rounds": "1", "ratio": "0.5", "pruned_with": "", "n": "2",
+        "group": "1", "method": "l1", "rounds": "1", "ratio": "0.5", "pruned_with": "",
+            "per_round": "", "variant": "", "n": "2",
         "pixel_0": "3.0", "pixel_1": "2.0", "pixel_2": "0.5", "pixel_3": "0.5",
     }  # fmt: skip
     assert random["pixel_2"] == "2.5"
     layers = list(csv.DictReader(io.StringIO(files["layers.csv"].decode())))
     assert layers[0] == {
-        "group": "1", "method": "l1", "rounds": "1", "ratio": "0.5", "pruned_with": "", "round": "1",
+        "group": "1", "method": "l1", "rounds": "1", "ratio": "0.5", "pruned_with": "",
+            "per_round": "", "variant": "", "round": "1",
         "layer": "layers.0.weight",
         "size": "12", "desired": "0.5", "kept": "6.0", "actual": "0.5", "n": "2",
     }  # fmt: skip

@@ -270,10 +270,10 @@ def test_files_of_another_ticket(
 
 
 def test_newer_schema(folder: Path) -> None:
-    rewrite(folder, TICKET_JSON, schema=3)
+    rewrite(folder, TICKET_JSON, schema=4)
     assert (
         str(refusal_of(folder))
-        == f"{folder / TICKET_JSON}: has schema 3, this lthctl reads up to 2; upgrade lthctl"
+        == f"{folder / TICKET_JSON}: has schema 4, this lthctl reads up to 3; upgrade lthctl"
     )
 
 
@@ -659,10 +659,10 @@ def test_altered_history(run_folder: Path) -> None:
 
 
 def test_newer_run(run_folder: Path) -> None:
-    rewrite(run_folder, RUN_JSON, schema=3)
+    rewrite(run_folder, RUN_JSON, schema=4)
     for load in load_run, lambda path: RunFolder(path).document:
         assert str(refusal_of(run_folder, load)) == (
-            f"{run_folder / RUN_JSON}: has schema 3, this lthctl reads up to 2; upgrade lthctl"
+            f"{run_folder / RUN_JSON}: has schema 4, this lthctl reads up to 3; upgrade lthctl"
         )
 
 

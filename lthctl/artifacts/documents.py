@@ -4,8 +4,9 @@ Knows documents, not arrays: whether these fit their document is for those who r
 that passes holds all that later code computes with, so nothing after reading it asks again.
 docs/FORMAT.md gives the meaning of every key, and a test holds it to the models.
 
-Schema 2 is schema 1 with `sources` and with names that have a colon. Schema 3 is schema 2 with
-`order_seed`. What needs none of it is written as schema 1, in the same bytes as ever.
+Schema 2 is schema 1 with `sources` and with names that have a colon. Schema 3 has parameters that
+schema 1 did not have. A document is written in the first schema that has all that it says, so old
+ones keep their bytes.
 """
 
 from typing import Any, Protocol, TypeVar

@@ -1,5 +1,7 @@
 """The names of tickets and of their files."""
 
+from collections.abc import Sequence
+
 IMPORTED = "imported"
 """Method of tickets whose masks were made elsewhere; `imported-<label>` where there are several
 kinds."""
@@ -30,16 +32,41 @@ def variant_name(control: str, order_seed: int | None) -> str:
     return control if order_seed is None else f"{control}-order{order_seed}"
 
 
-def ticket_name(method: str, ratio: float, rounds: int, seed: int | None = None) -> str:
+def ticket_name(
+    method: str,
+    ratio: float,
+    rounds: int,
+    seed: int | None = None,
+    *,
+    per_round: float | None = None,
+    variant: Sequence[str] = (),
+) -> str:
     """The name of a ticket for people: `l1-r0.80-n5-s1`, `dense-s1`. Two decimals of the ratio,
     more where it has more.
 
-    Without a seed: of all replicates.
+    Args:
+      method, ratio, rounds: of the ticket.
+      seed: of the ticket; without it, the name is that of all replicates.
+      per_round: where every round removes this fraction, it stands in the place of the ratio:
+        `l1-rate0.20-n7-s1`.
+      variant: further words. Where the first tells the ratios of all layers, it stands in the place
+        of the ratio: `l1-layers0.8_0.4-n1-s1`.
     """
-    shown = f"{ratio:.2f}" if float(f"{ratio:.2f}") == ratio else repr(ratio)
     is_dense = ratio == 0 and not is_imported(method)
-    name = "dense" if is_dense else f"{folder_part(method)}-r{shown}-n{rounds}"
-    return name if seed is None else f"{name}-s{seed}"
+    if per_round is not None:
+        size = f"rate{decimals(per_round)}"
+    elif variant and variant[0].startswith("layers"):
+        size, *variant = variant
+    else:
+        size = f"r{decimals(ratio)}"
+    words = ["dense"] if is_dense else [folder_part(method), size, f"n{rounds}", *variant]
+    return "-".join(words if seed is None else [*words, f"s{seed}"])
+
+
+def decimals(value: float) -> str:
+    """A fraction with two decimals, or more where it has more."""
+    shown = f"{value:.2f}"
+    return shown if float(shown) == value else repr(value)
 
 
 TICKET_JSON, MASK_FILE, INIT_FILE = "ticket.json", "mask.safetensors", "init.safetensors"

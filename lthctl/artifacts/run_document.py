@@ -6,12 +6,8 @@ from pydantic import FailFast, Field, Strict
 
 from lthctl.artifacts.fields import Name, Sources, Training, TrainingOfRounds
 from lthctl.artifacts.names import HISTORY_FILE, WEIGHTS_FILE, variant_name
-from lthctl.artifacts.ticket_document import (
-    Below1,
-    contradiction_in_origin,
-    schema_of,
-    sources_json,
-)
+from lthctl.artifacts.pruning import Below1, Pruning
+from lthctl.artifacts.ticket_document import schema_of, sources_json
 from lthctl.canonical import Json
 from lthctl.datasets.base import DataDescription
 from lthctl.models.base import ModelDescription
@@ -20,31 +16,24 @@ from lthctl.params import Section
 from lthctl.training.history import Metrics
 
 
-class TicketSummary(Section):
-    """What a run says of its ticket.
+class TicketSummary(Pruning):
+    """What a run says of its ticket, beside how it was pruned.
 
     Attributes:
-      name, digest, method, ratio, rounds, seed, biases, train: as in the ticket.
+      name, digest, train: as in the ticket.
       sparsity: the fraction pruned in the end, in [0, 1).
       sparsity_by_round: the same after every round.
     """
 
     name: str
     digest: Digest
-    method: Name
-    ratio: Below1
-    rounds: Natural
-    seed: Seed
-    biases: bool
     train: TrainingOfRounds
     sparsity: Below1
     sparsity_by_round: Annotated[tuple[Below1, ...], Strict(False), FailFast()]
 
     def contradiction(self) -> str | None:
         """What does not go together with the rest, if anything."""
-        if fault := contradiction_in_origin(
-            self.name, self.method, self.ratio, self.rounds, self.seed
-        ):
+        if fault := self.contradiction_in_origin(self.name):
             return fault
         if (number := len(self.sparsity_by_round)) != self.rounds:
             return f"sparsity_by_round has {number} values for {self.rounds} rounds"
@@ -54,11 +43,7 @@ class TicketSummary(Section):
         return {
             "name": self.name,
             "digest": self.digest,
-            "method": self.method,
-            "ratio": self.ratio,
-            "rounds": self.rounds,
-            "seed": self.seed,
-            "biases": self.biases,
+            **self.pruning.identity(),
             "train": {} if self.train is None else self.train.identity(),
             "sparsity": self.sparsity,
             "sparsity_by_round": list(self.sparsity_by_round),
@@ -112,7 +97,7 @@ class RunSpecification(Section):
         if self.order_seed is not None:
             return 3
         names = (self.control, self.ticket.method)
-        return schema_of(self.sources, names, self.ticket.train, self.train)
+        return schema_of(self.sources, names, self.ticket.pruning, self.ticket.train, self.train)
 
     @property
     def seed_of_order(self) -> int:

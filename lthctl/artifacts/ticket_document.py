@@ -5,14 +5,13 @@ from typing import Annotated, Self
 
 from pydantic import FailFast, Field, Strict, model_validator
 
-from lthctl.artifacts.fields import Data, Name, Sources, TrainingOfRounds
-from lthctl.artifacts.names import INIT_FILE, MASK_FILE, is_imported, ticket_name
+from lthctl.artifacts.fields import Data, Sources, TrainingOfRounds
+from lthctl.artifacts.names import INIT_FILE, MASK_FILE, is_imported
+from lthctl.artifacts.pruning import Below1, Pruning
 from lthctl.canonical import Json
 from lthctl.models.base import ModelDescription
-from lthctl.parameter_types import Count, Digest, Fraction, Natural, ParametersByName, Seed, shown
+from lthctl.parameter_types import Count, Digest, Fraction, Natural, ParametersByName
 from lthctl.params import Section
-
-Below1 = Annotated[float, Field(ge=0, lt=1)]
 
 
 class LayerCounts(Section):
@@ -58,27 +57,16 @@ class RoundCounts(Section):
         return self.model_dump()
 
 
-class TicketSpecification(Section):
+class TicketSpecification(Pruning):
     """What was asked for to get a ticket; equal specifications give equal tickets.
 
     Attributes:
-      method: "l1", "random" or another score; "dense" at ratio 0; "imported" or
-        "imported-<label>" where the mask was made elsewhere; or a name with a colon.
-      ratio: the sparsity asked for, in [0, 1).
-      rounds: train-prune-rewind rounds; 0 for the dense ticket.
-      seed: of weights, batch order and pruning.
-      biases: whether biases are prunable.
       model: what the model says of itself.
       data: what the dataset says of itself; None where the mask was imported.
       train: how the trainings between the rounds are done; None where there are none.
       sources: a name with a colon -> SHA-256 of the file that its code came from.
     """
 
-    method: Name
-    ratio: Below1
-    rounds: Natural
-    seed: Seed
-    biases: bool
     model: ModelDescription
     data: Data
     train: TrainingOfRounds
@@ -87,19 +75,15 @@ class TicketSpecification(Section):
     @property
     def name(self) -> str:
         """The name of the ticket, `l1-r0.80-n5-s1`."""
-        return ticket_name(self.method, self.ratio, self.rounds, self.seed)
+        return self.ticket_name
 
     @property
     def schema_number(self) -> int:
-        return schema_of(self.sources, (self.method,), self.train)
+        return schema_of(self.sources, (self.method,), self.pruning, self.train)
 
     def to_json(self) -> Json:
         return {
-            "method": self.method,
-            "ratio": self.ratio,
-            "rounds": self.rounds,
-            "seed": self.seed,
-            "biases": self.biases,
+            **self.pruning.identity(),
             "model": self.model.to_json(),
             "data": {} if self.data is None else self.data.to_json(),
             "train": {} if self.train is None else self.train.identity(),
@@ -134,10 +118,7 @@ class TicketDocument(TicketSpecification):
 
     def contradiction(self) -> str | None:
         """What does not go together with the rest, if anything."""
-        fault = contradiction_in_origin(
-            self.stated_name, self.method, self.ratio, self.rounds, self.seed
-        )
-        fault = fault or self._contradiction_in_rounds()
+        fault = self.contradiction_in_origin(self.stated_name) or self._contradiction_in_rounds()
         return fault and f"it: {fault}"
 
     def _contradiction_in_rounds(self) -> str | None:
@@ -168,18 +149,6 @@ def ticket_json(
         "sparsity": [after.to_json() for after in counts],
         "files": dict(files),
     }
-
-
-def contradiction_in_origin(
-    name: str, method: str, ratio: float, rounds: int, seed: int
-) -> str | None:
-    """What of a ticket's origin does not go together, if anything."""
-    is_dense = method == "dense"
-    if is_dense != (rounds == 0) or (is_dense != (ratio == 0) and not is_imported(method)):
-        return f"is {method} of ratio {ratio} and {rounds} rounds; dense is both 0"
-    if name != (expected := ticket_name(method, ratio, rounds, seed)):
-        return f"name is {shown(name)}, expected {expected}"
-    return None
 
 
 def schema_of(sources: Mapping[str, str], names: Iterable[str], *sections: Section | None) -> int:

@@ -16,6 +16,7 @@ CHOICES: dict[str, Callable[[], tuple[str, ...]]] = {
     "engine": lambda: ("auto", *ENGINES.names()),
     "control": CONTROLS.names,
     "executor": EXECUTORS.names,
+    "scope": lambda: ("layer", "global"),
     "tracker": TRACKERS.names,
     "preset": lambda: ("root", "video"),
     "format": lambda: ("state_dict", "prune", "csr", "onnx"),
@@ -179,6 +180,38 @@ class TicketOptions:
         ),
     ] = field(default_factory=list)
 
+    rate: Annotated[
+        float | None,
+        typer.Option(
+            "--rate",
+            metavar="X",
+            help="Fraction of the remaining weights that each round removes, in the place of "
+            "ratios but 0. Each round trains all steps.",
+        ),
+    ] = None
+    every_round: Annotated[
+        bool, typer.Option("--every-round", help="With --rate: leave a ticket at every round.")
+    ] = False
+    layer_ratio: Annotated[
+        list[str],
+        typer.Option(
+            "--layer-ratio",
+            metavar="LIST",
+            help="Final sparsity of each layer, in the place of ratios but 0, such as 0.8,0.8,0.4.",
+        ),
+    ] = field(default_factory=list)
+    output_factor: Annotated[
+        float,
+        typer.Option(
+            "--output-factor",
+            metavar="X",
+            help="The output layer is pruned at this fraction of the rate of the others.",
+        ),
+    ] = 0.5
+    scope: Annotated[
+        str, choice("--scope", "scope", "Whether weights compete per layer or all: {names}.")
+    ] = "layer"
+
     def flags(self) -> dict[str, object]:
         """ "section.key" -> value, for the parameters.
 
@@ -190,6 +223,11 @@ class TicketOptions:
             "prune.ratio": numbers("--ratio", self.ratio, float),
             "prune.rounds": numbers("--rounds", self.rounds, int),
             "prune.seed": seeds(self.seed),
+            "prune.rate": self.rate,
+            "prune.every_round": self.every_round,
+            "prune.layer_ratio": numbers("--layer-ratio", self.layer_ratio, float),
+            "prune.output_factor": self.output_factor,
+            "prune.scope": self.scope,
         }
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from typer import Context
 
-from lthctl.errors import LthctlError, PathError
+from lthctl.errors import LthctlError, ParamsError, PathError
 
 if TYPE_CHECKING:
     from lthctl.params import Params
@@ -33,8 +33,15 @@ def load_into(context: Context, file: Path) -> None:
         context.obj = error
     prune, train = loaded.prune, loaded.train
     training = {"steps": train.steps, "engine": train.engine}
-    lists = {name: getattr(prune, name) for name in ("method", "ratio", "rounds", "seed")}
-    grid = {name: [str(value) for value in values] for name, values in lists.items()}
+    lists = {
+        name: getattr(prune, name) or ()
+        for name in ("method", "ratio", "rounds", "seed", "layer_ratio")
+    }
+    single = ("rate", "every_round", "output_factor", "scope")
+    grid = {
+        **{name: [str(value) for value in values] for name, values in lists.items()},
+        **{name: getattr(prune, name) for name in single},
+    }
     controls = {"control": list(loaded.retrain.control)} if loaded.retrain.control else {}
     retraining = {**training, **controls, "order_seed": loaded.retrain.order_seed}
     context.default_map = {
@@ -48,6 +55,25 @@ def is_typed(context: Any, name: str) -> bool:
     """Whether an option was given on the command line; the context is of its command."""
     source = context.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"
+
+
+def refuse_two_sizes(context: Context) -> None:
+    """Refuse flags that say the size of tickets in two ways.
+
+    Raises:
+      ParamsError: they do.
+    """
+    said = [name for name in ("ratio", "rate", "layer_ratio") if is_typed(context, name)]
+    if said[:1] == ["ratio"] and _only_zeros(context.params["ratio"]):
+        said = said[1:]
+    if len(said) > 1:
+        flags = " and ".join("--" + name.replace("_", "-") for name in said)
+        raise ParamsError(f"{flags}: say how small tickets are, each in its way; give one of them")
+
+
+def _only_zeros(values: list[str]) -> bool:
+    """Whether ratios ask for the dense network alone, which goes with everything."""
+    return all(set(value) <= set("0., ") for value in values)
 
 
 def parameters(

@@ -209,7 +209,19 @@ def _found_by(ticket: Ticket) -> str:
     if ticket.rounds == 0:
         return f"nothing: dense; seed {ticket.seed}, {what}"
     rounds = f"{ticket.rounds} round{'s' * (ticket.rounds != 1)}"
-    return f"{ticket.method}, ratio {ticket.ratio:g} in {rounds}, seed {ticket.seed}, {what}"
+    pruning = ticket.specification.pruning
+    if pruning.per_round is not None:
+        size = f"{100 * pruning.per_round:g} % of what remains in each of {rounds}"
+    elif pruning.layer_ratio is not None:
+        size = f"ratios {', '.join(f'{one:g}' for one in pruning.layer_ratio)} in {rounds}"
+    else:
+        size = f"ratio {ticket.ratio:g} in {rounds}"
+    words = [ticket.method, size, f"seed {ticket.seed}", what]
+    if pruning.scope == "global":
+        words.append("all weights compete with each other")
+    elif pruning.output_factor != 0.5:
+        words.append(f"output layer at {pruning.output_factor:g} of the rate")
+    return ", ".join(words)
 
 
 def _model(model: ModelDescription) -> str:

@@ -7,7 +7,6 @@ print(grid.plan()["steps"])
 outcome = grid.run()
 """
 
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,10 +23,11 @@ from lthctl.grid.driver import run_tasks
 from lthctl.grid.dvc import refuse_if_owned
 from lthctl.grid.outcome import Outcome
 from lthctl.grid.tasks import State, Task
-from lthctl.grid.walk import asked_tickets, retraining_tasks, ticket_tasks
+from lthctl.grid.walk import asked_prunings, asked_tickets, retraining_tasks, ticket_tasks
 from lthctl.grid.watcher import Watcher
 from lthctl.grid.whole import run_tasks_of
 from lthctl.lottery.controls import CONTROLS
+from lthctl.models.entry import model_from
 from lthctl.params import Params
 
 
@@ -133,8 +133,8 @@ def ticket_grid(
     Example:
       >>> ticket_grid(Params().override({"prune.ratio": [0, 0.8]})).run()
     """
-    folder, prune = Path(out), params.prune
-    num_asked = math.prod(map(len, (prune.method, prune.rounds, prune.ratio, prune.seed)))
+    folder = Path(out)
+    num_asked = len(asked_prunings(params.prune, model_from(params.model)))
     tasks = ticket_tasks(params, None if data is None else Path(data), folder)
     refuse_if_owned(*(task.place for task in tasks if task.state is not State.PRESENT))
     return Grid(

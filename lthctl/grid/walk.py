@@ -12,13 +12,15 @@ from pathlib import Path
 import numpy as np
 
 from lthctl.artifacts.folders import RunFolder, TicketFolder
-from lthctl.artifacts.names import folder_part, ticket_name
+from lthctl.artifacts.names import folder_part
+from lthctl.artifacts.pruning import Pruning
 from lthctl.artifacts.ticket import find_tickets, load_ticket
 from lthctl.artifacts.ticket_document import TicketSpecification
 from lthctl.datasets.base import Dataset
 from lthctl.datasets.entry import open_folder
 from lthctl.errors import OutputError, ParamsError, TicketError
 from lthctl.grid.tasks import PlannedTraining, State, Task, Work, difference, state_of
+from lthctl.lottery.asked import specify_pruning
 from lthctl.lottery.find import params_of_round, prune_rounds, specify_ticket
 from lthctl.lottery.retrain import (
     check_order_seed,
@@ -29,8 +31,7 @@ from lthctl.lottery.retrain import (
 from lthctl.models.base import Model
 from lthctl.models.entry import model_from
 from lthctl.models.mlp import MLP
-from lthctl.parameter_types import Method
-from lthctl.params import Params, TrainParams
+from lthctl.params import Params, PruneParams, TrainParams
 from lthctl.training.engines import resolve
 
 
@@ -67,26 +68,14 @@ def asked_tickets(params: Params, data: Path | None, out: Path) -> list[AskedTic
     """The tickets in the product of `prune`'s lists; see `ticket_tasks`."""
     folder, model = open_folder(params.data, data), model_from(params.model)
     train = resolve(params.train, model)
-    prune = params.prune
-    asked: dict[str, tuple[Method, int, float, int]] = {}
-    for method, rounds, ratio, seed in product(prune.method, prune.rounds, prune.ratio, prune.seed):
-        asked.setdefault(ticket_name(method, ratio, rounds, seed), (method, rounds, ratio, seed))
+    prunings = {one.ticket_name: one for one in asked_prunings(params.prune, model)}
     tickets: dict[str, AskedTicket] = {}
     # Seed by seed, and in no task: with images held out, every seed has a dataset of its own.
-    for name, (method, rounds, ratio, seed) in sorted(asked.items(), key=lambda item: item[1][-1]):
-        open_dataset = partial(folder.dataset, params.data, seed)
+    for name, pruning in sorted(prunings.items(), key=lambda item: item[1].seed):
+        open_dataset = partial(folder.dataset, params.data, pruning.seed)
         dataset = open_dataset()
         _check_sizes(model, dataset)
-        specification = specify_ticket(
-            model,
-            dataset,
-            method=method,
-            ratio=ratio,
-            rounds=rounds,
-            seed=seed,
-            biases=prune.biases,
-            train=train,
-        )
+        specification = specify_ticket(model, dataset, pruning, train)
 
         def begin(
             open_dataset: Callable[[], Dataset] = open_dataset,
@@ -103,7 +92,7 @@ def asked_tickets(params: Params, data: Path | None, out: Path) -> list[AskedTic
         differs = difference(held, specification) if state is State.OTHER else ""
         task = Task(name, place, begin, trainings, state, differs)
         tickets[name] = AskedTicket(task, specification, open_dataset, model, train)
-    return [tickets[name] for name in asked]
+    return [tickets[name] for name in prunings]
 
 
 def retraining_tasks(
@@ -184,21 +173,63 @@ def retraining_tasks(
     return sorted(tasks.values(), key=lambda task: places[origin[task.name][1]])
 
 
+def asked_prunings(prune: PruneParams, model: Model) -> list[Pruning]:
+    """The product of the lists, in their order; equal ones as often as they are asked for.
+
+    Raises:
+      ParamsError: one is impossible.
+    """
+    ratios: list[tuple[float | None, float | None, tuple[float, ...] | None]]
+    if prune.rate is None and prune.layer_ratio is None:
+        ratios = [(ratio, None, None) for ratio in prune.ratio]
+    else:  # in the place of the ratios, but for the dense network
+        ratios = [(0.0, None, None)] if 0 in prune.ratio else []
+        ratios.append((None, prune.rate, prune.layer_ratio))
+    rounds = range(1, max(prune.rounds) + 1) if prune.every_round else prune.rounds
+    return [
+        specify_pruning(
+            model,
+            method=method,
+            ratio=ratio,
+            rounds=number,
+            seed=seed,
+            biases=prune.biases,
+            rate=rate,
+            layer_ratio=layer_ratio,
+            output_factor=prune.output_factor,
+            scope=prune.scope,
+        )
+        for method, number, (ratio, rate, layer_ratio), seed in product(
+            prune.method, rounds, ratios, prune.seed
+        )
+    ]
+
+
 def _trainings_of_rounds(
     name: str, specification: TicketSpecification, train: TrainParams, num_images: int
 ) -> tuple[PlannedTraining, ...]:
     """A training before each pruning. The first is the same for all tickets of a seed with as many
-    rounds."""
-    ratio, rounds = specification.ratio, specification.rounds
-    params = params_of_round(train, rounds)
+    steps a round. On a ladder with a rate, each further one retrains the ticket of the round
+    before, under the key that its run has."""
+    pruning = specification.pruning
+    params = params_of_round(train, pruning)
+
+    def key(number: int) -> tuple[object, ...]:
+        if not number:
+            return pruning.seed, params
+        if pruning.per_round is None:
+            return name, number
+        before = pruning.model_copy(update={"rounds": number})
+        return "rewind", before.ticket_name
+
     return tuple(
         PlannedTraining(
-            (name, number) if number else (specification.seed, params),
+            key(number),
             params,
-            (1 - ratio) ** (number / rounds),
+            (1 - pruning.ratio) ** (number / pruning.rounds),
             num_images,
         )
-        for number in range(rounds)
+        for number in range(pruning.rounds)
     )
 
 

@@ -9,18 +9,20 @@ Rewinding is an argument and not an edit: a round starts from `mask.apply(init)`
 with a new optimizer. No live network is ever put back into an earlier state.
 """
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import TypeVar
 
 import numpy as np
 
+from lthctl.artifacts.pruning import Pruning, Scope
 from lthctl.artifacts.ticket import Ticket
 from lthctl.artifacts.ticket_document import LayerCounts, RoundCounts, TicketSpecification
 from lthctl.canonical import digest_of_arrays
 from lthctl.datasets.base import Dataset
-from lthctl.errors import ParamsError
+from lthctl.errors import ParamsError, TrainingError
 from lthctl.families import sources_of, trust
-from lthctl.lottery.rates import check_survivable, rates_of
+from lthctl.lottery.asked import specify_pruning
+from lthctl.lottery.rates import check_survivable, desired_after, emptied, rates_of, steps_of_round
 from lthctl.lottery.scores import SCORES, ScoreContext, needs_training, scored_by
 from lthctl.lottery.select import select
 from lthctl.mask import Mask, Weights
@@ -47,6 +49,10 @@ def find_ticket(
     rounds: int = 1,
     seed: int = 1,
     biases: bool = True,
+    rate: float | None = None,
+    layer_ratio: Sequence[float] | None = None,
+    output_factor: float = 0.5,
+    scope: Scope = "layer",
     train: TrainParams | None = None,
     train_with: Callable[[Training], Result] = run,
 ) -> Ticket:
@@ -59,10 +65,16 @@ def find_ticket(
         Random pruning needs no training, so none is done.
       ratio: final sparsity, in [0, 1); the output layer is pruned at half the per-round rate, so
         the total is a little lower. With 0 the dense ticket of the seed is returned, whatever
-        method and rounds are.
+        the rest is.
       rounds: at least 1; every round trains `train.steps // rounds` steps.
       seed: decides initial weights, batch order and random scores, each from a stream of its own.
       biases: prune biases too, each at its layer's rate.
+      rate: the fraction of the remaining weights that every round removes, in (0, 1). It takes the
+        place of `ratio`, and every round trains all steps.
+      layer_ratio: a final sparsity for each layer, in the model's order. It takes the place of
+        `ratio`.
+      output_factor: the output layer is pruned at this fraction of the per-round rate, in [0, 1].
+      scope: "layer", weights compete within their layer; "global", all with each other.
       train: how to train; the defaults are those of params.yaml.
       train_with: runs a training.
 
@@ -75,29 +87,24 @@ def find_ticket(
     """
     trust(method)
     resolved = resolve(train or TrainParams(), model)
-    specification = specify_ticket(
+    pruning = specify_pruning(
         model,
-        dataset,
         method=method,
         ratio=ratio,
         rounds=rounds,
         seed=seed,
         biases=biases,
-        train=resolved,
+        rate=rate,
+        layer_ratio=layer_ratio,
+        output_factor=output_factor,
+        scope=scope,
     )
+    specification = specify_ticket(model, dataset, pruning, resolved)
     return run_all(prune_rounds(model, dataset, specification, resolved), train_with)
 
 
 def specify_ticket(
-    model: Model,
-    dataset: Dataset,
-    *,
-    method: str,
-    ratio: float,
-    rounds: int,
-    seed: int,
-    biases: bool,
-    train: TrainParams,
+    model: Model, dataset: Dataset, pruning: Pruning, train: TrainParams
 ) -> TicketSpecification:
     """What a ticket will be, checked before anything is trained.
 
@@ -107,34 +114,23 @@ def specify_ticket(
     Raises:
       ParamsError: a value is out of range, or leaves a layer with no weight.
     """
-    SCORES.get(method)  # now, and not after hours of training
-    if not 0 <= ratio < 1:
-        raise ParamsError(
-            f"ratio: is {ratio}, expected in [0, 1): the fraction of weights to prune"
-        )
-    if rounds < 1:
-        raise ParamsError(f"rounds: is {rounds}, expected at least 1")
-    if train.steps < rounds:
+    method, rounds = pruning.method, pruning.rounds
+    if steps_of_round(pruning, train.steps) < 1:
         raise ParamsError(
             f"steps: is {train.steps}, expected at least one step for each of the {rounds} rounds"
         )
-    if ratio == 0:
-        method, rounds = "dense", 0
-    shapes = model.prunable(biases=biases)
-    if fault := check_survivable(shapes, rates_of(model, shapes, ratio, rounds), rounds):
+    shapes = model.prunable(biases=pruning.biases)
+    rates = rates_of(model, shapes, pruning)
+    if pruning.scope == "layer" and (fault := check_survivable(shapes, rates, rounds)):
         raise ParamsError(
-            f"ratio {ratio} in {rounds} round{'s' * (rounds > 1)}: {fault}; choose a lower ratio "
-            "or larger layers"
+            f"{_asked_words(pruning)} in {rounds} round{'s' * (rounds > 1)}: {fault}; choose a "
+            "lower ratio or larger layers"
         )
     trains = needs_training(method)
     code_of_model = sources_of((MODELS, getattr(model, "name", "")))
     code_of_training = sources_of_training(getattr(model, "name", ""), train) if trains else {}
     return TicketSpecification(
-        method=method,
-        ratio=float(ratio),
-        rounds=rounds,
-        seed=seed,
-        biases=biases,
+        **dict(pruning),
         model=model.describe(),
         data=dataset.describe(),
         train=train.of_rounds() if trains else None,
@@ -142,22 +138,30 @@ def specify_ticket(
     )
 
 
+def _asked_words(pruning: Pruning) -> str:
+    if pruning.layer_ratio is not None:
+        return f"layer_ratio {list(pruning.layer_ratio)}"
+    if pruning.per_round is not None:
+        return f"rate {pruning.per_round}"
+    return f"ratio {pruning.ratio}"
+
+
 def prune_rounds(
     model: Model, dataset: Dataset, specification: TicketSpecification, train: TrainParams
 ) -> Rounds:
     """Train, prune and rewind as often as is specified, training as `train` says."""
-    ratio, rounds, seed = specification.ratio, specification.rounds, specification.seed
+    rounds, seed = specification.rounds, specification.seed
     shapes = model.prunable(biases=specification.biases)
     init = model.draw(Stream(seed, "init"))
     mask = Mask.full(shapes)
-    rate = rates_of(model, shapes, ratio, rounds)
+    rate = rates_of(model, shapes, specification)
     trains = needs_training(specification.method)
     counts = []
     for number in range(1, rounds + 1):
         weights: Weights = init
         steps = 0
         if trains:
-            params = params_of_round(train, rounds)
+            params = params_of_round(train, specification)
             steps = params.steps
             weights = (yield Training(model, mask.apply(init), mask, dataset, seed, params)).weights
         context = ScoreContext(
@@ -168,20 +172,27 @@ def prune_rounds(
             get_model=lambda: model,
             get_dataset=lambda: dataset,
         )
-        mask = select(scored_by(specification.method, context), mask, rate=rate)
+        scores = scored_by(specification.method, context)
+        mask = select(scores, mask, rate=rate, scope=specification.scope)
+        if fault := emptied(mask, number):
+            raise TrainingError(
+                f"{specification.name}: {fault}; choose a lower ratio, or scope layer"
+            )
         trained = digest_of_arrays(weights) if trains else None
-        counts.append(counts_after(number, steps, trained, mask, rate))
+        sizes = {name: array.size for name, array in mask.items()}
+        desired = desired_after(specification, rate, sizes, number)
+        counts.append(counts_after(number, steps, trained, mask, rate, desired=desired))
     return Ticket(specification, rate, tuple(counts), mask, init)
 
 
-def params_of_round(train: TrainParams, rounds: int) -> TrainParams:
-    """How the training before a pruning is done: its share of the steps, evaluated at the end
-    alone, as nothing but its weights is used. A single round's is also what retrains the dense
-    ticket, and is evaluated as often."""
-    steps = train.steps // rounds
-    return (
-        train if rounds == 1 else train.model_copy(update={"steps": steps, "evaluate_every": steps})
-    )
+def params_of_round(train: TrainParams, pruning: Pruning) -> TrainParams:
+    """How the training before a pruning is done: `steps_of_round`, evaluated at the end alone where
+    nothing but its weights is used. One of all steps is also what retrains the ticket of the round
+    before, and is evaluated as often."""
+    steps = steps_of_round(pruning, train.steps)
+    if steps == train.steps:
+        return train
+    return train.model_copy(update={"steps": steps, "evaluate_every": steps})
 
 
 def run_all(
@@ -203,7 +214,7 @@ def counts_after(
     mask: Mask,
     rate: Mapping[str, float],
     *,
-    desired: float | None = None,
+    desired: float,
 ) -> RoundCounts:
     """What is left after a round, total and per parameter.
 
@@ -213,8 +224,7 @@ def counts_after(
       trained: digest of the weights that were scored; None where scores need no training.
       mask: after the round.
       rate: parameter -> fraction of the remaining weights removed per round.
-      desired: total sparsity asked for; what follows from the rates of the hidden layers by
-        default.
+      desired: total sparsity asked for.
     """
     layers = {
         name: LayerCounts(
@@ -229,7 +239,7 @@ def counts_after(
         round=number,
         steps=steps,
         trained=trained,
-        desired=1 - (1 - max(rate.values())) ** number if desired is None else desired,
+        desired=desired,
         actual=mask.sparsity,
         layers=layers,
     )

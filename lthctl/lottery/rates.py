@@ -1,15 +1,13 @@
 """How much is removed per round, and whether every layer survives that."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from lthctl.mask import Shapes
+from lthctl.artifacts.pruning import Pruning
+from lthctl.errors import ParamsError
+from lthctl.mask import Mask, Shapes
 from lthctl.models.base import Model
-
-OUTPUT_LAYER_FACTOR = 0.5
-"""The output layer is pruned at this fraction of the per-round rate (Frankle & Carbin, 2019,
-appendix G)."""
 
 
 def rate_per_round(ratio: float, rounds: int) -> float:
@@ -23,6 +21,82 @@ def rate_per_round(ratio: float, rounds: int) -> float:
     return ratio if rounds == 1 else 1 - (1 - ratio) ** (1 / rounds)
 
 
+def rates_of(model: Model, shapes: Shapes, pruning: Pruning) -> dict[str, float]:
+    """The rate per round of every prunable parameter.
+
+    The output layer has `output_factor` of the rate of the others (half of it in Frankle & Carbin,
+    2019, appendix G). Where all weights compete with each other, all parameters have one rate.
+
+    Raises:
+      ParamsError: `layer_ratio` is not one ratio for each layer.
+    """
+    if pruning.rounds == 0:
+        return dict.fromkeys(shapes, 0.0)
+    if pruning.layer_ratio is not None:
+        ratios = _ratios_of_layers(shapes, pruning.layer_ratio)
+        return {name: rate_per_round(ratio, pruning.rounds) for name, ratio in ratios.items()}
+    rate = pruning.per_round
+    if rate is None:
+        rate = rate_per_round(pruning.ratio, pruning.rounds)
+    if pruning.scope == "global":
+        return dict.fromkeys(shapes, rate)
+    return {
+        name: rate * pruning.output_factor if model.is_output(name) else rate for name in shapes
+    }
+
+
+def layers_of(names: Sequence[str] | Shapes) -> list[str]:
+    """The layers of some parameters, in their order: `layers.0` has `layers.0.weight`."""
+    return list(dict.fromkeys(name.rpartition(".")[0] for name in names))
+
+
+def _ratios_of_layers(shapes: Shapes, ratios: Sequence[float]) -> dict[str, float]:
+    layers = layers_of(shapes)
+    if len(ratios) != len(layers):
+        raise ParamsError(
+            f"prune.layer_ratio: has {len(ratios)} ratios, expected {len(layers)}, one for each of "
+            f"the layers {', '.join(layers)}"
+        )
+    of_layer = dict(zip(layers, ratios, strict=True))
+    return {name: of_layer[name.rpartition(".")[0]] for name in shapes}
+
+
+def total_ratio(shapes: Shapes, ratios: Sequence[float]) -> float:
+    """The sparsity of all prunable weights together, from the ratio of every layer.
+
+    Raises:
+      ParamsError: there is not one ratio for each layer.
+    """
+    of_name = _ratios_of_layers(shapes, ratios)
+    sizes = {name: int(np.prod(shape)) for name, shape in shapes.items()}
+    return sum(sizes[name] * ratio for name, ratio in of_name.items()) / sum(sizes.values())
+
+
+def desired_after(
+    pruning: Pruning, rate: Mapping[str, float], sizes: Mapping[str, int], number: int
+) -> float:
+    """The sparsity asked for after a round, of all prunable weights.
+
+    It is that of the hidden layers; with a ratio for each layer, the mean over all weights.
+
+    Args:
+      pruning: of the ticket.
+      rate: parameter -> rate per round.
+      sizes: parameter -> number of its weights.
+      number: of the round, from 1.
+    """
+    if pruning.layer_ratio is None:
+        return float(1 - (1 - max(rate.values())) ** number)
+    asked = sum(size * (1 - (1 - rate[name]) ** number) for name, size in sizes.items())
+    return float(asked / sum(sizes.values()))
+
+
+def steps_of_round(pruning: Pruning, steps: int) -> int:
+    """How long the training before a pruning is: all steps on a ladder with a rate, and a share of
+    them otherwise."""
+    return steps if pruning.per_round is not None else steps // max(pruning.rounds, 1)
+
+
 def check_survivable(shapes: Shapes, rate: Mapping[str, float], rounds: int) -> str | None:
     """Whether every layer keeps at least one weight after all rounds; biases may all go.
 
@@ -32,22 +106,24 @@ def check_survivable(shapes: Shapes, rate: Mapping[str, float], rounds: int) -> 
       rounds: at least 1.
 
     Returns:
-      None, or which layer is left with no weight.
+      None, or which layer is left with no weight, and after which round.
     """
     for name, shape in shapes.items():
         remaining = int(np.prod(shape))
-        for _ in range(rounds):
+        for number in range(1, rounds + 1):
             remaining -= round(rate[name] * remaining)
-        if remaining == 0 and len(shape) >= 2:
-            return f"leaves none of the {int(np.prod(shape))} weights of {name!r}"
+            if remaining == 0 and len(shape) >= 2:
+                after = f" after round {number}" if rounds > 1 else ""
+                return f"leaves none of the {int(np.prod(shape))} weights of {name!r}{after}"
     return None
 
 
-def rates_of(
-    model: Model, shapes: Mapping[str, tuple[int, ...]], ratio: float, rounds: int
-) -> dict[str, float]:
-    """The rate per round of every prunable parameter; half of the others' in the output layer."""
-    if rounds == 0:
-        return dict.fromkeys(shapes, 0.0)
-    rate = rate_per_round(ratio, rounds)
-    return {name: rate * OUTPUT_LAYER_FACTOR if model.is_output(name) else rate for name in shapes}
+def emptied(mask: Mask, number: int) -> str | None:
+    """Which layer a round has left without weights, if any; biases may all go.
+
+    Beforehand this is known of scope layer alone: see `check_survivable`.
+    """
+    for name, kept in mask.items():
+        if kept.ndim >= 2 and not kept.any():
+            return f"round {number} leaves none of the {kept.size} weights of {name!r}"
+    return None

@@ -252,13 +252,9 @@ def specify_run(
 def summary_of(ticket: Ticket) -> TicketSummary:
     """What a run says of its ticket."""
     return TicketSummary(
+        **dict(ticket.specification.pruning),
         name=ticket.name,
         digest=ticket.digest,
-        method=ticket.method,
-        ratio=ticket.ratio,
-        rounds=ticket.rounds,
-        seed=ticket.seed,
-        biases=ticket.biases,
         train=ticket.train,
         sparsity=ticket.mask.sparsity,
         sparsity_by_round=tuple(after.actual for after in ticket.counts),

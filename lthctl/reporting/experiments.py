@@ -22,6 +22,8 @@ class ExperimentKey(NamedTuple):
       control, method, rounds, ratio: of the ticket and its retraining.
       pruned_with: how the trainings between the rounds differ from the retraining, such as
         "steps 3000"; empty where they do not.
+      per_round: the fraction that every round removes; None where it follows from the ratio.
+      variant: what else of the pruning is not as usual, such as "global"; empty where all is.
     """
 
     control: str
@@ -29,16 +31,34 @@ class ExperimentKey(NamedTuple):
     rounds: int
     ratio: float
     pruned_with: str = ""
+    per_round: float | None = None
+    variant: str = ""
 
     @classmethod
     def of(cls, run: Run) -> "ExperimentKey":
         ticket = run.ticket
-        return cls(run.control, ticket.method, ticket.rounds, ticket.ratio, _pruned_with(run))
+        return cls(
+            run.control,
+            ticket.method,
+            ticket.rounds,
+            ticket.ratio,
+            _pruned_with(run),
+            ticket.per_round,
+            "-".join(ticket.variant),
+        )
+
+    @property
+    def walk(self) -> str:
+        """How a ladder with this experiment goes down, such as "5 rounds" or "20 % a round"."""
+        return walk_words(self.rounds, self.per_round, self.variant)
 
     @property
     def ticket(self) -> str:
         """Name of the tickets, without their seeds."""
-        name = ticket_name(self.method, self.ratio, self.rounds)
+        words = self.variant.split("-") if self.variant else ()
+        name = ticket_name(
+            self.method, self.ratio, self.rounds, per_round=self.per_round, variant=words
+        )
         return f"{name} ({self.pruned_with})" if self.pruned_with else name
 
     @property
@@ -49,11 +69,24 @@ class ExperimentKey(NamedTuple):
         """Sorts dense before all methods, and rewind before its controls."""
         return (
             method_order(self.method),
-            self.rounds,
+            self.per_round or 0.0,
+            self.variant,
+            0 if self.per_round else self.rounds,
             natural_order(self.pruned_with),
             self.ratio,
             control_order(self.control),
         )
+
+
+def walk_words(rounds: int, per_round: float | None, variant: str) -> str:
+    """How a ladder goes down: in so many rounds for every size, or by a fraction every round."""
+    if per_round is not None:
+        words = f"{100 * per_round:g} % a round"
+    elif rounds == 0:
+        return "dense"
+    else:
+        words = "one-shot" if rounds == 1 else f"{rounds} rounds"
+    return f"{words}, {variant}" if variant else words
 
 
 def _pruned_with(run: Run) -> str:
@@ -171,5 +204,5 @@ def desired_by_round(key: ExperimentKey) -> list[float]:
     """The sparsity that was asked for after every round."""
     if key.method == "dense":
         return []
-    rate = rate_per_round(key.ratio, key.rounds)
+    rate = key.per_round or rate_per_round(key.ratio, key.rounds)
     return [1 - (1 - rate) ** number for number in range(1, key.rounds + 1)]

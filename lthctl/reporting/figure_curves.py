@@ -40,16 +40,12 @@ def _against_size(
     from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter, NullLocator
 
-    all_rounds = sorted(
-        {
-            experiment.key.rounds
-            for experiment in group.experiments
-            if experiment.key.method != "dense"
-        }
-    ) or [0]
-    figure = Figure(figsize=(1.2 + 5.3 * len(all_rounds), 4.4), layout="constrained")
-    panels = figure.subplots(1, len(all_rounds), sharey=True, squeeze=False)[0]
-    for panel, rounds in zip(panels, all_rounds, strict=True):
+    walks = list(
+        dict.fromkeys(one.key.walk for one in group.experiments if one.key.method != DENSE.method)
+    ) or [DENSE.walk]
+    figure = Figure(figsize=(1.2 + 5.3 * len(walks), 4.4), layout="constrained")
+    panels = figure.subplots(1, len(walks), sharey=True, squeeze=False)[0]
+    for panel, walk in zip(panels, walks, strict=True):
         if group.dense is not None:
             value: Interval = getattr(group.dense, figure_of)
             panel.axhline(
@@ -69,7 +65,7 @@ def _against_size(
         experiments = [
             experiment
             for experiment in group.experiments
-            if experiment.key.rounds == rounds and experiment.key.method != "dense"
+            if experiment.key.walk == walk and experiment.key.method != "dense"
         ]
         densities = sorted(
             {float(f"{100 * (1 - experiment.sparsity):.3g}") for experiment in experiments},
@@ -91,7 +87,7 @@ def _against_size(
         panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         panel.xaxis.set_minor_locator(NullLocator())
         panel.set_xlabel("remaining weights (%)")
-        panel.set_title("one-shot" if rounds == 1 else f"{rounds} rounds", fontsize=11)
+        panel.set_title(walk, fontsize=11)
         panel.grid(alpha=0.25)
         panel.spines[["top", "right"]].set_visible(False)
     panels[0].set_ylabel(name)
@@ -138,14 +134,12 @@ def curves_figure(group: Group) -> "Figure":
     best_method = min(
         (experiment.key.method for experiment in pruned), key=method_order, default=""
     )
-    rounds = max(
-        (experiment.key.rounds for experiment in pruned if experiment.key.method == best_method),
-        default=0,
-    )
+    keys = [experiment.key for experiment in pruned if experiment.key.method == best_method]
+    longest = max(keys, key=lambda key: (key.per_round is not None, key.rounds), default=DENSE)
     chosen = [
         experiment
         for experiment in pruned
-        if experiment.key.method == best_method and experiment.key.rounds == rounds
+        if (experiment.key.method, experiment.key.walk) == (best_method, longest.walk)
     ]
     shades = colormaps["viridis"]
     for index, experiment in enumerate(chosen):
@@ -175,7 +169,7 @@ def curves_figure(group: Group) -> "Figure":
     panel.set_ylabel("validation accuracy (%), mean over seeds")
     if chosen:
         panel.set_title(
-            f"{best_method}, {'one-shot' if rounds == 1 else f'{rounds} rounds'}, rewound",
+            f"{best_method}, {longest.walk}, rewound",
             fontsize=11,
         )
     panel.grid(alpha=0.25)

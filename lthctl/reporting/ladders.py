@@ -1,6 +1,7 @@
 """How far down the sizes of a ladder keep up with dense.
 
-A ladder is all ratios of one method, number of rounds and control, densest first. It is walked by
+A ladder is all ratios of one method, number of rounds and control, densest first; or all rounds of
+one method, rate and control. It is walked by
 a fixed sequence. The primary ladders, fixed beforehand in `report.primary`, share the error of
 their question. Any other ladder is a question of its own. So what is said of a ladder depends on no
 control and on no other method that is in the report or is not.
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from lthctl.artifacts.names import decimals
 from lthctl.parameter_types import LADDER
 from lthctl.reporting.experiments import (
     DENSE,
@@ -17,6 +19,7 @@ from lthctl.reporting.experiments import (
     Experiment,
     ExperimentKey,
     natural_order,
+    walk_words,
 )
 from lthctl.reporting.looks import level_at
 from lthctl.reporting.power import seeds_for_power
@@ -29,12 +32,18 @@ Stopped = Literal["at its end", "worse", "unknown", "too short to tell"]
 
 
 class LadderKey(NamedTuple):
-    """What the experiments of a ladder have in common; they differ in ratio."""
+    """What the experiments of a ladder have in common; they differ in ratio.
+
+    `rounds` is 0 where every round removes the fraction `per_round`: then the sizes differ in
+    rounds, too.
+    """
 
     method: str
     rounds: int
     control: str
     pruned_with: str = ""
+    per_round: float | None = None
+    variant: str = ""
 
     @classmethod
     def named(cls, name: str) -> "LadderKey":
@@ -42,21 +51,37 @@ class LadderKey(NamedTuple):
         found = LADDER.fullmatch(name)
         if found is None:
             raise ValueError(f"{name}: is no name of a ladder; expected one such as l1-n5")
-        return cls(found[1], int(found[2]), "rewind")
+        method, rounds, per_round, variant = found.groups()
+        return cls(
+            method,
+            int(rounds or 0),
+            "rewind",
+            per_round=float(per_round) if per_round else None,
+            variant=variant.removeprefix("-"),
+        )
 
     @property
     def name(self) -> str:
         """What `report.primary` calls it."""
-        return f"{self.method}-n{self.rounds}"
+        size = f"n{self.rounds}" if self.per_round is None else f"rate{decimals(self.per_round)}"
+        return "-".join(filter(None, (self.method, size, self.variant)))
+
+    @property
+    def walk(self) -> str:
+        """How it goes down, such as "5 rounds" or "20 % a round"."""
+        return walk_words(self.rounds, self.per_round, self.variant)
 
     @classmethod
     def of(cls, key: ExperimentKey) -> "LadderKey":
         """The ladder that an experiment is on."""
-        return cls(key.method, key.rounds, key.control, key.pruned_with)
+        rounds = key.rounds if key.per_round is None else 0
+        return cls(key.method, rounds, key.control, key.pruned_with, key.per_round, key.variant)
 
     def order(self) -> tuple[object, ...]:
         return (
             method_order(self.method),
+            self.per_round or 0.0,
+            self.variant,
             self.rounds,
             natural_order(self.pruned_with),
             control_order(self.control),
@@ -111,12 +136,20 @@ def primary_of(group: Group) -> tuple[LadderKey, ...]:
         if one.key.method != DENSE.method and one.key.control == "rewind"
     }
     if group.params.primary:
-        first = {key[:3]: key for key in sorted(keys, key=LadderKey.order, reverse=True)}
+        in_order = sorted(keys, key=LadderKey.order, reverse=True)
+        first = {key._replace(pruned_with=""): key for key in in_order}
         named = [LadderKey.named(name) for name in dict.fromkeys(group.params.primary)]
-        return tuple(first.get(key[:3], key) for key in named)
+        return tuple(first.get(key, key) for key in named)
 
     def order(key: LadderKey) -> tuple[object, ...]:
-        return (key.method == RANDOM, method_order(key.method), -key.rounds, *key.order())
+        has_rate = key.per_round is not None
+        return (
+            key.method == RANDOM,
+            method_order(key.method),
+            not has_rate,
+            -key.rounds,
+            *key.order(),
+        )
 
     return tuple(sorted(keys, key=order)[:1])
 
@@ -124,7 +157,10 @@ def primary_of(group: Group) -> tuple[LadderKey, ...]:
 def ladders_of(group: Group) -> tuple[Ladder, ...]:
     """The ladders of a group, in order."""
     sizes: dict[LadderKey, list[Experiment]] = {}
-    ratios = {one.key.ratio for one in group.experiments if one.key.method != DENSE.method}
+    ratios: dict[object, set[float]] = {}  # of the ladders that go down in the same way
+    for one in group.experiments:
+        if one.key.method != DENSE.method:
+            ratios.setdefault(_steps_down(LadderKey.of(one.key)), set()).add(one.key.ratio)
     for experiment in sorted(group.experiments, key=lambda one: one.key.ratio):
         if experiment.difference is not None:
             sizes.setdefault(LadderKey.of(experiment.key), []).append(experiment)
@@ -164,10 +200,17 @@ def ladders_of(group: Group) -> tuple[Ladder, ...]:
                 level,
                 seeds,
                 is_primary=is_primary,
-                untested=tuple(sorted(one for one in ratios - have if one < smallest)),
+                untested=tuple(
+                    sorted(one for one in ratios[_steps_down(key)] - have if one < smallest)
+                ),
             )
         )
     return tuple(sorted(found, key=lambda ladder: ladder.key.order()))
+
+
+def _steps_down(key: LadderKey) -> tuple[object, ...]:
+    """Equal for ladders whose sizes may be asked to be the same."""
+    return key.per_round, key.variant
 
 
 def _end(

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePath
 
+from lthctl.artifacts.pruning import Pruning
+
 CONTROLS = ("rewind", "reinit", "shuffle")
 
 
@@ -50,6 +52,7 @@ class Making:
         says.
       controls: of the runs.
       steps: of a training; None for what params.yaml says.
+      pruning: further flags of `lthctl prune`.
       only_runs: whether the tickets are there.
     """
 
@@ -60,6 +63,7 @@ class Making:
     seeds: tuple[int, ...] = ()
     controls: tuple[str, ...] = ("rewind",)
     steps: int | None = None
+    pruning: tuple[str, ...] = ()
     only_runs: bool = False
 
     @property
@@ -74,11 +78,28 @@ class Making:
         }
         given = (word for option, text in options.items() if text for word in (option, text))
         masks, runs = self.places.masks, self.places.runs
-        words = [] if self.only_runs else [["prune", *given, *steps, *_out(masks, Places.masks)]]
+        words = (
+            []
+            if self.only_runs
+            else [["prune", *given, *self.pruning, *steps, *_out(masks, Places.masks)]]
+        )
         for control in self.controls:
             named = () if control == "rewind" else ("--control", control)
             words.append(["retrain", masks, *named, *steps, *_out(runs, Places.runs)])
         return " && ".join(shlex.join(["lthctl", *command]) for command in words)
+
+
+def pruning_flags(pruning: Pruning) -> tuple[str, ...]:
+    """What to type beside method, ratio, rounds and seed, to get tickets that are pruned so."""
+    layers = ",".join(f"{ratio:g}" for ratio in pruning.layer_ratio or ())
+    flags = {
+        "per_round": ("--rate", f"{pruning.per_round:g}" if pruning.per_round else ""),
+        "layer_ratio": ("--layer-ratio", layers),
+        "output_factor": ("--output-factor", f"{pruning.output_factor:g}"),
+        "scope": ("--scope", pruning.scope),
+    }
+    said = pruning.identity()
+    return tuple(word for name, words in flags.items() if name in said for word in words)
 
 
 def _out(folder: str, default: str) -> tuple[str, ...]:

@@ -136,6 +136,7 @@ def _asked(group: Group, place: Mapping[ExperimentKey, int]) -> Json:
 def _ladder(ladder: Ladder, place: Mapping[ExperimentKey, int]) -> Json:
     return {
         **ladder.key._asdict(),
+        "walk": ladder.key.walk,
         "sizes": [place[size.key] for size in ladder.sizes],
         "held": ladder.num_held,
         "seeds": ladder.seeds,
@@ -161,6 +162,7 @@ def _experiment(group: Group, experiment: Experiment, arrivals: Sequence[Arrival
     }
     return {
         **key._asdict(),
+        "walk": key.walk,
         "ticket": key.ticket,
         "density": 1 - experiment.sparsity,
         "accuracy": _interval(experiment.accuracy),

@@ -28,7 +28,7 @@ def size_words(experiment: Experiment) -> str:
 
 def tickets_words(ladder: LadderKey) -> str:
     """The tickets of a ladder, such as "l1 tickets of 5 rounds"."""
-    rounds = f"{ladder.rounds} round" + ("" if ladder.rounds == 1 else "s")
+    rounds = ladder.walk if ladder.rounds != 1 else ladder.walk.replace("one-shot", "1 round")
     pruned = f" ({ladder.pruned_with})" if ladder.pruned_with else ""
     return f"{ladder.method} tickets of {rounds}{pruned}"
 

@@ -32,7 +32,7 @@ SEEDS_COMPARED = 5
 """Overlaps are of the first so many seeds: pairs grow with the square of their number."""
 
 
-DIFFERS = ("seed", "method", "rounds", "ratio", "pruned_with")
+DIFFERS = ("seed", "method", "rounds", "ratio", "pruned_with", "per_round", "variant")
 
 
 class LayerCount(NamedTuple):

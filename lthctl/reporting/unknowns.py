@@ -21,7 +21,7 @@ from lthctl.reporting.answers import (
 from lthctl.reporting.arrivals import Sooner
 from lthctl.reporting.experiments import Experiment
 from lthctl.reporting.ladders import Ladder
-from lthctl.reporting.making import Making, enough_seeds
+from lthctl.reporting.making import Making, enough_seeds, pruning_flags
 from lthctl.reporting.power import MOST_SEEDS, seeds_for_power
 from lthctl.reporting.sentences import figures_words, size_words
 
@@ -97,10 +97,11 @@ def _of_nothing(answers: Answers) -> Unknown:
         Making(
             group.places,
             (asked.method,),
-            (0.0, *sorted(pruned or {ASKED_RATIO})),
-            (asked.rounds,),
+            (0.0, *(() if asked.per_round else sorted(pruned or {ASKED_RATIO}))),
+            (asked.rounds,) if asked.rounds else (),
             tuple(seeds),
             steps=_steps(group.experiments[0]),
+            pruning=("--rate", f"{asked.per_round:g}") if asked.per_round else (),
         ),
     )
 
@@ -162,7 +163,21 @@ def _of_gaps(answers: Answers, ladder: Ladder) -> Unknown:
     return Unknown(
         f"Nothing is known of ratio {ratios}: the ladder has a gap there.",
         None,
-        _make(answers, size, len(size.runs), [0.0, *ladder.untested]),
+        replace(
+            _make(answers, size, len(size.runs), [0.0, *ladder.untested]),
+            rounds=tuple(
+                sorted(
+                    {
+                        one.key.rounds
+                        for one in answers.group.experiments
+                        if one.key.ratio in ladder.untested
+                        and one.key.per_round == ladder.key.per_round
+                    }
+                )
+                if ladder.key.per_round
+                else (ladder.key.rounds,)
+            ),
+        ),
     )
 
 
@@ -279,12 +294,15 @@ def _make(
     controls: Iterable[str] = ("rewind",),
 ) -> Making:
     """What makes tickets like those of an experiment with so many seeds, and runs of them."""
+    pruning = next(iter(ticket.runs.values())).ticket.pruning
+    has_ratio = pruning.per_round is None and pruning.layer_ratio is None
     return Making(
         answers.group.places,
         tuple(methods or [ticket.key.method]),
-        tuple(ratios),
+        tuple(ratio for ratio in ratios if has_ratio or ratio == 0),
         (ticket.key.rounds,),
         enough_seeds(ticket.runs, seeds),
         tuple(controls),
         _steps(ticket),
+        pruning_flags(pruning),
     )

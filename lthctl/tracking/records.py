@@ -6,7 +6,7 @@ Verdicts depend on the other runs of a report. They are not logged.
 from collections.abc import Mapping
 from dataclasses import replace
 
-from lthctl.artifacts.names import RUN_JSON, folder_part, ticket_name
+from lthctl.artifacts.names import RUN_JSON, folder_part
 from lthctl.artifacts.run import Run
 from lthctl.canonical import sha256
 from lthctl.tracking.base import Record
@@ -16,7 +16,7 @@ from lthctl.training.history import Row
 def record_of(run: Run) -> Record:
     """What is logged of a run; the same for the same run, whether or not it kept its weights."""
     ticket, train = run.ticket, run.train
-    of_all = ticket_name(ticket.method, ticket.ratio, ticket.rounds)
+    of_all = ticket.name.removesuffix(f"-s{ticket.seed}")
     names = [name for name in Row._fields[1:] if getattr(run.history[0], name) is not None]
     return Record(
         identity=sha256(replace(run, weights=None).files()[RUN_JSON]),
@@ -25,12 +25,11 @@ def record_of(run: Run) -> Record:
         group=f"{of_all}, {run.variant}",
         params={
             "control": run.control,
-            "method": ticket.method,
-            "ratio": ticket.ratio,
-            "rounds": ticket.rounds,
-            "seed": ticket.seed,
+            **{
+                name: value if isinstance(value, str | int | float | bool) else str(value)
+                for name, value in ticket.pruning.identity().items()
+            },
             **({} if run.order_seed is None else {"order_seed": run.order_seed}),
-            "biases": ticket.biases,
             "sparsity": ticket.sparsity,
             "model": run.model.name,
             "data": run.data.name,

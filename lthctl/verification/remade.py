@@ -82,7 +82,9 @@ class Remade:
                 get_model=folder.model,
                 get_dataset=self._dataset,
             )
-            mask = select(scored_by(method, context), mask, rate=document.rate)
+            mask = select(
+                scored_by(method, context), mask, rate=document.rate, scope=document.scope
+            )
             masks.append(mask)
         return masks, None
 

@@ -1,11 +1,13 @@
 """Claims about tickets."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from lthctl.artifacts.names import INIT_FILE, MASK_FILE, TICKET_JSON, is_imported
+from lthctl.artifacts.ticket_document import RoundCounts, TicketDocument
 from lthctl.canonical import digest_of_arrays
+from lthctl.errors import ParamsError
 from lthctl.families import is_own
-from lthctl.lottery.rates import rates_of
+from lthctl.lottery.rates import desired_after, rates_of, steps_of_round, total_ratio
 from lthctl.lottery.scores import SCORES
 from lthctl.seeding import Stream
 from lthctl.verification.checks import Check, Failed, Unchecked, expect, expect_numbers
@@ -93,32 +95,40 @@ def _rates_follow(folder: TicketEvidence) -> str:
     if is_imported(document.method):
         raise Unchecked("the mask was made elsewhere; its rates are what it has")
     model = folder.model()
-    expected = rates_of(
-        model, model.prunable(biases=document.biases), document.ratio, document.rounds
-    )
+    shapes = model.prunable(biases=document.biases)
+    try:
+        expected = rates_of(model, shapes, document)
+    except ParamsError as error:
+        raise Failed(str(error)) from error
+    if document.layer_ratio is not None:
+        expect_numbers(
+            "ratio", {"all": document.ratio}, {"all": total_ratio(shapes, document.layer_ratio)}
+        )
     expect_numbers("rate", document.rate, expected)
-    return (
-        f"{max(expected.values()):.4g} per round, {min(expected.values()):.4g} in the output layer"
-    )
+    least, most = min(expected.values()), max(expected.values())
+    if least == most:
+        return f"{most:.4g} per round"
+    where = "in the output layer" if document.layer_ratio is None else "in the least pruned layer"
+    return f"{most:.4g} per round, {least:.4g} {where}"
 
 
 def _counts_follow(folder: TicketEvidence) -> str:
-    """The rule of `pruning.select`, from sizes and rates alone: round(rate * remaining) go, every
-    round."""
+    """The rule of `select`, from sizes and rates alone: round(rate * remaining) go, every round, of
+    each parameter or of all of them together."""
     document = folder.document
     rate, counts, method = document.rate, document.counts, document.method
     expect("the number of rounds in `sparsity`", len(counts), document.rounds)
     sizes = {name: array.size for name, array in folder.needed(lambda: folder.mask).items()}
     expect("the parameters in `rate`", sorted(rate), sorted(sizes))
-    steps = 0 if document.train is None else document.train.steps
+    steps = 0 if document.train is None else steps_of_round(document, document.train.steps)
     remaining = dict(sizes)
     for number, after in enumerate(counts, start=1):
-        remaining = {name: left - round(rate[name] * left) for name, left in remaining.items()}
+        expect(f"the parameters of round {number}", sorted(after.layers), sorted(sizes))
+        remaining = _remaining(document, remaining, after)
         expect("round", after.round, number)
-        expect(f"steps before round {number}", after.steps, steps // document.rounds)
+        expect(f"steps before round {number}", after.steps, steps)
         if document.train is not None and after.trained is None:
             raise Failed(f"round {number} does not say which weights were scored")
-        expect(f"the parameters of round {number}", sorted(after.layers), sorted(sizes))
         for name, layer in after.layers.items():
             expect(f"{name!r} after round {number}: size", layer.size, sizes[name])
             expect(f"{name!r} after round {number}: kept", layer.kept, remaining[name])
@@ -131,13 +141,33 @@ def _counts_follow(folder: TicketEvidence) -> str:
                 },
             )
         size, kept = sum(sizes.values()), sum(remaining.values())
-        desired = document.ratio if is_imported(method) else 1 - (1 - max(rate.values())) ** number
+        asked = desired_after(document, rate, sizes, number)
         expect_numbers(
             f"all after round {number}",
             {"desired": after.desired, "actual": after.actual},
-            {"desired": desired, "actual": (size - kept) / size},
+            {
+                "desired": document.ratio if is_imported(method) else asked,
+                "actual": (size - kept) / size,
+            },
         )
     if not counts:
         return "dense: nothing is pruned"
     reached = ", ".join(f"{100 * after.actual:.2f}" for after in counts)
     return f"{reached} % pruned"
+
+
+def _remaining(
+    document: TicketDocument, before: Mapping[str, int], after: RoundCounts
+) -> dict[str, int]:
+    """What a round has to leave of every parameter. Where all weights compete with each other, only
+    the total is known beforehand, and the ticket says how it is shared out."""
+    rate = document.rate
+    if document.scope == "layer":
+        return {name: left - round(rate[name] * left) for name, left in before.items()}
+    left = sum(before.values())
+    kept = {name: layer.kept for name, layer in after.layers.items()}
+    total = left - round(next(iter(rate.values())) * left)
+    expect(f"all weights kept after round {after.round}", sum(kept.values()), total)
+    if grown := sorted(name for name in kept if kept[name] > before[name]):
+        raise Failed(f"{grown[0]!r} keeps more after round {after.round} than before")
+    return kept

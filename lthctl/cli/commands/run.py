@@ -12,7 +12,7 @@ from lthctl.cli.options import (
     TrainingOptions,
     listed_values,
 )
-from lthctl.cli.parameters import parameters
+from lthctl.cli.parameters import parameters, refuse_two_sizes
 from lthctl.cli.spread import spread
 
 
@@ -36,6 +36,7 @@ def run(
     What is there already stays. So the same command with more seeds adds what is missing, and goes
     on after an interruption. The dense network of each seed is always among the tickets.
     """
+    refuse_two_sizes(context)
     flags = {**tickets.flags(), **training.flags(), "retrain.order_seed": order_seed}
     params = parameters(context, "run", flags)
     from lthctl.cli import experiment_view, grid_view

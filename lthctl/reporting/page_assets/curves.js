@@ -138,7 +138,7 @@ function chosenCurves({ way, size: ratio, control, metric, seed, window }) {
           (of) =>
             of.method === "random" &&
             of.control === "rewind" &&
-            of.rounds === first.rounds &&
+            of.walk === first.walk &&
             of.ratio === first.ratio,
         )
       : [];

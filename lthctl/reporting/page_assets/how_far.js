@@ -64,7 +64,7 @@ const ladderRows = () => [
   ),
 ];
 
-/** All lines of all ladders, a chart per number of rounds; both with the same axes. */
+/** All lines of all ladders, a chart per walk down; all with the same axes. */
 function drawAgainstSize() {
   const pruned = inOrder(group.experiments.filter((experiment) => !isDense(experiment)));
   const measures = measuresOf();
@@ -102,16 +102,16 @@ function drawAgainstSize() {
     ({ method, control }) => !state.hidden.includes(`${method} ${control}`),
   );
   const both = { domain: domainOf(pruned), range: rangeOf(shown, measure) };
-  const allRounds = distinct(pruned.map(({ rounds }) => rounds));
-  const width = allRounds.length > 1 && room >= 912 ? (room - 32) / 2 : room;
-  const figures = allRounds.map((rounds) => {
+  const walks = grouped(pruned, ({ walk }) => walk).map(([walk]) => walk);
+  const width = walks.length > 1 && room >= 912 ? (room - 32) / 2 : room;
+  const figures = walks.map((walk) => {
     const lines = grouped(
-      shown.filter((of) => of.rounds === rounds),
+      shown.filter((of) => of.walk === walk),
       ({ method, control }) => `${method} ${control}`,
     ).map(([, sizes]) => lineOfSizes(sizes));
-    const title = `${measure.name}, ${roundsOf(rounds)}`;
+    const title = `${measure.name}, ${walk}`;
     const chart = { lines, measure, width: Math.round(width), height: 320, label: title };
-    const caption = make("figcaption", {}, roundsOf(rounds));
+    const caption = make("figcaption", {}, walk);
     return make("figure", {}, caption, sizeChart({ ...chart, ...both }));
   });
   put("sizes-figures", ...figures);
@@ -141,11 +141,11 @@ function drawAgainstSize() {
   );
 }
 
-/** Experiments of one method, number of rounds and control as a line. */
+/** Experiments of one method, walk down and control as a line. */
 function lineOfSizes(sizes) {
-  const [{ method, rounds, control }] = sizes;
+  const [{ method, walk, control }] = sizes;
   const ladder = group.ladders.find(
-    (of) => of.method === method && of.rounds === rounds && of.control === control,
+    (of) => of.method === method && of.walk === walk && of.control === control,
   );
   return {
     sizes: ordered(sizes, (of) => -of.density),

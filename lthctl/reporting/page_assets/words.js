@@ -59,8 +59,7 @@ const differenceOf = ({ mean, low, high, n }) =>
   `, n ${n}`;
 const roundsOf = (rounds) =>
   rounds === 0 ? "dense" : rounds === 1 ? "one-shot" : `${rounds} rounds`;
-const wayOf = ({ method, rounds }) =>
-  method === "dense" ? "dense" : `${method}, ${roundsOf(rounds)}`;
+const wayOf = ({ method, walk }) => (method === "dense" ? "dense" : `${method}, ${walk}`);
 const isDense = (experiment) => experiment.method === "dense";
 const CONTROL_WORDS = {
   rewind: "tickets",
@@ -104,7 +103,9 @@ const inOrder = (values) =>
   ordered(
     values,
     (of) => [...METHODS.keys()].indexOf(of.method),
-    (of) => of.rounds,
+    (of) => of.per_round ?? 0,
+    (of) => of.variant,
+    (of) => (of.per_round === null ? of.rounds : 0),
     (of) => of.ratio ?? 0,
     (of) => [...CONTROLS.keys()].indexOf(of.control),
   );

@@ -1,0 +1,136 @@
+"""How a ticket is pruned: what was asked for, and the name that follows from it."""
+
+from collections.abc import Sequence
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, Strict, ValidationInfo, model_validator
+
+from lthctl.artifacts.fields import FROM_JSON, Name
+from lthctl.artifacts.names import ticket_name
+from lthctl.canonical import sha256
+from lthctl.parameter_types import Natural, Seed
+from lthctl.params import Section
+
+Below1 = Annotated[float, Field(ge=0, lt=1)]
+
+PerRound = Annotated[float, Field(gt=0, lt=1)]
+
+Scope = Literal["layer", "global"]
+
+
+class Pruning(Section):
+    """How a ticket is pruned. Equal ones with equal models, data and trainings give equal tickets.
+
+    Attributes:
+      method: "l1", "random" or another score; "dense" at ratio 0; "imported" or
+        "imported-<label>" where the mask was made elsewhere; or a name with a colon.
+      ratio: the sparsity asked for, in [0, 1).
+      rounds: train-prune-rewind rounds; 0 for the dense ticket.
+      seed: of weights, batch order and pruning.
+      biases: whether biases are prunable.
+      per_round: the fraction of the remaining weights that every round removes, after a training of
+        all steps. None where it follows from `ratio`, and the rounds share the steps.
+      layer_ratio: the ratio of every layer; None where one ratio is for all.
+      output_factor: the output layer is pruned at this fraction of the rate of the others.
+      scope: whether weights compete within their layer, or all with each other.
+    """
+
+    schema_1 = frozenset({"method", "ratio", "rounds", "seed", "biases"})
+
+    method: Name
+    ratio: Below1
+    rounds: Natural
+    seed: Seed
+    biases: bool
+    per_round: PerRound | None = None
+    layer_ratio: Annotated[tuple[Below1, ...], Strict(False), Field(min_length=1)] | None = None
+    output_factor: Annotated[float, Field(ge=0, le=1)] = 0.5
+    scope: Scope = "layer"
+
+    @model_validator(mode="after")
+    def _leaves_out_defaults(self, info: ValidationInfo) -> Self:
+        """A file says nothing that needs no saying, so that one ticket has one file."""
+        if info.context == FROM_JSON:
+            later = Pruning.model_fields.keys() - Pruning.schema_1
+            said = sorted(self.model_fields_set & later - self.pruning.identity().keys())
+            if said:
+                raise ValueError(f"says {', '.join(said)}, which are left out at their defaults")
+        return self
+
+    @property
+    def pruning(self) -> "Pruning":
+        """This, without what a ticket or a run says beside it."""
+        return Pruning.model_construct(
+            **{name: getattr(self, name) for name in Pruning.model_fields}
+        )
+
+    @property
+    def ticket_name(self) -> str:
+        """The name of the ticket, such as `l1-r0.80-n5-s1`."""
+        return ticket_name(
+            self.method,
+            self.ratio,
+            self.rounds,
+            self.seed,
+            per_round=self.per_round,
+            variant=self.variant,
+        )
+
+    @property
+    def variant(self) -> tuple[str, ...]:
+        """What is not as usual, a word each for names; empty where all is."""
+        words = []
+        if self.layer_ratio is not None:
+            words.append("layers" + _joined(self.layer_ratio))
+        if self.output_factor != Pruning.model_fields["output_factor"].default:
+            words.append(f"out{_short(self.output_factor)}")
+        if self.scope != "layer":
+            words.append(self.scope)
+        return tuple(words)
+
+    def contradiction_in_origin(self, name: str) -> str | None:
+        """What does not go together with the rest or with the name, if anything."""
+        is_dense = self.method == "dense"
+        is_imported = self.method.partition("-")[0] == "imported"
+        if is_dense != (self.rounds == 0) or (is_dense != (self.ratio == 0) and not is_imported):
+            return (
+                f"is {self.method} of ratio {self.ratio} and {self.rounds} rounds; dense is both 0"
+            )
+        if (is_dense or is_imported) and (later := self.pruning.identity().keys() - self.schema_1):
+            return f"is {self.method}, of which {', '.join(sorted(later))} says nothing"
+        if self.per_round is not None and self.ratio != ratio_after(self.per_round, self.rounds):
+            return (
+                f"ratio is {self.ratio}, expected {ratio_after(self.per_round, self.rounds)} after "
+                f"{self.rounds} rounds of {self.per_round}"
+            )
+        if name != self.ticket_name:
+            return f"name is {name!r:.80}, expected {self.ticket_name}"
+        return None
+
+
+def _short(value: float) -> str:
+    return repr(value).removesuffix(".0")
+
+
+LONGEST = 100  # characters of a list in a name; the rest of the 255 of a folder's is for others
+
+
+def _joined(ratios: Sequence[float]) -> str:
+    """A list for a name; a long one by its digest."""
+    text = "_".join(map(_short, ratios))
+    return text if len(text) <= LONGEST else sha256(text.encode())[:12]
+
+
+def ratio_after(per_round: float, rounds: int) -> float:
+    """The sparsity after rounds that each remove a fraction of what remains.
+
+    Made of multiplications alone, which give the same bits everywhere; powers do not.
+
+    Example:
+      >>> round(ratio_after(0.2, 3), 9)
+      0.488
+    """
+    kept = 1.0
+    for _ in range(rounds):
+        kept *= 1 - per_round
+    return 1 - kept

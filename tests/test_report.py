@@ -395,11 +395,11 @@ def test_other_protocols_are_never_averaged_together(
 def test_a_new_setting_is_named_where_it_is_not_at_its_default() -> None:
     class Later(TrainParams):
         label_smoothing: float = 0.0
-        schedule: str = "constant"
+        averaging: str = "none"
 
     assert unusual_settings(Later(optimizer="sgd", steps=7)) == []
-    given = Later(optimizer="sgd", momentum=0.9, label_smoothing=0.1, schedule="cosine")
-    assert unusual_settings(given) == ["momentum 0.9", "label smoothing 0.1", "schedule cosine"]
+    given = Later(optimizer="sgd", momentum=0.9, label_smoothing=0.1, averaging="mean")
+    assert unusual_settings(given) == ["momentum 0.9", "label smoothing 0.1", "averaging mean"]
 
 
 def test_a_holdout_that_differs_by_seed_is_one_protocol(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def test_choices_are_those_that_there_are() -> None:
     from lthctl.presets.init import PRESETS
 
     assert CHOICES["format"]() == tuple(FORMATS)
-    assert CHOICES["preset"]() == PRESETS
+    assert CHOICES["preset"]() == tuple(PRESETS)
 
 
 def lthctl(*words: str, **environment: str) -> str:

@@ -38,21 +38,30 @@ def test_the_presets_are_the_experiments_of_this_repository() -> None:
     assert pipeline(ROOT / "dvc.yaml") == preset
     del preset["stages"]["download"]
     assert pipeline(ROOT / "experiments/video/dvc.yaml") == preset
-    folders = {"root": ROOT, "video": ROOT / "experiments/video"}
-    assert tuple(folders) == PRESETS
-    for name, folder in folders.items():
-        assert (TEMPLATES / f"{name}.yaml").read_text() == (folder / "params.yaml").read_text()
+    two = pipeline(TEMPLATES / "paper/pipeline.yaml")
+    del two["stages"]["download"]
+    assert pipeline(ROOT / "experiments/paper/dvc.yaml") == two
+    folders = {
+        "root": ROOT, "video": ROOT / "experiments/video", "paper": ROOT / "experiments/paper"
+    }  # fmt: skip
+    assert list(folders) == list(PRESETS)
+    for preset_name, folder in folders.items():
+        for name, template in PRESETS[preset_name].items():
+            if name != "dvc.yaml":
+                assert (TEMPLATES / template).read_text() == (folder / name).read_text()
 
 
 def test_dvc_takes_no_template_for_a_pipeline_of_this_repository() -> None:
     """It reads every dvc.yaml that it finds."""
     files = ["git", "ls-files", "*dvc.yaml"]
     found = subprocess.run(files, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert found.split() == ["dvc.yaml", "experiments/video/dvc.yaml"]
+    expected = ["dvc.yaml", "experiments/paper/dvc.yaml", "experiments/video/dvc.yaml"]
+    assert found.split() == expected
 
 
-def test_a_preset_depends_on_the_version_instead_of_the_code() -> None:
-    stages = YAML(typ="safe", pure=True).load((TEMPLATES / "pipeline.yaml").read_text())["stages"]
+@pytest.mark.parametrize("template", ["pipeline.yaml", "paper/pipeline.yaml"])
+def test_a_preset_depends_on_the_version_instead_of_the_code(template: str) -> None:
+    stages = YAML(typ="safe", pure=True).load((TEMPLATES / template).read_text())["stages"]
     for name in ("prune", "retrain", "report"):
         assert "lthctl-version" in stages[name]["deps"]
     assert stages["version"] == {
@@ -91,21 +100,18 @@ FILES = {"params.yaml", "dvc.yaml", ".gitignore", ".dvcignore"}
 def test_a_folder_becomes_a_dvc_project(project: Path, preset: str) -> None:
     result = CliRunner().invoke(app, ["init", "mine", "--preset", preset])
     assert result.exit_code == 0, result.output
+    files = FILES | set(PRESETS[preset])
     assert result.stdout.splitlines() == [
-        "mine/.dvcignore: written",
-        "mine/.gitignore: written",
-        "mine/dvc.yaml: written",
-        "mine/params.yaml: written",
+        *(f"mine/{name}: written" for name in sorted(files)),
         "mine/.dvc: a new DVC project",
         "Run it: cd mine && dvc repro",
     ]
-    assert files_of(project / "mine") == FILES
+    assert files_of(project / "mine") == files
     assert (project / "mine/.dvc/config").read_text() == (
         "[core]\n    analytics = false\n    check_update = false\n    no_scm = True\n"
     )
-    assert (project / "mine/params.yaml").read_bytes() == (
-        TEMPLATES / f"{preset}.yaml"
-    ).read_bytes()
+    for name, template in PRESETS[preset].items():
+        assert (project / "mine" / name).read_bytes() == (TEMPLATES / template).read_bytes()
 
 
 def test_the_command_to_go_on_with_is_quoted_for_the_shell(project: Path) -> None:
@@ -160,7 +166,7 @@ def test_nothing_is_overwritten(project: Path) -> None:
 def test_an_unknown_preset_and_a_file_in_the_way(project: Path) -> None:
     with pytest.raises(ParamsError) as refusal:
         init("x", preset="vidoe")
-    assert str(refusal.value) == "preset: is 'vidoe'; did you mean 'video'? Expected root or video"
+    assert str(refusal.value) == "preset: is 'vidoe'; did you mean 'video'? Expected 'root', 'video' or 'paper'"
     (project / "taken").write_text("")
     with pytest.raises(OutputError, match="taken: is no folder; give another one"):
         init("taken")

@@ -18,6 +18,7 @@ from lthctl.datasets import mnist
 from lthctl.params import SECTIONS, SECTIONS_READ, Params, visible_to
 from lthctl.params_file import load_params
 from lthctl.reporting.answer_files import answer_files
+from lthctl.reporting.claims_file import load_claims
 from lthctl.reporting.figures import figure_files
 from lthctl.reporting.reading import make_report
 from lthctl.reporting.survivors import find_survivors, survivor_files
@@ -55,10 +56,38 @@ def test_a_command_cannot_see_other_sections(command: str) -> None:
 )
 def test_an_experiment_is_the_same_pipeline_on_the_same_data(folder: Path) -> None:
     text = (folder / "dvc.yaml").read_text().replace("../../", "")
-    assert YAML(typ="safe", pure=True).load(text) == {
-        **PIPELINE, "stages": {name: stage for name, stage in STAGES.items() if name != "download"}
-    }  # fmt: skip
-    load_params(folder / "params.yaml")
+    expected = deepcopy(PIPELINE)
+    del expected["stages"]["download"]
+    params = load_params(folder / "params.yaml")
+    if (folder / "one-shot.yaml").exists():
+        add_second_grid(expected["stages"])
+        second = load_params(folder / "one-shot.yaml")
+        for section in ("data", "model", "train"):
+            assert getattr(second, section) == getattr(params, section)
+    if (folder / "claims.yaml").exists():
+        add_claims(expected["stages"])
+        load_claims(folder / "claims.yaml")
+    assert YAML(typ="safe", pure=True).load(text) == expected
+
+
+def add_second_grid(stages: dict[str, Any]) -> None:
+    """Tickets of a second file of parameters, in the same folder."""
+    prune = stages["prune"]
+    prune["cmd"] = [
+        prune["cmd"], prune["cmd"].replace("lthctl prune", "lthctl --params one-shot.yaml prune")
+    ]  # fmt: skip
+    prune["params"].append({"one-shot.yaml": list(SECTIONS_READ["prune"])})
+
+
+def add_claims(stages: dict[str, Any]) -> None:
+    """A report that judges claims, and depends on them."""
+    report = stages["report"]
+    report["cmd"] = report["cmd"].replace(" --out", " --claims claims.yaml --out")
+    report["deps"].insert(0, "claims.yaml")
+    place = next(i for i, out in enumerate(report["outs"]) if "report/answers.json" in out) + 1
+    report["outs"][place:place] = [
+        {f"report/claims.{end}": {"cache": False}} for end in ("json", "csv")
+    ]
 
 
 def test_every_section_is_read_by_a_command() -> None:

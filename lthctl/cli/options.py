@@ -18,7 +18,7 @@ CHOICES: dict[str, Callable[[], tuple[str, ...]]] = {
     "executor": EXECUTORS.names,
     "scope": lambda: ("layer", "global"),
     "tracker": TRACKERS.names,
-    "preset": lambda: ("root", "video"),
+    "preset": lambda: ("root", "video", "paper"),
     "format": lambda: ("state_dict", "prune", "csr", "onnx"),
 }
 """What may be chosen: for help and for the shell, which completes it. A member of a

@@ -12,10 +12,21 @@ from pathlib import Path
 
 from lthctl.disk import write_file
 from lthctl.errors import OutputError, ParamsError
+from lthctl.families import choices
 
 TEMPLATES = Path(__file__).parent
-"""Its pipeline.yaml becomes dvc.yaml: under that name it would be a pipeline of this repository."""
-PRESETS = ("root", "video")
+"""A pipeline.yaml becomes dvc.yaml: under that name it would be a pipeline of this repository."""
+PRESETS = {
+    "root": {"dvc.yaml": "pipeline.yaml", "params.yaml": "root.yaml"},
+    "video": {"dvc.yaml": "pipeline.yaml", "params.yaml": "video.yaml"},
+    "paper": {
+        "dvc.yaml": "paper/pipeline.yaml",
+        "params.yaml": "paper/params.yaml",
+        "one-shot.yaml": "paper/one-shot.yaml",
+        "claims.yaml": "paper/claims.yaml",
+    },
+}
+"""Name -> file that is written -> its template."""
 IGNORES = {".gitignore": "gitignore", ".dvcignore": "dvcignore"}
 
 
@@ -42,7 +53,8 @@ def init(folder: Path | str = ".", *, preset: str = "root") -> Initialized:
 
     Args:
       folder: is made if it is not there.
-      preset: "root", a few ratios in minutes; or "video", the whole grid of the walk-through.
+      preset: "root", a few ratios in minutes; "video", the whole grid of the walk-through; or
+        "paper", that of the paper, with its claims.
 
     Raises:
       ParamsError: there is no such preset.
@@ -56,12 +68,9 @@ def init(folder: Path | str = ".", *, preset: str = "root") -> Initialized:
     if preset not in PRESETS:
         close = difflib.get_close_matches(preset, PRESETS, n=1)
         hint = f"did you mean {close[0]!r}? Expected" if close else "expected"
-        raise ParamsError(f"preset: is {preset!r}; {hint} {' or '.join(PRESETS)}")
+        raise ParamsError(f"preset: is {preset!r}; {hint} {choices(tuple(PRESETS))}")
     place = Path(folder)
-    new = {
-        place / "dvc.yaml": TEMPLATES / "pipeline.yaml",
-        place / "params.yaml": TEMPLATES / f"{preset}.yaml",
-    }
+    new = {place / name: TEMPLATES / template for name, template in PRESETS[preset].items()}
     taken = [path for path in (*new, place / "dvc.lock") if os.path.lexists(path)]
     if taken:
         raise OutputError(

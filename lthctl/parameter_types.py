@@ -183,6 +183,24 @@ Controls = Annotated[tuple[Control, ...], BeforeValidator(_as_tuple)]
 MethodsOfControls = dict[Control, Annotated[tuple[Method, ...], BeforeValidator(_as_tuple)]]
 
 
+def _check_ticket(name: str) -> str:
+    if re.fullmatch(r"[A-Za-z0-9._*-]{1,200}", name) is None or re.search(r"-s[0-9]+$", name):
+        raise PydanticCustomError(
+            "ticket",
+            "Input should be the name of a ticket without its seed, such as l1-r0.80-n5 or l1-*",
+        )
+    return name
+
+
+TicketsOfControls = dict[
+    Control,
+    Annotated[
+        tuple[Annotated[str, AfterValidator(_check_ticket)], ...], BeforeValidator(_as_tuple)
+    ],
+]
+"""`*` stands for anything; any other character for itself."""
+
+
 Ratios = Annotated[tuple[Ratio, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
 
 

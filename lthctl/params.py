@@ -7,6 +7,7 @@ the file's, else the default here.
 
 import difflib
 from collections.abc import Collection, Mapping
+from fnmatch import fnmatchcase
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
@@ -43,6 +44,7 @@ from lthctl.parameter_types import (
     Seeds,
     Sizes,
     Targets,
+    TicketsOfControls,
     shown,
 )
 
@@ -262,7 +264,7 @@ class RetrainParams(Section):
     """Which tickets are retrained from what, and what of it is kept.
 
     Example:
-      >>> RetrainParams(methods={"reinit": "l1"}).wants("reinit", "random")
+      >>> RetrainParams(tickets={"reinit": "l1-*"}).wants("reinit", "random", "random-r0.80-n5")
       False
     """
 
@@ -284,15 +286,28 @@ class RetrainParams(Section):
     """Control -> the methods whose tickets it is for, such as `reinit: [l1]`. A control that is not
     named here is for all tickets."""
 
+    tickets: TicketsOfControls = {}
+    """Control -> the tickets that it is for, by their names without the seed, such as
+    `reinit: [l1-r0.80-n5]`. A `*` stands for anything. A control that is not named here is for all
+    tickets."""
+
     @property
     def orders(self) -> tuple[int | None, ...]:
         """The orders of the batches that a ticket is retrained in: its own, which is None, and that
         of the second copy."""
         return (None,) if self.order_seed is None else (None, self.order_seed)
 
-    def wants(self, control: str, method: str) -> bool:
-        """Whether tickets of a method are retrained under a control."""
-        return method in self.methods.get(control, (method,))
+    def wants(self, control: str, method: str, ticket: str) -> bool:
+        """Whether a ticket is retrained under a control.
+
+        Args:
+          control: the control.
+          method, ticket: of the ticket, its name without the seed.
+        """
+        names = self.tickets.get(control, ("*",))
+        return method in self.methods.get(control, (method,)) and any(
+            fnmatchcase(ticket, name) for name in names
+        )
 
 
 class ReportParams(Section):

@@ -18,11 +18,11 @@ from lthctl.artifacts.leases import Leases
 from lthctl.artifacts.names import MASK_FILE
 from lthctl.artifacts.store import Store
 from lthctl.artifacts.ticket import load_ticket, save_ticket
-from lthctl.errors import OutputError, TicketError, TrainingError
+from lthctl.errors import OutputError, ParamsError, TicketError, TrainingError
 from lthctl.grid import driver, walk
 from lthctl.grid.driver import run_tasks
 from lthctl.grid.executors import threads
-from lthctl.grid.grids import run_grid, ticket_grid
+from lthctl.grid.grids import experiment_grid, run_grid, ticket_grid
 from lthctl.grid.outcome import Interrupted
 from lthctl.grid.tasks import State, Task, state_of
 from lthctl.grid.watcher import Watcher
@@ -221,6 +221,34 @@ def test_a_control_retrains_the_methods_that_it_is_for(params: Params) -> None:
 
     assert names("reinit") == {"l1"}
     assert names("rewind") == {"dense", "l1", "random"}
+
+
+def test_a_control_retrains_the_tickets_that_it_is_for(params: Params) -> None:
+    asked = params.override({
+        "prune.method": "l1", "prune.ratio": [0, 0.5, 0.6], "prune.seed": [1, 10],
+        "retrain.tickets": {"reinit": ["l1-r0.50-n2", "l1-r0.6*"]},
+    })  # fmt: skip
+    ticket_grid(asked, data=DATA, out="masks").run(2)
+
+    def names(params: Params, *paths: str) -> set[str]:
+        grid = run_grid(paths, control="reinit", params=params, data=DATA, out="runs")
+        return {task.name.split(" ")[0] for task in grid.tasks}
+
+    both = {f"l1-r0.{size}-n2-s{seed}" for size in (50, 60) for seed in (1, 10)}
+    assert names(asked, "masks") == both
+    whole = experiment_grid(asked, control="reinit", data=DATA)
+    runs = {task.name.split(" ")[0] for task in whole.tasks if task.what == "run"}
+    assert runs == both
+    typo = asked.override({"retrain.tickets": {"reinit": ["l1-r0.50-n2", "l1-r0.55-n2"]}})
+    with pytest.raises(ParamsError) as refusal:
+        names(typo, "masks")
+    assert str(refusal.value) == (
+        "retrain.tickets: reinit is for l1-r0.55-n2, and there is no such ticket in masks; "
+        "there are dense, l1-r0.50-n2, l1-r0.60-n2"
+    )
+    with pytest.raises(ParamsError, match="no such ticket in prune"):
+        experiment_grid(typo, control="reinit", data=DATA)
+    assert names(typo, "masks/l1-r0.50-n2-s1") == {"l1-r0.50-n2-s1"}
 
 
 def test_tickets_of_one_name_but_different_content_are_refused(params: Params) -> None:

@@ -53,7 +53,7 @@ def test_help_is_made_of_short_sentences(words: tuple[str, ...]) -> None:
         (("retrain",), "What training starts from: rewind, reinit or shuffle."),
         (("retrain",), "Where trainings run: threads or processes."),
         (("export",), "The format: state_dict, prune, csr or onnx."),
-        (("init",), "The experiment: root or video."),
+        (("init",), "The experiment: root, video or paper."),
     ],
 )
 def test_choices_are_listed(words: tuple[str, ...], listed: str) -> None:

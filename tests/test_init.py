@@ -166,7 +166,10 @@ def test_nothing_is_overwritten(project: Path) -> None:
 def test_an_unknown_preset_and_a_file_in_the_way(project: Path) -> None:
     with pytest.raises(ParamsError) as refusal:
         init("x", preset="vidoe")
-    assert str(refusal.value) == "preset: is 'vidoe'; did you mean 'video'? Expected 'root', 'video' or 'paper'"
+    assert (
+        str(refusal.value)
+        == "preset: is 'vidoe'; did you mean 'video'? Expected 'root', 'video' or 'paper'"
+    )
     (project / "taken").write_text("")
     with pytest.raises(OutputError, match="taken: is no folder; give another one"):
         init("taken")

@@ -67,7 +67,13 @@ def test_defaults() -> None:
             "output_factor": 0.5,
             "scope": "layer",
         },
-        "retrain": {"keep_weights": True, "control": (), "order_seed": None, "methods": {}},
+        "retrain": {
+            "keep_weights": True,
+            "control": (),
+            "order_seed": None,
+            "methods": {},
+            "tickets": {},
+        },
         "report": {
             "margin": 0.002,
             "confidence": 0.95,
@@ -185,7 +191,7 @@ report: 3
 def test_unknown_key_that_resembles_nothing(params_yaml: Path) -> None:
     assert refusal_of(params_yaml, "retrain:\n  xyz: 1\n") == (
         "params.yaml:2:3: retrain.xyz: is not a parameter; known here: keep_weights, "
-        "control, order_seed, methods"
+        "control, order_seed, methods, tickets"
     )
 
 
@@ -227,6 +233,9 @@ def test_unknown_key_that_resembles_nothing(params_yaml: Path) -> None:
         ("retrain", "control", ["rewound"]),
         ("retrain", "methods", {"reinit": ["l2"]}),
         ("retrain", "methods", {"reset": ["l1"]}),
+        ("retrain", "tickets", {"reset": ["l1-n5"]}),
+        ("retrain", "tickets", {"reinit": ["l1-r0.80-n5-s1"]}),
+        ("retrain", "tickets", {"reinit": ["masks/l1"]}),
         ("report", "margin", "0"),
         ("report", "margin", "1"),
         ("report", "confidence", "0.5"),

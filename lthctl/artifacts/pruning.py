@@ -77,6 +77,11 @@ class Pruning(Section):
         )
 
     @property
+    def name_of_replicates(self) -> str:
+        """The same without the seed."""
+        return self.ticket_name.removesuffix(f"-s{self.seed}")
+
+    @property
     def variant(self) -> tuple[str, ...]:
         """What is not as usual, a word each for names; empty where all is."""
         words = []

@@ -14,12 +14,13 @@ import numpy as np
 from lthctl.artifacts.folders import RunFolder, TicketFolder
 from lthctl.artifacts.names import folder_part
 from lthctl.artifacts.pruning import Pruning
-from lthctl.artifacts.ticket import find_tickets, load_ticket
+from lthctl.artifacts.ticket import load_ticket
 from lthctl.artifacts.ticket_document import TicketSpecification
 from lthctl.datasets.base import Dataset
 from lthctl.datasets.entry import open_folder
 from lthctl.errors import OutputError, ParamsError, TicketError
 from lthctl.grid.tasks import PlannedTraining, State, Task, Work, difference, state_of
+from lthctl.grid.wanted import wanted_tickets
 from lthctl.lottery.asked import specify_pruning
 from lthctl.lottery.find import params_of_round, prune_rounds, specify_ticket
 from lthctl.lottery.retrain import (
@@ -103,7 +104,7 @@ def retraining_tasks(
     out: Path,
     order_seed: int | None = None,
 ) -> list[Task]:
-    """A task for every ticket at or below some paths that `retrain.methods` wants, to
+    """A task for every ticket at or below some paths that `retrain` wants, to
     `out`/<control>/<ticket>, or `out`/<control>-order<N>/<ticket> with another order of the
     batches. These tickets are read and verified first.
 
@@ -113,11 +114,7 @@ def retraining_tasks(
       OutputError: two different tickets have the same name.
       DataError: the dataset is missing or altered.
     """
-    folders = [
-        path
-        for path in find_tickets(*paths)
-        if params.retrain.wants(control, TicketFolder(path).document.method)
-    ]
+    folders = wanted_tickets(params.retrain, control, paths)
     folder, model = open_folder(params.data, data), model_from(params.model)
     train = resolve(params.train, model)
     tasks: dict[str, Task] = {}

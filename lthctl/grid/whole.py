@@ -12,6 +12,7 @@ from lthctl.artifacts.names import folder_part, variant_name
 from lthctl.artifacts.ticket import load_ticket
 from lthctl.grid.tasks import PlannedTraining, State, Task, Work, state_of
 from lthctl.grid.walk import AskedTicket
+from lthctl.grid.wanted import refuse_unknown
 from lthctl.lottery.find import prune_rounds
 from lthctl.lottery.retrain import check_order_seed, retraining, specify_run
 from lthctl.params import RetrainParams
@@ -27,22 +28,27 @@ def run_tasks_of(
       tickets: those that are asked for, there already or not.
       controls: names of controls that are known.
       out: folder for the runs.
-      params: which methods a control is for, the order of second copies, and whether runs keep
+      params: which tickets a control is for, the order of second copies, and whether runs keep
         their final weights.
 
     Raises:
-      ParamsError: that order is a ticket's own.
+      ParamsError: that order is a ticket's own, or a control is for a ticket that is not asked for.
     """
     for ticket in tickets:
         check_order_seed(
             params.order_seed, ticket.specification.seed, where=f"ticket {ticket.task.name}"
         )
+    names = {ticket.specification.name_of_replicates for ticket in tickets}
+    for control in controls:
+        refuse_unknown(params, control, names, where="prune")
     return [
         _run_task(ticket, control, order_seed, out, params.keep_weights)
         for control in controls
         for order_seed in params.orders
         for ticket in tickets
-        if params.wants(control, ticket.specification.method)
+        if params.wants(
+            control, ticket.specification.method, ticket.specification.name_of_replicates
+        )
     ]
 
 

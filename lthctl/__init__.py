@@ -16,10 +16,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from lthctl.artifacts.connection import Connection
     from lthctl.artifacts.housekeeping import check_store, prune_store, store_size
     from lthctl.artifacts.run import Run, load_run, save_run
     from lthctl.artifacts.ticket import Ticket, find_tickets, load_ticket, save_ticket
     from lthctl.auditing.audit import audit
+    from lthctl.connecting.connect import connect
     from lthctl.datasets.base import Dataset, Split
     from lthctl.datasets.download import download
     from lthctl.datasets.mnist import load_mnist
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
 _HOME = {
     "Check": "verification.checks",
     "Comparison": "reporting.compare",
+    "Connection": "artifacts.connection",
     "Dataset": "datasets.base",
     "FinishedExperiment": "pipeline",
     "FinishedReport": "reporting.report",
@@ -67,6 +70,7 @@ _HOME = {
     "audit": "auditing.audit",
     "check_store": "artifacts.housekeeping",
     "compare": "reporting.paths",
+    "connect": "connecting.connect",
     "download": "datasets.download",
     "experiment_grid": "grid.grids",
     "export": "interop.export",
@@ -97,6 +101,7 @@ __all__ = [
     "MLP",
     "Check",
     "Comparison",
+    "Connection",
     "Dataset",
     "FinishedExperiment",
     "FinishedReport",
@@ -116,6 +121,7 @@ __all__ = [
     "audit",
     "check_store",
     "compare",
+    "connect",
     "download",
     "experiment_grid",
     "export",

@@ -435,6 +435,7 @@ SECTIONS_READ: Mapping[str, tuple[str, ...]] = {
     "download": (),
     "prune": ("data", "model", "train", "prune"),
     "retrain": ("data", "model", "train", "retrain"),
+    "connect": ("data", "model"),
     "verify": ("data",),
     "report": ("report",),
     "run": SECTIONS,

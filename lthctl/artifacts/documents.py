@@ -5,14 +5,15 @@ that passes holds all that later code computes with, so nothing after reading it
 docs/FORMAT.md gives the meaning of every key, and a test holds it to the models.
 
 Schema 2 is schema 1 with `sources` and with names that have a colon. Schema 3 has parameters that
-schema 1 did not have. A document is written in the first schema that has all that it says, so old
-ones keep their bytes.
+schema 1 did not have, and connections. A document is written in the first schema that has all that
+it says, so old ones keep their bytes.
 """
 
 from typing import Any, Protocol, TypeVar
 
 from pydantic import Field, ValidationError, create_model
 
+from lthctl.artifacts.connection_document import ConnectionDocument
 from lthctl.artifacts.fields import FROM_JSON
 from lthctl.artifacts.names import HISTORY_FILE, WEIGHTS_FILE
 from lthctl.artifacts.run_document import RunDocument
@@ -75,11 +76,12 @@ DOCUMENTS: dict[str, type[Section]] = {
     "ticket": TicketDocument,
     "run": RunDocument,
     "training": TrainingDocument,
+    "connection": ConnectionDocument,
 }
 """Kind of a document -> what it holds, besides `kind`, `schema` and its own `digest`."""
 
 
-D = TypeVar("D", TicketDocument, RunDocument, TrainingDocument)
+D = TypeVar("D", TicketDocument, RunDocument, TrainingDocument, ConnectionDocument)
 
 
 def parse(content: Json, model: type[D]) -> D:

@@ -78,6 +78,9 @@ RUN_JSON, HISTORY_FILE, WEIGHTS_FILE = "run.json", "history.csv", "weights.safet
 TRAINING_JSON = "training.json"
 
 
+CONNECTION_JSON, PATH_FILE = "connection.json", "path.csv"
+
+
 def layer_order(name: str) -> tuple[object, ...]:
     """Sorts parameters by the numbers of their layers, weights before biases."""
     parts = [

@@ -14,6 +14,7 @@ from lthctl.cli.command import Command
 from lthctl.cli.commands import (
     audit,
     compare,
+    connect,
     download,
     export,
     init,
@@ -78,6 +79,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "run": run.run,
     "show": show.show,
     "compare": compare.compare,
+    "connect": connect.connect,
     "verify": verify.verify,
     "audit": audit.audit,
     "export": export.export,

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from lthctl.artifacts.csv_table import CSV_LIMIT
 from lthctl.artifacts.folders import RunFolder, TicketFolder
-from lthctl.artifacts.history_csv import HISTORY_LIMIT
 from lthctl.artifacts.names import HISTORY_FILE, INIT_FILE, MASK_FILE, RUN_JSON, TICKET_JSON
 from lthctl.artifacts.revision import Place
 from lthctl.artifacts.run import Run, run_of
@@ -22,7 +22,7 @@ FILES: Mapping[str, int] = {
     MASK_FILE: TENSORS_LIMIT,
     INIT_FILE: TENSORS_LIMIT,
     RUN_JSON: JSON_LIMIT,
-    HISTORY_FILE: HISTORY_LIMIT,
+    HISTORY_FILE: CSV_LIMIT,
 }
 """What comparing reads of a folder, with the most bytes of each; the final weights of runs are not
 among it."""

@@ -18,6 +18,7 @@ from torch.nn.functional import cross_entropy
 
 from lthctl.datasets.base import Images, Split
 from lthctl.errors import TrainingError
+from lthctl.mask import Weights
 from lthctl.models.base import Model, state_of
 from lthctl.models.mlp import MLP
 from lthctl.models.module import GENERATOR_LOCK
@@ -103,6 +104,20 @@ def _train(training: Training, device: torch.device, on_step: OnStep) -> Result:
         history.append(Row(first + count, mean, *scores))
         on_step(first + count)
     return Result(state_of(network), tuple(history))
+
+
+def evaluate(model: Model, weights: Weights, split: Split) -> tuple[float, float]:
+    """Mean cross-entropy and accuracy of a model over a split, on the CPU.
+
+    Args:
+      model: the architecture.
+      weights: name -> array, buffers too.
+      split: images and labels.
+    """
+    with torch_defaults(), _threads(1):
+        network = model.build()
+        load_weights(network, weights)
+        return _evaluate(network, *_on_device(split, torch.device("cpu")))
 
 
 def _evaluate(network: nn.Module, images: Tensor, labels: Tensor) -> tuple[float, float]:

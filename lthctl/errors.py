@@ -6,7 +6,7 @@
     ├── MaskError          a mask does not fit the parameters it is meant for
     ├── CheckpointError    a file of tensors made elsewhere is damaged, foreign, or does not fit
     ├── TicketError        a ticket folder is missing, damaged, foreign or newer
-    ├── RunError           a run folder, or a connection of two, is missing, damaged, foreign or newer
+    ├── RunError           a run, or a connection of two, is missing, damaged, foreign or newer
     ├── PathError          a path, perhaps of a revision, that is not there or holds no ticket or
     run ├── ReportError        runs that no report can be made of
     ├── OutputError        a place cannot be written: read-only, full, or owned by DVC

@@ -14,7 +14,7 @@ from lthctl.cli.options import CHOICES
 
 ROOT = Path(__file__).parent.parent
 COMMANDS = [
-    (), ("init",), ("download",), ("prune",), ("retrain",), ("run",), ("report",), ("show",), ("compare",),
+    (), ("init",), ("download",), ("prune",), ("retrain",), ("run",), ("report",), ("show",), ("compare",), ("connect",),
     ("verify",), ("audit",), ("export",), ("import",), ("store",), ("store", "check"), ("store", "prune"),
 ]  # fmt: skip
 

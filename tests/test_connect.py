@@ -10,7 +10,7 @@ import pytest
 from torch import nn
 
 from lthctl.artifacts.connection import Connection, Point, barrier_of, places, save_connection
-from lthctl.artifacts.folders import ConnectionFolder
+from lthctl.artifacts.connection_folder import ConnectionFolder
 from lthctl.artifacts.names import CONNECTION_JSON, PATH_FILE
 from lthctl.artifacts.run import Run, save_run
 from lthctl.artifacts.sealed import seal

@@ -1,4 +1,4 @@
-"""The one reader of the folders of tickets, runs, connections and finished trainings.
+"""The one reader of the folders of tickets, runs and finished trainings.
 
 A folder's parts are its document, its mask, its weights and its history. Each is read when it is
 first asked for, so that nobody pays for what he does not need.
@@ -12,9 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, Generic
 
-from lthctl.artifacts.connection import Connection, Point, places
-from lthctl.artifacts.connection_document import ConnectionDocument
-from lthctl.artifacts.csv_table import CSV_LIMIT, table_from
+from lthctl.artifacts.csv_table import CSV_LIMIT
 from lthctl.artifacts.documents import (
     NEWEST_SCHEMA,
     D,
@@ -24,11 +22,9 @@ from lthctl.artifacts.documents import (
 )
 from lthctl.artifacts.history_csv import history_from
 from lthctl.artifacts.names import (
-    CONNECTION_JSON,
     HISTORY_FILE,
     INIT_FILE,
     MASK_FILE,
-    PATH_FILE,
     RUN_JSON,
     TICKET_JSON,
     TRAINING_JSON,
@@ -262,39 +258,3 @@ class TrainingFolder(HistoryFolder[TrainingDocument]):
           RunError: they cannot be read.
         """
         return self.tensors(WEIGHTS_FILE)[0]
-
-
-class ConnectionFolder(Folder[ConnectionDocument]):
-    """The folder of a connection of two runs."""
-
-    json_name, kind, error = CONNECTION_JSON, "connection", RunError
-    document_type = ConnectionDocument
-
-    @cached_property
-    def connection(self) -> Connection:
-        """The connection.
-
-        Raises:
-          RunError: something is missing, truncated, altered or newer, or the path is not the one
-            that the document describes.
-        """
-        document, content = self.document, self.content(PATH_FILE)
-        images = {split: barrier.images for split, barrier in document.barriers.items()}
-        try:
-            connection = Connection(document.request, table_from(content, Point, float), images)
-            fits = (
-                connection.barriers == document.barriers
-                and [point.place for point in connection.points] == places(document.points)
-                and (connection.points[0].test_error is not None) == ("test" in images)
-            )
-        except (TypeError, ValueError) as error:
-            raise self.error(
-                f"{self.path / PATH_FILE}: {error}; it is damaged or not written by lthctl: make "
-                "it again"
-            ) from error
-        if not fits:
-            raise self.error(
-                f"{self.path / CONNECTION_JSON}: its barriers are not those of {PATH_FILE}; make "
-                "the connection again"
-            )
-        return connection

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lthctl.artifacts.connection import Connection, save_connection
 from lthctl.artifacts.connection_document import ConnectionRequest, SplitName
-from lthctl.artifacts.folders import ConnectionFolder
+from lthctl.artifacts.connection_folder import ConnectionFolder
 from lthctl.artifacts.names import RUN_JSON
 from lthctl.connecting.line import engine_for, points_between
 from lthctl.connecting.pairs import Pair, pairs_of

@@ -11,6 +11,7 @@ import shutil
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
 from lthctl.artifacts.run import Run
 from lthctl.artifacts.ticket import save_ticket
+from lthctl.reporting.claims import judge_claims
+from lthctl.reporting.claims_file import load_claims
 from lthctl.reporting.statistics import interval
 
 from .test_page import page_of
@@ -466,6 +469,37 @@ def test_where_it_cannot_draw_pictures_stand_in(
     assert not page.locator("#parallel").is_visible()
     assert page.locator("#answers").inner_text().startswith("How far down do tickets keep up?")
     assert page.locator("#unknown").is_visible()
+    page.context.close()
+
+
+@pytest.mark.parametrize("scripts", [False, True])
+def test_claims_stand_below_the_answers_with_scripts_and_without(
+    browser: Browser, tmp_path: Path, scripts: bool
+) -> None:
+    hostile = "<img src=x onerror='window.hacked = 1'>"
+    (tmp_path / "claims.yaml").write_text(
+        f'paper: "{hostile}"\nclaims:\n- id: C1\n  sentence: "{hostile}"\n  source: Section 2\n'
+        "  printed: a tenth\n  quantity: validation_gain\n  ladder: l1-n5\n  size: 20\n"
+        "  than: reinit\n  bound: {above: 0}\n"
+    )
+    report = unread_report(*GRID)
+    judged = judge_claims(report.groups[0], load_claims(tmp_path / "claims.yaml"))
+    (tmp_path / "index.html").write_text(page_of(replace(report, claims=judged)))
+    page = browser.new_context(
+        java_script_enabled=scripts, offline=True, viewport={"width": 390, "height": 800}
+    ).new_page()
+    page.goto((tmp_path / "index.html").as_uri())
+    table = page.locator("#claims table")
+    assert hostile in table.inner_text()
+    assert "+4.00 points (+4.00 to +4.00, n 3)" in table.inner_text()
+    assert table.locator(".chip.good").inner_text() == "✓ holds"
+    link = page.locator("nav").get_by_role("link", name="Claims")
+    assert link.get_attribute("href") == "#claims"
+    boxes = [page.locator(name).bounding_box() for name in ("#answers", "#claims", "#how-far")]
+    assert [box["y"] for box in boxes if box] == sorted(box["y"] for box in boxes if box)
+    if scripts:
+        assert page.evaluate("window.hacked") is None
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     page.context.close()
 
 

@@ -103,10 +103,8 @@ def _judged(group: Group, claim: Claim, tolerance: float) -> JudgedClaim:
         judged = _along(group, claim, tested)
     else:
         judged = _at_each(group, claim, tested, tolerance)
-    if group.is_too_short and judged.outcome in ("holds", "fails") and not quantity.needs_target:
-        return replace(
-            judged, outcome="undecided", why="too short: dense still improves at the end"
-        )
+    if group.is_too_short and judged.outcome != "not run" and not quantity.needs_target:
+        return replace(judged, outcome="undecided", why="too short: dense still improves")
     return judged
 
 

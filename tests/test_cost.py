@@ -1,11 +1,13 @@
 """What trainings cost, from what was measured."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from lthctl.grid import cost
-from lthctl.grid.cost import Speed, equivalent_steps, num_evaluations
+from lthctl.grid.cost import Speed, equivalent_steps
+from lthctl.grid.tasks import PlannedTraining
 from lthctl.params import TrainParams
 from lthctl.training.engines import relative_cost
 from lthctl.training.spec import OnStep, Training
@@ -44,11 +46,17 @@ def test_relative_cost_is_what_was_measured(density: float, measured: float) -> 
 
 
 def test_evaluations_are_counted_as_they_are_made() -> None:
-    params = [
-        TrainParams(steps=steps, evaluate_every=250, batch_size=50) for steps in (1, 250, 251, 1000)
+    planned = [
+        PlannedTraining(
+            (), TrainParams(steps=steps, evaluate_every=250, engine="torch"), 1.0, 10_000
+        )
+        for steps in (1, 250, 251, 1000)
     ]
-    assert [num_evaluations(of) for of in params] == [1, 1, 2, 4]
-    assert equivalent_steps(params[-1], 10_000) == 1000 + 4 * 100
+    assert [one.num_evaluations for one in planned] == [1, 1, 2, 4]
+    assert equivalent_steps(1000, 4 * 10_000, 50) == 1000 + 4 * 100
+    part = replace(planned[-1], first_step=300, last_step=900)
+    assert (part.steps, part.num_evaluations) == (600, 3)  # 500, 750 and 900
+    assert planned[-1].work - part.work == pytest.approx(400 + 10_000 / 60 / 2)
 
 
 def test_what_is_done_once_in_a_training_is_no_evaluation(

@@ -40,6 +40,7 @@ class _Running:
     bar: rich_progress.Task
     work: float
     density: float
+    first_step: int
 
     @property
     def work_done(self) -> float:
@@ -129,13 +130,15 @@ class TrainingProgress(Watcher):
         planned = task.trainings[number]
         if self._waiting.pop(planned.key, None) is None:
             self._expect(planned.work)  # it was taken for equal to another, and is not
-        bar = self._add_bar(_title(task, number), training.params.steps)
-        self._running[training.digest] = _Running(bar, planned.work, training.mask.density)
+        first = training.first_step
+        bar = self._add_bar(_title(task, number), training.end - first)
+        running = _Running(bar, planned.work, training.mask.density, first)
+        self._running[training.digest] = running
 
     def stepped(self, digest: str, step: int) -> None:
         if running := self._running.get(digest):
             with suppress(KeyError):  # called from other threads, perhaps after the end
-                self._progress.update(running.bar.id, completed=step)
+                self._progress.update(running.bar.id, completed=step - running.first_step)
 
     def training_ended(self, digest: str, result: Result | None) -> None:
         running = self._running.pop(digest)

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from lthctl.mask import Mask
-from lthctl.params import TrainParams
 from lthctl.training.engines import needs_preparing, prepare, relative_cost, run
 from lthctl.training.spec import Training
 
@@ -61,15 +60,10 @@ class Speed:
         return float(np.interp(density, densities, factors)) * relative_cost(self._engine, density)
 
 
-def equivalent_steps(params: TrainParams, num_images: int) -> float:
+def equivalent_steps(steps: int, num_evaluated: int, batch_size: int) -> float:
     """The work of a training, its evaluations included, in steps: an image evaluated costs half of
     one trained on."""
-    return params.steps + num_evaluations(params) * num_images / params.batch_size / 2
-
-
-def num_evaluations(params: TrainParams) -> int:
-    """The last step is always evaluated."""
-    return -(-params.steps // params.evaluate_every)
+    return steps + num_evaluated / batch_size / 2
 
 
 @dataclass(frozen=True)
@@ -86,10 +80,10 @@ class Speeds:
     step: Speed
     evaluation: Speed
 
-    def seconds(self, params: TrainParams, density: float) -> float:
+    def seconds(self, steps: int, evaluations: int, density: float) -> float:
         """Of a training."""
-        evaluations = num_evaluations(params) * self.evaluation.seconds(density)
-        return params.steps * self.step.seconds(density) + evaluations
+        evaluating = evaluations * self.evaluation.seconds(density)
+        return steps * self.step.seconds(density) + evaluating
 
 
 def measure(like: Training, densities: Sequence[float], num_jobs: int) -> Speeds:

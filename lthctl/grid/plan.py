@@ -52,7 +52,7 @@ class Plan:
         """Until all is trained: as the work divides, but never less than the longest task, a
         training after another."""
         cost = {
-            training.key: speeds.seconds(training.params, training.density)
+            training.key: speeds.seconds(training.steps, training.num_evaluations, training.density)
             for training in self.distinct
         }
         longest = max(sum(cost[training.key] for training in chain) for chain in self.missing)

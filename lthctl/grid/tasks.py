@@ -17,7 +17,7 @@ from lthctl.grid.cost import equivalent_steps
 from lthctl.params import TrainParams
 from lthctl.reading import is_there
 from lthctl.training.engines import relative_cost
-from lthctl.training.history import Result
+from lthctl.training.history import Result, steps_evaluated
 from lthctl.training.spec import Training
 
 Work = Generator[Training, Result, Ticket | Run]
@@ -40,22 +40,31 @@ class PlannedTraining:
       params: how it is done.
       density: about how much of the model it trains, in (0, 1].
       num_images: how many images an evaluation takes.
+      first_step, last_step: as in `lthctl.training.spec.Training`.
     """
 
     key: tuple[object, ...]
     params: TrainParams
     density: float
     num_images: int
+    first_step: int = 0
+    last_step: int | None = None
 
     @property
     def steps(self) -> int:
-        return self.params.steps
+        """How many it takes."""
+        return (self.params.steps if self.last_step is None else self.last_step) - self.first_step
+
+    @property
+    def num_evaluations(self) -> int:
+        return 1 + len(steps_evaluated(self.params, self.first_step, self.last_step))
 
     @property
     def work(self) -> float:
         """About what it costs, in dense steps."""
         cost = relative_cost(self.params.engine, self.density)
-        return cost * equivalent_steps(self.params, self.num_images)
+        evaluations = self.num_evaluations * self.num_images
+        return cost * equivalent_steps(self.steps, evaluations, self.params.batch_size)
 
 
 @dataclass(frozen=True)

@@ -60,5 +60,5 @@ class Replay:
             if self.cancel.is_set():
                 raise KeyboardInterrupt
 
-        self.announce(f"training {what} again, {training.params.steps:,} steps")
+        self.announce(f"training {what} again, {training.end - training.first_step:,} steps")
         return engines.run(training, on_step)

@@ -214,6 +214,9 @@ LayerRatios = Annotated[
 Counts = Annotated[tuple[Count, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
 
 
+Naturals = Annotated[tuple[Natural, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
+
+
 Seeds = Annotated[
     tuple[Annotated[Seed, BeforeValidator(_check_range)], ...],
     BeforeValidator(_as_seeds),

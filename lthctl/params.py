@@ -37,6 +37,7 @@ from lthctl.parameter_types import (
     MethodsOfControls,
     ModelName,
     Natural,
+    Naturals,
     Optimizer,
     Ratios,
     Schedule,
@@ -188,6 +189,23 @@ class RoundParams(Section):
     determines its result."""
 
 
+def rate_words(train: RoundParams) -> str:
+    """The learning rate for people.
+
+    Example:
+      >>> rate_words(TrainParams(lr=0.1, schedule="step", lr_drops=((20000, 0.1),), warmup=500))
+      '0.1, times 0.1 after 20,000 steps, warm-up 500'
+    """
+    words = [f"{train.lr:g}"]
+    if train.lr_drops:
+        words += [f"times {factor:g} after {step:,} steps" for step, factor in train.lr_drops]
+    elif train.schedule != "constant":
+        words.append(train.schedule)
+    if train.warmup:
+        words.append(f"warm-up {train.warmup:,}")
+    return ", ".join(words)
+
+
 class TrainParams(RoundParams):
     """How a network is trained. Immutable.
 
@@ -246,6 +264,10 @@ class PruneParams(Section):
 
     scope: Literal["layer", "global"] = "layer"
     """`layer`: weights compete within their layer. `global`: all with each other."""
+
+    rewind_step: Naturals = (0,)
+    """The steps of the dense network's training whose weights tickets rewind to. 0 are the initial
+    weights. Rounds and retraining go on from there, with a fresh optimizer."""
 
     @model_validator(mode="after")
     def _says_one_size(self) -> Self:

@@ -66,6 +66,7 @@ def test_defaults() -> None:
             "layer_ratio": None,
             "output_factor": 0.5,
             "scope": "layer",
+            "rewind_step": (0,),
         },
         "retrain": {
             "keep_weights": True,
@@ -361,7 +362,7 @@ def test_refused_overrides_are_named_as_flags() -> None:
         "--method: is 'l2', expected 'l1' or 'random', or your own as module:name, such as mypackage.scores:taylor",
         "--ratio: is 1.5, expected in [0, 1): the fraction of weights to prune",
         "--speed: is not a parameter; did you mean 'seed'? known here: method, ratio, rounds, seed, biases, "
-        "rate, every_round, layer_ratio, output_factor, scope",
+        "rate, every_round, layer_ratio, output_factor, scope, rewind_step",
     ]
 
 

@@ -9,6 +9,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from lthctl.artifacts.names import is_imported, layer_order
+from lthctl.params import rate_words
 
 if TYPE_CHECKING:
     from lthctl.artifacts.run import Run
@@ -40,6 +41,8 @@ def ticket_card(ticket: "Ticket") -> str:
     how = [ticket.method]
     if not is_imported(ticket.method):
         how += [f"{ticket.rounds} round{'' if ticket.rounds == 1 else 's'}", trained]
+    if ticket.specification.rewind_step:
+        how.append(f"rewinds to step {ticket.specification.rewind_step:,}")
     facts = [
         ("found by", escape(", ".join(how))),
         ("model", escape(ticket.model.name)),
@@ -63,7 +66,7 @@ def run_card(run: "Run") -> str:
     facts = [
         ("started from", escape(run.control)),
         ("weights kept", f"{100 * (1 - run.ticket.sparsity):.3g} %"),
-        ("trained", escape(f"{train.steps:,} steps, {train.optimizer} {train.lr:g}")),
+        ("trained", escape(f"{train.steps:,} steps, {train.optimizer} {rate_words(train)}")),
         ("best accuracy", escape(_best(run))),
         ("early stop", f"step {metrics.early_stop_step:,}"),
     ]

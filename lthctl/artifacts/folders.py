@@ -25,6 +25,7 @@ from lthctl.artifacts.names import (
     HISTORY_FILE,
     INIT_FILE,
     MASK_FILE,
+    REWIND_FILE,
     RUN_JSON,
     TICKET_JSON,
     TRAINING_JSON,
@@ -139,14 +140,39 @@ class TicketFolder(Folder[TicketDocument]):
 
     @cached_property
     def init(self) -> Weights:
-        """The weights to rewind to.
+        """The initial weights.
 
         Raises:
           TicketError: they cannot be read, or are not those of the model.
         """
-        arrays, _ = self.tensors(INIT_FILE)
+        return self.weights_of(INIT_FILE)
+
+    @cached_property
+    def rewound(self) -> Weights | None:
+        """The weights to rewind to; None where they are the initial ones.
+
+        Raises:
+          TicketError: they cannot be read, or are not those of the model and of `init`.
+        """
+        if self.document.files.rewind is None:
+            return None
+        arrays = self.weights_of(REWIND_FILE)
+        if not self._tolerant and _shapes(arrays) != _shapes(self.init):
+            raise TicketError(
+                f"{self.path / REWIND_FILE}: does not have the names and shapes of {INIT_FILE}; it "
+                "is of another model: make the ticket again"
+            )
+        return arrays
+
+    def weights_of(self, name: str) -> Weights:
+        """The weights in one of the files.
+
+        Raises:
+          TicketError: they cannot be read, or are not those of the model.
+        """
+        arrays, _ = self.tensors(name)
         if not self._tolerant:
-            check_weights(self.path / INIT_FILE, TicketError, arrays, self.document.model)
+            check_weights(self.path / name, TicketError, arrays, self.document.model)
         return arrays
 
     @cached_property
@@ -185,6 +211,10 @@ class TicketFolder(Folder[TicketDocument]):
                 f"{self.path}: {MASK_FILE} prunes {mask.sparsity:.4f}, {TICKET_JSON} says "
                 f"{stated:.4f}"
             )
+
+
+def _shapes(weights: Weights) -> dict[str, tuple[int, ...]]:
+    return {name: array.shape for name, array in weights.items()}
 
 
 class HistoryFolder(Folder[D]):
@@ -235,7 +265,9 @@ class RunFolder(HistoryFolder[RunDocument]):
         """
         document = self.document
         with_test = document.data.test > 0
-        if fault := history_fault(self.history, document.train, with_test=with_test):
+        if fault := history_fault(
+            self.history, document.train, with_test=with_test, first_step=document.first_step
+        ):
             raise RunError(f"{self.path / HISTORY_FILE}: {fault}; make the run again")
         if document.metrics != metrics_of(self.history):
             raise RunError(

@@ -72,6 +72,10 @@ def decimals(value: float) -> str:
 TICKET_JSON, MASK_FILE, INIT_FILE = "ticket.json", "mask.safetensors", "init.safetensors"
 
 
+REWIND_FILE = "rewind.safetensors"
+"""The weights of the step that a ticket rewinds to, where that is not the start."""
+
+
 RUN_JSON, HISTORY_FILE, WEIGHTS_FILE = "run.json", "history.csv", "weights.safetensors"
 
 

@@ -33,6 +33,7 @@ class Pruning(Section):
       layer_ratio: the ratio of every layer; None where one ratio is for all.
       output_factor: the output layer is pruned at this fraction of the rate of the others.
       scope: whether weights compete within their layer, or all with each other.
+      rewind_step: the step of the dense network's training whose weights it rewinds to.
     """
 
     schema_1 = frozenset({"method", "ratio", "rounds", "seed", "biases"})
@@ -46,6 +47,7 @@ class Pruning(Section):
     layer_ratio: Annotated[tuple[Below1, ...], Strict(False), Field(min_length=1)] | None = None
     output_factor: Annotated[float, Field(ge=0, le=1)] = 0.5
     scope: Scope = "layer"
+    rewind_step: Natural = 0
 
     @model_validator(mode="after")
     def _leaves_out_defaults(self, info: ValidationInfo) -> Self:
@@ -91,6 +93,8 @@ class Pruning(Section):
             words.append(f"out{_short(self.output_factor)}")
         if self.scope != "layer":
             words.append(self.scope)
+        if self.rewind_step:
+            words.append(f"w{self.rewind_step}")
         return tuple(words)
 
     def contradiction_in_origin(self, name: str) -> str | None:

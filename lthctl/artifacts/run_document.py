@@ -81,6 +81,7 @@ class RunSpecification(Section):
       train: how.
       model, data: what the model and the dataset say of themselves.
       order_seed: of the order of the batches, where that is not the ticket's own seed.
+      first_step: the step that the training went on from; 0 or the ticket's `rewind_step`.
       sources: a name with a colon -> SHA-256 of the file that its code came from.
     """
 
@@ -90,6 +91,7 @@ class RunSpecification(Section):
     model: ModelDescription
     data: DataDescription
     order_seed: Annotated[Seed | None, not_null] = None
+    first_step: Natural = 0
     sources: Sources = Field(default_factory=dict)
 
     @property
@@ -117,6 +119,7 @@ class RunSpecification(Section):
             "model": self.model.to_json(),
             "data": self.data.to_json(),
             **({} if self.order_seed is None else {"order_seed": self.order_seed}),
+            **({"first_step": self.first_step} if self.first_step else {}),
             **sources_json(self.sources),
         }
 
@@ -152,6 +155,12 @@ class RunDocument(RunSpecification):
         """What does not go together with the rest, if anything."""
         if self.order_seed == self.ticket.seed:
             return f"order_seed is {self.order_seed}, the ticket's own seed; it would be left out"
+        at = self.ticket.rewind_step
+        if self.first_step not in (0, at) or self.first_step >= self.train.steps:
+            return (
+                f"first_step is {self.first_step}, in a training of {self.train.steps} steps of a "
+                f"ticket that rewinds to step {at}"
+            )
         fault = self.ticket.contradiction()
         return fault and f"ticket: {fault}"
 

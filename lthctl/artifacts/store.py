@@ -154,9 +154,9 @@ class Store:
     def unreferenced(self, paths: Sequence[Path]) -> list[str]:
         """The trainings that no ticket and no run at or below some paths came from.
 
-        A run names its training. A ticket names the weights that its rounds ended in: a training is
-        kept for them. A ticket that is not finished, or a run elsewhere, is no reason to keep
-        anything.
+        A run names its training. A ticket names the weights that its rounds ended in, and holds
+        those that it rewinds to: a training is kept for them. A ticket that is not finished, or a
+        run elsewhere, is no reason to keep anything.
 
         Raises:
           TicketError, RunError: one of them is damaged, so that nobody knows what it came from.
@@ -175,11 +175,10 @@ class Store:
                     f"{path}: {what}; name the folders of those whose trainings are to be kept"
                 )
             trainings |= {RunFolder(folder).document.training for folder in runs}
-            weights |= {
-                after.trained
-                for folder in tickets
-                for after in TicketFolder(folder).document.counts
-            }
+            for ticket in map(TicketFolder, tickets):
+                weights |= {after.trained for after in ticket.document.counts}
+                if ticket.rewound is not None:
+                    weights.add(digest_of_arrays(ticket.rewound))
         unreferenced = []
         for digest in self:
             if digest in trainings:

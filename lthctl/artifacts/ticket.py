@@ -14,7 +14,7 @@ import numpy as np
 
 from lthctl.artifacts.cards import ticket_card, ticket_line
 from lthctl.artifacts.folders import TicketFolder
-from lthctl.artifacts.names import INIT_FILE, MASK_FILE, TICKET_JSON
+from lthctl.artifacts.names import INIT_FILE, MASK_FILE, REWIND_FILE, TICKET_JSON
 from lthctl.artifacts.sealed import seal
 from lthctl.artifacts.tensors import tensors_bytes
 from lthctl.artifacts.ticket_document import RoundCounts, TicketSpecification, ticket_json
@@ -41,6 +41,8 @@ class Ticket:
         parameter.
       mask: over the prunable parameters.
       init: all weights, unmasked, as they were before the first training.
+      rewound: all weights, unmasked, as the dense network has them after `rewind_step` steps; None
+        where that is 0.
 
     Example:
       >>> ticket = load_ticket("masks/l1-r0.80-n5-s1")
@@ -53,6 +55,12 @@ class Ticket:
     counts: tuple[RoundCounts, ...]
     mask: Mask
     init: Weights
+    rewound: Weights | None = None
+
+    @property
+    def weights(self) -> Weights:
+        """All weights to rewind to, unmasked: those of `rewind_step`, which usually are `init`."""
+        return self.init if self.rewound is None else self.rewound
 
     @property
     def name(self) -> str:
@@ -105,6 +113,8 @@ class Ticket:
             MASK_FILE: tensors_bytes(packed, note=json.dumps(shapes)),
             INIT_FILE: tensors_bytes(self.init),
         }
+        if self.rewound is not None:
+            files[REWIND_FILE] = tensors_bytes(self.rewound)
         digests = {name: sha256(content) for name, content in files.items()}
         document = ticket_json(self.specification, self.rate, self.counts, digests)
         return files | {TICKET_JSON: seal(document)}
@@ -160,7 +170,9 @@ def ticket_of(folder: TicketFolder) -> Ticket:
     """
     document = folder.document
     init = folder.init  # first, so that it is known before a mask of its shapes is unpacked
-    ticket = Ticket(document.specification, document.rate, document.counts, folder.mask, init)
+    ticket = Ticket(
+        document.specification, document.rate, document.counts, folder.mask, init, folder.rewound
+    )
     # That of its files, even should a newer safetensors write others.
     vars(ticket)["digest"] = folder.digest
     return ticket

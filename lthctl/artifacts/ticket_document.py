@@ -6,11 +6,11 @@ from typing import Annotated, Self
 from pydantic import FailFast, Field, Strict, model_validator
 
 from lthctl.artifacts.fields import Data, Sources, TrainingOfRounds
-from lthctl.artifacts.names import INIT_FILE, MASK_FILE, is_imported
+from lthctl.artifacts.names import INIT_FILE, MASK_FILE, REWIND_FILE, is_imported
 from lthctl.artifacts.pruning import Below1, Pruning
 from lthctl.canonical import Json
 from lthctl.models.base import ModelDescription
-from lthctl.parameter_types import Count, Digest, Fraction, Natural, ParametersByName
+from lthctl.parameter_types import Count, Digest, Fraction, Natural, ParametersByName, not_null
 from lthctl.params import Section
 
 
@@ -92,14 +92,16 @@ class TicketSpecification(Pruning):
 
 
 class TicketFiles(Section):
-    """Digests of the other files of a ticket's folder."""
+    """Digests of the other files of a ticket's folder; `rewind` only where it rewinds to a step."""
 
     mask: Digest = Field(alias="mask.safetensors")
     init: Digest = Field(alias="init.safetensors")
+    rewind: Annotated[Digest | None, not_null] = Field(alias="rewind.safetensors", default=None)
 
     def to_json(self) -> dict[str, str]:
         """File name -> digest."""
-        return {MASK_FILE: self.mask, INIT_FILE: self.init}
+        rewind = {} if self.rewind is None else {REWIND_FILE: self.rewind}
+        return {MASK_FILE: self.mask, INIT_FILE: self.init, **rewind}
 
 
 class TicketDocument(TicketSpecification):
@@ -123,6 +125,9 @@ class TicketDocument(TicketSpecification):
 
     def _contradiction_in_rounds(self) -> str | None:
         counts = self.counts
+        if (self.files.rewind is None) != (self.rewind_step == 0):
+            there = "no" if self.files.rewind is None else "a"
+            return f"rewind_step is {self.rewind_step}, and there is {there} {REWIND_FILE}"
         if [after.round for after in counts] != list(range(1, len(counts) + 1)):
             return "sparsity does not count the rounds from 1"
         if len(counts) != self.rounds:

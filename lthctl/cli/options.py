@@ -212,6 +212,15 @@ class TicketOptions:
         str, choice("--scope", "scope", "Whether weights compete per layer or all: {names}.")
     ] = "layer"
 
+    rewind_step: Annotated[
+        list[str],
+        typer.Option(
+            "--rewind-step",
+            metavar="LIST",
+            help="Rewind to the weights of this step of the dense network. A list, such as 0,500.",
+        ),
+    ] = field(default_factory=list)
+
     def flags(self) -> dict[str, object]:
         """ "section.key" -> value, for the parameters.
 
@@ -228,6 +237,7 @@ class TicketOptions:
             "prune.layer_ratio": numbers("--layer-ratio", self.layer_ratio, float),
             "prune.output_factor": self.output_factor,
             "prune.scope": self.scope,
+            "prune.rewind_step": numbers("--rewind-step", self.rewind_step, int),
         }
 
 

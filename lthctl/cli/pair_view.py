@@ -59,7 +59,7 @@ def many_tickets(pairs: Sequence[TicketPair], params: ReportParams) -> list[Rend
     listed = fact_grid("Tickets", ">", "ticket", ">kept (%)", "same init as")
     first_with: dict[str, int] = {}
     for number, (name, ticket) in enumerate(tickets, start=1):
-        first = first_with.setdefault(digest_of_arrays(ticket.init), number)
+        first = first_with.setdefault(digest_of_arrays(ticket.weights), number)
         listed.add_row(
             str(number),
             plain(name),

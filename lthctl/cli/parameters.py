@@ -35,7 +35,7 @@ def load_into(context: Context, file: Path) -> None:
     training = {"steps": train.steps, "engine": train.engine}
     lists = {
         name: getattr(prune, name) or ()
-        for name in ("method", "ratio", "rounds", "seed", "layer_ratio")
+        for name in ("method", "ratio", "rounds", "seed", "layer_ratio", "rewind_step")
     }
     single = ("rate", "every_round", "output_factor", "scope")
     grid = {

@@ -25,7 +25,7 @@ from lthctl.cli.terminal import plain
 from lthctl.datasets.base import DataDescription
 from lthctl.lottery.controls import CONTROLS
 from lthctl.models.base import MlpDescription, ModelDescription
-from lthctl.params import RoundParams
+from lthctl.params import RoundParams, rate_words
 from lthctl.reporting.dead_units import Units, units_of
 from lthctl.reporting.sides import Side
 
@@ -221,6 +221,8 @@ def _found_by(ticket: Ticket) -> str:
         words.append("all weights compete with each other")
     elif pruning.output_factor != 0.5:
         words.append(f"output layer at {pruning.output_factor:g} of the rate")
+    if pruning.rewind_step:
+        words.append(f"rewinds to step {pruning.rewind_step:,}")
     return ", ".join(words)
 
 
@@ -239,7 +241,7 @@ def _data(data: DataDescription | None) -> str:
 
 def _training(train: RoundParams) -> str:
     return (
-        f"{train.steps:,} steps, {train.optimizer} {train.lr:g}, batch {train.batch_size}, "
+        f"{train.steps:,} steps, {train.optimizer} {rate_words(train)}, batch {train.batch_size}, "
         f"engine {train.engine} on {train.device}"
     )
 

@@ -22,13 +22,15 @@ from lthctl.errors import OutputError, ParamsError, TicketError
 from lthctl.grid.tasks import PlannedTraining, State, Task, Work, difference, state_of
 from lthctl.grid.wanted import wanted_tickets
 from lthctl.lottery.asked import specify_pruning
-from lthctl.lottery.find import params_of_round, prune_rounds, specify_ticket
+from lthctl.lottery.find import params_of_round, prune_rounds, specify_ticket, until_rewind
 from lthctl.lottery.retrain import (
+    check_first_step,
     check_order_seed,
     check_ticket,
     retraining,
     specify_run,
 )
+from lthctl.lottery.scores import needs_training
 from lthctl.models.base import Model
 from lthctl.models.entry import model_from
 from lthctl.models.mlp import MLP
@@ -87,7 +89,7 @@ def asked_tickets(params: Params, data: Path | None, out: Path) -> list[AskedTic
         place = out / name
         trainings: tuple[PlannedTraining, ...] = ()
         if specification.train is not None:
-            trainings = _trainings_of_rounds(name, specification, train, dataset.num_evaluated)
+            trainings = trainings_of(specification, train, dataset.num_evaluated)
         held = TicketFolder(place)
         state = state_of(held, specification)
         differs = difference(held, specification) if state is State.OTHER else ""
@@ -138,6 +140,7 @@ def retraining_tasks(
         dataset = folder.dataset(params.data, ticket.seed)
         check_ticket(ticket, model, dataset, where=str(path))
         check_order_seed(order_seed, ticket.seed, where=str(path))
+        check_first_step(ticket, control, train, where=str(path))
 
         def begin(path: Path = path, digest: str = ticket.digest) -> Work:
             # Read again, so that a grid holds the arrays of the tickets under way and not of all.
@@ -161,7 +164,8 @@ def retraining_tasks(
         specification = specify_run(ticket, dataset, control, train, order_seed)
         place = out / folder_part(specification.variant) / ticket.name
         key = specification.variant, ticket.digest
-        planned = PlannedTraining(key, train, ticket.mask.density, dataset.num_evaluated)
+        density, at = ticket.mask.density, specification.first_step
+        planned = PlannedTraining(key, train, density, dataset.num_evaluated, at)
         held = RunFolder(place)
         state = state_of(held, specification)
         differs = difference(held, specification) if state is State.OTHER else ""
@@ -195,39 +199,48 @@ def asked_prunings(prune: PruneParams, model: Model) -> list[Pruning]:
             layer_ratio=layer_ratio,
             output_factor=prune.output_factor,
             scope=prune.scope,
+            rewind_step=rewind_step,
         )
-        for method, number, (ratio, rate, layer_ratio), seed in product(
-            prune.method, rounds, ratios, prune.seed
+        for method, number, (ratio, rate, layer_ratio), rewind_step, seed in product(
+            prune.method, rounds, ratios, prune.rewind_step, prune.seed
         )
     ]
 
 
-def _trainings_of_rounds(
-    name: str, specification: TicketSpecification, train: TrainParams, num_images: int
+def trainings_of(
+    specification: TicketSpecification, train: TrainParams, num_images: int
 ) -> tuple[PlannedTraining, ...]:
-    """A training before each pruning. The first is the same for all tickets of a seed with as many
-    steps a round. On a ladder with a rate, each further one retrains the ticket of the round
-    before, under the key that its run has."""
-    pruning = specification.pruning
+    """What a ticket takes: a training to the step that it rewinds to, and one before each pruning.
+    The first of both are the same for all tickets of a seed with as many steps a round. On a ladder
+    with a rate, each further one retrains the ticket of the round before, under the key that its
+    run has."""
+    pruning, at = specification.pruning, specification.rewind_step
     params = params_of_round(train, pruning)
+    begin = until_rewind(train)
+    first = (
+        [PlannedTraining((pruning.seed, begin, at), begin, 1.0, num_images, 0, at)] if at else []
+    )
+    num_rounds = pruning.rounds if needs_training(pruning.method) else 0
 
     def key(number: int) -> tuple[object, ...]:
         if not number:
-            return pruning.seed, params
+            return pruning.seed, params, *([at] if at else [])
         if pruning.per_round is None:
-            return name, number
+            return pruning.ticket_name, number
         before = pruning.model_copy(update={"rounds": number})
         return "rewind", before.ticket_name
 
-    return tuple(
+    rounds = [
         PlannedTraining(
             key(number),
             params,
             (1 - pruning.ratio) ** (number / pruning.rounds),
             num_images,
+            at,
         )
-        for number in range(pruning.rounds)
-    )
+        for number in range(num_rounds)
+    ]
+    return (*first, *rounds)
 
 
 def _check_sizes(model: Model, dataset: Dataset) -> None:

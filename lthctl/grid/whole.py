@@ -13,6 +13,7 @@ from lthctl.artifacts.ticket import load_ticket
 from lthctl.grid.tasks import PlannedTraining, State, Task, Work, state_of
 from lthctl.grid.walk import AskedTicket
 from lthctl.grid.wanted import refuse_unknown
+from lthctl.lottery.controls import first_step_of
 from lthctl.lottery.find import prune_rounds
 from lthctl.lottery.retrain import check_order_seed, retraining, specify_run
 from lthctl.params import RetrainParams
@@ -81,7 +82,8 @@ def _run_task(
 
     density = 1 - asked.specification.ratio
     num_images = asked.open_dataset().num_evaluated
-    planned = PlannedTraining((variant, name), asked.train, density, num_images)
+    first = first_step_of(control, asked.specification)
+    planned = PlannedTraining((variant, name), asked.train, density, num_images, first)
     trainings = (planned,) if is_made else (*asked.task.trainings, planned)
     state = State.MISSING
     if is_made:  # else nobody knows yet what the run would be of

@@ -118,7 +118,7 @@ def num_kept_zeros(source: Ticket | Run) -> int:
     pruned ones."""
     if isinstance(source, Ticket):
         return sum(
-            int(np.count_nonzero(source.init[name][kept] == 0))
+            int(np.count_nonzero(source.weights[name][kept] == 0))
             for name, kept in source.mask.items()
         )
     weights = _weights(source)
@@ -132,7 +132,7 @@ def num_kept_zeros(source: Ticket | Run) -> int:
 def _weights(source: Ticket | Run) -> dict[str, Array]:
     """The weights, pruned ones 0, in the model's order."""
     if isinstance(source, Ticket):
-        weights: Weights = source.mask.apply(source.init)
+        weights: Weights = source.mask.apply(source.weights)
     elif source.weights is None:
         raise RunError(
             f"{source.ticket.name}: its final weights were not kept (retrain.keep_weights); "
@@ -171,7 +171,7 @@ def _prune(source: Ticket | Run) -> bytes:
     parts: dict[str, Array] = {}
     for name, array in _weights(source).items():
         if name in mask:
-            parts[f"{name}_orig"] = source.init[name] if isinstance(source, Ticket) else array
+            parts[f"{name}_orig"] = source.weights[name] if isinstance(source, Ticket) else array
             parts[f"{name}_mask"] = mask[name].astype(array.dtype)
         else:
             parts[name] = array

@@ -65,7 +65,7 @@ def fit(module: "nn.Module", ticket: Ticket, match: Match) -> Fit:
     faults += [f"{name!r} is not in the ticket" for name in sorted(set(first.values()) - present)]
     faults += [
         f"{ours[name]!r} has shape {shapes[ours[name]]} in the module, {array.shape} in the ticket"
-        for name, array in sorted(ticket.init.items())
+        for name, array in sorted(ticket.weights.items())
         if ours[name] in state and shapes[ours[name]] != array.shape
     ]
     if faults:
@@ -80,7 +80,7 @@ def _ours(
     ticket: Ticket, shapes: Mapping[str, tuple[int, ...]], others: Mapping[str, str], match: Match
 ) -> dict[str, str]:
     """Ticket's name -> module's name."""
-    theirs = {name: array.shape for name, array in ticket.init.items()}
+    theirs = {name: array.shape for name, array in ticket.weights.items()}
     if match == "shape":
         once = {name: shape for name, shape in shapes.items() if name not in others}
         partners = by_shapes(theirs, once)
@@ -145,7 +145,7 @@ def _way(
     """How to go on where the names are others."""
     if match != "name" or not any(name not in shapes for name in ours.values()):
         return ""
-    theirs = {name: array.shape for name, array in ticket.init.items()}
+    theirs = {name: array.shape for name, array in ticket.weights.items()}
     once = {name: shape for name, shape in shapes.items() if first[name] == name}
     partners = by_shapes(theirs, once)
     if partners is not None and len(renamed_by(theirs, partners)) == len(once):
@@ -162,7 +162,7 @@ def _merged(
     """Each parameter once, under all of its names."""
     init: dict[str, tuple[str, Array]] = {}
     masks: dict[str, tuple[str, Bools]] = {}
-    for name, array in ticket.init.items():
+    for name, array in ticket.weights.items():
         parts: list[tuple[dict[str, tuple[str, Array]], Array]] = [(init, array)]
         if name in ticket.mask:
             parts.append((masks, ticket.mask[name]))  # type: ignore[arg-type]

@@ -21,6 +21,7 @@ def specify_pruning(
     layer_ratio: Sequence[float] | None = None,
     output_factor: float = 0.5,
     scope: Scope = "layer",
+    rewind_step: int = 0,
 ) -> Pruning:
     """How a ticket is pruned; see `lthctl.find_ticket`.
 
@@ -41,6 +42,11 @@ def specify_pruning(
         raise ParamsError(f"rounds: is {rounds}, expected at least 1")
     if not 0 <= output_factor <= 1:
         raise ParamsError(f"output_factor: is {output_factor}, expected in [0, 1]")
+    if rewind_step < 0:
+        raise ParamsError(
+            f"rewind_step: is {rewind_step}, expected at least 0: the step whose weights tickets "
+            "rewind to"
+        )
     dense = Pruning(method="dense", ratio=0.0, rounds=0, seed=seed, biases=biases)
     if layer_ratio is not None:
         if rate is not None:
@@ -76,4 +82,5 @@ def specify_pruning(
         layer_ratio=None if layer_ratio is None else tuple(map(float, layer_ratio)),
         output_factor=output_factor if has_factor else 0.5,
         scope=scope,
+        rewind_step=rewind_step,
     )

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from lthctl import families
+from lthctl.artifacts.pruning import Pruning
 from lthctl.artifacts.ticket import Ticket
 from lthctl.errors import TrainingError
 from lthctl.families import Family, checked_callable
@@ -30,6 +31,8 @@ class Control:
       line: dashes and gaps of its lines in figures and on the page, in line widths; solid if empty.
       marker: of its points in figures, as matplotlib names them.
       needs_model: whether the function looks at the model.
+      from_the_start: whether its training takes all steps, where a ticket that rewinds to a later
+        step goes on from there.
     """
 
     function: Callable[[Ticket, Any, Stream], tuple[Mask, Weights]]
@@ -37,6 +40,7 @@ class Control:
     line: tuple[float, ...] = (5, 1, 1, 1, 1, 1)
     marker: str = "D"
     needs_model: bool = True
+    from_the_start: bool = False
 
 
 def as_control(name: str, given: object) -> Control:
@@ -60,7 +64,7 @@ def own_control(
 
 
 def _rewind(ticket: Ticket, model: Model, stream: Stream) -> tuple[Mask, Weights]:
-    return ticket.mask, ticket.init
+    return ticket.mask, ticket.weights
 
 
 def _reinit(ticket: Ticket, model: Model, stream: Stream) -> tuple[Mask, Weights]:
@@ -83,12 +87,12 @@ def _reinit(ticket: Ticket, model: Model, stream: Stream) -> tuple[Mask, Weights
 
 def _shuffle(ticket: Ticket, model: Model, stream: Stream) -> tuple[Mask, Weights]:
     order = {name: stream.words(array.size) for name, array in ticket.mask.items()}
-    return ticket.mask.shuffled(order), ticket.init
+    return ticket.mask.shuffled(order), ticket.weights
 
 
 REWIND = Control(_rewind, words="its own weights", line=(), marker="o", needs_model=False)
 
-REINIT = Control(_reinit, words="fresh weights", line=(3.7, 1.6), marker="s")
+REINIT = Control(_reinit, words="fresh weights", line=(3.7, 1.6), marker="s", from_the_start=True)
 
 SHUFFLE = Control(
     _shuffle,
@@ -99,6 +103,11 @@ SHUFFLE = Control(
 )
 
 CONTROLS: Family[Control] = families.CONTROLS
+
+
+def first_step_of(control: str, pruning: Pruning) -> int:
+    """The step that a retraining under a control goes on from."""
+    return 0 if CONTROLS.get(control).from_the_start else pruning.rewind_step
 
 
 def apply_control(ticket: Ticket, control: str, model: Model | None) -> tuple[Mask, Weights]:
@@ -114,7 +123,8 @@ def apply_control(ticket: Ticket, control: str, model: Model | None) -> tuple[Ma
       TrainingError: a control of somebody's own gives a mask or weights that are not the model's.
     """
     function = CONTROLS.get(control).function
-    lent = replace(ticket, init={name: _read_only(array) for name, array in ticket.init.items()})
+    rewound = None if ticket.rewound is None else _read_only(ticket.rewound)
+    lent = replace(ticket, init=_read_only(ticket.init), rewound=rewound)
     given = CONTROLS.call(control, function, lent, model, Stream(ticket.seed, control))
     match given:
         case (Mask() as mask, Mapping() as weights):
@@ -135,11 +145,12 @@ def apply_control(ticket: Ticket, control: str, model: Model | None) -> tuple[Ma
     return mask, mask.apply(weights)
 
 
-def _read_only(array: Array) -> Array:
+def _read_only(weights: Weights) -> Weights:
     """The same memory; a control that writes to the ticket is told so."""
-    view = array.view()
-    view.flags.writeable = False
-    return view
+    views: dict[str, Array] = {name: array.view() for name, array in weights.items()}
+    for view in views.values():
+        view.flags.writeable = False
+    return views
 
 
 def _parts(given: object) -> tuple[object, ...]:

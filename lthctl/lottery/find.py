@@ -5,8 +5,9 @@ the results. So the algorithm reads from top to bottom, and whoever drives it de
 trainings run, which of them are equal, and what is known already. `find_ticket` and `retrain` drive
 it in the plainest way; `lthctl.grid` drives many at once.
 
-Rewinding is an argument and not an edit: a round starts from `mask.apply(init)` in a new network
-with a new optimizer. No live network is ever put back into an earlier state.
+Rewinding is an argument and not an edit: a round starts from the masked weights that it rewinds to,
+in a new network with a new optimizer. No live network is ever put back into an earlier state. These
+weights are the initial ones, or those of an early step of the dense network.
 """
 
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -53,6 +54,7 @@ def find_ticket(
     layer_ratio: Sequence[float] | None = None,
     output_factor: float = 0.5,
     scope: Scope = "layer",
+    rewind_step: int = 0,
     train: TrainParams | None = None,
     train_with: Callable[[Training], Result] = run,
 ) -> Ticket:
@@ -75,6 +77,9 @@ def find_ticket(
         `ratio`.
       output_factor: the output layer is pruned at this fraction of the per-round rate, in [0, 1].
       scope: "layer", weights compete within their layer; "global", all with each other.
+      rewind_step: the step whose weights the ticket rewinds to, those of the dense network's
+        training (Frankle et al., ICML 2020). Rounds and retraining go on from there, with the
+        batches of these steps and a fresh optimizer. With 0 they are the initial weights.
       train: how to train; the defaults are those of params.yaml.
       train_with: runs a training.
 
@@ -98,6 +103,7 @@ def find_ticket(
         layer_ratio=layer_ratio,
         output_factor=output_factor,
         scope=scope,
+        rewind_step=rewind_step,
     )
     specification = specify_ticket(model, dataset, pruning, resolved)
     return run_all(prune_rounds(model, dataset, specification, resolved), train_with)
@@ -126,7 +132,8 @@ def specify_ticket(
             f"{_asked_words(pruning)} in {rounds} round{'s' * (rounds > 1)}: {fault}; choose a "
             "lower ratio or larger layers"
         )
-    trains = needs_training(method)
+    _check_rewind_step(pruning, train)
+    trains = needs_training(method) or pruning.rewind_step > 0
     code_of_model = sources_of((MODELS, getattr(model, "name", "")))
     code_of_training = sources_of_training(getattr(model, "name", ""), train) if trains else {}
     return TicketSpecification(
@@ -136,6 +143,20 @@ def specify_ticket(
         train=train.of_rounds() if trains else None,
         sources={**sources_of((SCORES, method)), **code_of_model, **code_of_training},
     )
+
+
+def _check_rewind_step(pruning: Pruning, train: TrainParams) -> None:
+    rounds, at = pruning.rounds, pruning.rewind_step
+    steps = train.steps
+    whose = "of a training"
+    if needs_training(pruning.method) and steps_of_round(pruning, steps) < steps:
+        steps = steps_of_round(pruning, steps)
+        whose = f"of each of the {rounds} rounds, which share {train.steps}"
+    if at >= steps:
+        raise ParamsError(
+            f"rewind_step: is {at}, expected less than {steps}, the steps {whose}; rewind to an "
+            "earlier one, or train for more steps"
+        )
 
 
 def _asked_words(pruning: Pruning) -> str:
@@ -154,16 +175,21 @@ def prune_rounds(
     shapes = model.prunable(biases=specification.biases)
     init = model.draw(Stream(seed, "init"))
     mask = Mask.full(shapes)
+    start, rewound, at = init, None, specification.rewind_step
+    if at:
+        begin = Training(model, init, mask, dataset, seed, until_rewind(train), last_step=at)
+        start = rewound = (yield begin).weights
     rate = rates_of(model, shapes, specification)
     trains = needs_training(specification.method)
     counts = []
     for number in range(1, rounds + 1):
-        weights: Weights = init
+        weights: Weights = start
         steps = 0
         if trains:
             params = params_of_round(train, specification)
             steps = params.steps
-            weights = (yield Training(model, mask.apply(init), mask, dataset, seed, params)).weights
+            begins = mask.apply(start)
+            weights = (yield Training(model, begins, mask, dataset, seed, params, at)).weights
         context = ScoreContext(
             weights=mask.apply(weights),
             mask=mask,
@@ -182,7 +208,13 @@ def prune_rounds(
         sizes = {name: array.size for name, array in mask.items()}
         desired = desired_after(specification, rate, sizes, number)
         counts.append(counts_after(number, steps, trained, mask, rate, desired=desired))
-    return Ticket(specification, rate, tuple(counts), mask, init)
+    return Ticket(specification, rate, tuple(counts), mask, init, rewound)
+
+
+def until_rewind(train: TrainParams) -> TrainParams:
+    """How the dense network is trained to the step that tickets rewind to: as one of all steps is,
+    but evaluated at its end alone. So it is the same for all tickets of a seed."""
+    return train.model_copy(update={"evaluate_every": train.steps})
 
 
 def params_of_round(train: TrainParams, pruning: Pruning) -> TrainParams:

@@ -11,7 +11,7 @@ from lthctl.canonical import digest_of_arrays
 from lthctl.datasets.base import Dataset
 from lthctl.errors import ParamsError, TicketError, TrainingError
 from lthctl.families import is_own, sources_of, trust
-from lthctl.lottery.controls import CONTROLS, apply_control
+from lthctl.lottery.controls import CONTROLS, apply_control, first_step_of
 from lthctl.lottery.find import run_all
 from lthctl.mask import Mask, Weights
 from lthctl.models.base import MlpDescription, Model, ModelDescription, ModuleDescription
@@ -118,9 +118,28 @@ def specify_retraining(
     check_order_seed(order_seed, ticket.seed, where=ticket.name)
     model = _model_of(ticket, model)
     check_ticket(ticket, model, dataset, where=ticket.name)
+    check_first_step(ticket, control, train, where=ticket.name)
     mask, weights = apply_control(ticket, control, model)
     seed = ticket.seed if order_seed is None else order_seed
-    return Training(model, weights, mask, dataset, seed, train)
+    first_step = first_step_of(control, ticket.specification)
+    return Training(model, weights, mask, dataset, seed, train, first_step)
+
+
+def check_first_step(ticket: Ticket, control: str, train: TrainParams, *, where: str) -> None:
+    """Refuse a retraining that would be over before it begins.
+
+    Args:
+      ticket, control, train: of the retraining.
+      where: what the message starts with, such as the ticket's name.
+
+    Raises:
+      ParamsError: it would.
+    """
+    if (at := first_step_of(control, ticket.specification)) >= train.steps:
+        raise ParamsError(
+            f"{where}: rewinds to step {at:,}, and a retraining of {train.steps:,} steps is over "
+            "by then; train for more steps"
+        )
 
 
 def check_order_seed(order_seed: int | None, seed: int, *, where: str) -> None:
@@ -241,6 +260,7 @@ def specify_run(
         model=ticket.model,
         data=dataset.describe(),
         **({} if order_seed is None else {"order_seed": order_seed}),
+        first_step=first_step_of(control, ticket.specification),
         sources={
             **ticket.specification.sources,
             **sources_of((CONTROLS, control)),

@@ -86,7 +86,14 @@ def walk_words(rounds: int, per_round: float | None, variant: str) -> str:
         return "dense"
     else:
         words = "one-shot" if rounds == 1 else f"{rounds} rounds"
-    return f"{words}, {variant}" if variant else words
+    others = [_variant_words(word) for word in variant.split("-") if word]
+    return ", ".join([words, *others])
+
+
+def _variant_words(word: str) -> str:
+    """A word of a ticket's name for people."""
+    step = re.fullmatch(r"w(\d+)", word)
+    return f"rewound to step {int(step[1]):,}" if step else word
 
 
 def _pruned_with(run: Run) -> str:

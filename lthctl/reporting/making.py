@@ -97,6 +97,7 @@ def pruning_flags(pruning: Pruning) -> tuple[str, ...]:
         "layer_ratio": ("--layer-ratio", layers),
         "output_factor": ("--output-factor", f"{pruning.output_factor:g}"),
         "scope": ("--scope", pruning.scope),
+        "rewind_step": ("--rewind-step", str(pruning.rewind_step)),
     }
     said = pruning.identity()
     return tuple(word for name, words in flags.items() if name in said for word in words)

@@ -49,7 +49,7 @@ class TicketPair:
     @cached_property
     def same_init(self) -> bool:
         """Whether they rewind to the same weights, bit for bit."""
-        return digest_of_arrays(self.a.init) == digest_of_arrays(self.b.init)
+        return digest_of_arrays(self.a.weights) == digest_of_arrays(self.b.weights)
 
     @property
     def state(self) -> State:

@@ -8,6 +8,7 @@ from pathlib import Path
 from lthctl.artifacts.run import Run
 from lthctl.canonical import Json
 from lthctl.models.base import MlpDescription
+from lthctl.params import rate_words
 from lthctl.reporting.commits import commit_of
 from lthctl.reporting.reading import Report, unusual_settings
 from lthctl.reporting.verdicts import Group
@@ -59,7 +60,7 @@ def protocol_rows(group: Group) -> list[Json]:
     rounds = sorted(
         {experiment.key.rounds for experiment in group.experiments if experiment.key.rounds}
     )
-    optimizer = f"{train.optimizer} {train.lr:g}, batch {train.batch_size}"
+    optimizer = f"{train.optimizer} {rate_words(train)}, batch {train.batch_size}"
     rows = [
         ("network", model.name, "784-300-100-10"),
         (

@@ -15,7 +15,7 @@ from lthctl.artifacts.run import Run, load_run
 from lthctl.canonical import Json, flat
 from lthctl.errors import LthctlError, ReportError
 from lthctl.models.base import MlpDescription
-from lthctl.params import ReportParams, RoundParams
+from lthctl.params import ReportParams, RoundParams, rate_words
 from lthctl.reading import find_folders, is_there
 from lthctl.reporting.claims import JudgedClaims, judge_claims
 from lthctl.reporting.claims_file import Claims
@@ -168,7 +168,7 @@ def _short(value: object) -> str:
 
 ALWAYS_NAMED = frozenset(
     ("steps", "evaluate_every", "batch_size", "optimizer", "lr", "engine", "device", "threads")
-)
+) | {"schedule", "warmup", "lr_drops"}
 
 
 def unusual_settings(train: RoundParams) -> list[str]:
@@ -191,7 +191,7 @@ def _title(run: Run) -> str:
     parts = [f"{data.name} ({data.train:,} train, {data.validation:,} validation{tests} images)"]
     initial = f" {model.init}" if isinstance(model, MlpDescription) else ""
     parts.append(f"{model.name}{initial}")
-    parts.append(f"{train.optimizer} {train.lr:g}")
+    parts.append(f"{train.optimizer} {rate_words(train)}")
     parts += unusual_settings(train)
     parts += [
         f"batch {train.batch_size}",

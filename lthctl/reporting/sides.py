@@ -6,7 +6,14 @@ from pathlib import Path
 
 from lthctl.artifacts.csv_table import CSV_LIMIT
 from lthctl.artifacts.folders import RunFolder, TicketFolder
-from lthctl.artifacts.names import HISTORY_FILE, INIT_FILE, MASK_FILE, RUN_JSON, TICKET_JSON
+from lthctl.artifacts.names import (
+    HISTORY_FILE,
+    INIT_FILE,
+    MASK_FILE,
+    REWIND_FILE,
+    RUN_JSON,
+    TICKET_JSON,
+)
 from lthctl.artifacts.revision import Place
 from lthctl.artifacts.run import Run, run_of
 from lthctl.artifacts.sealed import JSON_LIMIT
@@ -21,6 +28,7 @@ FILES: Mapping[str, int] = {
     TICKET_JSON: JSON_LIMIT,
     MASK_FILE: TENSORS_LIMIT,
     INIT_FILE: TENSORS_LIMIT,
+    REWIND_FILE: TENSORS_LIMIT,
     RUN_JSON: JSON_LIMIT,
     HISTORY_FILE: CSV_LIMIT,
 }

@@ -150,11 +150,16 @@ class TicketEvidence(Evidence[TicketDocument], TicketFolder):
         """The same folder, nothing of it read."""
         return TicketEvidence(self.path, self._own_model, may_import=self._may_import)
 
+    @property
+    def rewinds_later(self) -> bool:
+        """Whether it says that it rewinds to another step than the first."""
+        return bool(self.json.get("rewind_step"))
+
     @cached_property
     def ticket(self) -> Ticket:
         document = self.document
         specification, init = document.specification, self.init
-        return Ticket(specification, document.rate, document.counts, self.mask, init)
+        return Ticket(specification, document.rate, document.counts, self.mask, init, self.rewound)
 
     def model(self) -> Model:
         """The model, which may be built or drawn from: it has the shapes of the weights in the

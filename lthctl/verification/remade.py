@@ -6,14 +6,15 @@ from itertools import pairwise
 
 import numpy as np
 
-from lthctl.artifacts.names import is_imported
+from lthctl.artifacts.names import REWIND_FILE, is_imported
 from lthctl.artifacts.tensors import TENSORS_LIMIT
 from lthctl.artifacts.ticket import Ticket
+from lthctl.canonical import digest_of_arrays
 from lthctl.datasets.base import Dataset
 from lthctl.errors import LthctlError, ParamsError, TicketError
 from lthctl.families import is_own
 from lthctl.lottery.find import prune_rounds
-from lthctl.lottery.scores import SCORES, ScoreContext, scored_by
+from lthctl.lottery.scores import SCORES, ScoreContext, needs_training, scored_by
 from lthctl.lottery.select import select
 from lthctl.mask import Mask
 from lthctl.params import RoundParams, TrainParams
@@ -38,22 +39,49 @@ class Remade:
     def __init__(self, folder: TicketEvidence, replay: Replay | None, counted: bool) -> None:
         self._folder, self._replay, self._counted = folder, replay, counted
 
-    @cached_property
-    def masks(self) -> list[Mask]:
-        """The masks before the first round and after every one that could be made."""
-        return self._outcome[0]
-
     @property
     def ticket(self) -> Ticket:
         """The whole ticket, where trainings are behind it."""
-        ticket = self._outcome[1]
-        if ticket is None:
+        if self._folder.document.train is None:
             raise Unchecked("no training is behind it")
-        return ticket
+        self._get_score()
+        return self._trained[1]
+
+    @property
+    def scores_need_training(self) -> bool:
+        """Whether the weights that were scored were trained."""
+        return needs_training(self._folder.document.method)
 
     @cached_property
-    def _outcome(self) -> tuple[list[Mask], Ticket | None]:
+    def masks(self) -> list[Mask]:
+        """The masks before the first round and after every one that could be made."""
         folder, document = self._folder, self._folder.document
+        self._get_score()
+        if self.scores_need_training:
+            return self._trained[0]
+        if not self._counted:
+            raise Unchecked("the counts by which to select are wrong")
+        weights = folder.needed(lambda: folder.rewound or folder.init)
+        mask = Mask.full({name: weights[name].shape for name in document.rate})
+        masks = [mask]
+        for number in range(1, document.rounds + 1):
+            context = ScoreContext(
+                weights=mask.apply(weights),
+                mask=mask,
+                seed=document.seed,
+                stream=Stream(document.seed, "prune", number),
+                get_model=folder.model,
+                get_dataset=self._dataset,
+            )
+            mask = select(
+                scored_by(document.method, context), mask, rate=document.rate, scope=document.scope
+            )
+            masks.append(mask)
+        return masks
+
+    def _get_score(self) -> None:
+        """Raises Unchecked where that is somebody's own code that may not be run."""
+        document = self._folder.document
         method = document.method
         if is_imported(method):
             raise Unchecked("the mask was made elsewhere")
@@ -64,29 +92,13 @@ class Remade:
                 SCORES.get(method)
             except ParamsError as error:
                 raise Unchecked(str(error)) from error
-        if document.train is not None:
-            if self._replay is None:
-                raise Unchecked("its scores come from trained weights: --replay trains again")
-            return self._train(folder, self._replay)
-        if not self._counted:
-            raise Unchecked("the counts by which to select are wrong")
-        init = folder.needed(lambda: folder.init)
-        mask = Mask.full({name: init[name].shape for name in document.rate})
-        masks = [mask]
-        for number in range(1, document.rounds + 1):
-            context = ScoreContext(
-                weights=mask.apply(init),
-                mask=mask,
-                seed=document.seed,
-                stream=Stream(document.seed, "prune", number),
-                get_model=folder.model,
-                get_dataset=self._dataset,
-            )
-            mask = select(
-                scored_by(method, context), mask, rate=document.rate, scope=document.scope
-            )
-            masks.append(mask)
-        return masks, None
+
+    @cached_property
+    def _trained(self) -> tuple[list[Mask], Ticket]:
+        if self._replay is None:
+            what = "its scores come" if self.scores_need_training else "it comes"
+            raise Unchecked(f"{what} from trained weights: --replay trains again")
+        return self._train(self._folder, self._replay)
 
     def _dataset(self) -> Dataset:
         if self._replay is None:
@@ -106,8 +118,10 @@ class Remade:
         try:
             training = next(rounds)
             while True:
-                masks.append(training.mask)
-                what = f"{folder.path}, round {len(masks)} of {document.rounds},"
+                what = f"{folder.path}, to the step that it rewinds to,"
+                if training.last_step is None:
+                    masks.append(training.mask)
+                    what = f"{folder.path}, round {len(masks)} of {document.rounds},"
                 training = rounds.send(replay.train(training, what))
         except StopIteration as done:
             ticket: Ticket = done.value
@@ -183,7 +197,8 @@ def _parent(folder: TicketEvidence, peers: Sequence[TicketEvidence]) -> TicketEv
 
     def shared(ticket: TicketEvidence) -> object:
         said = ticket.document
-        return said.method, said.seed, said.biases, said.model, said.data, said.files.init
+        start = said.files.init, said.files.rewind
+        return said.method, said.seed, said.biases, said.model, said.data, start
 
     own = rounds(folder)
     parents: list[TicketEvidence] = []
@@ -221,8 +236,17 @@ def selected(folder: TicketEvidence, remade: Remade) -> str:
             f"differs from the mask made again in {count:,} of {expected.size:,} places; "
             f"{ANOTHER_MACHINE}"
         )
-    how = "trained again" if folder.document.train is not None else "drawn again"
+    how = "trained again" if remade.scores_need_training else "drawn again"
     return "all kept" if folder.document.rounds == 0 else f"{how}, bit for bit"
+
+
+def rewound(folder: TicketEvidence, remade: Remade) -> str:
+    """The weights to rewind to are those of the dense network after as many steps."""
+    weights = folder.needed(lambda: folder.weights_of(REWIND_FILE))
+    again = remade.ticket.rewound
+    if again is None or digest_of_arrays(again) != digest_of_arrays(weights):
+        raise Failed(f"{REWIND_FILE} differs from the weights trained again; {ANOTHER_MACHINE}")
+    return f"step {folder.document.rewind_step:,}, trained again, bit for bit"
 
 
 def same_ticket(folder: TicketEvidence, remade: Remade) -> str:

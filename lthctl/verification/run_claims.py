@@ -6,7 +6,14 @@ from functools import cached_property
 import numpy as np
 
 from lthctl.artifacts.history_csv import history_bytes
-from lthctl.artifacts.names import HISTORY_FILE, INIT_FILE, MASK_FILE, RUN_JSON, WEIGHTS_FILE
+from lthctl.artifacts.names import (
+    HISTORY_FILE,
+    INIT_FILE,
+    MASK_FILE,
+    REWIND_FILE,
+    RUN_JSON,
+    WEIGHTS_FILE,
+)
 from lthctl.artifacts.run_document import Proof
 from lthctl.artifacts.tensors import tensors_bytes
 from lthctl.canonical import digest_of_arrays
@@ -84,7 +91,8 @@ class _Origin:
     @cached_property
     def _point(self) -> tuple[Mask, Weights]:
         folder = self.folder
-        for name in (MASK_FILE, INIT_FILE):
+        later = (REWIND_FILE,) if folder.rewinds_later else ()
+        for name in (MASK_FILE, INIT_FILE, *later):
             try:
                 folder.intact(name)()
             except Failed as why:
@@ -93,6 +101,11 @@ class _Origin:
         control = self._control(name)
         model = folder.model() if control.needs_model else None
         return apply_control(folder.ticket, name, model)
+
+    def first_step(self) -> int:
+        """The step that its training went on from."""
+        document = self._run.document
+        return 0 if self._control(document.control).from_the_start else document.ticket.rewind_step
 
     def _control(self, name: str) -> Control:
         """Somebody's own is run only where trainings are too, and only for those who trust it."""
@@ -122,9 +135,12 @@ def _metrics_follow(folder: RunEvidence) -> str:
 
 def _evaluated(folder: RunEvidence) -> str:
     history, train = folder.needed(lambda: folder.history), folder.document.train
-    if fault := history_fault(history, train, with_test=folder.document.data.test > 0):
+    document = folder.document
+    with_test, first = document.data.test > 0, document.first_step
+    if fault := history_fault(history, train, with_test=with_test, first_step=first):
         raise Failed(f"{HISTORY_FILE} {fault}")
-    return f"every {train.evaluate_every:,} of {train.steps:,} steps"
+    begin = f", from step {first:,}" if first else ""
+    return f"every {train.evaluate_every:,} of {train.steps:,} steps{begin}"
 
 
 def _ticket_matches(folder: RunEvidence, origin: _Origin) -> str:
@@ -145,6 +161,7 @@ def _ticket_matches(folder: RunEvidence, origin: _Origin) -> str:
 
 def _start_follows(folder: RunEvidence, origin: _Origin) -> str:
     _, start = origin.start()
+    expect("first_step", folder.document.first_step, origin.first_step())
     expect_digest("the start", digest_of_arrays(start), folder.document.proof.start)
     control = CONTROLS.get(folder.document.control)
     return f"{control.words}, made again" if control.needs_model else control.words
@@ -205,7 +222,16 @@ def _training_here(folder: RunEvidence, origin: _Origin) -> str:
     names = {getattr(model, "name", ""), train.optimizer, train.schedule, train.engine}
     sources = {name: digest for name, digest in document.sources.items() if name in names}
     start_digest = digest_of_arrays(start)
-    return training_digest(model, start_digest, mask, dataset, seed, train, sources=sources)
+    return training_digest(
+        model,
+        start_digest,
+        mask,
+        dataset,
+        seed,
+        train,
+        sources=sources,
+        first_step=document.first_step,
+    )
 
 
 def _same_run(folder: RunEvidence, origin: _Origin, replay: Replay) -> str:
@@ -214,7 +240,8 @@ def _same_run(folder: RunEvidence, origin: _Origin, replay: Replay) -> str:
     model = origin.folder.model()
     dataset = replay.dataset(document.data, document.ticket.seed)
     params = replay.params(document.train, model)
-    training = Training(model, start, mask, dataset, document.seed_of_order, params)
+    seed, first = document.seed_of_order, document.first_step
+    training = Training(model, start, mask, dataset, seed, params, first)
     result = replay.train(training, str(folder.path))
     remade = {HISTORY_FILE: history_bytes(result.history)}
     if document.files.weights is not None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from lthctl.artifacts.names import INIT_FILE, MASK_FILE, TICKET_JSON, is_imported
+from lthctl.artifacts.names import INIT_FILE, MASK_FILE, REWIND_FILE, TICKET_JSON, is_imported
 from lthctl.artifacts.ticket_document import RoundCounts, TicketDocument
 from lthctl.canonical import digest_of_arrays
 from lthctl.errors import ParamsError
@@ -12,7 +12,7 @@ from lthctl.lottery.scores import SCORES
 from lthctl.seeding import Stream
 from lthctl.verification.checks import Check, Failed, Unchecked, expect, expect_numbers
 from lthctl.verification.evidence import TicketEvidence
-from lthctl.verification.remade import Remade, expect_counts, nested, same_ticket, selected
+from lthctl.verification.remade import Remade, expect_counts, nested, rewound, same_ticket, selected
 from lthctl.verification.replay import Replay
 
 
@@ -24,6 +24,10 @@ def ticket_claims(
         folder.claim(f"{name} matches the digest in {TICKET_JSON}", folder.intact(name))
     if not folder.is_readable:
         return folder.checks
+    if folder.rewinds_later:
+        folder.claim(
+            f"{REWIND_FILE} matches the digest in {TICKET_JSON}", folder.intact(REWIND_FILE)
+        )
     folder.claim(
         "a ticket's entries are whole and agree with its name", lambda: _ticket_entries(folder)
     )
@@ -37,6 +41,10 @@ def ticket_claims(
     )
     folder.claim("the mask has the counts of the last round", lambda: expect_counts(folder))
     remade = Remade(folder, replay, counted)
+    if folder.rewinds_later:
+        folder.claim(
+            "the weights to rewind to are those of that step", lambda: rewound(folder, remade)
+        )
     folder.claim(
         "each round's mask is nested in the one before", lambda: nested(folder, peers, remade)
     )
@@ -57,6 +65,7 @@ def _ticket_entries(folder: TicketEvidence) -> str:
         raise Failed(f"method is {method!r}, which this lthctl does not know")
     has_training = document.train is not None
     needs_training = score.needs_training if score else not is_other and has_training
+    needs_training = needs_training or folder.rewinds_later
     if has_training != needs_training:
         there = "none" if document.train is None else "some"
         raise Failed(f"there are {there} parameters of trainings, not what {method!r} needs")
@@ -120,14 +129,15 @@ def _counts_follow(folder: TicketEvidence) -> str:
     expect("the number of rounds in `sparsity`", len(counts), document.rounds)
     sizes = {name: array.size for name, array in folder.needed(lambda: folder.mask).items()}
     expect("the parameters in `rate`", sorted(rate), sorted(sizes))
-    steps = 0 if document.train is None else steps_of_round(document, document.train.steps)
+    trains = document.train is not None and _scores_trained_weights(folder)
+    steps = steps_of_round(document, document.train.steps) if document.train and trains else 0
     remaining = dict(sizes)
     for number, after in enumerate(counts, start=1):
         expect(f"the parameters of round {number}", sorted(after.layers), sorted(sizes))
         remaining = _remaining(document, remaining, after)
         expect("round", after.round, number)
         expect(f"steps before round {number}", after.steps, steps)
-        if document.train is not None and after.trained is None:
+        if trains and after.trained is None:
             raise Failed(f"round {number} does not say which weights were scored")
         for name, layer in after.layers.items():
             expect(f"{name!r} after round {number}: size", layer.size, sizes[name])
@@ -154,6 +164,15 @@ def _counts_follow(folder: TicketEvidence) -> str:
         return "dense: nothing is pruned"
     reached = ", ".join(f"{100 * after.actual:.2f}" for after in counts)
     return f"{reached} % pruned"
+
+
+def _scores_trained_weights(folder: TicketEvidence) -> bool:
+    """Whether trainings are behind its rounds, and not only behind the weights to rewind to."""
+    document = folder.document
+    if (score := SCORES.known(document.method)) is not None:
+        return score.needs_training
+    has_digests = any(after.trained is not None for after in document.counts)
+    return has_digests or not folder.rewinds_later  # somebody's own
 
 
 def _remaining(

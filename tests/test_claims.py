@@ -11,12 +11,18 @@ from typer.testing import CliRunner
 from lthctl.artifacts.run import Run, save_run
 from lthctl.cli.app import app
 from lthctl.errors import ParamsError
+from lthctl.grid.walk import asked_prunings
+from lthctl.lottery.rates import rates_of
+from lthctl.models.entry import model_from
 from lthctl.params import ReportParams
+from lthctl.params_file import load_params
 from lthctl.reporting.claim_files import claim_files
 from lthctl.reporting.claim_quantities import QUANTITIES
 from lthctl.reporting.claim_words import claims_markdown
 from lthctl.reporting.claims import JudgedClaim, judge_claims
 from lthctl.reporting.claims_file import load_claims
+from lthctl.reporting.experiments import ExperimentKey
+from lthctl.reporting.ladders import LadderKey
 from lthctl.reporting.latex import table
 from lthctl.reporting.page_claims import claims_html
 from lthctl.reporting.paper import ONLY_IN_CSV
@@ -316,6 +322,55 @@ def test_what_is_no_list_of_claims_is_refused(tmp_path: Path, text: str) -> None
 def test_every_quantity_is_explained() -> None:
     page = (Path(__file__).parent.parent / "docs/CLAIMS.md").read_text()
     assert [name for name in QUANTITIES if f"| `{name}` |" not in page] == []
+
+
+PAPER = Path(__file__).parent.parent / "experiments/paper"
+
+
+def sizes_asked_for() -> dict[tuple[str, str], list[float]]:
+    """Ladder and control -> percent of the weights left, of all tickets of the paper's grids."""
+    found: dict[tuple[str, str], list[float]] = {}
+    retrain = load_params(PAPER / "params.yaml").retrain
+    for name in ("params.yaml", "one-shot.yaml"):
+        params = load_params(PAPER / name)
+        model = model_from(params.model)
+        shapes = model.prunable(biases=params.prune.biases)
+        total = sum(math.prod(shape) for shape in shapes.values())
+        for one in asked_prunings(params.prune, model):
+            left = {parameter: math.prod(shape) for parameter, shape in shapes.items()}
+            rate = rates_of(model, shapes, one)
+            for _ in range(one.rounds):
+                left = {key: count - round(rate[key] * count) for key, count in left.items()}
+            for control in retrain.control:
+                if retrain.wants(control, one.method, one.name_of_replicates):
+                    key = ExperimentKey(
+                        control, one.method, one.rounds, one.ratio, "", one.per_round
+                    )
+                    percent = 100 * sum(left.values()) / total
+                    found.setdefault((LadderKey.of(key).name, control), []).append(percent)
+    return found
+
+
+def test_every_claim_about_the_paper_is_of_a_ticket_that_is_asked_for() -> None:
+    asked, sizes = load_claims(PAPER / "claims.yaml"), sizes_asked_for()
+
+    def has(ladder: str, control: str, size: float) -> bool:
+        nearest = min(abs(one - size) for one in sizes[ladder, control])
+        return nearest <= size * asked.tolerance / 100
+
+    for claim in asked.claims:
+        single = claim.size or claim.bound.below or claim.bound.above
+        if claim.sizes is not None:
+            first, last = claim.sizes
+            inside = [one for one in sizes[claim.ladder, claim.control] if first >= one >= last]
+            assert len(inside) >= 2, claim
+        elif single is not None:
+            assert has(claim.ladder, claim.control, single), claim
+        if claim.than == "reinit":
+            assert has(claim.ladder, "reinit", claim.size or 0), claim
+        if claim.than_size is not None:
+            assert has(claim.than, "rewind", claim.than_size), claim
+    assert {claim.id[:2] for claim in asked.claims} == {f"C{number}" for number in range(1, 7)}
 
 
 # ---- shown ----

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -202,7 +203,24 @@ def environment_of(folder: Path, site: Path, project: Path) -> dict[str, str]:
     return {**os.environ, "PATH": path, "PYTHONPATH": ""}
 
 
-def run_twice(project: Path, environment: dict[str, str]) -> None:
+TINY_PAPER = {
+    "params.yaml": "prune: {ratio: 0, rate: 0.2, every_round: true, rounds: 2, seed: 1-2}\n"
+    "retrain: {control: [rewind, reinit], tickets: {reinit: l1-rate0.20-n2}}\nreport: {}\n",
+    "one-shot.yaml": "prune: {ratio: 0.5, rounds: 1, seed: 1-2}\n",
+}
+TINY_TRAINING = (
+    "data: {holdout: 100}\nmodel: {layers: [784, 20, 12, 10], init: glorot}\n"
+    "train: {steps: 20, evaluate_every: 10, device: cpu, engine: torch}\n"
+)
+
+
+def run_twice(
+    project: Path,
+    environment: dict[str, str],
+    preset: str = "root",
+    params: Mapping[str, str] = {"params.yaml": TINY},
+    runs: int = 8,
+) -> None:
     def dvc(*words: str) -> str:
         done = subprocess.run(
             ["dvc", *words], cwd=project, env=environment, capture_output=True, text=True
@@ -210,10 +228,12 @@ def run_twice(project: Path, environment: dict[str, str]) -> None:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    subprocess.run(["lthctl", "init", "--quiet"], cwd=project, env=environment, check=True)
-    (project / "params.yaml").write_text(TINY)
+    begin = ["lthctl", "init", "--quiet", "--preset", preset]
+    subprocess.run(begin, cwd=project, env=environment, check=True)
+    for name, text in params.items():
+        (project / name).write_text(text)
     dvc("repro")
-    assert json.loads((project / "report/metrics.json").read_bytes())["runs"] == 8
+    assert json.loads((project / "report/metrics.json").read_bytes())["runs"] == runs
     again = dvc("repro")
     assert "Stage 'prune' didn't change, skipping" in again
     assert "Stage 'report' didn't change, skipping" in again
@@ -230,6 +250,21 @@ def test_dvc_repro_runs_what_was_written(project: Path, tmp_path: Path) -> None:
     changed = {line[3:] for line in told.splitlines()}
     assert not any(path.startswith(("masks/", "runs/", "data/", ".lthctl/")) for path in changed)
     assert FILES | {"dvc.lock", "lthctl-version", ".dvc/config"} <= changed
+
+
+@pytest.mark.dvc
+def test_the_paper_has_two_grids_and_its_claims(project: Path, tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q"], cwd=project, check=True)
+    environment = environment_of(tmp_path, ROOT, project)
+    params = {name: TINY_TRAINING + text for name, text in TINY_PAPER.items()}
+    run_twice(project, environment, "paper", params, runs=10)
+    claims = json.loads((project / "report/claims.json").read_bytes())["claims"]
+    assert [one["verdict"] for one in claims if one["id"] == "C5a"] == ["not run"]
+    (project / "claims.yaml").write_text((project / "claims.yaml").read_text() + "  # mine\n")
+    again = subprocess.run(
+        ["dvc", "status"], cwd=project, env=environment, capture_output=True, text=True
+    ).stdout
+    assert "claims.yaml" in again and "prune" not in again
 
 
 @pytest.mark.slow

@@ -52,7 +52,10 @@ Schedule = Annotated[str, _member_of(families.SCHEDULES)]
 Engine = Annotated[str, _member_of(families.ENGINES, "auto")]
 
 
-Init = Literal["uniform", "glorot"]
+Init = Literal[
+    "uniform", "glorot", "glorot-uniform", "kaiming-normal", "kaiming-uniform", "orthogonal"
+]
+"""What draws the first weights; `lthctl.models.initializations` has an entry for each."""
 
 
 _repr = Repr()
@@ -135,6 +138,9 @@ Ratio = Annotated[float, AfterValidator(_check_ratio)]
 
 
 Count = Annotated[int, Field(ge=1, lt=2**63)]
+
+
+Draws = Annotated[int, Field(ge=1, le=1000)]
 
 
 Seed = Annotated[int, Field(ge=0, lt=2**63)]

@@ -27,6 +27,7 @@ from lthctl.parameter_types import (
     Count,
     Counts,
     DatasetName,
+    Draws,
     Drops,
     Engine,
     Init,
@@ -122,7 +123,8 @@ class ModelParams(Section):
 
     init: Init = "uniform"
     """`uniform`: PyTorch's default for nn.Linear, U(-1/sqrt(fan_in), 1/sqrt(fan_in)) for weights
-    and biases. `glorot`: Gaussian Glorot weights and zero biases."""
+    and biases. With zero biases: `glorot` (Gaussian) and `glorot-uniform`; `kaiming-normal` and
+    `kaiming-uniform`, with the gain of ReLU; `orthogonal`."""
 
 
 class RoundParams(Section):
@@ -303,6 +305,10 @@ class RetrainParams(Section):
     """Seed of the order of the batches of a second copy of every run, beside the first. `lthctl
     connect` joins both, and tells whether the network is stable. If none is given, there is no
     second copy."""
+
+    draws: Draws = 1
+    """Draws of every control that draws random numbers. Each is a run of its own. The report
+    averages them within their seed."""
 
     methods: MethodsOfControls = {}
     """Control -> the methods whose tickets it is for, such as `reinit: [l1]`. A control that is not

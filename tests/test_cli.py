@@ -19,6 +19,7 @@ from lthctl.artifacts.run import save_run
 from lthctl.artifacts.ticket import save_ticket
 from lthctl.canonical import sha256
 from lthctl.cli.app import app
+from lthctl.families import CONTROLS, choices
 from lthctl.reporting import figures
 
 from .conftest import make_workspace
@@ -191,14 +192,14 @@ def test_an_unknown_flag_is_a_usage_error(workspace: Path) -> None:
 
 def test_an_unknown_control_is_refused_with_the_nearest_name(tickets: Path) -> None:
     assert refusal(2, "retrain", "masks", "--control", "shufle") == (
-        "control: is 'shufle'; did you mean 'shuffle'? Expected 'rewind', 'reinit' or 'shuffle', or "
-        "your own as module:name, such as mypackage.controls:zero"
+        "control: is 'shufle'; did you mean 'shuffle'? Expected "
+        f"{choices(CONTROLS.names())}, or your own as module:name, such as mypackage.controls:zero"
     )
 
 
 def test_two_controls_at_once_are_refused(workspace: Path) -> None:
     assert refusal(2, "retrain", "masks", "--reinit", "--shuffle").startswith(
-        "--control, --rewind, --reinit and --shuffle exclude"
+        "--control, --rewind, --reinit, --shuffle, --reinit-signs, "
     )
 
 

@@ -26,7 +26,7 @@ from .by_hand import respecified
 
 FIXTURES = Path(__file__).parent / "fixtures"
 TICKETS = sorted(path.parent for path in FIXTURES.glob("schema-*/masks/*/ticket.json"))
-RUNS = sorted(path.parent for path in FIXTURES.glob("schema-*/*/*/*/run.json"))
+RUNS = sorted(path.parent for path in FIXTURES.glob("schema-*/**/run.json"))
 OWN = "mypackage.scores:taylor"
 
 

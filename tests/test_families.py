@@ -427,14 +427,13 @@ def test_a_control_of_ones_own_goes_all_the_way(workspace: Path) -> None:
         ),
         (
             ("--control", "rewnd"),
-            "control: is 'rewnd'; did you mean 'rewind'? Expected 'rewind', 'reinit' or 'shuffle', or your own as "
-            "module:name, such as mypackage.controls:zero",
+            "control: is 'rewnd'; did you mean 'rewind'? Expected "
+            f"{choices(CONTROLS.names())}, or your own as module:name, such as mypackage.controls:zero",
             2,
         ),
         (
             ("--control", "reinit", "--shuffle"),
-            "--control, --rewind, --reinit and --shuffle exclude each other; give one, and call "
-            "again for the next",
+            "-mask exclude each other; give one, and call again for the next",
             2,
         ),
     ],

@@ -254,7 +254,7 @@ def test_parallel_coordinates_have_a_line_per_run(group: Group) -> None:
     accuracies = [
         run.metrics.best_accuracy
         for experiment in group.experiments
-        for run in experiment.runs.values()
+        for _, run in experiment.all_runs
     ]
     assert sorted(range(len(heights)), key=heights.__getitem__) == sorted(
         range(len(heights)), key=accuracies.__getitem__

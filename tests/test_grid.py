@@ -15,7 +15,7 @@ import pytest
 
 from lthctl.artifacts.folders import TicketFolder
 from lthctl.artifacts.leases import Leases
-from lthctl.artifacts.names import MASK_FILE
+from lthctl.artifacts.names import MASK_FILE, Variant
 from lthctl.artifacts.store import Store
 from lthctl.artifacts.ticket import load_ticket, save_ticket
 from lthctl.errors import OutputError, ParamsError, TicketError, TrainingError
@@ -86,7 +86,9 @@ def test_pruning_one_shot_and_retraining_dense_share_a_training(params: Params) 
     store = Store(Path(".lthctl"))
     run_tasks(tasks_for(params, ratio=(0, 0.5), rounds=(1,), seed=(1,)), store=store, num_jobs=1)
     outcome = run_tasks(
-        walk.retraining_tasks(params, DATA, [Path("masks/dense-s1")], "rewind", Path("runs")),
+        walk.retraining_tasks(
+            params, DATA, [Path("masks/dense-s1")], Variant("rewind"), Path("runs")
+        ),
         store=store,
         num_jobs=1,
     )
@@ -266,11 +268,11 @@ def test_tickets_of_one_name_but_different_content_are_refused(params: Params) -
     with pytest.raises(
         OutputError, match=r"masks/a/.* and masks/b/.*: are different tickets of one name"
     ):
-        walk.retraining_tasks(params, DATA, [Path("masks")], "rewind", Path("runs"))
+        walk.retraining_tasks(params, DATA, [Path("masks")], Variant("rewind"), Path("runs"))
     assert (
         len(
             walk.retraining_tasks(
-                params, DATA, [Path("masks/a"), Path("masks/a")], "rewind", Path("runs")
+                params, DATA, [Path("masks/a"), Path("masks/a")], Variant("rewind"), Path("runs")
             )
         )
         == 1
@@ -282,7 +284,7 @@ def test_a_ticket_that_is_replaced_meanwhile_is_not_retrained(params: Params) ->
     store = Store(Path(".lthctl"))
     tickets = tasks_for(params, ratio=(0, 0.5), rounds=(1,), method=("random",), seed=(1,))
     run_tasks(tickets, store=store, num_jobs=1)
-    tasks = walk.retraining_tasks(params, DATA, [Path("masks")], "rewind", Path("runs"))
+    tasks = walk.retraining_tasks(params, DATA, [Path("masks")], Variant("rewind"), Path("runs"))
     changed = params.override({"data.holdout": 100})
     (place,) = (task.place for task in tickets if "random" in task.name)
     others = walk.ticket_tasks(
@@ -303,7 +305,7 @@ def test_a_ticket_of_another_model_is_named_by_its_folder(params: Params) -> Non
         TicketError,
         match=r"^masks/dense-s1: is a ticket of an MLP 784-20-12-10 .* expected an MLP 784-7-10",
     ):
-        walk.retraining_tasks(other, DATA, [Path("masks")], "rewind", Path("runs"))
+        walk.retraining_tasks(other, DATA, [Path("masks")], Variant("rewind"), Path("runs"))
 
 
 PROGRAM = """
@@ -430,6 +432,7 @@ from tests.conftest import write_digits
 from lthctl.datasets import mnist
 from lthctl.grid import driver, walk
 from lthctl.params import Params
+from lthctl.artifacts.names import Variant
 from lthctl.artifacts.store import Store
 mnist.MNIST = write_digits(Path("data/mnist"))
 os.fsync = lambda descriptor: None
@@ -440,7 +443,7 @@ params = Params().override({
 })
 tasks = walk.ticket_tasks(params, Path("data/mnist"), Path(f"masks{num_tasks}"))
 outcome = driver.run_tasks(tasks, store=Store(Path(".lthctl")), num_jobs=2)
-tasks = walk.retraining_tasks(params, Path("data/mnist"), [Path(f"masks{num_tasks}")], "rewind", Path(f"runs{num_tasks}"))
+tasks = walk.retraining_tasks(params, Path("data/mnist"), [Path(f"masks{num_tasks}")], Variant("rewind"), Path(f"runs{num_tasks}"))
 outcome = driver.run_tasks(tasks, store=Store(Path(".lthctl")), num_jobs=2)
 assert len(outcome.written) == num_tasks
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)

@@ -50,7 +50,7 @@ def test_help_is_made_of_short_sentences(words: tuple[str, ...]) -> None:
     [
         (("prune",), "How weights are scored: l1 or random. A list."),
         (("prune",), "What trains: auto, sparse or torch."),
-        (("retrain",), "What training starts from: rewind, reinit or shuffle."),
+        (("retrain",), "What training starts from: rewind, reinit, shuffle, "),
         (("retrain",), "Where trainings run: threads or processes."),
         (("export",), "The format: state_dict, prune, csr or onnx."),
         (("init",), "The experiment: root, video or paper."),
@@ -81,7 +81,7 @@ def lthctl(*words: str, **environment: str) -> str:
     [
         ("lthctl prune --method ", ["l1", "random"]),
         ("lthctl prune --method r", ["random"]),
-        ("lthctl retrain --control re", ["rewind", "reinit"]),
+        ("lthctl retrain --control re", ["rewind", "reinit", "reinit-signs"]),
         ("lthctl export x --to ", ["state_dict", "prune", "csr", "onnx"]),
         ("lthctl verif", ["verify"]),
     ],

@@ -158,7 +158,7 @@ def test_the_numbers_are_the_reports(tmp_path: Path) -> None:
         assert (of["difference"] and of["difference"]["mean"]) == (
             experiment.difference and experiment.difference.mean
         )
-    first = next(iter(group.experiments[0].runs.values()))
+    first = group.experiments[0].first_run
     assert shown["runs"][0][9][:2] == [arrival(first.history, at).step for at in (0.97, 0.98)]
     assert [experiment["accuracy"]["mean"] for experiment in shown["experiments"]] == [
         experiment.accuracy.mean for experiment in group.experiments

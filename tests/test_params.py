@@ -72,6 +72,7 @@ def test_defaults() -> None:
             "keep_weights": True,
             "control": (),
             "order_seed": None,
+            "draws": 1,
             "methods": {},
             "tickets": {},
         },
@@ -172,7 +173,8 @@ report: 3
         "params.yaml:3:1: modell: is not a parameter; did you mean 'model'? "
         "known here: data, model, train, prune, retrain, report\n"
         "params.yaml:6:3: model.layers: has 1 values, expected at least 2\n"
-        "params.yaml:7:3: model.init: is 'zeros', expected 'uniform' or 'glorot'\n"
+        "params.yaml:7:3: model.init: is 'zeros', expected 'uniform', 'glorot', "
+        "'glorot-uniform', 'kaiming-normal', 'kaiming-uniform' or 'orthogonal'\n"
         "params.yaml:9:3: train.stepps: is not a parameter; did you mean 'steps'? "
         "known here: steps, batch_size, optimizer, lr, schedule, warmup, lr_drops, momentum, weight_decay, engine, device, threads, evaluate_every\n"
         "params.yaml:10:3: train.lr: is 'fast', expected a valid number\n"
@@ -192,7 +194,7 @@ report: 3
 def test_unknown_key_that_resembles_nothing(params_yaml: Path) -> None:
     assert refusal_of(params_yaml, "retrain:\n  xyz: 1\n") == (
         "params.yaml:2:3: retrain.xyz: is not a parameter; known here: keep_weights, "
-        "control, order_seed, methods, tickets"
+        "control, order_seed, draws, methods, tickets"
     )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from lthctl.artifacts.names import Variant
 from lthctl.artifacts.store import Store
 from lthctl.datasets.base import Dataset
 from lthctl.datasets.mnist import MnistFolder
@@ -71,7 +72,9 @@ def test_tickets_are_walked_through_the_store_as_far_as_it_knows(
 
 def test_retraining_is_known_exactly(params: Params, store: Store) -> None:
     run_tasks(tickets(params, rounds=(1,)), store=store, num_jobs=1)
-    retraining = walk.retraining_tasks(params, DATA, [Path("masks")], "rewind", Path("runs"))
+    retraining = walk.retraining_tasks(
+        params, DATA, [Path("masks")], Variant("rewind"), Path("runs")
+    )
     made = plan.make_plan(retraining, store)
     assert (made.num_known, len(made.distinct), made.num_later) == (
         2,
@@ -141,7 +144,7 @@ def test_datasets_of_many_seeds_are_not_all_held(
     ]
     assert not any(reference() for reference in alive)
     run_tasks(planned[:10], store=Store(Path(".lthctl")), num_jobs=1)
-    runs = walk.retraining_tasks(held_out, DATA, [Path("masks")], "rewind", Path("runs"))
+    runs = walk.retraining_tasks(held_out, DATA, [Path("masks")], Variant("rewind"), Path("runs"))
     assert [task.name for task in runs] == [f"dense-s{seed}" for seed in range(10)]
     assert not any(reference() for reference in alive)
     assert len({id(reference) for reference in alive}) > 10

@@ -34,7 +34,9 @@ from .test_report import PARAMS, make_run, report_of, tiny_report
 SCHEMA_1 = Path(__file__).parent / "fixtures" / "schema-1"
 TICKETS = sorted(path.parent for path in SCHEMA_1.glob("masks/*/ticket.json"))
 RUNS = sorted(path.parent for path in SCHEMA_1.glob("tickets/*/*/run.json"))
-SECOND_COPIES = sorted(path.parent for path in SCHEMA_1.parent.glob("schema-3/runs/*/*/run.json"))
+SECOND_COPIES = sorted(
+    path.parent for path in SCHEMA_1.parent.glob("schema-3/runs/*order*/*/run.json")
+)
 FORMAT = (Path(__file__).parent.parent / "docs" / "FORMAT.md").read_text()
 
 

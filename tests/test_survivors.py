@@ -163,8 +163,8 @@ def test_a_damaged_ticket_is_left_out_with_the_reason(
         ticket = replace(ticket, counts=(ticket.counts[0].model_copy(update={"actual": 0.9}),))
         save_ticket(ticket, folder, replace=True)
         for experiment in report.groups[0].experiments:
-            for seed, run in experiment.runs.items():
-                experiment.runs[seed] = of_ticket(run, digest=ticket.digest)
+            for seed, (run,) in experiment.runs.items():
+                experiment.runs[seed] = (of_ticket(run, digest=ticket.digest),)
     (found,), ((place, reason),) = find_survivors(report, tmp_path / "masks")
     assert place == folder and reason.startswith(str(folder))
     assert "l1-r0.50-n1-s1" in found.missing

@@ -413,7 +413,7 @@ ROUND = {"round": 1, "steps": 0, "trained": None, "desired": 0.5, "actual": 0.5,
         ({"model": {"kind": "mlp", "layers": [784, 20, 12, 10]}}, "model.init is missing"),
         ({"model": {"kind": "mlp", "init": "uniform"}}, "model.layers is missing"),
         ({"model": {"kind": "module", "name": "x", "output": "y", "shapes": {"a": [-1]}}}, "model.shapes.a.0 is -1, expected greater than or equal to 0"),
-        ({"model": {"kind": "mlp", "layers": [10**18] * 2, "init": "zero"}}, "model.init is 'zero', expected 'uniform' or 'glorot'; it is damaged"),
+        ({"model": {"kind": "mlp", "layers": [10**18] * 2, "init": "zero"}}, "model.init is 'zero', expected 'uniform', 'glorot', 'glorot-uniform', "),
         ({"data": {}}, "it: data says nothing, which only an imported ticket may"),
     ],
 )  # fmt: skip

@@ -64,7 +64,7 @@ def run_card(run: "Run") -> str:
     """What a run was, how well it did, and its validation accuracy over the steps."""
     metrics, train = run.metrics, run.train
     facts = [
-        ("started from", escape(run.control)),
+        ("started from", escape(run.variant)),
         ("weights kept", f"{100 * (1 - run.ticket.sparsity):.3g} %"),
         ("trained", escape(f"{train.steps:,} steps, {train.optimizer} {rate_words(train)}")),
         ("best accuracy", escape(_best(run))),

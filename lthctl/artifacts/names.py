@@ -1,6 +1,8 @@
 """The names of tickets and of their files."""
 
 from collections.abc import Sequence
+from pathlib import PurePosixPath
+from typing import NamedTuple
 
 IMPORTED = "imported"
 """Method of tickets whose masks were made elsewhere; `imported-<label>` where there are several
@@ -21,15 +23,44 @@ def folder_part(name: str) -> str:
     return name.replace(":", ".")
 
 
-def variant_name(control: str, order_seed: int | None) -> str:
-    """What sets a run apart from others of its ticket, for people and, as `folder_part`, for its
-    folder: the control, and the seed of the order of its batches where that is not the ticket's.
+class Variant(NamedTuple):
+    """What sets a run apart from others of its ticket.
+
+    Attributes:
+      control: what it starts from.
+      order_seed: of the order of its batches, where that is not the ticket's.
+      draw: which of the control's draws, from 1.
+    """
+
+    control: str
+    order_seed: int | None = None
+    draw: int = 1
+
+
+def variant_name(control: str, order_seed: int | None = None, draw: int = 1) -> str:
+    """What sets a run apart from others of its ticket, for people: the control, which of its draws,
+    and the seed of the order of its batches where that is not the ticket's.
 
     Example:
       >>> variant_name("rewind", 7)
       'rewind-order7'
     """
-    return control if order_seed is None else f"{control}-order{order_seed}"
+    drawn = f"-draw{draw}" if draw > 1 else ""
+    return control + drawn + ("" if order_seed is None else f"-order{order_seed}")
+
+
+def run_place(
+    control: str, order_seed: int | None = None, draw: int = 1, ticket: str = ""
+) -> PurePosixPath:
+    """The folder of a run below that of all runs. Further draws have folders of their own inside
+    their control's, under a name that no ticket has.
+
+    Example:
+      >>> str(run_place("reinit", draw=2, ticket="l1-r0.80-n5-s1"))
+      'reinit/draw-2/l1-r0.80-n5-s1'
+    """
+    place = PurePosixPath(folder_part(variant_name(control, order_seed)))
+    return (place / f"draw-{draw}" if draw > 1 else place) / ticket
 
 
 def ticket_name(

@@ -55,6 +55,10 @@ class Run:
         return self.specification.control
 
     @property
+    def draw(self) -> int:
+        return self.specification.draw
+
+    @property
     def order_seed(self) -> int | None:
         return self.specification.order_seed
 

@@ -11,7 +11,7 @@ from lthctl.artifacts.ticket_document import schema_of, sources_json
 from lthctl.canonical import Json
 from lthctl.datasets.base import DataDescription
 from lthctl.models.base import ModelDescription
-from lthctl.parameter_types import Digest, Natural, Seed, not_null
+from lthctl.parameter_types import Count, Digest, Natural, Seed, not_null
 from lthctl.params import Section
 from lthctl.training.history import Metrics
 
@@ -78,6 +78,8 @@ class RunSpecification(Section):
     Attributes:
       ticket: what was retrained.
       control: what it was retrained from: "rewind", "reinit", "shuffle" or another control.
+      draw: which draw of the control's random numbers, from 1.
+      sibling: digest of the ticket whose mask it took, where the control takes that of another.
       train: how.
       model, data: what the model and the dataset say of themselves.
       order_seed: of the order of the batches, where that is not the ticket's own seed.
@@ -87,6 +89,8 @@ class RunSpecification(Section):
 
     ticket: TicketSummary
     control: Name
+    draw: Count = 1
+    sibling: Annotated[Digest | None, not_null] = None
     train: Training
     model: ModelDescription
     data: DataDescription
@@ -96,7 +100,7 @@ class RunSpecification(Section):
 
     @property
     def schema_number(self) -> int:
-        if self.order_seed is not None:
+        if (self.order_seed, self.sibling, self.draw) != (None, None, 1):
             return 3
         names = (self.control, self.ticket.method)
         return schema_of(self.sources, names, self.ticket.pruning, self.ticket.train, self.train)
@@ -109,12 +113,14 @@ class RunSpecification(Section):
     @property
     def variant(self) -> str:
         """What sets it apart from other runs of its ticket: "rewind", "rewind-order7"."""
-        return variant_name(self.control, self.order_seed)
+        return variant_name(self.control, self.order_seed, self.draw)
 
     def to_json(self) -> Json:
         return {
             "ticket": self.ticket.to_json(),
             "start": self.control,
+            **({"draw": self.draw} if self.draw > 1 else {}),
+            **({} if self.sibling is None else {"sibling": self.sibling}),
             "train": self.train.identity(),
             "model": self.model.to_json(),
             "data": self.data.to_json(),
@@ -161,6 +167,8 @@ class RunDocument(RunSpecification):
                 f"first_step is {self.first_step}, in a training of {self.train.steps} steps of a "
                 f"ticket that rewinds to step {at}"
             )
+        if "draw" in self.model_fields_set and self.draw == 1:
+            return "draw is 1, the first; it would be left out"
         fault = self.ticket.contradiction()
         return fault and f"ticket: {fault}"
 

@@ -150,6 +150,17 @@ OrderSeedOption = Annotated[
 ]
 
 
+DrawsOption = Annotated[
+    int,
+    typer.Option(
+        "--draws",
+        metavar="N",
+        help="Draws of every control that draws random numbers, each a run of its own. rewind "
+        "draws none, and is run once.",
+    ),
+]
+
+
 @dataclass(frozen=True)
 class TicketOptions:
     """Which tickets a command is about."""

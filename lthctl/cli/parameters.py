@@ -43,7 +43,8 @@ def load_into(context: Context, file: Path) -> None:
         **{name: getattr(prune, name) for name in single},
     }
     controls = {"control": list(loaded.retrain.control)} if loaded.retrain.control else {}
-    retraining = {**training, **controls, "order_seed": loaded.retrain.order_seed}
+    retrain = loaded.retrain
+    retraining = {**training, **controls, "order_seed": retrain.order_seed, "draws": retrain.draws}
     context.default_map = {
         "prune": {**training, **grid},
         "retrain": retraining,

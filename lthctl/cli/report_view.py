@@ -77,7 +77,7 @@ def _sparsity_tables(group: Group) -> list[RenderableType]:
         )
         for experiment in experiments:
             desired = desired_by_round(experiment.key)
-            reached = [run.ticket.sparsity_by_round for run in experiment.runs.values()]
+            reached = [ticket.sparsity_by_round for ticket in experiment.tickets.values()]
             shown = [number for number in block if number < experiment.key.rounds]
             means = [sum(after[number] for after in reached) / len(reached) for number in shown]
             if shown:
@@ -197,8 +197,8 @@ def _control_table(verdicts: Sequence[TicketVerdict]) -> RenderableType:
     title = "Accuracy of tickets minus that of their controls, paired by seed (points)"
     table = new_table(title, "ticket", "control", ">n", ">minus control", "verdict")
     for ticket in verdicts:
-        controls = (("reinit", ticket.reinit), ("shuffle", ticket.shuffle))
-        for name, one in (*controls, ("random", ticket.random)):
+        controls = {"reinit": ticket.reinit, "shuffle": ticket.shuffle, **ticket.others}
+        for name, one in (*controls.items(), ("random", ticket.random)):
             if one is not None and one.difference is not None:
                 numbers = name, str(one.difference.n), points(one.difference)
                 table.add_row(plain(ticket.key.ticket), *numbers, _verdict(one.shown, one.seeds))

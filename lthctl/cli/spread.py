@@ -48,7 +48,7 @@ def spread(command: Callable[..., None]) -> Callable[..., None]:
         for name, group in groups.items():
             given[name] = group(**{one.name: given.pop(one.name) for one in fields(group)})
         for name, forms in short.items():
-            given[name] = [one for one in forms.names if given.pop(one)]
+            given[name] = [one for one in forms.names if given.pop(_variable(one))]
         command(**given)
 
     called.__signature__ = signature.replace(parameters=spread_out)  # type: ignore[attr-defined]
@@ -75,8 +75,13 @@ def _short_forms(parameter: Parameter) -> ShortForms | None:
     return next(marks, None)
 
 
+def _variable(name: str) -> str:
+    """A name as Python takes one."""
+    return name.replace("-", "_")
+
+
 def _flag(forms: ShortForms, name: str) -> Parameter:
     option = typer.Option(f"--{name}", help=f"Short for {forms.flag} {name}.")
     return Parameter(
-        name, Parameter.KEYWORD_ONLY, default=False, annotation=Annotated[bool, option]
+        _variable(name), Parameter.KEYWORD_ONLY, default=False, annotation=Annotated[bool, option]
     )

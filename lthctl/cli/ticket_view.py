@@ -119,7 +119,7 @@ def run_screen(label: str, run: Run, digest: str, files: Mapping[str, str]) -> R
     curves.add_row("loss", Spark(loss, high=largest), f"{min(loss):.4f} to {largest:.4f} or more")
     return Lines(
         plain(
-            f"{label}: a run, {run.ticket.name} from {_control_words(run.control)}",
+            f"{label}: a run, {run.ticket.name} from {_control_words(run)}",
             style="bold",
         ),
         fact_table(facts),
@@ -138,9 +138,9 @@ def _order(run: Run) -> list[tuple[str, str]]:
     return [("batches", f"in the order of seed {run.order_seed}: a second copy, no replicate")]
 
 
-def _control_words(name: str) -> str:
-    control = CONTROLS.known(name)
-    return f"{control.words} ({name})" if control else name
+def _control_words(run: Run) -> str:
+    control = CONTROLS.known(run.control)
+    return f"{control.words} ({run.variant})" if control else run.variant
 
 
 def side_screen(side: Side) -> RenderableType:

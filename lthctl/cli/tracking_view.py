@@ -23,7 +23,7 @@ def log_runs(report: Report, trackers: Mapping[str, Tracker]) -> Iterator[str]:
         run
         for group in report.groups
         for experiment in group.experiments
-        for run in experiment.runs.values()
+        for _, run in experiment.all_runs
     ]
     runs += report.copies
     for name, tracker in trackers.items():

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lthctl.artifacts.names import folder_part, variant_name
+from lthctl.artifacts.names import run_place
 from lthctl.artifacts.store import Store, default_store
 from lthctl.canonical import Json
 from lthctl.cores import num_cores
@@ -26,7 +26,7 @@ from lthctl.grid.tasks import State, Task
 from lthctl.grid.walk import asked_prunings, asked_tickets, retraining_tasks, ticket_tasks
 from lthctl.grid.watcher import Watcher
 from lthctl.grid.whole import run_tasks_of
-from lthctl.lottery.controls import CONTROLS
+from lthctl.lottery.controls import CONTROLS, variants_of
 from lthctl.models.entry import model_from
 from lthctl.params import Params
 
@@ -160,7 +160,8 @@ def run_grid(
         "module:name"; or a list of them.
       params: the sections data, model, train and retrain are read.
       data: folder of the dataset; data/<its name> if not given.
-      out: folder for the runs; they go to a folder per control in it, second copies to one more.
+      out: folder for the runs; they go to a folder per control in it, second copies to one more,
+        and further draws to a folder per draw in that.
       store: where finished trainings are kept; if not given, the folder that LTHCTL_STORE names,
         or .lthctl.
 
@@ -174,14 +175,14 @@ def run_grid(
       >>> run_grid(["masks"], control="reinit").run()
     """
     controls, params = known_controls(control), params or Params()
-    variants = [(name, order) for name in controls for order in params.retrain.orders]
-    folders = [Path(out) / folder_part(variant_name(*variant)) for variant in variants]
+    variants = [one for name in controls for one in variants_of(name, params.retrain)]
+    folders = [Path(out) / run_place(*variant) for variant in variants]
     tickets = [Path(path) for path in paths]
     place = None if data is None else Path(data)
     tasks = [
         task
-        for name, order in variants
-        for task in retraining_tasks(params, place, tickets, name, Path(out), order)
+        for variant in variants
+        for task in retraining_tasks(params, place, tickets, variant, Path(out))
     ]
     refuse_if_owned(*(task.place for task in tasks if task.state is not State.PRESENT))
     folder = folders[0] if len(folders) == 1 else Path(out)

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from lthctl.artifacts.folders import RunFolder, TicketFolder
-from lthctl.artifacts.names import folder_part
+from lthctl.artifacts.names import Variant, run_place
 from lthctl.artifacts.pruning import Pruning
-from lthctl.artifacts.ticket import load_ticket
+from lthctl.artifacts.ticket import Ticket, find_tickets, load_ticket
 from lthctl.artifacts.ticket_document import TicketSpecification
 from lthctl.datasets.base import Dataset
 from lthctl.datasets.entry import open_folder
@@ -22,6 +22,7 @@ from lthctl.errors import OutputError, ParamsError, TicketError
 from lthctl.grid.tasks import PlannedTraining, State, Task, Work, difference, state_of
 from lthctl.grid.wanted import wanted_tickets
 from lthctl.lottery.asked import specify_pruning
+from lthctl.lottery.controls import CONTROLS
 from lthctl.lottery.find import params_of_round, prune_rounds, specify_ticket, until_rewind
 from lthctl.lottery.retrain import (
     check_first_step,
@@ -31,6 +32,7 @@ from lthctl.lottery.retrain import (
     specify_run,
 )
 from lthctl.lottery.scores import needs_training
+from lthctl.lottery.siblings import no_sibling, siblings_of
 from lthctl.models.base import Model
 from lthctl.models.entry import model_from
 from lthctl.models.mlp import MLP
@@ -102,21 +104,26 @@ def retraining_tasks(
     params: Params,
     data: Path | None,
     paths: Sequence[Path],
-    control: str,
+    variant: Variant,
     out: Path,
-    order_seed: int | None = None,
 ) -> list[Task]:
-    """A task for every ticket at or below some paths that `retrain` wants, to
-    `out`/<control>/<ticket>, or `out`/<control>-order<N>/<ticket> with another order of the
-    batches. These tickets are read and verified first.
+    """A task for every ticket at or below some paths that `retrain` wants, for a control with one
+    of its draws and one order of the batches; where, `run_place` says. These tickets are read and
+    verified first.
 
     Raises:
       ParamsError: that order is the ticket's own.
-      TicketError: a ticket is damaged, or of another model or dataset.
+      TicketError: a ticket is damaged, or of another model or dataset, or a sibling is missing.
       OutputError: two different tickets have the same name.
       DataError: the dataset is missing or altered.
     """
+    control, order_seed, draw = variant
     folders = wanted_tickets(params.retrain, control, paths)
+    siblings: dict[Path, Path] = {}
+    if CONTROLS.get(control).needs_sibling:
+        siblings = siblings_of(
+            {path: TicketFolder(path).document.specification for path in find_tickets(*paths)}
+        )
     folder, model = open_folder(params.data, data), model_from(params.model)
     train = resolve(params.train, model)
     tasks: dict[str, Task] = {}
@@ -141,28 +148,37 @@ def retraining_tasks(
         check_ticket(ticket, model, dataset, where=str(path))
         check_order_seed(order_seed, ticket.seed, where=str(path))
         check_first_step(ticket, control, train, where=str(path))
+        sibling = None
+        if CONTROLS.get(control).needs_sibling:
+            if path not in siblings:
+                raise TicketError(no_sibling(ticket.specification, control))
+            sibling = load_ticket(siblings[path])
 
-        def begin(path: Path = path, digest: str = ticket.digest) -> Work:
+        def begin(
+            path: Path = path,
+            digest: str = ticket.digest,
+            other: tuple[Path, str] | None = None
+            if sibling is None
+            else (siblings[path], sibling.digest),
+        ) -> Work:
             # Read again, so that a grid holds the arrays of the tickets under way and not of all.
-            ticket = load_ticket(path)
-            if ticket.digest != digest:
-                raise TicketError(
-                    f"{path}: was replaced since this command began: has digest "
-                    f"{ticket.digest[:12]}..., expected {digest[:12]}...; run the command again"
-                )
+            ticket = _same_ticket(path, digest)
+            sibling = None if other is None else _same_ticket(*other)
             dataset = folder.dataset(params.data, ticket.seed)
             return retraining(
                 ticket,
                 dataset,
                 control=control,
+                draw=draw,
                 train=train,
                 model=model,
                 order_seed=order_seed,
+                sibling=sibling,
                 keep_weights=params.retrain.keep_weights,
             )
 
-        specification = specify_run(ticket, dataset, control, train, order_seed)
-        place = out / folder_part(specification.variant) / ticket.name
+        specification = specify_run(ticket, dataset, control, train, order_seed, sibling, draw=draw)
+        place = out / run_place(*variant, ticket.name)
         key = specification.variant, ticket.digest
         density, at = ticket.mask.density, specification.first_step
         planned = PlannedTraining(key, train, density, dataset.num_evaluated, at)
@@ -172,6 +188,17 @@ def retraining_tasks(
         tasks[ticket.name] = Task(ticket.name, place, begin, (planned,), state, differs, "run")
     places = {path: position for position, path in enumerate(folders)}
     return sorted(tasks.values(), key=lambda task: places[origin[task.name][1]])
+
+
+def _same_ticket(path: Path, digest: str) -> Ticket:
+    """The ticket of a folder, which had this digest before."""
+    ticket = load_ticket(path)
+    if ticket.digest != digest:
+        raise TicketError(
+            f"{path}: was replaced since this command began: has digest "
+            f"{ticket.digest[:12]}..., expected {digest[:12]}...; run the command again"
+        )
+    return ticket
 
 
 def asked_prunings(prune: PruneParams, model: Model) -> list[Pruning]:

@@ -11,12 +11,15 @@ from typing import Any
 import numpy as np
 
 from lthctl import families
+from lthctl.artifacts.names import Variant
 from lthctl.artifacts.pruning import Pruning
 from lthctl.artifacts.ticket import Ticket
-from lthctl.errors import TrainingError
+from lthctl.errors import ParamsError, TicketError, TrainingError
 from lthctl.families import Family, checked_callable
+from lthctl.lottery.siblings import kind_of
 from lthctl.mask import Array, Mask, Weights
 from lthctl.models.base import Model
+from lthctl.params import RetrainParams
 from lthctl.seeding import Stream
 
 
@@ -33,14 +36,19 @@ class Control:
       needs_model: whether the function looks at the model.
       from_the_start: whether its training takes all steps, where a ticket that rewinds to a later
         step goes on from there.
+      is_random: whether it draws random numbers. Only then can a ticket have several draws of it.
+      needs_sibling: whether the function takes one more argument, the ticket of another seed that
+        was found in the same way.
     """
 
-    function: Callable[[Ticket, Any, Stream], tuple[Mask, Weights]]
+    function: Callable[..., tuple[Mask, Weights]]
     words: str = "a control of one's own"
     line: tuple[float, ...] = (5, 1, 1, 1, 1, 1)
     marker: str = "D"
     needs_model: bool = True
     from_the_start: bool = False
+    is_random: bool = True
+    needs_sibling: bool = False
 
 
 def as_control(name: str, given: object) -> Control:
@@ -68,6 +76,11 @@ def _rewind(ticket: Ticket, model: Model, stream: Stream) -> tuple[Mask, Weights
 
 
 def _reinit(ticket: Ticket, model: Model, stream: Stream) -> tuple[Mask, Weights]:
+    return ticket.mask, _fresh_weights("reinit", ticket, model, stream)
+
+
+def _fresh_weights(control: str, ticket: Ticket, model: Model, stream: Stream) -> Weights:
+    """A draw of the model, refused where the model makes the same weights for every seed."""
     drawn = model.draw(stream)
     same = [
         name
@@ -78,11 +91,11 @@ def _reinit(ticket: Ticket, model: Model, stream: Stream) -> tuple[Mask, Weights
     ]
     if same:
         raise TrainingError(
-            f"control reinit: the model makes {', '.join(map(repr, same))} the same for every "
-            "seed, as a pretrained one does, so that reinit is rewind there; let it draw fresh "
+            f"control {control}: the model makes {', '.join(map(repr, same))} the same for every "
+            f"seed, as a pretrained one does, so that {control} is rewind there; let it draw fresh "
             "weights, or leave this control out"
         )
-    return ticket.mask, drawn
+    return drawn
 
 
 def _shuffle(ticket: Ticket, model: Model, stream: Stream) -> tuple[Mask, Weights]:
@@ -90,7 +103,28 @@ def _shuffle(ticket: Ticket, model: Model, stream: Stream) -> tuple[Mask, Weight
     return ticket.mask.shuffled(order), ticket.weights
 
 
-REWIND = Control(_rewind, words="its own weights", line=(), marker="o", needs_model=False)
+def _reinit_signs(ticket: Ticket, model: Model, stream: Stream) -> tuple[Mask, Weights]:
+    drawn = _fresh_weights("reinit-signs", ticket, model, stream)
+    return ticket.mask, {
+        name: np.copysign(array, ticket.init[name]) if array.dtype.kind == "f" else array
+        for name, array in drawn.items()
+    }
+
+
+def _random_ticket(ticket: Ticket, model: Model, stream: Stream) -> tuple[Mask, Weights]:
+    drawn = _fresh_weights("random-ticket", ticket, model, stream)
+    return _shuffle(ticket, model, stream)[0], drawn
+
+
+def _other_mask(
+    ticket: Ticket, model: Model, stream: Stream, sibling: Ticket
+) -> tuple[Mask, Weights]:
+    return sibling.mask, ticket.weights
+
+
+REWIND = Control(
+    _rewind, words="its own weights", line=(), marker="o", needs_model=False, is_random=False
+)
 
 REINIT = Control(_reinit, words="fresh weights", line=(3.7, 1.6), marker="s", from_the_start=True)
 
@@ -102,6 +136,36 @@ SHUFFLE = Control(
     needs_model=False,
 )
 
+REINIT_SIGNS = Control(
+    _reinit_signs,
+    words="fresh magnitudes, the signs kept",
+    line=(6, 1.6),
+    marker="v",
+    from_the_start=True,
+)
+"""Keeps the signs of the initial weights, as in "Deconstructing Lottery Tickets" (Zhou et al.,
+2019)."""
+
+RANDOM_TICKET = Control(
+    _random_ticket,
+    words="fresh weights, the mask permuted",
+    line=(1, 1.2, 1, 1.2, 4, 1.2),
+    marker="*",
+    from_the_start=True,
+)
+"""A random sparse network with each layer's count, as in the paper (Frankle & Carbin, 2019).
+`shuffle` keeps the ticket's own weights."""
+
+OTHER_MASK = Control(
+    _other_mask,
+    words="its own weights, another seed's mask",
+    line=(6, 1.2, 1, 1.2),
+    marker="P",
+    needs_model=False,
+    is_random=False,
+    needs_sibling=True,
+)
+
 CONTROLS: Family[Control] = families.CONTROLS
 
 
@@ -110,22 +174,58 @@ def first_step_of(control: str, pruning: Pruning) -> int:
     return 0 if CONTROLS.get(control).from_the_start else pruning.rewind_step
 
 
-def apply_control(ticket: Ticket, control: str, model: Model | None) -> tuple[Mask, Weights]:
+def variants_of(control: str, params: RetrainParams) -> list[Variant]:
+    """How a ticket is retrained under a control: each draw, in each order of the batches."""
+    return [
+        Variant(control, order_seed, draw)
+        for order_seed in params.orders
+        for draw in draws_of(control, params.draws)
+    ]
+
+
+def draws_of(control: str, draws: int) -> range:
+    """Which draws of a control there are, if `draws` are asked for: one of a control that draws no
+    random numbers, as a second would be the same.
+
+    Example:
+      >>> list(draws_of("reinit", 3)), list(draws_of("rewind", 3))
+      ([1, 2, 3], [1])
+    """
+    return range(1, 1 + (draws if CONTROLS.get(control).is_random else 1))
+
+
+def apply_control(
+    ticket: Ticket,
+    control: str,
+    model: Model | None,
+    *,
+    draw: int = 1,
+    sibling: Ticket | None = None,
+) -> tuple[Mask, Weights]:
     """The mask and the masked weights that a retraining starts from.
 
     Args:
       ticket: the ticket.
       control: the name of one.
       model: the ticket's; None only for a control that needs none.
+      draw: which of its draws, from 1. Each has a random stream of its own.
+      sibling: the ticket of another seed, for a control that needs one.
 
     Raises:
-      ParamsError: there is no such control, or it may not be imported.
+      ParamsError: there is no such control, or it may not be imported; or it draws no random
+        numbers, and another draw than the first is asked for.
+      TicketError: a sibling is needed and missing, or is no sibling.
       TrainingError: a control of somebody's own gives a mask or weights that are not the model's.
     """
-    function = CONTROLS.get(control).function
+    member = CONTROLS.get(control)
+    if draw < 1 or (draw > 1 and not member.is_random):
+        expected = "at least 1" if member.is_random else "1, as it draws no random numbers"
+        raise ParamsError(f"draw: is {draw}, and control {control} expects {expected}")
+    stream = Stream(ticket.seed, control, *([draw] if draw > 1 else []))
     rewound = None if ticket.rewound is None else _read_only(ticket.rewound)
     lent = replace(ticket, init=_read_only(ticket.init), rewound=rewound)
-    given = CONTROLS.call(control, function, lent, model, Stream(ticket.seed, control))
+    siblings = _siblings(ticket, control, sibling)
+    given = CONTROLS.call(control, member.function, lent, model, stream, *siblings)
     match given:
         case (Mask() as mask, Mapping() as weights):
             pass
@@ -143,6 +243,27 @@ def apply_control(ticket: Ticket, control: str, model: Model | None) -> tuple[Ma
             "finite numbers"
         )
     return mask, mask.apply(weights)
+
+
+def _siblings(ticket: Ticket, control: str, sibling: Ticket | None) -> list[Ticket]:
+    """The argument that a control takes beside the others, if it takes one."""
+    if not CONTROLS.get(control).needs_sibling:
+        if sibling is not None:
+            raise TicketError(
+                f"{ticket.name}: control {control} takes no ticket of another seed; leave it out"
+            )
+        return []
+    if sibling is None:
+        raise TicketError(
+            f"{ticket.name}: control {control} needs the ticket of another seed; give one that was "
+            "found in the same way"
+        )
+    if kind_of(sibling.specification) != kind_of(ticket.specification):
+        raise TicketError(
+            f"{ticket.name}: control {control} needs a ticket that was found in the same way by "
+            f"another seed, and {sibling.name} was not"
+        )
+    return [sibling]
 
 
 def _read_only(weights: Weights) -> Weights:

@@ -1,6 +1,7 @@
 """Retraining a ticket, or a control of it."""
 
 from collections.abc import Callable, Generator
+from typing import Any
 
 import numpy as np
 
@@ -30,9 +31,11 @@ def retrain(
     dataset: Dataset,
     *,
     control: str = "rewind",
+    draw: int = 1,
     train: TrainParams | None = None,
     model: Model | None = None,
     order_seed: int | None = None,
+    sibling: Ticket | None = None,
     train_with: Callable[[Training], Result] = run,
 ) -> Run:
     """Train a ticket, or a control of it.
@@ -43,14 +46,17 @@ def retrain(
       control: "rewind", the ticket's own weights; "reinit", fresh weights under the same mask;
         "shuffle", the ticket's weights under a mask with the same count in every parameter at
         positions given by chance; or your own as "module:name".
+      draw: which draw of the control's random numbers, from 1.
       train: how to train; the defaults are those of params.yaml.
       model: needed where the ticket is not of an MLP.
       order_seed: another seed for the order of the batches, and for that alone: it makes a second
         copy, to be joined with the first by `lthctl.connect`. A module that draws numbers while it
         trains, as dropout does, draws others too.
+      sibling: the ticket of another seed, for a control that takes its mask, such as "other-mask".
       train_with: runs a training.
 
     Raises:
+      ParamsError: there is no such control, or it draws nothing and `draw` is above 1.
       TicketError: the ticket is of another model or dataset.
       ParamsError: the order's seed is the ticket's own.
       TrainingError: the training diverged.
@@ -62,7 +68,14 @@ def retrain(
     trust(control)
     resolved = resolve(train or TrainParams(), _model_of(ticket, model))
     work = retraining(
-        ticket, dataset, control=control, train=resolved, model=model, order_seed=order_seed
+        ticket,
+        dataset,
+        control=control,
+        draw=draw,
+        train=resolved,
+        model=model,
+        order_seed=order_seed,
+        sibling=sibling,
     )
     return run_all(work, train_with)
 
@@ -72,14 +85,23 @@ def retraining(
     dataset: Dataset,
     *,
     control: str,
+    draw: int = 1,
     train: TrainParams,
     model: Model | None = None,
     order_seed: int | None = None,
+    sibling: Ticket | None = None,
     keep_weights: bool = True,
 ) -> Retraining:
     """Train a ticket or a control of it, `train` being resolved; see `retrain`."""
     training = specify_retraining(
-        ticket, dataset, control=control, train=train, model=model, order_seed=order_seed
+        ticket,
+        dataset,
+        control=control,
+        draw=draw,
+        train=train,
+        model=model,
+        order_seed=order_seed,
+        sibling=sibling,
     )
     result = yield training
     proof = proof_of(training.mask, training.start, result.weights)
@@ -90,7 +112,7 @@ def retraining(
             "another"
         )
     return Run(
-        specify_run(ticket, dataset, control, training.params, order_seed),
+        specify_run(ticket, dataset, control, training.params, order_seed, sibling, draw=draw),
         training.digest,
         proof,
         metrics_of(result.history),
@@ -104,9 +126,11 @@ def specify_retraining(
     dataset: Dataset,
     *,
     control: str,
+    draw: int = 1,
     train: TrainParams,
     model: Model | None = None,
     order_seed: int | None = None,
+    sibling: Ticket | None = None,
 ) -> Training:
     """The training that `retrain` runs.
 
@@ -119,7 +143,7 @@ def specify_retraining(
     model = _model_of(ticket, model)
     check_ticket(ticket, model, dataset, where=ticket.name)
     check_first_step(ticket, control, train, where=ticket.name)
-    mask, weights = apply_control(ticket, control, model)
+    mask, weights = apply_control(ticket, control, model, draw=draw, sibling=sibling)
     seed = ticket.seed if order_seed is None else order_seed
     first_step = first_step_of(control, ticket.specification)
     return Training(model, weights, mask, dataset, seed, train, first_step)
@@ -251,16 +275,24 @@ def specify_run(
     control: str,
     train: TrainParams,
     order_seed: int | None = None,
+    sibling: Ticket | None = None,
+    *,
+    draw: int = 1,
 ) -> RunSpecification:
     """What a run of a ticket will be."""
+    further: dict[str, Any] = {
+        "order_seed": order_seed,
+        "sibling": None if sibling is None else sibling.digest,
+    }
     return RunSpecification(
         ticket=summary_of(ticket),
         control=control,
+        draw=draw,
         train=train,
         model=ticket.model,
         data=dataset.describe(),
-        **({} if order_seed is None else {"order_seed": order_seed}),
         first_step=first_step_of(control, ticket.specification),
+        **{name: value for name, value in further.items() if value is not None},
         sources={
             **ticket.specification.sources,
             **sources_of((CONTROLS, control)),

@@ -10,6 +10,7 @@ from lthctl.errors import ParamsError
 from lthctl.mask import Array, Shapes, Weights
 from lthctl.models.base import MlpDescription
 from lthctl.models.entry import ModelEntry
+from lthctl.models.initializations import INITIALIZATIONS
 from lthctl.parameter_types import Init
 from lthctl.params import ModelParams
 from lthctl.seeding import Stream
@@ -29,9 +30,7 @@ class MLP:
 
     Attributes:
       layers: sizes of inputs, hidden layers and classes; at least two.
-      init: "uniform", U(-1/sqrt(fan_in), 1/sqrt(fan_in)) for weights and biases, as torch.nn.Linear
-        draws them; or "glorot", weights from N(0, 2 / (fan_in + fan_out)) (Glorot & Bengio, 2010)
-        and zero biases.
+      init: how weights and biases are first drawn; see `lthctl.models.initializations`.
     """
 
     layers: tuple[int, ...] = (784, 300, 100, 10)
@@ -67,20 +66,15 @@ class MLP:
         return name.startswith(f"layers.{len(self.layers) - 2}.")
 
     def draw(self, stream: Stream) -> Weights:
+        drawn = INITIALIZATIONS[self.init]
         weights: dict[str, Array] = {}
-        shapes = self.shapes()  # once: there may be thousands of layers
-        for name, shape in shapes.items():
-            fan_out, fan_in = shapes[name.replace(".bias", ".weight")]
-            if self.init == "uniform":
-                weights[name] = ((2 * stream.uniform(shape) - 1) / np.sqrt(fan_in)).astype(
-                    np.float32
-                )
-            elif name.endswith(".weight"):
-                weights[name] = (stream.normal(shape) * np.sqrt(2 / (fan_in + fan_out))).astype(
-                    np.float32
-                )
-            else:
-                weights[name] = np.zeros(shape, np.float32)
+        for index, (fan_in, fan_out) in enumerate(pairwise(self.layers)):
+            matrix = drawn.weights(stream, (fan_out, fan_in))
+            weights[f"layers.{index}.weight"] = matrix.astype(np.float32)
+            biases = (
+                np.zeros(fan_out) if drawn.biases is None else drawn.biases(stream, fan_in, fan_out)
+            )
+            weights[f"layers.{index}.bias"] = biases.astype(np.float32)
         return weights
 
     def build(self) -> "nn.Module":

@@ -7,8 +7,10 @@ the weights the paper states its claims. So that size is asked for, whatever cam
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from lthctl.families import CONTROLS
 from lthctl.params import ReportParams
 from lthctl.reporting.arrivals import Sooner
 from lthctl.reporting.experiments import RANDOM, Experiment, ExperimentKey, paired
@@ -19,6 +21,9 @@ from lthctl.reporting.targets import Target, times_sooner
 from lthctl.reporting.verdicts import Group
 
 ASKED_RATIO = 0.8
+
+ASKED_CONTROLS = ("reinit", "shuffle", "random")
+"""Those that the answers are about, whether they were run or not. Others are shown if they were."""
 
 
 def rule_of(params: ReportParams) -> str:
@@ -102,12 +107,14 @@ class WeightsOrMask:
       reinit: against the same mask with fresh weights.
       shuffle: against its own weights under the permuted mask.
       random: against random pruning with its own weights.
+      others: against every other control that was run, by its name.
     """
 
     ticket: Experiment
     reinit: Against
     shuffle: Against
     random: Against
+    others: Mapping[str, Against]
 
 
 @dataclass(frozen=True)
@@ -158,7 +165,14 @@ def answers_of(group: Group) -> Answers:
         ),
         WeightsOrMask(
             ticket,
-            **{name: against(group, ticket, other) for name, other in controls.items()},
+            reinit=against(group, ticket, controls["reinit"]),
+            shuffle=against(group, ticket, controls["shuffle"]),
+            random=against(group, ticket, controls["random"]),
+            others={
+                name: against(group, ticket, other)
+                for name, other in controls.items()
+                if other is not None and name not in ASKED_CONTROLS
+            },
         ),
     )
 
@@ -181,8 +195,7 @@ def asked_ticket(group: Group, ladder: LadderKey) -> Experiment | None:
 def controls_of(ticket: ExperimentKey) -> dict[str, ExperimentKey | None]:
     """What a ticket is measured against at its own size."""
     return {
-        "reinit": ticket._replace(control="reinit"),
-        "shuffle": ticket._replace(control="shuffle"),
+        **{name: ticket._replace(control=name) for name in CONTROLS.names() if name != "rewind"},
         "random": None
         if ticket.method == RANDOM
         else ticket._replace(method=RANDOM, pruned_with=""),

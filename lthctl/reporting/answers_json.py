@@ -50,6 +50,7 @@ def answers_json(group: Group) -> Json:
             "reinit": _against_json(which.reinit),
             "shuffle": _against_json(which.shuffle),
             "random": _against_json(which.random),
+            **{name: _against_json(one) for name, one in which.others.items()},
         },
     }
     return document

@@ -27,13 +27,14 @@ class Arrival:
     """When a run reached a target.
 
     Attributes:
-      step: the first evaluation at or above it; None where the run never got there.
-      last_step: the last evaluation of the run.
+      step: the first evaluation at or above it; None where the run never got there. A mean of
+        several draws need not be a whole number.
+      last_step: the last evaluation of the run; of several draws see `mean_arrival`.
       interval: steps between two evaluations, so the arrival is known to this much.
     """
 
-    step: int | None
-    last_step: int
+    step: float | None
+    last_step: float
     interval: int
 
     @property
@@ -73,6 +74,33 @@ def arrival(history: Sequence[Row], target: float) -> Arrival:
     """
     step = next((row.step for row in history if row.validation_accuracy >= target), None)
     return Arrival(step, history[-1].step, history[0].step)
+
+
+def mean_arrival(draws: Sequence[Arrival]) -> Arrival:
+    """When several draws of one seed reach a target: the geometric mean of their steps, as steps
+    are compared by their ratio.
+
+    Where a draw never gets there, nor do they together. Their `last_step` is then the least that
+    the mean can be: what did not arrive counts as arriving at its last step.
+
+    Args:
+      draws: at least one.
+
+    Example:
+      >>> mean_arrival([Arrival(500, 3000, 250), Arrival(2000, 3000, 250)]).step
+      1000.0
+    """
+    if len(draws) == 1:
+        return draws[0]
+    bound = _geometric_mean([one.last_step if one.step is None else one.step for one in draws])
+    every = max(one.interval for one in draws)
+    return Arrival(None if any(one.step is None for one in draws) else bound, bound, every)
+
+
+def _geometric_mean(values: Sequence[float]) -> float:
+    if min(values) == max(values):  # exactly, and not to rounding
+        return values[0]
+    return round(math.exp(sum(map(math.log, values)) / len(values)), 6)
 
 
 def sooner(

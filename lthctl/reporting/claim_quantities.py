@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from lthctl.artifacts.run import Run
 from lthctl.params import ReportParams
-from lthctl.reporting.arrivals import Arrival, Sooner, sooner
+from lthctl.reporting.arrivals import Arrival, Sooner, mean_arrival, sooner
 from lthctl.reporting.experiments import (
     VALUE_ROUNDING,
     Experiment,
@@ -90,9 +91,12 @@ def _level(metric: MetricName) -> Callable[[Question], Interval | None]:
 
 
 def _early_stops(experiment: Experiment) -> dict[int, Arrival]:
+    def stop(run: Run) -> Arrival:
+        every = run.train.evaluate_every
+        return Arrival(run.metrics.early_stop_step, run.history[-1].step, every)
+
     return {
-        seed: Arrival(run.metrics.early_stop_step, run.history[-1].step, run.train.evaluate_every)
-        for seed, run in experiment.runs.items()
+        seed: mean_arrival([stop(run) for run in draws]) for seed, draws in experiment.runs.items()
     }
 
 

@@ -269,7 +269,7 @@ def _has(size: Experiment, claim: Claim) -> bool:
     """Whether runs have what a claim reads of them."""
     metric = QUANTITIES[claim.quantity].metric
     return metric is None or all(
-        getattr(run.metrics, metric) is not None for run in size.runs.values()
+        getattr(run.metrics, metric) is not None for _, run in size.all_runs
     )
 
 

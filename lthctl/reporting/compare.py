@@ -119,23 +119,28 @@ def _missing(a: Side, b: Side) -> tuple[str, ...]:
 
 
 def _experiments(pairs: Sequence[RunPair], params: ReportParams) -> tuple[ExperimentPair, ...]:
-    """Pairs of the same seed by experiment; without other images, and without experiments that are
-    all the same."""
-    members: dict[tuple[ExperimentKey, ExperimentKey], dict[int, RunPair]] = {}
+    """Pairs of the same seed by experiment, draws averaged within their seed; without other images,
+    and without experiments that are all the same."""
+    members: dict[tuple[ExperimentKey, ExperimentKey], dict[int, list[RunPair]]] = {}
     for pair in pairs:
         if pair.same_images and pair.a.ticket.seed == pair.b.ticket.seed:
             key = _experiment_of(pair.a), _experiment_of(pair.b)
-            members.setdefault(key, {})[pair.a.ticket.seed] = pair
+            members.setdefault(key, {}).setdefault(pair.a.ticket.seed, []).append(pair)
     differing = [
         key
         for key, pairs_of_key in members.items()
-        if any(pair.a.history != pair.b.history for pair in pairs_of_key.values())
+        if any(
+            pair.a.history != pair.b.history for draws in pairs_of_key.values() for pair in draws
+        )
     ]
     keys = sorted(differing, key=lambda both: (both[0].order(), both[1].order()))
 
     def difference(key: tuple[ExperimentKey, ExperimentKey], metric: MetricName) -> Interval:
         of_a, of_b = (
-            {seed: getattr(pair, side) for seed, pair in members[key].items()}
+            {
+                seed: tuple(getattr(pair, side) for pair in draws)
+                for seed, draws in members[key].items()
+            }
             for side in ("a", "b")
         )
         interval = paired(of_b, of_a, metric, params)

@@ -8,11 +8,13 @@ from typing import NamedTuple
 
 from lthctl.artifacts.names import ticket_name
 from lthctl.artifacts.run import Run
+from lthctl.artifacts.run_document import TicketSummary
 from lthctl.lottery.rates import rate_per_round
 from lthctl.params import ReportParams
+from lthctl.reporting.draws import Draws, mean_history, mean_metric
 from lthctl.reporting.statistics import Interval, Verdict, interval
 from lthctl.reporting.styles import control_order, method_order
-from lthctl.training.history import MetricName
+from lthctl.training.history import MetricName, Row
 
 
 class ExperimentKey(NamedTuple):
@@ -137,7 +139,8 @@ class Experiment:
 
     Attributes:
       key: what they have in common.
-      runs: seed -> run.
+      runs: seed -> its run; several where there are several draws of the control. They are
+        averaged within their seed.
       sparsity: mean actual sparsity.
       accuracy: maximum validation accuracy.
       difference: the same minus that of the dense run of the same seed; None for dense itself or
@@ -151,7 +154,7 @@ class Experiment:
     """
 
     key: ExperimentKey
-    runs: dict[int, Run]
+    runs: dict[int, Draws]
     sparsity: float
     accuracy: Interval
     difference: Interval | None
@@ -162,24 +165,48 @@ class Experiment:
     test_accuracy: Interval | None
 
     @property
+    def all_runs(self) -> list[tuple[int, Run]]:
+        """Every run with its seed."""
+        return [(seed, run) for seed, draws in self.runs.items() for run in draws]
+
+    @property
+    def first_run(self) -> Run:
+        """One of them, for what all have in common."""
+        return self.all_runs[0][1]
+
+    @property
+    def tickets(self) -> dict[int, TicketSummary]:
+        """Seed -> its ticket."""
+        return {seed: draws[0].ticket for seed, draws in self.runs.items()}
+
+    @property
+    def histories(self) -> list[tuple[Row, ...]]:
+        """The evaluations of every seed."""
+        return [mean_history(draws) for draws in self.runs.values()]
+
+    @property
     def stops_at_end(self) -> int:
         """Number of runs whose validation loss was lowest at the last evaluation: too short to tell
         where it would have been."""
         return num_at_end(self.runs)
 
 
-def num_at_end(runs: Mapping[int, Run]) -> int:
+def num_at_end(runs: Mapping[int, Draws]) -> int:
     """Number of runs whose validation loss was lowest at the last evaluation."""
-    return sum(run.metrics.early_stop_step == run.history[-1].step for run in runs.values())
+    return sum(
+        run.metrics.early_stop_step == run.history[-1].step
+        for draws in runs.values()
+        for run in draws
+    )
 
 
 def paired(
-    runs: dict[int, Run], others: dict[int, Run], metric: MetricName, params: ReportParams
+    runs: Mapping[int, Draws], others: Mapping[int, Draws], metric: MetricName, params: ReportParams
 ) -> Interval | None:
     """Difference of a metric over the seeds that both have; None where they have none in common.
 
     Args:
-      runs, others: seed -> run. The difference is that of `runs` minus that of `others`.
+      runs, others: seed -> its draws. The difference is that of `runs` minus that of `others`.
       metric: one of `Run.metrics`.
       params: confidence of the interval.
     """
@@ -187,16 +214,17 @@ def paired(
     if not seeds:
         return None
     differences = [
-        runs[seed].metrics.value(metric) - others[seed].metrics.value(metric) for seed in seeds
+        mean_metric(runs[seed], metric) - mean_metric(others[seed], metric) for seed in seeds
     ]
-    least = DIFFERENCE_ROUNDING * _resolution(runs[seeds[0]], metric)
+    least = DIFFERENCE_ROUNDING * _resolution(runs[seeds[0]][0], metric)
     return interval(differences, params.confidence, least_deviation=least, looks=params.looks)
 
 
-def interval_over(runs: Sequence[Run], metric: MetricName, params: ReportParams) -> Interval:
-    least = VALUE_ROUNDING * _resolution(runs[0], metric)
+def interval_over(runs: Sequence[Draws], metric: MetricName, params: ReportParams) -> Interval:
+    """A metric over seeds, of which each has its draws."""
+    least = VALUE_ROUNDING * _resolution(runs[0][0], metric)
     return interval(
-        [run.metrics.value(metric) for run in runs], params.confidence, least_deviation=least
+        [mean_metric(draws, metric) for draws in runs], params.confidence, least_deviation=least
     )
 
 

@@ -60,7 +60,7 @@ def _draw_learning(panel: "Axes", answers: Answers) -> None:
         if experiment is None:
             continue
         colour = _colour(experiment)
-        after = list(zip(*(run.history for run in experiment.runs.values()), strict=False))
+        after = list(zip(*experiment.histories, strict=False))
         steps = [rows[0].step for rows in after]
         values = [
             interval([100 * row.validation_accuracy for row in rows], group.params.confidence)

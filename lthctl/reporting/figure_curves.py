@@ -156,12 +156,12 @@ def curves_figure(group: Group) -> "Figure":
     final = [
         100 * run.history[-1].validation_accuracy
         for experiment in group.experiments
-        for run in experiment.runs.values()
+        for _, run in experiment.all_runs
     ]
     first = [
         100 * row.validation_accuracy
         for experiment in chosen
-        for run in experiment.runs.values()
+        for _, run in experiment.all_runs
         for row in run.history[1:2]
     ]
     panel.set_ylim(bottom=max(0.0, min([*first, *final, 100.0]) - 1))
@@ -179,10 +179,10 @@ def curves_figure(group: Group) -> "Figure":
 
 
 def _draw_curve(panel: "Axes", experiment: Experiment, label: str, colour: object) -> None:
-    runs = list(experiment.runs.values())
-    steps = [row.step for row in runs[0].history]
+    histories = experiment.histories
+    steps = [row.step for row in histories[0]]
     means = [
-        100 * interval([run.history[i].validation_accuracy for run in runs], 0.95).mean
+        100 * interval([history[i].validation_accuracy for history in histories], 0.95).mean
         for i in range(len(steps))
     ]
     panel.plot(steps, means, color=colour, linewidth=1.6, label=label)

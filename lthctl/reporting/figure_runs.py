@@ -25,7 +25,7 @@ def parallel_figure(group: Group) -> "Figure":
     runs = [
         (experiment.key, seed, run)
         for experiment in group.experiments
-        for seed, run in experiment.runs.items()
+        for seed, run in experiment.all_runs
     ]
     methods = sorted(
         {key.method for key, _, _ in runs},

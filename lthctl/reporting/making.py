@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from lthctl.artifacts.pruning import Pruning
-
-CONTROLS = ("rewind", "reinit", "shuffle")
+from lthctl.families import CONTROLS
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ class Places:
         """The places that a report was made from. An absolute one is left out, as reports do not
         depend on the machine; the usual name stands for it."""
         first = next(iter(paths), PurePath(cls.runs))
-        if first.name in CONTROLS:
+        if first.name in CONTROLS.names():
             first = first.parent
         return cls(
             cls.masks if masks.is_absolute() else masks.as_posix(),

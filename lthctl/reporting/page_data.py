@@ -4,6 +4,7 @@ report's."""
 from collections.abc import Mapping, Sequence
 from itertools import count
 
+from lthctl.artifacts.names import variant_name
 from lthctl.artifacts.run import Run
 from lthctl.canonical import Json, finite
 from lthctl.reporting.answers import against, answers_of, controls_of, rule_of
@@ -37,7 +38,7 @@ def thinning(report: Report) -> int:
         run
         for group in report.groups
         for experiment in group.experiments
-        for run in experiment.runs.values()
+        for _, run in experiment.all_runs
     ]
     return max(1, -(-sum(len(run.history) for run in runs) // MOST_EVALUATIONS))
 
@@ -51,9 +52,10 @@ def group_data(group: Group, survivors: Survivors, stride: int) -> Json:
       stride: see `thinning`.
     """
     runs = [
-        (experiment, seed, run)
+        (experiment, seed, number, run)
         for experiment in group.experiments
-        for seed, run in experiment.runs.items()
+        for seed, draws in experiment.runs.items()
+        for number, run in enumerate(draws)
     ]
     place = {experiment.key: i for i, experiment in enumerate(group.experiments)}
     targets = targets_of(group)
@@ -61,7 +63,7 @@ def group_data(group: Group, survivors: Survivors, stride: int) -> Json:
         experiment.key: [arrivals_of(group, experiment, target) for target in targets]
         for experiment in group.experiments
     }
-    first = runs[0][2]
+    first = group.experiments[0].first_run
     answers = answers_of(group)
     return {
         "title": group.title,
@@ -95,14 +97,14 @@ def group_data(group: Group, survivors: Survivors, stride: int) -> Json:
             [
                 place[experiment.key],
                 seed,
-                run.ticket.name,
+                variant_name(run.ticket.name, draw=run.draw),
                 run.ticket.sparsity,
                 *(run.metrics.value(name) for name in RUN_METRICS),
-                [_step(one, seed) for one in arrivals[experiment.key]],
+                [_step(one, seed, number) for one in arrivals[experiment.key]],
             ]
-            for experiment, seed, run in runs
+            for experiment, seed, number, run in runs
         ],
-        "curves": _curves([run for _, _, run in runs], stride),
+        "curves": _curves([run for _, _, _, run in runs], stride),
         "sparsity": [
             _sparsity(experiment)
             for experiment in group.experiments
@@ -225,9 +227,9 @@ def _short(value: float, digits: int) -> float | None:
     return finite(float(f"{value:.{digits}g}"))
 
 
-def _step(arrivals: Arrivals, seed: int) -> int | None:
-    found = arrivals.arrivals.get(seed)
-    return found.step if found else None
+def _step(arrivals: Arrivals, seed: int, number: int) -> float | None:
+    found = arrivals.of_runs.get(seed)
+    return found[number].step if found else None
 
 
 def _interval(value: Interval | None) -> Json | None:
@@ -249,7 +251,7 @@ def _sooner(value: Sooner | None) -> Json | None:
 
 
 def _sparsity(experiment: Experiment) -> Json:
-    reached = [run.ticket.sparsity_by_round for run in experiment.runs.values()]
+    reached = [ticket.sparsity_by_round for ticket in experiment.tickets.values()]
     return {
         **experiment.key._asdict(),
         "ticket": experiment.key.ticket,

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from lthctl.families import CONTROLS
 from lthctl.reporting.answer_files import answer_files
 from lthctl.reporting.captions import FIGURES, TABLES, figure_caption, table_caption
 from lthctl.reporting.claim_files import claim_files
@@ -19,7 +20,7 @@ ONLY_IN_CSV = {
     "summary": frozenset({"seeds_to_decide", "early_stop_accuracy"}),
     "ladders": frozenset({"level", "smallest_ratio", "next_ratio"}),
     "verdicts": frozenset(
-        {f"{name}_seeds" for name in ("dense", "reinit", "shuffle", "random")}
+        {f"{name}_seeds" for name in ("dense", "random", *CONTROLS.names())}
         | {"keeps_up", "sparsity", "sooner_kind", "step_difference"}
     ),
 }

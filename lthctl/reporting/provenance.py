@@ -133,4 +133,4 @@ def _group_provenance(group: Group) -> Json:
 
 
 def _runs(group: Group) -> list[Run]:
-    return [run for experiment in group.experiments for run in experiment.runs.values()]
+    return [run for experiment in group.experiments for _, run in experiment.all_runs]

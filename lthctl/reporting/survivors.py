@@ -115,7 +115,7 @@ def find_survivors(
         run.ticket.digest
         for group in report.groups
         for experiment in group.experiments
-        for run in experiment.runs.values()
+        for _, run in experiment.all_runs
     }
     places: dict[str, Path] = {}
     left_out: list[tuple[Path, str]] = []
@@ -173,14 +173,14 @@ def _survivors(group: Group, places: Mapping[str, Path]) -> Survivors:
     tickets: dict[ExperimentKey, dict[int, TicketSummary]] = {}
     for experiment in group.experiments:
         replicates = tickets.setdefault(experiment.key._replace(control="rewind"), {})
-        replicates.update({seed: run.ticket for seed, run in experiment.runs.items()})
+        replicates.update(experiment.tickets)
     missing = {
         ticket.name
         for replicates in tickets.values()
         for ticket in replicates.values()
         if ticket.digest not in places
     }
-    model = next(iter(group.experiments[0].runs.values())).model
+    model = group.experiments[0].first_run.model
     inputs = model.layers[0] if isinstance(model, MlpDescription) else 0
     is_square = inputs > 0 and math.isqrt(inputs) ** 2 == inputs
     compared = set(

@@ -5,11 +5,13 @@ import io
 from collections.abc import Sequence
 
 from lthctl.canonical import Json, canonical_json
+from lthctl.reporting.answers import ASKED_CONTROLS
 from lthctl.reporting.answers_json import answer_metrics
 from lthctl.reporting.claims_json import claim_metrics
 from lthctl.reporting.experiments import ExperimentKey
 from lthctl.reporting.reading import Report
 from lthctl.reporting.statistics import Interval
+from lthctl.reporting.styles import control_order
 from lthctl.reporting.tickets import ticket_verdicts
 from lthctl.reporting.verdicts import Group
 from lthctl.training.history import Row
@@ -90,17 +92,23 @@ def _verdicts_csv(report: Report) -> bytes:
     """A row per pruned, rewound experiment: what is shown of it against dense and its controls."""
     ends = ("", "_low", "_high", "_n")
     header = ["group", *ExperimentKey._fields[1:], "sparsity", "keeps_up"]
-    for name in ("dense", "reinit", "shuffle", "random"):
+    verdicts = [ticket_verdicts(group) for group in report.groups]
+    others = sorted(
+        {name for of_group in verdicts for one in of_group for name in one.others},
+        key=control_order,
+    )
+    for name in ("dense", *ASKED_CONTROLS, *others):
         header += [f"{name}_verdict", f"{name}_seeds", *(f"{name}_difference{end}" for end in ends)]
     header += ["target", "sooner_verdict", "sooner_kind", *(f"times_sooner{end}" for end in ends)]
     header += [f"step_difference{end}" for end in ends]
     rows = []
-    for number, group in enumerate(report.groups, start=1):
-        for verdict in ticket_verdicts(group):
+    for number, of_group in enumerate(verdicts, start=1):
+        for verdict in of_group:
             sooner = verdict.sooner
             row: list[object] = [number, *verdict.key[1:], verdict.experiment.sparsity]
             row += [None if verdict.keeps_up is None else int(verdict.keeps_up)]
-            for one in (verdict.dense, verdict.reinit, verdict.shuffle, verdict.random):
+            asked = verdict.dense, verdict.reinit, verdict.shuffle, verdict.random
+            for one in (*asked, *map(verdict.others.get, others)):
                 row += [one.shown, one.seeds] if one else [None, None]
                 row += _cells(one.difference if one else None)
             row += [verdict.target.name, verdict.sooner_shown, sooner and sooner.kind]
@@ -114,7 +122,14 @@ def _cells(value: Interval | None) -> list[object]:
 
 
 def run_rows(report: Report) -> list[Json]:
-    """One flat row per run, accuracies as fractions; what runs.csv holds."""
+    """One flat row per run, accuracies as fractions; what runs.csv holds. Draws are told apart
+    where there are several."""
+    several = any(
+        run.draw > 1
+        for group in report.groups
+        for experiment in group.experiments
+        for _, run in experiment.all_runs
+    )
     metrics = [
         "best_accuracy",
         "best_step",
@@ -129,12 +144,13 @@ def run_rows(report: Report) -> list[Json]:
             "name": run.ticket.name,
             **experiment.key._asdict(),
             "seed": seed,
+            **({"draw": run.draw} if several else {}),
             "sparsity": run.ticket.sparsity,
             **{metric: getattr(run.metrics, metric) for metric in metrics},
         }
         for number, group in enumerate(report.groups, start=1)
         for experiment in group.experiments
-        for seed, run in experiment.runs.items()
+        for seed, run in experiment.all_runs
     ]
 
 
@@ -148,7 +164,7 @@ def _curves_csv(report: Report) -> bytes:
     rows = []
     for number, group in enumerate(report.groups, start=1):
         for experiment in group.experiments:
-            for after in zip(*(run.history for run in experiment.runs.values()), strict=False):
+            for after in zip(*experiment.histories, strict=False):
                 (step, *_), *columns = zip(*(row[:4] for row in after), strict=True)
                 rows.append(
                     [

@@ -1,10 +1,10 @@
 """Steps to target of every experiment, beside those of dense and of its reinitialization."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from lthctl.artifacts.run import Run
-from lthctl.reporting.arrivals import Arrival, Sooner, arrival, sooner
+from lthctl.reporting.arrivals import Arrival, Sooner, arrival, mean_arrival, sooner
+from lthctl.reporting.draws import Draws, mean_metric
 from lthctl.reporting.experiments import Experiment, ExperimentKey
 from lthctl.reporting.verdicts import Group
 
@@ -41,7 +41,9 @@ class Arrivals:
     Attributes:
       key: the experiment.
       target: what is to be reached.
-      arrivals: seed -> when its run arrives. For the target of dense only seeds with a dense run.
+      arrivals: seed -> when its run arrives, of several draws as `mean_arrival` says. For the
+        target of dense only seeds with a dense run.
+      of_runs: the same for every single run, in the order of its draws.
       than_dense: how many times sooner than dense of the same seeds; None where there is none, and
         for dense itself.
       than_reinit: the same for its reinitialization; None for what is not rewound.
@@ -50,6 +52,7 @@ class Arrivals:
     key: ExperimentKey
     target: Target
     arrivals: Mapping[int, Arrival]
+    of_runs: Mapping[int, Sequence[Arrival]]
     than_dense: Sooner | None
     than_reinit: Sooner | None
 
@@ -73,13 +76,15 @@ def targets_of(group: Group) -> tuple[Target, ...]:
 def arrivals_of(group: Group, experiment: Experiment, target: Target) -> Arrivals:
     """When the runs of an experiment of a group reach a target."""
     key = experiment.key
-    own = _steps(group, experiment.runs, target)
+    of_runs = _steps_of_runs(group, experiment.runs, target)
+    own = _of_seeds(of_runs)
     dense = group.dense
     reinit = group.experiment(key._replace(control="reinit"))
     return Arrivals(
         key,
         target,
         own,
+        of_runs,
         _sooner(group, own, dense, target) if key.method != "dense" else None,
         _sooner(group, own, reinit, target) if key.control == "rewind" else None,
     )
@@ -102,12 +107,27 @@ def _sooner(
     )
 
 
-def _steps(group: Group, runs: Mapping[int, Run], target: Target) -> dict[int, Arrival]:
+def _steps(group: Group, runs: Mapping[int, Draws], target: Target) -> dict[int, Arrival]:
+    return _of_seeds(_steps_of_runs(group, runs, target))
+
+
+def _of_seeds(of_runs: Mapping[int, Sequence[Arrival]]) -> dict[int, Arrival]:
+    return {seed: mean_arrival(arrivals) for seed, arrivals in of_runs.items()}
+
+
+def _steps_of_runs(
+    group: Group, runs: Mapping[int, Draws], target: Target
+) -> dict[int, list[Arrival]]:
     if target.accuracy is not None:
-        return {seed: arrival(run.history, target.accuracy) for seed, run in runs.items()}
-    dense = group.dense.runs if group.dense else {}
+        accuracies = dict.fromkeys(runs, target.accuracy)
+    else:
+        dense = group.dense.runs if group.dense else {}
+        accuracies = {
+            seed: mean_metric(draws, "best_accuracy") - group.params.margin - SLACK
+            for seed, draws in dense.items()
+        }
     return {
-        seed: arrival(run.history, dense[seed].metrics.best_accuracy - group.params.margin - SLACK)
-        for seed, run in runs.items()
-        if seed in dense
+        seed: [arrival(run.history, accuracies[seed]) for run in draws]
+        for seed, draws in runs.items()
+        if seed in accuracies
     }

@@ -4,9 +4,10 @@ Each comparison is judged by itself. None is adjusted for how many there are, so
 what else is in the report. Only whether a ladder keeps up is adjusted, over the primary ladders.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from lthctl.reporting.answers import Against, against, controls_of, sooner_by
+from lthctl.reporting.answers import ASKED_CONTROLS, Against, against, controls_of, sooner_by
 from lthctl.reporting.arrivals import Sooner
 from lthctl.reporting.experiments import DENSE, Experiment, ExperimentKey, paired
 from lthctl.reporting.ladders import ladders_of
@@ -25,6 +26,7 @@ class TicketVerdict:
       dense: its accuracy minus dense's.
       reinit, shuffle, random: its accuracy minus that of a control of the same size. `random` is
         None for random pruning itself.
+      others: the same of every other control that was run, by its name.
       target: the accuracy to be reached.
       sooner, sooner_shown: how many times sooner than dense it reaches the target. "better" is
         sooner, and "worse" is later.
@@ -38,6 +40,7 @@ class TicketVerdict:
     reinit: Against
     shuffle: Against
     random: Against | None
+    others: Mapping[str, Against]
     target: Target
     sooner: Sooner | None
     sooner_shown: Verdict
@@ -66,6 +69,11 @@ def ticket_verdicts(group: Group) -> tuple[TicketVerdict, ...]:
             name: other and against(group, experiment, group.experiment(other))
             for name, other in controls_of(key).items()
         }
+        others = {
+            name: one
+            for name, one in controls.items()
+            if name not in ASKED_CONTROLS and one is not None and one.difference is not None
+        }
         sooner = times_sooner(group, experiment, group.dense, target)
         found.append(
             TicketVerdict(
@@ -79,6 +87,7 @@ def ticket_verdicts(group: Group) -> tuple[TicketVerdict, ...]:
                 controls["reinit"] or Against(None, "unknown", None),
                 controls["shuffle"] or Against(None, "unknown", None),
                 controls["random"],
+                others,
                 target,
                 sooner,
                 sooner_by(sooner),

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from lthctl.families import CONTROLS
 from lthctl.reporting.answers import (
     ASKED_RATIO,
     Answers,
@@ -186,7 +187,7 @@ def _of_steps(answers: Answers, much: HowMuchSooner) -> Iterator[Unknown]:
     if dense is None:
         return
     if dense.times is None and not dense.num_missing:
-        every = next(iter(much.ticket.runs.values())).train.evaluate_every
+        every = much.ticket.first_run.train.evaluate_every
         yield Unknown(
             f"Steps to {much.target.words}: all get there within the first {every:,} steps. "
             "Set train.evaluate_every in params.yaml to fewer.",
@@ -260,13 +261,13 @@ def _hopeless(seeds: int | None) -> str:
 
 
 def _steps(experiment: Experiment) -> int:
-    return next(iter(experiment.runs.values())).train.steps
+    return experiment.first_run.train.steps
 
 
 def _all(answers: Answers) -> list[str]:
     """The controls that there are runs of."""
     controls = {experiment.key.control for experiment in answers.group.experiments}
-    return [name for name in ("rewind", "reinit", "shuffle") if name in controls]
+    return [name for name in CONTROLS.names() if name in controls]
 
 
 def _more(
@@ -294,7 +295,7 @@ def _make(
     controls: Iterable[str] = ("rewind",),
 ) -> Making:
     """What makes tickets like those of an experiment with so many seeds, and runs of them."""
-    pruning = next(iter(ticket.runs.values())).ticket.pruning
+    pruning = ticket.first_run.ticket.pruning
     has_ratio = pruning.per_round is None and pruning.layer_ratio is None
     return Making(
         answers.group.places,

@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from lthctl.artifacts.names import variant_name
 from lthctl.artifacts.run import Run
 from lthctl.errors import ReportError
 from lthctl.params import ReportParams
+from lthctl.reporting.draws import Draws
 from lthctl.reporting.experiments import (
     DENSE,
     Experiment,
@@ -52,7 +54,7 @@ class Group:
 
     @property
     def num_runs(self) -> int:
-        return sum(len(experiment.runs) for experiment in self.experiments)
+        return sum(len(experiment.all_runs) for experiment in self.experiments)
 
     @property
     def num_seeds(self) -> int:
@@ -68,31 +70,40 @@ class Group:
 def judged_group(
     title: str, runs: Sequence[Run], params: ReportParams, places: Places = USUAL, differs: str = ""
 ) -> Group:
-    members: dict[ExperimentKey, dict[int, Run]] = {}
+    found: dict[ExperimentKey, dict[tuple[int, int], Run]] = {}
     for run in runs:
         key = ExperimentKey.of(run)
-        seed = run.ticket.seed
-        if seed in members.setdefault(key, {}):
+        seed, draw = run.ticket.seed, run.draw
+        if (seed, draw) in found.setdefault(key, {}):
             raise ReportError(
-                f"there are two different runs of {key.label}, seed {seed} ({title}); report on "
-                "each folder by itself"
+                f"there are two different runs of {variant_name(key.label, draw=draw)}, seed "
+                f"{seed} ({title}); report on each folder by itself"
             )
-        members[key][seed] = run
+        found[key][seed, draw] = run
+    members = {key: by_seed(of_key) for key, of_key in found.items()}
     dense = members.get(DENSE, {})
     experiments = (
-        _experiment(key, dict(sorted(members[key].items())), dense, params)
+        _experiment(key, members[key], dense, params)
         for key in sorted(members, key=ExperimentKey.order)
     )
     return Group(title, params, tuple(experiments), places, differs)
 
 
-def is_too_short(runs: Mapping[int, Run]) -> bool:
+def by_seed(runs: Mapping[tuple[int, int], Run]) -> dict[int, Draws]:
+    """Seed -> its draws, both in order, from (seed, draw) -> run."""
+    draws: dict[int, Draws] = {}
+    for seed, draw in sorted(runs):
+        draws[seed] = (*draws.get(seed, ()), runs[seed, draw])
+    return draws
+
+
+def is_too_short(runs: Mapping[int, Draws]) -> bool:
     """Whether more than half of some runs still improve at their last evaluation."""
-    return 2 * num_at_end(runs) > len(runs)
+    return 2 * num_at_end(runs) > sum(map(len, runs.values()))
 
 
 def _experiment(
-    key: ExperimentKey, runs: dict[int, Run], dense: dict[int, Run], params: ReportParams
+    key: ExperimentKey, runs: dict[int, Draws], dense: dict[int, Draws], params: ReportParams
 ) -> Experiment:
     is_dense = key.method == DENSE.method
     difference = None if is_dense else paired(runs, dense, "best_accuracy", params)
@@ -107,11 +118,13 @@ def _experiment(
     seeds = None
     if shown == "unknown":
         seeds = seeds_to_decide(difference, margin=margin, confidence=confidence)
-    has_test = all(run.metrics.early_stop_test_accuracy is not None for run in runs.values())
+    has_test = all(
+        run.metrics.early_stop_test_accuracy is not None for draws in runs.values() for run in draws
+    )
     return Experiment(
         key=key,
         runs=runs,
-        sparsity=sum(run.ticket.sparsity for run in runs.values()) / len(runs),
+        sparsity=sum(draws[0].ticket.sparsity for draws in runs.values()) / len(runs),
         accuracy=over_seeds("best_accuracy"),
         difference=difference,
         verdict=None if is_dense else shown,

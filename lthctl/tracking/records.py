@@ -6,7 +6,7 @@ Verdicts depend on the other runs of a report. They are not logged.
 from collections.abc import Mapping
 from dataclasses import replace
 
-from lthctl.artifacts.names import RUN_JSON, folder_part
+from lthctl.artifacts.names import RUN_JSON, folder_part, variant_name
 from lthctl.artifacts.run import Run
 from lthctl.canonical import sha256
 from lthctl.tracking.base import Record
@@ -22,9 +22,10 @@ def record_of(run: Run) -> Record:
         identity=sha256(replace(run, weights=None).files()[RUN_JSON]),
         name=f"{ticket.name}, {run.variant}",
         folder=f"{folder_part(run.variant)}-{ticket.name}",
-        group=f"{of_all}, {run.variant}",
+        group=f"{of_all}, {variant_name(run.control, run.order_seed)}",
         params={
             "control": run.control,
+            **({"draw": run.draw} if run.draw > 1 else {}),
             **{
                 name: value if isinstance(value, str | int | float | bool) else str(value)
                 for name, value in ticket.pruning.identity().items()

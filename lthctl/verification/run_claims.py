@@ -16,8 +16,9 @@ from lthctl.artifacts.names import (
 )
 from lthctl.artifacts.run_document import Proof
 from lthctl.artifacts.tensors import tensors_bytes
+from lthctl.artifacts.ticket import Ticket
 from lthctl.canonical import digest_of_arrays
-from lthctl.errors import LthctlError, ParamsError
+from lthctl.errors import LthctlError, ParamsError, TicketError
 from lthctl.lottery.controls import CONTROLS, Control, apply_control
 from lthctl.lottery.retrain import proof_of, summary_of
 from lthctl.mask import Mask, Weights
@@ -97,10 +98,27 @@ class _Origin:
                 folder.intact(name)()
             except Failed as why:
                 raise Unchecked(f"the ticket in {folder.path} is damaged: {why}") from why
-        name = self._run.document.control
+        name, draw = self._run.document.control, self._run.document.draw
         control = self._control(name)
         model = folder.model() if control.needs_model else None
-        return apply_control(folder.ticket, name, model)
+        try:
+            sibling = self._sibling()
+            return apply_control(folder.ticket, name, model, draw=draw, sibling=sibling)
+        except (ParamsError, TicketError) as error:
+            raise Failed(str(error)) from error
+
+    def _sibling(self) -> Ticket | None:
+        """The ticket whose mask it took, if it took that of another."""
+        if (digest := self._run.document.sibling) is None:
+            return None
+        folder = next((one for one in self._tickets if one.digest == digest), None)
+        if folder is not None:
+            again = folder.again()
+            return again.needed(lambda: again.ticket)
+        raise Unchecked(
+            f"the ticket with digest {digest[:12]}..., whose mask it took, is not at or below the "
+            "paths: give it too"
+        )
 
     def first_step(self) -> int:
         """The step that its training went on from."""

@@ -1,5 +1,6 @@
 """`lthctl retrain`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -7,7 +8,13 @@ import typer
 
 from lthctl.cli.console import say
 from lthctl.cli.next_step import say_next
-from lthctl.cli.options import ControlOption, OrderSeedOption, TrainingOptions, listed_values
+from lthctl.cli.options import (
+    ControlOption,
+    DrawsOption,
+    OrderSeedOption,
+    TrainingOptions,
+    listed_values,
+)
 from lthctl.cli.parameters import is_typed, parameters
 from lthctl.cli.spread import ShortForms, spread
 from lthctl.errors import ParamsError, TicketError
@@ -24,6 +31,7 @@ def retrain(
     *,
     control: ControlOption = ["rewind"],  # noqa: B006
     short_forms: Annotated[list[str], ShortForms("--control", CONTROLS.names())],
+    draws: DrawsOption = 1,
     out: Annotated[
         Path,
         typer.Option("--out", metavar="DIR", help="Folder for the runs, in a folder per control."),
@@ -35,9 +43,10 @@ def retrain(
 
     `rewind` starts from the ticket's own weights. `reinit` starts from fresh weights under the
     same mask. `shuffle` starts from the ticket's weights, with the mask permuted inside each layer.
+    `--reinit 3` is short for `--reinit --draws 3`; write a folder of that name as ./3.
     """
-    flags = {**training.flags(), "retrain.order_seed": order_seed}
-    params = parameters(context, "retrain", flags)
+    flags = {"retrain.order_seed": order_seed, "retrain.draws": draws}
+    params = parameters(context, "retrain", {**training.flags(), **flags})
     if len(short_forms) + is_typed(context, "control") > 1:
         *first, last = ("--control", *(f"--{name}" for name in CONTROLS.names()))
         raise ParamsError(
@@ -45,6 +54,8 @@ def retrain(
             f"next, or give a list: --control {','.join(CONTROLS.names()[:2])}"
         )
     controls = short_forms or listed_values(control)
+    if is_typed(context, "draws") and draws > 1:
+        refuse_draws_of_none(controls, draws)
     from lthctl.cli.grid_view import make_folders, run_documents, runs_table
     from lthctl.cli.older_runs import older_runs_note
     from lthctl.grid.grids import run_grid
@@ -60,3 +71,19 @@ def retrain(
     verb = f"retraining ({', '.join(controls)})"
     make_folders(grid, training, verb, to_json=run_documents, to_table=runs_table)
     say_next(context, "report", *([] if out == Path("runs") else [out]))
+
+
+def refuse_draws_of_none(controls: Sequence[str], draws: int) -> None:
+    """Refuse several draws where no control draws random numbers.
+
+    Raises:
+      ParamsError: none does; or there is no such control.
+    """
+    from lthctl.grid.grids import known_controls
+    from lthctl.lottery.controls import draws_of
+
+    if all(len(draws_of(name, draws)) == 1 for name in known_controls(controls)):
+        raise ParamsError(
+            f"--draws: is {draws}, but {', '.join(controls)} draws no random numbers, and every "
+            "draw would be the same; leave it out"
+        )

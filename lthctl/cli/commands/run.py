@@ -7,6 +7,7 @@ import typer
 from lthctl.cli.next_step import say_next
 from lthctl.cli.options import (
     ControlOption,
+    DrawsOption,
     OrderSeedOption,
     TicketOptions,
     TrainingOptions,
@@ -22,6 +23,7 @@ def run(
     *,
     tickets: TicketOptions,
     control: ControlOption = ["rewind", "reinit"],  # noqa: B006
+    draws: DrawsOption = 1,
     name: Annotated[
         str,
         typer.Option(
@@ -37,7 +39,8 @@ def run(
     on after an interruption. The dense network of each seed is always among the tickets.
     """
     refuse_two_sizes(context)
-    flags = {**tickets.flags(), **training.flags(), "retrain.order_seed": order_seed}
+    flags = {**tickets.flags(), **training.flags()}
+    flags |= {"retrain.order_seed": order_seed, "retrain.draws": draws}
     params = parameters(context, "run", flags)
     from lthctl.cli import experiment_view, grid_view
     from lthctl.errors import DataError

@@ -155,7 +155,7 @@ function chosenCurves({ way, size: ratio, control, metric, seed, window }) {
       ? ["dense"]
       : one
         ? of.method === first.method
-          ? (ONE_NAMES[of.control] ?? [of.control])
+          ? (ONE_NAMES[of.control] ?? CONTROLS.get(of.control).words.split(/(?<=,) /))
           : ["random mask"]
         : [`${size(of.density)}, ${of.control}`];
   return [...dense, ...members, ...random]

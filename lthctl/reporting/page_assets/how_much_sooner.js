@@ -77,11 +77,12 @@ function ticketsSelect() {
 
 /** What some tickets are compared with, in order. */
 const othersOf = (tickets, compared) =>
-  ["dense", "reinit", "shuffle", "random"].filter((other) =>
+  ["dense", ...[...CONTROLS.keys()].filter((of) => of !== "rewind"), "random"].filter((other) =>
     tickets.some((of) => compared(of)[other]),
   );
 const OTHER_WORDS = { dense: "dense", reinit: "fresh weights", shuffle: "shuffled masks" };
-const otherWords = (other) => OTHER_WORDS[other] ?? "random masks";
+const otherWords = (other) =>
+  OTHER_WORDS[other] ?? (other === "random" ? "random masks" : CONTROLS.get(other).words);
 
 const sizeCell = (of) =>
   make(

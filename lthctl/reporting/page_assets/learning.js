@@ -15,14 +15,28 @@ function smooth(values, window) {
   });
 }
 
-/** The curve of an experiment: of one seed, or the mean over all with its interval. */
+/** A mean at every evaluation that all curves have. */
+function meanOf(curves) {
+  if (curves.length === 1) return curves[0];
+  return group.curves.steps.map((_, s) => {
+    const values = curves.map((curve) => curve[s] ?? null);
+    return values.every((value) => value !== null) ? d3.mean(values) : null;
+  });
+}
+
+/**
+ * The curve of an experiment: of one seed, or the mean over all with its interval. Draws of a
+ * control are averaged within their seed.
+ */
 function curveOf(index, { metric = "accuracy", seed = "mean", window = 1 } = {}) {
   const chosen = d3
     .range(group.runs.length)
     .filter((i) => group.runs[i][RUN.experiment] === index)
     .filter((i) => seed === "mean" || group.runs[i][RUN.seed] === Number(seed));
-  const curves = chosen.map((i) => group.curves[metric][i]);
-  const quantile = group.quantiles[chosen.length];
+  const curves = grouped(chosen, (i) => group.runs[i][RUN.seed]).map(([, draws]) =>
+    meanOf(draws.map((i) => group.curves[metric][i])),
+  );
+  const quantile = group.quantiles[curves.length];
   const raw = [],
     ends = [];
   for (const s of group.curves.steps.keys()) {
@@ -36,7 +50,7 @@ function curveOf(index, { metric = "accuracy", seed = "mean", window = 1 } = {})
   }
   return {
     experiment: group.experiments[index],
-    n: chosen.length,
+    n: curves.length,
     raw,
     values: smooth(raw, window),
     ends: window > 1 ? null : ends,

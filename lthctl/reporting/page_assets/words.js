@@ -34,6 +34,7 @@ const SYMBOLS = {
   "*": d3.symbolStar,
   "+": d3.symbolCross,
   v: d3.symbolWye,
+  P: d3.symbolCross,
 };
 /** The words of all verdicts, with a sign and the class of their colour. */
 const VERDICTS = {
@@ -66,7 +67,7 @@ const CONTROL_WORDS = {
   reinit: "same masks, fresh weights",
   shuffle: "masks shuffled",
 };
-const controlWords = (control) => CONTROL_WORDS[control] ?? control;
+const controlWords = (control) => CONTROL_WORDS[control] ?? CONTROLS.get(control).words;
 const plural = (n, word) => `${count(n)} ${word}${n === 1 ? "" : "s"}`;
 const styleOf = (name) => getComputedStyle(root).getPropertyValue(name).trim();
 const methodColour = (method) => METHODS.get(method).colour;

@@ -289,7 +289,16 @@ DATASETS: Family[Any] = Family(
 
 SCORES: Family[Any] = Family(
     "method",
-    {"l1": "lthctl.lottery.scores:L1", "random": "lthctl.lottery.scores:RANDOM"},
+    {
+        "l1": "lthctl.lottery.scores.l1:L1",
+        "random": "lthctl.lottery.scores.random:RANDOM",
+        "magnitude-init": "lthctl.lottery.scores.magnitude_init:MAGNITUDE_INIT",
+        "magnitude-increase": "lthctl.lottery.scores.magnitude_increase:MAGNITUDE_INCREASE",
+        "snip": "lthctl.lottery.scores.snip:SNIP",
+        "grasp": "lthctl.lottery.scores.grasp:GRASP",
+        "synflow": "lthctl.lottery.scores.synflow:SYNFLOW",
+        "erk": "lthctl.lottery.scores.erk:ERK",
+    },
     accept="lthctl.lottery.scores:as_score",
     example="mypackage.scores:taylor",
     reserved=("dense", "imported"),

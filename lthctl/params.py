@@ -236,7 +236,7 @@ class PruneParams(Section):
     schema_1 = frozenset({"method", "ratio", "rounds", "seed", "biases"})
 
     method: Methods = ("l1",)
-    """How weights are scored: `l1`, by magnitude; `random`, by chance."""
+    """How weights are scored: `l1`, by magnitude; `random`, by chance; and others."""
 
     ratio: Ratios = (0.8,)
     """Final sparsities asked for, in [0, 1); 0 is the dense network."""

@@ -130,7 +130,7 @@ def scores_of(method: str, weights: Weights, stream: Stream) -> Scores:
         raise AssertionError("it looks at the model or the data")
 
     mask = Mask.full({name: array.shape for name, array in weights.items()})
-    return scored_by(method, ScoreContext(weights, mask, 1, stream, nothing, nothing))
+    return scored_by(method, ScoreContext(weights, weights, mask, 1, stream, nothing, nothing))
 
 
 @cache

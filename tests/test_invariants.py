@@ -22,7 +22,6 @@ from lthctl.errors import MaskError
 from lthctl.grid import driver, walk
 from lthctl.lottery.find import find_ticket
 from lthctl.lottery.retrain import retrain, specify_retraining
-from lthctl.lottery.scores import SCORES
 from lthctl.lottery.select import select
 from lthctl.mask import Mask
 from lthctl.models.mlp import MLP
@@ -111,7 +110,7 @@ def test_1_remaining_counts_worked_out_by_hand(dataset: Dataset, train_params: T
     assert kept == [862, 743, 641, 553, 477]
 
 
-@pytest.mark.parametrize("method", SCORES.names())
+@pytest.mark.parametrize("method", ["l1", "random"])
 def test_2_masks_are_nested_and_inputs_unmodified(method: str, small_model: MLP) -> None:
     weights = dict(small_model.draw(Stream(1, "init")))
     before = {name: array.copy() for name, array in weights.items()}

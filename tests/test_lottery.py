@@ -94,7 +94,7 @@ def test_an_engine_that_lets_a_pruned_weight_come_back_gives_no_run(
     [
         (
             {"method": "l2"},
-            "method: is 'l2', expected 'l1' or 'random', or your own as module:name, such as mypackage.scores:taylor",
+            "method: is 'l2', expected 'l1', 'random', 'magnitude-init', 'magnitude-increase', 'snip', 'grasp', 'synflow' or 'erk', or your own as module:name, such as mypackage.scores:taylor",
         ),
         ({"ratio": 1.0}, "ratio: is 1.0, expected in [0, 1): the fraction of weights to prune"),
         (

@@ -309,7 +309,7 @@ def test_the_whole_pipeline(clone: tuple[Path, dict[str, str]]) -> None:
     changed = json.loads(dvc("status", "--json"))
     assert set(changed) == {"report"}, changed
     assert str(changed["report"]).count("modified") == 1 and "lthctl/reporting" in str(changed)
-    score = place / "lthctl/lottery/scores.py"
+    score = place / "lthctl/lottery/scores/l1.py"
     score.write_text(score.read_text() + "\n# another\n")
     assert {"prune", "retrain@rewind", "report"} <= set(json.loads(dvc("status", "--json")))
     dvc("plots", "show")

@@ -140,7 +140,7 @@ def test_a_stage_depends_on_what_its_command_runs(command: str, pipeline: Path) 
 
 def test_what_can_be_run_is_followed() -> None:
     """Lazy imports and members of families are, and presentation is not."""
-    assert {"training/dense.py", "lottery/scores.py", "params_file.py"} <= run_by("prune")
+    assert {"training/dense.py", "lottery/scores/snip.py", "params_file.py"} <= run_by("prune")
     assert "grid/executors/processes.py" in run_by("retrain")
     assert not any(name.startswith(("reporting/", "verification/")) for name in run_by("prune"))
     assert run_by("report") >= {"reporting/page.py", "reporting/figures.py"}

@@ -43,6 +43,8 @@ class Ticket:
       init: all weights, unmasked, as they were before the first training.
       rewound: all weights, unmasked, as the dense network has them after `rewind_step` steps; None
         where that is 0.
+      tied: of every round: parameter -> how many of its weights went only because they come later
+        than others of the same score. Known of a ticket that was just found; no file holds it.
 
     Example:
       >>> ticket = load_ticket("masks/l1-r0.80-n5-s1")
@@ -56,6 +58,7 @@ class Ticket:
     mask: Mask
     init: Weights
     rewound: Weights | None = None
+    tied: tuple[Mapping[str, int], ...] = ()
 
     @property
     def weights(self) -> Weights:

@@ -117,7 +117,8 @@ def import_ticket(
         data=None,
         train=None,
     )
-    counts = counts_after(1, 0, None, mask, rate, desired=float(asked))
+    layers = {name: 1 - (1 - removed) for name, removed in rate.items()}
+    counts = counts_after(1, 0, None, mask, layers, desired=float(asked))
     return Ticket(specification, rate, (counts,), mask, weights)
 
 

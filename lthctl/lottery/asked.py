@@ -33,7 +33,7 @@ def specify_pruning(
     Raises:
       ParamsError: a value is out of range, or two of them exclude each other.
     """
-    SCORES.get(method)  # now, and not after hours of training
+    sets_sizes = SCORES.get(method).densities is not None
     if ratio is not None and not 0 <= ratio < 1:
         raise ParamsError(
             f"ratio: is {ratio}, expected in [0, 1): the fraction of weights to prune"
@@ -51,6 +51,10 @@ def specify_pruning(
     if layer_ratio is not None:
         if rate is not None:
             raise ParamsError("layer_ratio: excludes rate; give one of the two")
+        if sets_sizes:
+            raise ParamsError(
+                f"layer_ratio: excludes method {method}, which says itself how dense each layer is"
+            )
         if scope == "global":
             raise ParamsError(
                 "layer_ratio: excludes scope global, where layers have no ratio of their own"
@@ -71,7 +75,9 @@ def specify_pruning(
         raise ParamsError("ratio: is missing, expected it, or rate, or layer_ratio")
     if ratio == 0:
         return dense
-    has_factor = scope == "layer" and layer_ratio is None
+    if sets_sizes:
+        scope = "layer"  # its layers have their sizes either way
+    has_factor = scope == "layer" and layer_ratio is None and not sets_sizes
     return Pruning(
         method=method,
         ratio=float(ratio),

@@ -20,12 +20,18 @@ from lthctl.artifacts.ticket import Ticket
 from lthctl.artifacts.ticket_document import LayerCounts, RoundCounts, TicketSpecification
 from lthctl.canonical import digest_of_arrays
 from lthctl.datasets.base import Dataset
-from lthctl.errors import ParamsError, TrainingError
+from lthctl.errors import ParamsError
 from lthctl.families import sources_of, trust
 from lthctl.lottery.asked import specify_pruning
-from lthctl.lottery.rates import check_survivable, desired_after, emptied, rates_of, steps_of_round
-from lthctl.lottery.scores import SCORES, ScoreContext, needs_training, scored_by
-from lthctl.lottery.select import select
+from lthctl.lottery.pruning_round import prune_once
+from lthctl.lottery.rates import (
+    desired_after,
+    desired_of_layers,
+    fault_beforehand,
+    rates_of,
+    steps_of_round,
+)
+from lthctl.lottery.scores import SCORES, ScoreContext, needs_training
 from lthctl.mask import Mask, Weights
 from lthctl.models.base import Model
 from lthctl.models.entry import MODELS
@@ -63,8 +69,9 @@ def find_ticket(
     Args:
       model: the architecture.
       dataset: what to train on.
-      method: "l1" (lowest magnitude goes), "random", or a score of your own as "module:name".
-        Random pruning needs no training, so none is done.
+      method: "l1" (lowest magnitude goes), "random", another of `docs/METHODS.md`, or a score of
+        your own as "module:name". No training is done for a method that needs none, such as
+        "random".
       ratio: final sparsity, in [0, 1); the output layer is pruned at half the per-round rate, so
         the total is a little lower. With 0 the dense ticket of the seed is returned, whatever
         the rest is.
@@ -127,7 +134,7 @@ def specify_ticket(
         )
     shapes = model.prunable(biases=pruning.biases)
     rates = rates_of(model, shapes, pruning)
-    if pruning.scope == "layer" and (fault := check_survivable(shapes, rates, rounds)):
+    if fault := fault_beforehand(pruning, shapes, rates):
         raise ParamsError(
             f"{_asked_words(pruning)} in {rounds} round{'s' * (rounds > 1)}: {fault}; choose a "
             "lower ratio or larger layers"
@@ -181,7 +188,7 @@ def prune_rounds(
         start = rewound = (yield begin).weights
     rate = rates_of(model, shapes, specification)
     trains = needs_training(specification.method)
-    counts = []
+    counts, tied = [], []
     for number in range(1, rounds + 1):
         weights: Weights = start
         steps = 0
@@ -192,23 +199,22 @@ def prune_rounds(
             weights = (yield Training(model, begins, mask, dataset, seed, params, at)).weights
         context = ScoreContext(
             weights=mask.apply(weights),
+            initial=mask.apply(init),
             mask=mask,
             seed=seed,
             stream=Stream(seed, "prune", number),
             get_model=lambda: model,
             get_dataset=lambda: dataset,
         )
-        scores = scored_by(specification.method, context)
-        mask = select(scores, mask, rate=rate, scope=specification.scope)
-        if fault := emptied(mask, number):
-            raise TrainingError(
-                f"{specification.name}: {fault}; choose a lower ratio, or scope layer"
-            )
+        pruned = prune_once(specification, context, rate, number)
+        mask = pruned.mask
+        tied.append(pruned.tied)
         trained = digest_of_arrays(weights) if trains else None
         sizes = {name: array.size for name, array in mask.items()}
         desired = desired_after(specification, rate, sizes, number)
-        counts.append(counts_after(number, steps, trained, mask, rate, desired=desired))
-    return Ticket(specification, rate, tuple(counts), mask, init, rewound)
+        layers = desired_of_layers(specification.method, shapes, rate, number)
+        counts.append(counts_after(number, steps, trained, mask, layers, desired=desired))
+    return Ticket(specification, rate, tuple(counts), mask, init, rewound, tuple(tied))
 
 
 def until_rewind(train: TrainParams) -> TrainParams:
@@ -244,7 +250,7 @@ def counts_after(
     steps: int,
     trained: str | None,
     mask: Mask,
-    rate: Mapping[str, float],
+    layers: Mapping[str, float],
     *,
     desired: float,
 ) -> RoundCounts:
@@ -255,14 +261,14 @@ def counts_after(
       steps: that were trained before it.
       trained: digest of the weights that were scored; None where scores need no training.
       mask: after the round.
-      rate: parameter -> fraction of the remaining weights removed per round.
+      layers: parameter -> sparsity asked for.
       desired: total sparsity asked for.
     """
-    layers = {
+    counts = {
         name: LayerCounts(
             size=array.size,
             kept=int(np.count_nonzero(array)),
-            desired=1 - (1 - rate[name]) ** number,
+            desired=layers[name],
             actual=1 - np.count_nonzero(array) / array.size,
         )
         for name, array in mask.items()
@@ -273,5 +279,5 @@ def counts_after(
         trained=trained,
         desired=desired,
         actual=mask.sparsity,
-        layers=layers,
+        layers=counts,
     )

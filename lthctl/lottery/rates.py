@@ -1,11 +1,13 @@
 """How much is removed per round, and whether every layer survives that."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from lthctl.artifacts.pruning import Pruning
 from lthctl.errors import ParamsError
+from lthctl.lottery.scores import SCORES, densities_by
 from lthctl.mask import Mask, Shapes
 from lthctl.models.base import Model
 
@@ -21,11 +23,34 @@ def rate_per_round(ratio: float, rounds: int) -> float:
     return ratio if rounds == 1 else 1 - (1 - ratio) ** (1 / rounds)
 
 
+def kept_by_density(
+    method: str, shapes: Shapes, rate: Mapping[str, float], number: int
+) -> dict[str, int] | None:
+    """Parameter -> how many of its weights a round leaves, where the method says how dense each is;
+    None where it does not."""
+    reached = densities_by(method, shapes, density_after(rate, number))
+    if reached is None:
+        return None
+    return {name: round(reached[name] * math.prod(shape)) for name, shape in shapes.items()}
+
+
+def density_after(rate: Mapping[str, float], number: int) -> float:
+    """The density of all weights together after a round, where all have one rate."""
+    return math.prod([1 - max(rate.values())] * number)
+
+
+def sets_densities(method: str) -> bool:
+    """Whether a method, if it is known here, says how dense each layer is."""
+    score = SCORES.known(method)
+    return score is not None and score.densities is not None
+
+
 def rates_of(model: Model, shapes: Shapes, pruning: Pruning) -> dict[str, float]:
     """The rate per round of every prunable parameter.
 
     The output layer has `output_factor` of the rate of the others (half of it in Frankle & Carbin,
-    2019, appendix G). Where all weights compete with each other, all parameters have one rate.
+    2019, appendix G). Where all weights compete with each other, or the method says how dense each
+    layer is, all parameters have one rate.
 
     Raises:
       ParamsError: `layer_ratio` is not one ratio for each layer.
@@ -38,7 +63,7 @@ def rates_of(model: Model, shapes: Shapes, pruning: Pruning) -> dict[str, float]
     rate = pruning.per_round
     if rate is None:
         rate = rate_per_round(pruning.ratio, pruning.rounds)
-    if pruning.scope == "global":
+    if pruning.scope == "global" or sets_densities(pruning.method):
         return dict.fromkeys(shapes, rate)
     return {
         name: rate * pruning.output_factor if model.is_output(name) else rate for name in shapes
@@ -91,6 +116,16 @@ def desired_after(
     return float(asked / sum(sizes.values()))
 
 
+def desired_of_layers(
+    method: str, shapes: Shapes, rate: Mapping[str, float], number: int
+) -> dict[str, float]:
+    """The sparsity asked for after a round, parameter by parameter."""
+    reached = densities_by(method, shapes, density_after(rate, number))
+    if reached is None:
+        return {name: 1 - (1 - rate[name]) ** number for name in shapes}
+    return {name: 1 - reached[name] for name in shapes}
+
+
 def steps_of_round(pruning: Pruning, steps: int) -> int:
     """How long the training before a pruning is: all steps on a ladder with a rate, and a share of
     them otherwise."""
@@ -113,9 +148,27 @@ def check_survivable(shapes: Shapes, rate: Mapping[str, float], rounds: int) -> 
         for number in range(1, rounds + 1):
             remaining -= round(rate[name] * remaining)
             if remaining == 0 and len(shape) >= 2:
-                after = f" after round {number}" if rounds > 1 else ""
-                return f"leaves none of the {int(np.prod(shape))} weights of {name!r}{after}"
+                return _none_left(name, shape, number, rounds)
     return None
+
+
+def fault_beforehand(pruning: Pruning, shapes: Shapes, rate: Mapping[str, float]) -> str | None:
+    """Which layer will be left with no weight, and after which round, as far as sizes and rates
+    tell. Where all weights compete with each other they do not."""
+    rounds = pruning.rounds
+    if not sets_densities(pruning.method):
+        return check_survivable(shapes, rate, rounds) if pruning.scope == "layer" else None
+    for number in range(1, rounds + 1):
+        kept = kept_by_density(pruning.method, shapes, rate, number) or {}
+        for name, shape in shapes.items():
+            if kept[name] == 0 and len(shape) >= 2:
+                return _none_left(name, shape, number, rounds)
+    return None
+
+
+def _none_left(name: str, shape: tuple[int, ...], number: int, rounds: int) -> str:
+    after = f" after round {number}" if rounds > 1 else ""
+    return f"leaves none of the {math.prod(shape)} weights of {name!r}{after}"
 
 
 def emptied(mask: Mask, number: int) -> str | None:

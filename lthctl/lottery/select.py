@@ -10,6 +10,9 @@ from lthctl.errors import MaskError
 from lthctl.lottery.scores import Scores
 from lthctl.mask import Bools, Mask, check_shapes
 
+Removed = Mapping[str, int] | int
+"""How many weights go: of each parameter, or of all together, which then compete."""
+
 
 def select(
     scores: Scores, mask: Mask, *, rate: Mapping[str, float], scope: Scope = "layer"
@@ -18,8 +21,8 @@ def select(
 
     In every parameter `round(rate[name] * remaining)` of the weights that `mask` keeps are removed:
     those with the lowest scores. With `scope` "global" all parameters are one such list, in the
-    order of the mask. Equal scores are decided by position in row-major order: the earlier
-    survives. Weights already removed stay removed.
+    order of the mask, which is that of their names. Equal scores are decided by position in
+    row-major order: the earlier survives. Weights already removed stay removed.
 
     Args:
       scores: name -> scores of the parameter's shape, finite; high is kept. Not modified.
@@ -35,6 +38,41 @@ def select(
       MaskError: scores and mask differ in names or shapes, every difference named; or scores are
         not finite; or rates differ where they may not.
     """
+    return remove_lowest(scores, mask, removed_at(rate, remaining_of(mask), scope))[0]
+
+
+def remaining_of(mask: Mask) -> dict[str, int]:
+    """Parameter -> number of its weights that are kept."""
+    return {name: int(np.count_nonzero(kept)) for name, kept in mask.items()}
+
+
+def removed_at(rate: Mapping[str, float], remaining: Mapping[str, int], scope: Scope) -> Removed:
+    """How many weights go at some rates: `round(rate * remaining)`.
+
+    Raises:
+      MaskError: rates differ, though all weights compete with each other.
+    """
+    if scope == "layer":
+        return {name: round(rate[name] * left) for name, left in remaining.items()}
+    rates = {rate[name] for name in remaining}
+    if len(rates) > 1:
+        raise MaskError(
+            f"rate: has {len(rates)} values, expected one where all weights compete with each other"
+        )
+    return round(rates.pop() * sum(remaining.values())) if rates else 0
+
+
+def remove_lowest(scores: Scores, mask: Mask, removed: Removed) -> tuple[Mask, Mapping[str, int]]:
+    """Remove the weights with the lowest scores; see `select`.
+
+    Args:
+      scores, mask: as in `select`.
+      removed: how many go, at most as many as are left.
+
+    Returns:
+      The mask, and parameter -> how many of its weights went only because they come later than
+      others of the same score; parameters without such weights are left out.
+    """
     shapes = {name: array.shape for name, array in scores.items()}
     check_shapes(shapes, {name: kept.shape for name, kept in mask.items()}, where="scores")
     candidates = {name: np.flatnonzero(kept) for name, kept in mask.items()}
@@ -45,35 +83,38 @@ def select(
                 f"scores: {name!r} has {np.count_nonzero(~np.isfinite(array))} that are not "
                 "finite, expected none"
             )
-    if scope == "global":
-        survive = _best_of_all(values, rate)
+    if isinstance(removed, int):
+        lengths = [len(array) for array in values.values()]
+        together = np.concatenate(list(values.values())) if values else np.empty(0)
+        parts = (
+            dict(zip(values, np.split(part, np.cumsum(lengths)[:-1]), strict=True))
+            for part in _lowest(together, removed)
+        )
+        gone, tied = parts
     else:
-        survive = {name: _best(array, rate[name]) for name, array in values.items()}
+        each = {name: _lowest(array, removed[name]) for name, array in values.items()}
+        gone = {name: pair[0] for name, pair in each.items()}
+        tied = {name: pair[1] for name, pair in each.items()}
     selected: dict[str, Bools] = {}
     for name, kept in mask.items():
         survivors = kept.copy()
-        survivors.ravel()[candidates[name]] = survive[name]
+        survivors.ravel()[candidates[name][gone[name]]] = False
         selected[name] = survivors
-    return Mask(selected)
+    counts = {name: int(np.count_nonzero(flags)) for name, flags in tied.items()}
+    return Mask(selected), {name: count for name, count in counts.items() if count}
 
 
-def _best(values: NDArray[np.floating], rate: float) -> Bools:
-    """Which of some values are not among the lowest `round(rate * n)`."""
-    # Reversed, so that among equals the later one comes first and is removed first.
-    ascending = len(values) - 1 - np.argsort(values[::-1], kind="stable")
-    survive = np.ones(len(values), np.bool_)
-    survive[ascending[: round(rate * len(values))]] = False
-    return survive
-
-
-def _best_of_all(
-    values: Mapping[str, NDArray[np.floating]], rate: Mapping[str, float]
-) -> dict[str, Bools]:
-    rates = {rate[name] for name in values}
-    if len(rates) > 1:
-        raise MaskError(
-            f"rate: has {len(rates)} values, expected one where all weights compete with each other"
-        )
-    lengths = [len(array) for array in values.values()]
-    best = _best(np.concatenate(list(values.values())), rates.pop())
-    return dict(zip(values, np.split(best, np.cumsum(lengths)[:-1]), strict=True))
+def _lowest(values: NDArray[np.number], count: int) -> tuple[Bools, Bools]:
+    """Which of some values are the lowest so many, the later ones among equals; and which of these
+    equal one that is not."""
+    gone, tied = np.zeros(len(values), np.bool_), np.zeros(len(values), np.bool_)
+    if count == 0:
+        return gone, tied
+    border = np.partition(values, count - 1)[count - 1]
+    gone |= values < border
+    equal = np.flatnonzero(values == border)
+    last = equal[len(equal) - (count - np.count_nonzero(gone)) :]
+    gone[last] = True
+    if len(last) < len(equal):
+        tied[last] = True
+    return gone, tied

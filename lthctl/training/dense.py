@@ -42,10 +42,10 @@ def train(training: Training, on_step: OnStep) -> Result:
     # A module of one's own may draw from torch's generator (dropout), of which a process has one:
     # then trainings must not overlap.
     alone = (
-        nullcontext() if isinstance(training.model, MLP) else _own_generator(training.seed, device)
+        nullcontext() if isinstance(training.model, MLP) else own_generator(training.seed, device)
     )
     on_gpu = nullcontext() if device.type == "cpu" else same_sums()
-    with torch_defaults(), on_gpu, alone, _threads(training.params.threads):
+    with torch_defaults(), on_gpu, alone, torch_threads(training.params.threads):
         return _train(training, device, on_step)
 
 
@@ -80,7 +80,7 @@ def _train(training: Training, device: torch.device, on_step: OnStep) -> Result:
         factor = factors(params, first, count)
         loss_sum = torch.zeros((), dtype=exact, device=device)
         for step, batch in enumerate(batches, start=first + 1):
-            loss = cross_entropy(network(_as_input(images[batch])), labels[batch])
+            loss = cross_entropy(network(as_input(images[batch])), labels[batch])
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             for parameter, mask in masks:
@@ -114,7 +114,7 @@ def evaluate(model: Model, weights: Weights, split: Split) -> tuple[float, float
       weights: name -> array, buffers too.
       split: images and labels.
     """
-    with torch_defaults(), _threads(1):
+    with torch_defaults(), torch_threads(1):
         network = model.build()
         load_weights(network, weights)
         return _evaluate(network, *_on_device(split, torch.device("cpu")))
@@ -130,7 +130,7 @@ def _evaluate(network: nn.Module, images: Tensor, labels: Tensor) -> tuple[float
             labels.split(IMAGES_PER_EVALUATION_BATCH),
             strict=True,
         ):
-            logits = network(_as_input(batch))
+            logits = network(as_input(batch))
             loss_sum += cross_entropy(logits, wanted, reduction="sum").item()
             num_correct += int((logits.argmax(1) == wanted).sum().item())
     network.train()
@@ -165,7 +165,8 @@ def _set_rates(optimizer: torch.optim.Optimizer, highest: list[Any], factor: flo
         group["lr"] = factor * rate
 
 
-def _as_input(images: Tensor) -> Tensor:
+def as_input(images: Tensor) -> Tensor:
+    """Images as networks see them: bytes become numbers in [0, 1]."""
     return images.to(torch.float32).mul_(1 / 255) if images.dtype == torch.uint8 else images
 
 
@@ -174,7 +175,7 @@ def outputs_of(model: Model, images: Images) -> tuple[int, ...]:
     array = np.require(images, requirements=["C", "W"])
     with torch_defaults(), torch.no_grad():
         network = model.build().eval()
-        return tuple(network(_as_input(torch.from_numpy(array))).shape)
+        return tuple(network(as_input(torch.from_numpy(array))).shape)
 
 
 def _on_device(split: Split, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -187,7 +188,8 @@ def _on_device(split: Split, device: torch.device) -> tuple[Tensor, Tensor]:
 
 
 @contextmanager
-def _threads(count: int) -> Iterator[None]:
+def torch_threads(count: int) -> Iterator[None]:
+    """In here torch computes with so many threads."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
@@ -197,7 +199,8 @@ def _threads(count: int) -> Iterator[None]:
 
 
 @contextmanager
-def _own_generator(seed: int, device: torch.device) -> Iterator[None]:
+def own_generator(seed: int, device: torch.device) -> Iterator[None]:
+    """In here nobody else uses torch's global generator, which is as seeded."""
     with GENERATOR_LOCK, torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         yield

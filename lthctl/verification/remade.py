@@ -14,8 +14,8 @@ from lthctl.datasets.base import Dataset
 from lthctl.errors import LthctlError, ParamsError, TicketError
 from lthctl.families import is_own
 from lthctl.lottery.find import prune_rounds
-from lthctl.lottery.scores import SCORES, ScoreContext, needs_training, scored_by
-from lthctl.lottery.select import select
+from lthctl.lottery.pruning_round import prune_once
+from lthctl.lottery.scores import SCORES, ScoreContext, needs_training
 from lthctl.mask import Mask
 from lthctl.params import RoundParams, TrainParams
 from lthctl.reading import read_file
@@ -61,21 +61,21 @@ class Remade:
             return self._trained[0]
         if not self._counted:
             raise Unchecked("the counts by which to select are wrong")
-        weights = folder.needed(lambda: folder.rewound or folder.init)
+        init = folder.needed(lambda: folder.init)
+        weights = folder.needed(lambda: folder.rewound or init)
         mask = Mask.full({name: weights[name].shape for name in document.rate})
         masks = [mask]
         for number in range(1, document.rounds + 1):
             context = ScoreContext(
                 weights=mask.apply(weights),
+                initial=mask.apply(init),
                 mask=mask,
                 seed=document.seed,
                 stream=Stream(document.seed, "prune", number),
                 get_model=folder.model,
                 get_dataset=self._dataset,
             )
-            mask = select(
-                scored_by(document.method, context), mask, rate=document.rate, scope=document.scope
-            )
+            mask = prune_once(document, context, document.rate, number).mask
             masks.append(mask)
         return masks
 

@@ -1,5 +1,6 @@
 """Claims about tickets."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 from lthctl.artifacts.names import INIT_FILE, MASK_FILE, REWIND_FILE, TICKET_JSON, is_imported
@@ -7,8 +8,16 @@ from lthctl.artifacts.ticket_document import RoundCounts, TicketDocument
 from lthctl.canonical import digest_of_arrays
 from lthctl.errors import ParamsError
 from lthctl.families import is_own
-from lthctl.lottery.rates import desired_after, rates_of, steps_of_round, total_ratio
+from lthctl.lottery.rates import (
+    desired_after,
+    desired_of_layers,
+    kept_by_density,
+    rates_of,
+    steps_of_round,
+    total_ratio,
+)
 from lthctl.lottery.scores import SCORES
+from lthctl.mask import Shapes
 from lthctl.seeding import Stream
 from lthctl.verification.checks import Check, Failed, Unchecked, expect, expect_numbers
 from lthctl.verification.evidence import TicketEvidence
@@ -127,28 +136,27 @@ def _counts_follow(folder: TicketEvidence) -> str:
     document = folder.document
     rate, counts, method = document.rate, document.counts, document.method
     expect("the number of rounds in `sparsity`", len(counts), document.rounds)
-    sizes = {name: array.size for name, array in folder.needed(lambda: folder.mask).items()}
+    shapes = {name: array.shape for name, array in folder.needed(lambda: folder.mask).items()}
+    sizes = {name: math.prod(shape) for name, shape in shapes.items()}
     expect("the parameters in `rate`", sorted(rate), sorted(sizes))
     trains = document.train is not None and _scores_trained_weights(folder)
     steps = steps_of_round(document, document.train.steps) if document.train and trains else 0
     remaining = dict(sizes)
     for number, after in enumerate(counts, start=1):
         expect(f"the parameters of round {number}", sorted(after.layers), sorted(sizes))
-        remaining = _remaining(document, remaining, after)
+        remaining = _remaining(document, shapes, remaining, after)
         expect("round", after.round, number)
         expect(f"steps before round {number}", after.steps, steps)
         if trains and after.trained is None:
             raise Failed(f"round {number} does not say which weights were scored")
+        layers = desired_of_layers(method, shapes, rate, number)
         for name, layer in after.layers.items():
             expect(f"{name!r} after round {number}: size", layer.size, sizes[name])
             expect(f"{name!r} after round {number}: kept", layer.kept, remaining[name])
             expect_numbers(
                 f"{name!r} after round {number}",
                 {"desired": layer.desired, "actual": layer.actual},
-                {
-                    "desired": 1 - (1 - rate[name]) ** number,
-                    "actual": 1 - remaining[name] / sizes[name],
-                },
+                {"desired": layers[name], "actual": 1 - remaining[name] / sizes[name]},
             )
         size, kept = sum(sizes.values()), sum(remaining.values())
         asked = desired_after(document, rate, sizes, number)
@@ -176,11 +184,14 @@ def _scores_trained_weights(folder: TicketEvidence) -> bool:
 
 
 def _remaining(
-    document: TicketDocument, before: Mapping[str, int], after: RoundCounts
+    document: TicketDocument, shapes: Shapes, before: Mapping[str, int], after: RoundCounts
 ) -> dict[str, int]:
     """What a round has to leave of every parameter. Where all weights compete with each other, only
     the total is known beforehand, and the ticket says how it is shared out."""
     rate = document.rate
+    fixed = kept_by_density(document.method, shapes, rate, after.round)
+    if fixed is not None:
+        return {name: min(left, fixed[name]) for name, left in before.items()}
     if document.scope == "layer":
         return {name: left - round(rate[name] * left) for name, left in before.items()}
     left = sum(before.values())

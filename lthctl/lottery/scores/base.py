@@ -1,8 +1,4 @@
-"""Pruning methods: a method is only a score.
-
-A method of one's own is a function of one parameter, the context, that returns a score for every
-weight that may be pruned. It is called `module:name` in `prune.method` and `--method`.
-"""
+"""What a pruning method is, what it may look at, and how it is asked for its scores."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -17,7 +13,7 @@ from lthctl import families
 from lthctl.datasets.base import Dataset, Split
 from lthctl.errors import ParamsError, TrainingError
 from lthctl.families import Family, checked_callable
-from lthctl.mask import Mask, Weights
+from lthctl.mask import Mask, Shapes, Weights
 from lthctl.models.base import Model
 from lthctl.models.sharing import load_weights
 from lthctl.seeding import Stream
@@ -36,7 +32,9 @@ class ScoreContext:
 
     Attributes:
       weights: parameter name -> array; the pruned ones are 0. They are trained weights if the
-        score needs those, and initial weights otherwise.
+        score needs those. Otherwise they are what the ticket rewinds to: the initial weights, or
+        those of a later step.
+      initial: the initial weights, likewise.
       mask: what is kept so far; its names are those to be scored.
       seed: the seed of the ticket.
       stream: random numbers, others in every round.
@@ -45,6 +43,7 @@ class ScoreContext:
     """
 
     weights: Weights
+    initial: Weights
     mask: Mask
     seed: int
     stream: Stream
@@ -80,6 +79,11 @@ class Score:
         names of the mask; the weights with the highest are kept.
       needs: "trained" weights, "initial" weights, or "nothing". No training is spent on a score
         that needs none.
+      iterations: in how many steps a pruning is done. After each step what is left is scored anew.
+        The steps are exponential: each removes about the same fraction of what is left.
+      densities: takes the shapes of the prunable parameters and the density of all of them together
+        after a round, in (0, 1]. It returns name -> the density of each, so weights compete within
+        their parameter whatever the scope. None where the rates of the ticket say how many go.
       words: what the method does, for people, such as "by magnitude".
       colour: of its lines in figures, as `#rrggbb`.
       page_colours: the same on the page, on light and on dark ground.
@@ -87,6 +91,8 @@ class Score:
 
     function: Callable[[ScoreContext], Scores]
     needs: Literal["trained", "initial", "nothing"] = "trained"
+    iterations: int = 1
+    densities: Callable[[Shapes, float], Mapping[str, float]] | None = None
     words: str = "by a score of one's own"
     colour: str = "#777777"
     page_colours: tuple[str, str] = ("#7a5195", "#c9a0dc")
@@ -95,6 +101,8 @@ class Score:
         for colour in (self.colour, *self.page_colours):
             if not re.fullmatch("#[0-9a-f]{6}", colour):
                 raise ParamsError(f"method: a colour is {colour!r}, expected one such as #0072b2")
+        if self.iterations < 1:
+            raise ParamsError(f"method: iterations is {self.iterations}, expected at least 1")
 
     @property
     def needs_training(self) -> bool:
@@ -122,31 +130,6 @@ def own_score(name: str, function: Callable[[ScoreContext], Scores] | None = Non
 def _nothing(context: ScoreContext) -> Scores:
     return {}
 
-
-def _magnitude(context: ScoreContext) -> Scores:
-    return {name: np.abs(context.weights[name]) for name in context.mask}
-
-
-def _noise(context: ScoreContext) -> Scores:
-    return {name: context.stream.uniform(kept.shape) for name, kept in sorted(context.mask.items())}
-
-
-# Okabe and Ito's colours, told apart by the colour-blind, and lighter on dark ground.
-L1 = Score(
-    _magnitude,
-    needs="trained",
-    words="by magnitude",
-    colour="#0072b2",
-    page_colours=("#0072b2", "#56b4e9"),
-)
-
-RANDOM = Score(
-    _noise,
-    needs="nothing",
-    words="by chance",
-    colour="#d55e00",
-    page_colours=("#c1520a", "#f0944d"),
-)
 
 SCORES: Family[Score] = families.SCORES
 
@@ -179,6 +162,34 @@ def scored_by(method: str, context: ScoreContext) -> Scores:
                 "expected numbers"
             )
     return scores
+
+
+def densities_by(method: str, shapes: Shapes, density: float) -> dict[str, float] | None:
+    """How dense a method makes every parameter; None where the rates of a ticket say it.
+
+    Args:
+      method: one that is not known here makes none.
+      shapes: the prunable parameters, name -> shape.
+      density: of all of them together.
+
+    Raises:
+      TrainingError: its function fails, or gives anything but a density for each parameter.
+    """
+    score = SCORES.known(method)
+    if score is None or score.densities is None:
+        return None
+    given = SCORES.call(method, score.densities, shapes, density)
+    if not isinstance(given, Mapping) or given.keys() != shapes.keys():
+        raise TrainingError(
+            f"method {method}: its densities are not of the prunable parameters, expected one for "
+            f"each of {', '.join(shapes)}"
+        )
+    for name, value in given.items():
+        if not isinstance(value, float | int) or not 0 <= value <= 1:
+            raise TrainingError(
+                f"method {method}: its density of {name!r} is {value!r}, expected in [0, 1]"
+            )
+    return {name: float(value) for name, value in given.items()}
 
 
 def needs_training(method: str) -> bool:

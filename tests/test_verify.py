@@ -250,7 +250,8 @@ def test_a_forged_mask_of_an_l1_ticket_needs_training(copy: Path, dataset: Datas
     ("change", "claims"),
     [
         (lambda d: d.update(name="l1-r0.90-n2-s1"), {ENTRIES}),
-        (lambda d: d.update(method="snip"), {ENTRIES}),
+        (lambda d: d.update(method="taylor"), {ENTRIES}),
+        (lambda d: d.update(method="snip"), {ENTRIES, COUNTS}),
         (lambda d: d.update(seed=2, name="l1-r0.50-n2-s2"), {DRAWN}),
         (lambda d: d.update(ratio=0.6, name="l1-r0.60-n2-s1"), {RATES}),
         (lambda d: d["rate"].update({"layers.0.weight": 0.3}), {RATES, COUNTS}),

@@ -14,6 +14,8 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping
 from importlib import import_module, invalidate_caches
+from importlib.machinery import PathFinder
+from importlib.util import module_from_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Generic, TypeVar
@@ -49,6 +51,22 @@ def trust(*names: str) -> None:
 def trusted() -> tuple[str, ...]:
     """The names that may be imported, for a process that is to trust the same."""
     return tuple(sorted(_trusted))
+
+
+def _import_from(folder: str, package: str) -> None:
+    """Import what a person named from the working folder, if it is there, whatever is installed
+    under the same name."""
+    if package in sys.modules:
+        return
+    spec = PathFinder.find_spec(package, [folder])
+    if spec is None or spec.loader is None:
+        return
+    module = sys.modules[package] = module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[package]
+        raise
 
 
 class Family(Generic[T]):
@@ -191,10 +209,12 @@ class Family(Generic[T]):
     def _import(self, name: str) -> ModuleType:
         wanted = name.partition(":")[0]
         here = str(Path.cwd())
-        if here not in sys.path:  # as `python -m` has it
-            sys.path.insert(0, here)
+        if here not in sys.path:
+            # Last, so that nothing there takes the place of an installed package.
+            sys.path.append(here)
         invalidate_caches()
         try:
+            _import_from(here, wanted.partition(".")[0])
             return import_module(wanted)
         except ModuleNotFoundError as error:
             missing = error.name or wanted

@@ -153,6 +153,26 @@ def test_a_name_that_is_none() -> None:
         )
 
 
+def test_what_lies_beside_own_code_takes_no_installed_package_s_place(here: Path) -> None:
+    """The folder of one's own code is the last that is searched."""
+    sys.modules.pop("sched", None)
+    (here / "sched.py").write_text("raise SystemExit('it ran')")
+    (here / "own_imports.py").write_text(
+        "import sched\n\ndef score(context):\n    return sched.scheduler\n"
+    )
+    trust("own_imports:score")
+    assert SCORES.get("own_imports:score") is not None
+    assert str(here) not in str(sys.modules["sched"].__file__)
+
+
+def test_own_code_is_found_whatever_is_installed_under_its_name(here: Path) -> None:
+    sys.modules.pop("mailcap", None)
+    (here / "mailcap.py").write_text("def score(context):\n    return {}\n")
+    trust("mailcap:score")
+    assert SCORES.get("mailcap:score") is not None
+    del sys.modules["mailcap"]
+
+
 def test_code_that_nobody_vouched_for_is_not_run(here: Path) -> None:
     (here / "own_untrusted.py").write_text("raise SystemExit('it ran')")
     assert refused(SCORES, "own_untrusted:score") == (

@@ -444,3 +444,37 @@ def test_weights_of_0_and_1_beside_their_own_masks_stay_weights(tmp_path: Path) 
     ticket = import_ticket(saved(parts | masks, tmp_path / "x.pt"), model=MODEL)
     assert all(array.all() for array in ticket.init.values())
     assert all((ticket.mask[n] == masks[f"{n}_mask"].numpy()).all() for n in ticket.mask)
+
+
+@pytest.mark.parametrize("kind", ["nested", "old", "whole module", "masks apart"])
+def test_a_file_with_other_things_beside_the_network(kind: str, tmp_path: Path) -> None:
+    """As training programs save checkpoints."""
+    ticket = small_ticket(3, 0.5)
+    module = SMALL.build()
+    module.load_state_dict(
+        {name: torch.from_numpy(array) for name, array in ticket.mask.apply(ticket.init).items()}
+    )
+    path, said = tmp_path / "last.ckpt", []
+    if kind == "nested":
+        torch.save({"epoch": 3, "state_dict": module.state_dict(), "loss": 0.1}, path)
+    elif kind == "old":
+        torch.save(module.state_dict(), path, _use_new_zipfile_serialization=False)
+    elif kind == "whole module":
+        plain = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))
+        names = dict(zip(plain.state_dict(), module.state_dict(), strict=True))
+        plain.load_state_dict({one: module.state_dict()[other] for one, other in names.items()})
+        torch.save(plain, path)
+    else:
+        masks = {name: torch.from_numpy(kept.copy()) for name, kept in ticket.mask.items()}
+        torch.save({"model": module.state_dict(), "masks": masks, "step": 9}, path)
+    imported = import_ticket(path, model=SMALL, seed=3, announce=said.append)
+    assert imported.mask == ticket.mask
+    assert any("holds other things too; 4 tensors" in one or "8 tensors" in one for one in said)
+    for name, array in ticket.mask.apply(ticket.init).items():
+        assert np.array_equal(imported.mask.apply(imported.init)[name], array)
+
+
+def test_a_file_without_a_network_says_what_it_holds(tmp_path: Path) -> None:
+    path = tmp_path / "optimizer.pt"
+    torch.save({"optimizer": {"lr": 0.1}, "epoch": 3}, path)
+    assert "holds more than tensors by name: 'optimizer' (dict)" in refusal(path)

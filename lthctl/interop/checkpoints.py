@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path
 
 from lthctl.errors import CheckpointError
-from lthctl.interop.entries import Checkpoint
+from lthctl.interop.entries import Checkpoint, OtherContentError
 from lthctl.interop.safetensors_file import read_safetensors
 from lthctl.interop.torch_file import WAY_OUT, read_torch
 from lthctl.reading import read_file
@@ -58,12 +58,12 @@ def read_checkpoint(path: Path, *, limit: int) -> Checkpoint:
         if content[8:9] == b"{":
             return read_safetensors(content)
         if content.startswith((b"\x80", OLD_FORMAT)):
-            raise CheckpointError(
+            raise OtherContentError(
                 f"is a pickle, which is never run; {WAY_OUT}, with PyTorch 1.6 or newer"
             )
         raise CheckpointError("is neither safetensors nor what torch.save writes")
     except CheckpointError as error:
-        raise CheckpointError(f"{path}: {error}") from error
+        raise type(error)(f"{path}: {error}") from error
     except DAMAGE as error:
         raise CheckpointError(
             f"{path}: is truncated or damaged ({type(error).__name__}: {str(error)[:200]})"

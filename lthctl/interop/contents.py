@@ -12,8 +12,9 @@ import numpy as np
 
 from lthctl.errors import CheckpointError
 from lthctl.interop.checkpoints import read_checkpoint
-from lthctl.interop.entries import BFLOAT16, Checkpoint, Entry
+from lthctl.interop.entries import BFLOAT16, Checkpoint, Entry, OtherContentError
 from lthctl.interop.matching import by_shapes, listed, renamed_by, without_wrappers
+from lthctl.interop.network_file import read_entries
 from lthctl.mask import Array, Shapes, Weights, unpack_mask
 from lthctl.parameter_types import shown
 
@@ -63,9 +64,7 @@ class Contents:
         # other formats.
         checkpoint = Checkpoint(entries or {})
         if entries is None:
-            checkpoint = read_checkpoint(
-                path, limit=2**24 + 64 * sum(math.prod(shape) for shape in self._named.values())
-            )
+            checkpoint = self._read()
         if not checkpoint.entries:
             raise CheckpointError(f"{path}: holds no tensors, expected masks or weights by name")
         if checkpoint.note is not None:
@@ -78,6 +77,25 @@ class Contents:
         )
         self.masks = self._once({names[name]: entry for name, entry in masks.items()})
         self.weights = self._once({names[name]: entry for name, entry in weights.items()})
+
+    def _read(self) -> Checkpoint:
+        """The tensors of the file; where it holds other things beside them, those of its network,
+        such as what is under "state_dict"."""
+        limit = 2**24 + 64 * sum(math.prod(shape) for shape in self._named.values())
+        try:
+            return read_checkpoint(self.path, limit=limit)
+        except OtherContentError as plain:
+            try:
+                entries = read_entries(self.path)
+            except CheckpointError:
+                raise plain from None
+            if not entries:
+                raise
+            self._announce(
+                f"{self.path}: holds other things too; {len(entries)} tensors of its network are "
+                "taken"
+            )
+            return Checkpoint(entries)
 
     # ---- what is what ----
 

@@ -8,6 +8,11 @@ import numpy as np
 from lthctl.errors import CheckpointError
 from lthctl.mask import Array
 
+
+class OtherContentError(CheckpointError):
+    """A file holds more than tensors by name, or holds them in another form."""
+
+
 BFLOAT16 = "bfloat16"
 """NumPy has no such type. Its bits are the upper half of a float32's."""
 

@@ -103,6 +103,22 @@ def read_network(path: Path, *, key: str | None = None) -> NetworkFile:
     return NetworkFile(path, weights, masks)
 
 
+def read_entries(path: Path) -> dict[str, Entry]:
+    """The tensors of one network in a file, by the names that they have there. Masks that the file
+    keeps apart end in "_mask".
+
+    Raises:
+      CheckpointError: it cannot be read, or holds no tensors.
+    """
+    tree = read_object_file(path)
+    if isinstance(tree, Checkpoint):
+        return tree.entries
+    entries = dict(_tensors(_weights_part(tree), ""))
+    for name, entry in _separate_masks(tree):
+        entries[re.sub("[._]mask$", "", name) + "_mask"] = entry
+    return entries
+
+
 def _is_mask(array: Array) -> bool:
     return array.ndim > 0 and bool(np.isin(array, (0, 1)).all())
 

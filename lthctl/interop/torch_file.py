@@ -8,7 +8,7 @@ import io
 import zipfile
 
 from lthctl.errors import CheckpointError
-from lthctl.interop.entries import Entry
+from lthctl.interop.entries import Entry, OtherContentError
 from lthctl.interop.torch_tensors import TorchTensors, kind_of
 from lthctl.pickles import OpcodeError, PickleError, read_pickle
 
@@ -51,9 +51,9 @@ def read_torch(content: bytes, limit: int) -> dict[str, Entry]:
     try:
         tensors = read_pickle(pickled, TorchTensors(records, limit), max_opcodes=PICKLE_LIMIT)
     except OpcodeError as error:
-        raise CheckpointError(f"{error}, which no dict of tensors does; {WAY_OUT}") from error
+        raise OtherContentError(f"{error}, which no dict of tensors does; {WAY_OUT}") from error
     except PickleError as error:
-        raise CheckpointError(f"{error}; {WAY_OUT}") from error
+        raise OtherContentError(f"{error}; {WAY_OUT}") from error
     if not isinstance(tensors, dict):
         raise CheckpointError(
             f"holds one {kind_of(tensors)}, expected a dict of names and tensors; {WAY_OUT}"
@@ -61,7 +61,7 @@ def read_torch(content: bytes, limit: int) -> dict[str, Entry]:
     others = [name for name, value in tensors.items() if not isinstance(value, Entry)]
     if others:
         named = ", ".join(f"{name[:40]!r} ({kind_of(tensors[name])})" for name in others[:5])
-        raise CheckpointError(f"holds more than tensors by name: {named}; {WAY_OUT}")
+        raise OtherContentError(f"holds more than tensors by name: {named}; {WAY_OUT}")
     return tensors
 
 

@@ -18,7 +18,7 @@ from lthctl.params import ReportParams
 from lthctl.params_file import load_params
 from lthctl.reporting.claim_files import claim_files
 from lthctl.reporting.claim_quantities import QUANTITIES
-from lthctl.reporting.claim_words import claims_markdown
+from lthctl.reporting.claim_words import claims_markdown, here_words
 from lthctl.reporting.claims import JudgedClaim, judge_claims
 from lthctl.reporting.claims_file import load_claims
 from lthctl.reporting.experiments import ExperimentKey
@@ -169,6 +169,9 @@ def test_a_range_holds_where_every_size_does() -> None:
     assert len(judged.measured) == 2
     assert judged.least is not None
     assert judged.least.percent == 50
+    assert here_words(judged).endswith("at 50 %, the least of 2 sizes from 50 to 20 %")
+    (alone,) = judge(runs[:6], claim)
+    assert (alone.outcome, alone.why) == ("undecided", "one size is no range")
     bad = stopping(("l1", 0.9, 1), [500] * 3, [0.98, 0.9811, 0.9788])
     assert judge([*runs, *bad], claim)[0].outcome == "undecided"
     worst = stopping(("l1", 0.9, 1), [500] * 3, [0.96, 0.9611, 0.9588])
@@ -226,9 +229,12 @@ def test_a_trend_is_a_slope_of_every_seed() -> None:
         *stopping(("l1", 0.5, 5), [400, 440, 400]),
         *stopping(("l1", 0.75, 5), [200, 220, 200]),
     ]
-    (judged,) = judge(
-        runs, "quantity: early_stop_trend, ladder: l1-n5, sizes: [60, 20], bound: {above: 1.5}"
+    judged, short = judge(
+        runs,
+        "quantity: early_stop_trend, ladder: l1-n5, sizes: [60, 25], bound: {above: 1.5}",
+        "quantity: early_stop_trend, ladder: l1-n5, sizes: [60, 20], bound: {above: 1.5}",
     )
+    assert (short.outcome, short.why) == ("not run", "only down to 25 %")
     assert judged.outcome == "holds"
     assert judged.measured[0].value.mean == pytest.approx(2)
 

@@ -112,8 +112,12 @@ def here_words(one: JudgedClaim) -> str:
         found = f"{end} ({inside})"
     else:
         found = _value_words(least.value, quantity.unit)
-        if len(one.measured) > 1:
-            found = f"{found} at {least.percent:.3g} %, the least of {len(one.measured)} sizes"
+        if one.claim.sizes is not None and quantity.where == "a size":
+            found = f"{found} at {least.percent:.3g} %"
+            first, last, number = one.measured[0], one.measured[-1], len(one.measured)
+            if number > 1:
+                span = f"from {first.percent:.3g} to {last.percent:.3g} %"
+                found += f", the least of {number} sizes {span}"
     return f"{found}; {one.why}" if one.why else found
 
 

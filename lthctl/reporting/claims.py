@@ -100,7 +100,7 @@ def _judged(group: Group, claim: Claim, tolerance: float) -> JudgedClaim:
     if quantity.where == "a ladder":
         judged = _walked(group, claim, tested, tolerance)
     elif quantity.where == "sizes":
-        judged = _along(group, claim, tested)
+        judged = _along(group, claim, tested, tolerance)
     else:
         judged = _at_each(group, claim, tested, tolerance)
     if group.is_too_short and judged.outcome != "not run" and not quantity.needs_target:
@@ -132,12 +132,18 @@ def _at_each(
     outcomes = {one.outcome for one in measured}
     outcome: Outcome = "fails" if fails else "holds" if outcomes == {"holds"} else "undecided"
     why = "one seed has no interval" if all(one.value.n == 1 for one in measured) else ""
+    if claim.sizes is not None and len(measured) == 1 and outcome == "holds":
+        outcome, why = "undecided", "one size is no range"
     return JudgedClaim(claim, outcome, tuple(measured), why=why)
 
 
-def _along(group: Group, claim: Claim, sizes: Sequence[Experiment]) -> JudgedClaim:
-    """A quantity along sizes."""
+def _along(
+    group: Group, claim: Claim, sizes: Sequence[Experiment], tolerance: float
+) -> JudgedClaim:
+    """A quantity along sizes, down to the last of them."""
     quantity = QUANTITIES[claim.quantity]
+    if claim.sizes is not None and _percent(sizes[-1]) > claim.sizes[1] * (1 + tolerance):
+        return JudgedClaim(claim, "not run", why=f"only down to {_percent(sizes[-1]):.3g} %")
     value = quantity.measure(Question(group, sizes, group.dense, claim.target))
     if value is None:
         return JudgedClaim(claim, "not run", why="no seed has all of these sizes")

@@ -1,6 +1,7 @@
 """Claims of a paper: read from a file, judged by runs, and shown."""
 
 import math
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -70,7 +71,11 @@ TRAIN = {"steps": 1000, "evaluate_every": 10, "engine": "torch", "device": "cpu"
 
 
 def stopping(
-    experiment: Asked, stops: list[int], tests: list[float] | None = None, control: str = "rewind"
+    experiment: Asked,
+    stops: list[int],
+    tests: list[float] | None = None,
+    control: str = "rewind",
+    draw: int = 1,
 ) -> list[Run]:
     """Runs of seeds 1, 2, ... that stop early at some steps, with these test accuracies there."""
     made = []
@@ -81,9 +86,9 @@ def stopping(
             for step in range(10, 1010, 10)
         )
         data = {**DATA, "test": 1_000_000}
-        made.append(
-            make_run(experiment, seed, history=history, train=TRAIN, control=control, data=data)
-        )
+        run = make_run(experiment, seed, history=history, train=TRAIN, control=control, data=data)
+        drawn = run.specification.model_copy(update={"draw": draw})
+        made.append(replace(run, specification=drawn, training=f"{draw}{run.training[1:]}"))
     return made
 
 
@@ -120,6 +125,26 @@ def test_a_claim_fails_where_its_interval_lies_elsewhere() -> None:
     )
     assert [late.outcome, worse.outcome, equal.outcome] == ["fails"] * 3
     assert worse.measured[0].value.mean == pytest.approx(-1)
+
+
+def test_draws_of_a_control_are_averaged_within_their_seed() -> None:
+    """Three seeds stay three; steps by their geometric mean."""
+    runs = [
+        *DENSE,
+        *stopping(("l1", 0.8, 5), [250, 200, 220], [0.985, 0.985, 0.985]),
+        *stopping(("l1", 0.8, 5), [200, 400, 400], [0.98, 0.981, 0.982], "reinit"),
+        *stopping(("l1", 0.8, 5), [800, 400, 900], [0.97, 0.971, 0.972], "reinit", draw=2),
+    ]
+    name = "ladder: l1-n5, size: 20, than: reinit"
+    times, gain = judge(
+        runs,
+        f"quantity: early_stop_times, {name}, bound: {{above: 1}}",
+        f"quantity: test_gain, {name}, bound: {{above: 0}}",
+    )
+    found = times.measured[0].value
+    assert found.n == gain.measured[0].value.n == 3
+    assert found.mean == pytest.approx((400 / 250 * 400 / 200 * 600 / 220) ** (1 / 3))
+    assert gain.measured[0].value.mean == pytest.approx(0.9)
 
 
 @pytest.mark.parametrize(

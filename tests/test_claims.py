@@ -239,6 +239,7 @@ def test_a_ladder_leaves_dense_at_the_first_size_that_is_not_as_good() -> None:
     )
     assert [one.leaves for one in judged] == [pytest.approx(10)] * 5
     assert [one.outcome for one in judged] == ["holds", "holds", "fails", "fails", "holds"]
+    assert here_words(judged[0]).startswith("worse at 10 % (-1.00 points, ")
     keeps = [run for run in runs if run.ticket.ratio <= 0.8]
     outcomes = [one.outcome for one in judge(
         keeps, f"{name}, bound: {{below: 20}}", f"{name}, bound: {{above: 20}}",

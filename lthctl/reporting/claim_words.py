@@ -15,6 +15,13 @@ from lthctl.reporting.statistics import Interval
 FORMS = {"%": "{:.1f} %", "times": "{:.2f} times", "points": "{:+.2f} points"}
 """Unit -> a value with it."""
 
+AT_ITS_END: dict[Outcome, str] = {
+    "holds": "as good down to",
+    "undecided": "unknown at",
+    "fails": "worse at",
+}
+"""What is shown of the last size on the walk down a ladder, in words."""
+
 RULE = (
     "A claim is judged by the interval that is shown. It holds where the interval lies where the "
     "claim says, and fails where it lies elsewhere. Over several sizes it has to hold at every one "
@@ -108,8 +115,7 @@ def here_words(one: JudgedClaim) -> str:
         return one.why
     if quantity.where == "a ladder":
         inside = _value_words(least.value, "points").replace(" (", ", ").rstrip(")")
-        end = f"at {least.percent:.3g} %" if one.leaves else f"not down to {least.percent:.3g} %"
-        found = f"{end} ({inside})"
+        found = f"{AT_ITS_END[least.outcome]} {least.percent:.3g} % ({inside})"
     else:
         found = _value_words(least.value, quantity.unit)
         if one.claim.sizes is not None and quantity.where == "a size":

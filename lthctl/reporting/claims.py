@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from lthctl.reporting.claim_quantities import QUANTITIES, Question
-from lthctl.reporting.claims_file import DENSE, Bound, Claim, Claims, is_ladder
+from lthctl.reporting.claim_sizes import absent_words, other_of, percent_left, sizes_of
+from lthctl.reporting.claims_file import DENSE, Bound, Claim, Claims
 from lthctl.reporting.experiments import Experiment
-from lthctl.reporting.ladders import LadderKey
 from lthctl.reporting.looks import level_at
 from lthctl.reporting.statistics import Interval, p_above
 from lthctl.reporting.verdicts import Group
@@ -89,9 +89,9 @@ def judge_claims(group: Group, claims: Claims) -> JudgedClaims:
 
 def _judged(group: Group, claim: Claim, tolerance: float) -> JudgedClaim:
     quantity = QUANTITIES[claim.quantity]
-    sizes = _sizes(group, claim, tolerance)
+    sizes = sizes_of(group, claim, tolerance)
     if not sizes:
-        return JudgedClaim(claim, "not run", why=_absent(claim))
+        return JudgedClaim(claim, "not run", why=absent_words(claim))
     if group.dense is None and quantity.compares and claim.than == DENSE:
         return JudgedClaim(claim, "not run", why="no dense run")
     tested = [size for size in sizes if _has(size, claim)]
@@ -118,14 +118,14 @@ def _at_each(
     strict = replace(group, params=group.params.model_copy(update=shared))
     measured, fails = [], False
     for size in sizes:
-        other = _other(group, claim, size, tolerance) if quantity.compares else None
+        other = other_of(group, claim, size, tolerance) if quantity.compares else None
         if quantity.compares and (other is None or not _has(other, claim)):
             continue
         asked = Question(group, [size], other, claim.target)
         value, strictly = quantity.measure(asked), quantity.measure(replace(asked, group=strict))
         if value is None or strictly is None:
             continue
-        measured.append(Measured(_percent(size), value, _outcome(value, claim.bound)))
+        measured.append(Measured(percent_left(size), value, _outcome(value, claim.bound)))
         fails |= _outcome(strictly, claim.bound) == "fails"
     if not measured:
         return JudgedClaim(claim, "not run", why=f"no {claim.than} beside it")
@@ -142,13 +142,13 @@ def _along(
 ) -> JudgedClaim:
     """A quantity along sizes, down to the last of them."""
     quantity = QUANTITIES[claim.quantity]
-    if claim.sizes is not None and _percent(sizes[-1]) > claim.sizes[1] * (1 + tolerance):
-        return JudgedClaim(claim, "not run", why=f"only down to {_percent(sizes[-1]):.3g} %")
+    if claim.sizes is not None and percent_left(sizes[-1]) > claim.sizes[1] * (1 + tolerance):
+        return JudgedClaim(claim, "not run", why=f"only down to {percent_left(sizes[-1]):.3g} %")
     value = quantity.measure(Question(group, sizes, group.dense, claim.target))
     if value is None:
         return JudgedClaim(claim, "not run", why="no seed has all of these sizes")
     outcome = _outcome(value, claim.bound)
-    return JudgedClaim(claim, outcome, (Measured(_percent(sizes[-1]), value, outcome),))
+    return JudgedClaim(claim, outcome, (Measured(percent_left(sizes[-1]), value, outcome),))
 
 
 def _walked(
@@ -164,15 +164,15 @@ def _walked(
         if value is None:
             continue
         holds = p_above(value, -margin) < level_at(alpha, value.n, params.looks)
-        measured.append(Measured(_percent(size), value, "holds" if holds else "undecided"))
+        measured.append(Measured(percent_left(size), value, "holds" if holds else "undecided"))
         if not holds:
-            leaves = _percent(size)
+            leaves = percent_left(size)
             is_worse = value.high is not None and value.high < 0
             measured[-1] = replace(measured[-1], outcome="fails" if is_worse else "undecided")
             break
     if not measured:
         return JudgedClaim(claim, "not run", why="no dense run of these seeds")
-    outcome = _left(bound, leaves, is_worse, _percent(sizes[-1]), tolerance)
+    outcome = _left(bound, leaves, is_worse, percent_left(sizes[-1]), tolerance)
     why = "" if outcome != "not run" else "the ladder ends above this size"
     return JudgedClaim(claim, outcome, tuple(measured), leaves, why)
 
@@ -232,56 +232,9 @@ def _distance(one: Measured, bound: Bound) -> float:
     return min(above, below)
 
 
-def _sizes(group: Group, claim: Claim, tolerance: float) -> list[Experiment]:
-    """The experiments that a claim is about, densest first."""
-    ladder = _ladder(group, claim.ladder, claim.control)
-    if claim.size is not None:
-        nearest = _nearest(ladder, claim.size, tolerance)
-        return [nearest] if nearest else []
-    if claim.sizes is None:
-        return ladder
-    first, last = claim.sizes[0] * (1 + tolerance), claim.sizes[1] * (1 - tolerance)
-    return [size for size in ladder if first >= _percent(size) >= last]
-
-
-def _ladder(group: Group, name: str, control: str) -> list[Experiment]:
-    keys = ((LadderKey.of(one.key), one) for one in group.experiments)
-    found = [one for key, one in keys if key.name == name and key.control == control]
-    return sorted(found, key=lambda one: one.sparsity)
-
-
-def _nearest(ladder: Sequence[Experiment], size: float, tolerance: float) -> Experiment | None:
-    """The experiment of a size, in percent, as near as the tolerance allows."""
-    near = [one for one in ladder if abs(_percent(one) - size) <= tolerance * size]
-    return min(near, key=lambda one: abs(_percent(one) - size), default=None)
-
-
-def _other(group: Group, claim: Claim, size: Experiment, tolerance: float) -> Experiment | None:
-    """What the tickets of a size are compared with."""
-    if claim.than == DENSE:
-        return group.dense
-    if is_ladder(claim.than):
-        wanted = _percent(size) if claim.than_size is None else claim.than_size
-        return _nearest(_ladder(group, claim.than, "rewind"), wanted, tolerance)
-    return group.experiment(size.key._replace(control=claim.than))
-
-
-def _percent(size: Experiment) -> float:
-    """What is left of the weights."""
-    return 100 * (1 - size.sparsity)
-
-
 def _has(size: Experiment, claim: Claim) -> bool:
     """Whether runs have what a claim reads of them."""
     metric = QUANTITIES[claim.quantity].metric
     return metric is None or all(
         getattr(run.metrics, metric) is not None for _, run in size.all_runs
     )
-
-
-def _absent(claim: Claim) -> str:
-    if claim.size is not None:
-        where = f" at {claim.size:g} %"
-    else:
-        where = f" from {claim.sizes[0]:g} to {claim.sizes[1]:g} %" if claim.sizes else ""
-    return f"no {claim.ladder} {claim.control}{where}"

@@ -18,6 +18,7 @@ from lthctl.reporting.experiments import DENSE, RANDOM, Experiment
 from lthctl.reporting.ladders import Ladder, LadderKey, ladders_of
 from lthctl.reporting.reading import Report
 from lthctl.reporting.sentences import sentences_of, size_words, tickets_words
+from lthctl.reporting.stability import stability_sentence
 from lthctl.reporting.statistics import Verdict
 from lthctl.reporting.targets import Target, arrivals_of, times_sooner
 from lthctl.reporting.unknowns import unknowns_of
@@ -45,6 +46,9 @@ def print_answers(console: Console, report: Report) -> None:
             _print_ladders(console, group)
             for note in _notes(group)[:MOST_NOTES]:
                 console.print(plain(note, style="dim"))
+            if (sentence := stability_sentence(group)) is not None:
+                console.print()
+                console.print(plain(sentence))
             if report.claims:
                 console.print()
                 console.print(*claims_table(report.claims), sep="\n")

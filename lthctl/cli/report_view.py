@@ -14,10 +14,18 @@ from lthctl.reporting.answers import answers_of, rule_of
 from lthctl.reporting.experiments import desired_by_round
 from lthctl.reporting.reading import Report
 from lthctl.reporting.sentences import sentences_of, times_words
+from lthctl.reporting.stability import RULE as STABLE_RULE
+from lthctl.reporting.stability import IsStable, Stability, stabilities_of
 from lthctl.reporting.statistics import Verdict
 from lthctl.reporting.tickets import TicketVerdict, ticket_verdicts
 from lthctl.reporting.unknowns import unknowns_of
 from lthctl.reporting.verdicts import Group
+
+STABLE_STYLES: dict[IsStable, str] = {
+    "stable": "green",
+    "not stable": "red",
+    "unknown": "yellow",
+}
 
 
 def report_tables(report: Report) -> RenderableType:
@@ -44,6 +52,8 @@ def report_tables(report: Report) -> RenderableType:
         if verdicts := ticket_verdicts(group):
             parts += [Text(), _control_table(verdicts), Text(), _arrival_table(verdicts)]
             parts += _verdict_notes()
+        if stabilities := stabilities_of(group):
+            parts += [Text(), _stability_table(stabilities), Text(STABLE_RULE, style="dim")]
         parts.append(Text())
     if report.copies:
         parts.append(plain(copies_words(report), style="dim"))
@@ -213,6 +223,24 @@ def _arrival_table(verdicts: Sequence[TicketVerdict]) -> RenderableType:
             times = times_words(ticket.sooner).format("dense")
             n, verdict = str(ticket.sooner.n), _verdict(ticket.sooner_shown, None)
             table.add_row(plain(ticket.key.ticket), n, times, verdict)
+    return table
+
+
+def _stability_table(stabilities: Sequence[Stability]) -> RenderableType:
+    title = f"Is it stable? Barrier between copies (points), {stabilities[0].judged} images"
+    columns = ("ticket", "control", "as good as dense?", ">n", ">barrier", ">on train", "stable?")
+    table = new_table(title, *columns)
+    for one in stabilities:
+        key = one.experiment.key
+        table.add_row(
+            plain(key.ticket),
+            plain(key.control),
+            _verdict(one.experiment.verdict, None),
+            str(one.barrier.n),
+            percent(one.barrier),
+            percent(one.on_train),
+            Text(one.is_stable, style=STABLE_STYLES[one.is_stable]),
+        )
     return table
 
 

@@ -18,6 +18,10 @@ FIGURES: dict[str, str] = {
     "{intervals}. The line with a band is the dense network.",
     "curves": "Validation accuracy over training steps of rewound tickets of all sizes, means over "
     "seeds.",
+    "stability": "Stability to the order of the batches. Left: error on the straight line between "
+    "two copies of a run that differ in that order, minus the mean of both ends; means over seeds. "
+    "Right: the highest of it, over the weights left, with {intervals}. Below 2 points (dashed) is "
+    "stable.",
     "parallel": "Every run as a line over what it was and what it reached.",
     "pixels": "Input weights that survive pruning, counted per pixel: means over the masks of all "
     "seeds.",
@@ -38,6 +42,9 @@ TABLES: dict[str, str] = {
     "verdicts": "What is shown of every ticket, against dense and against its controls: "
     "differences in accuracy, paired by seed, with {intervals}; {margin}. Times sooner are of the "
     "target, paired by seed, too.",
+    "stability": "How much the error rises on the straight line between two copies of a run that "
+    "differ in the order of their batches: the highest error minus the mean of both ends, means "
+    "over seeds with {intervals}. Stable means an interval below 2 points.",
     "runs": "Every run. Accuracies are of the validation images.",
     "layers": "Weights left per layer and round: means over the masks of n seeds.",
     "overlap": "Weights that two masks have in common, against what chance would give, and the "

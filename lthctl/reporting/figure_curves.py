@@ -80,7 +80,7 @@ def _against_size(
                 for experiment in experiments
                 if (experiment.key.method, experiment.key.control) == (method, control)
             ]
-            _draw_line(panel, line, [getattr(experiment, figure_of) for experiment in line], factor)
+            draw_line(panel, line, [getattr(experiment, figure_of) for experiment in line], factor)
         panel.set_xscale("log")
         panel.invert_xaxis()
         panel.set_xticks(densities)
@@ -95,9 +95,10 @@ def _against_size(
     return figure
 
 
-def _draw_line(
+def draw_line(
     panel: "Axes", experiments: list[Experiment], values: list[Interval], factor: float
 ) -> None:
+    """Experiments of one method and control against their remaining weights, with intervals."""
     method, control = experiments[0].key.method, experiments[0].key.control
     replicates = sorted({value.n for value in values})
     n = str(replicates[0]) if len(replicates) == 1 else f"{replicates[0]} to {replicates[-1]}"

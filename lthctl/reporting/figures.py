@@ -8,6 +8,7 @@ from lthctl.reporting.drawing import own_defaults
 from lthctl.reporting.figure_answer import answer_figure
 from lthctl.reporting.figure_curves import accuracy_figure, curves_figure, early_stop_figure
 from lthctl.reporting.figure_runs import parallel_figure, pixels_figure
+from lthctl.reporting.figure_stability import stability_figure
 from lthctl.reporting.figure_verdicts import verdict_figure
 from lthctl.reporting.survivors import Survivors
 from lthctl.reporting.verdicts import Group
@@ -34,7 +35,7 @@ def figure_files(
     """File name -> bytes of the figures of a group.
 
     Args:
-      group, survivors: what is drawn.
+      group, survivors: what is drawn. Stability is only where copies of runs were connected.
       formats: each figure comes in each of them.
     """
     with own_defaults():
@@ -47,6 +48,8 @@ def figure_files(
             "parallel": parallel_figure(group),
             "pixels": pixels_figure(survivors),
         }
+        if (stability := stability_figure(group)) is not None:
+            figures["stability"] = stability
         return {
             f"{name}.{format}": _saved(figure, format)
             for name, figure in figures.items()

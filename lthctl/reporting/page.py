@@ -21,6 +21,7 @@ from lthctl.reporting.answers import answers_of, rule_of
 from lthctl.reporting.page_answers import answer_cards
 from lthctl.reporting.page_claims import claims_html
 from lthctl.reporting.page_data import group_data, thinning
+from lthctl.reporting.page_stability import stability_html
 from lthctl.reporting.reading import Report
 from lthctl.reporting.styles import controls_for_page, methods_for_page
 from lthctl.reporting.survivors import Survivors
@@ -110,6 +111,8 @@ def page_bytes(
         "unknown": "".join(f"<li>{escape(str(one))}</li>" for one in unknowns_of(answers)),
         "claims": claims_html(report.claims),
         "claims link": '<a href="#claims">Claims</a>' if report.claims else "",
+        "stability": stability_html(report),
+        "stability link": _stability_link(report),
         "rule": escape(rule_of(report.groups[0].params)),
         "title": escape(title),
         "group": escape(report.groups[0].title),
@@ -131,6 +134,11 @@ def page_bytes(
     }
     text = re.sub(r"\{\{([\w -]+)\}\}", lambda match: parts[match[1]], assets["page.html"])
     return text.encode(errors="replace")  # a name may hold bytes that are no text
+
+
+def _stability_link(report: Report) -> str:
+    has_any = any(group.joined for group in report.groups)
+    return '<a href="#stability">Stability</a>' if has_any else ""
 
 
 def d3_script() -> str:

@@ -10,6 +10,7 @@ from lthctl.reporting.claim_words import claims_markdown
 from lthctl.reporting.figures import Format, figure_files
 from lthctl.reporting.latex import document, figure, table
 from lthctl.reporting.reading import Report
+from lthctl.reporting.stability_files import stability_files
 from lthctl.reporting.survivors import Survivors, survivor_files
 from lthctl.reporting.tables import report_files
 
@@ -40,9 +41,11 @@ def paper_files(report: Report, survivors: Sequence[Survivors]) -> dict[str, byt
     """
     files = figure_files(report.groups[0], survivors[0], FORMATS)
     tables = {**report_files(report), **answer_files(report), **survivor_files(survivors)}
-    tables |= claim_files(report.claims)
+    tables |= {**claim_files(report.claims), **stability_files(report)}
     texts, captions = {}, {}
     for name in FIGURES:
+        if f"{name}.{FORMATS[0]}" not in files:  # no copies of runs were connected
+            continue
         captions[name] = figure_caption(name, report)
         texts[f"figure_{name}.tex"] = figure(name, captions[name], f"fig:{name}")
     for name in TABLES:

@@ -21,6 +21,7 @@ from lthctl.reporting.claims import JudgedClaims, judge_claims
 from lthctl.reporting.claims_file import Claims
 from lthctl.reporting.experiments import natural_order
 from lthctl.reporting.making import Places
+from lthctl.reporting.stability import read_connections, with_connections
 from lthctl.reporting.verdicts import Group, judged_group
 
 
@@ -94,6 +95,9 @@ def make_report(
         judged_group(protocol.title, members, params, Places.of(paths, masks), protocol.differs)
         for protocol, members in by_protocol(list(runs.values()))
     ]
+    connections, unread = read_connections(paths)
+    left_out += unread
+    groups = [with_connections(group, copies.values(), connections) for group in groups]
     groups.sort(key=lambda group: (-group.num_runs, natural_order(group.title)))
     judged = judge_claims(groups[0], claims) if claims else None
     return Report(tuple(groups), tuple(left_out), tuple(folders), tuple(copies.values()), judged)

@@ -115,11 +115,13 @@ def _files(
     from lthctl.reporting.figures import figure_files
     from lthctl.reporting.page import page_bytes
     from lthctl.reporting.provenance import provenance_of
+    from lthctl.reporting.stability_files import stability_files
 
     provenance = provenance_of(judged)
     figures = figure_files(judged.groups[0], survivors[0])
     files = {**tables.report_files(judged), **answer_files(judged)}
-    files |= {**claim_files(judged.claims), **survivor_files(survivors), **figures}
+    files |= {**claim_files(judged.claims), **stability_files(judged)}
+    files |= {**survivor_files(survivors), **figures}
     files["provenance.json"] = canonical_json(provenance)
     files[PAGE] = page_bytes(
         judged, survivors, provenance, figures, left_out, title=title, beside=sorted(files)

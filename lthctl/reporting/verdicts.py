@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
+from lthctl.artifacts.connection import Connection
 from lthctl.artifacts.names import variant_name
 from lthctl.artifacts.run import Run
 from lthctl.errors import ReportError
@@ -23,6 +25,14 @@ from lthctl.reporting.statistics import Interval, judge
 from lthctl.training.history import MetricName
 
 
+class Joined(NamedTuple):
+    """Two copies of a run of an experiment and seed that differ in the order of their batches."""
+
+    key: ExperimentKey
+    seed: int
+    connection: Connection
+
+
 @dataclass(frozen=True)
 class Group:
     """Runs that may be compared: same data, model, training and prunable parameters.
@@ -33,6 +43,7 @@ class Group:
       experiments: in order.
       places: where their folders are.
       differs: what sets them apart from the other groups of a report; empty where there is one.
+      joined: copies of its runs that were connected. They are no replicates.
     """
 
     title: str
@@ -40,6 +51,7 @@ class Group:
     experiments: tuple[Experiment, ...]
     places: Places = USUAL
     differs: str = ""
+    joined: tuple[Joined, ...] = ()
 
     @cached_property
     def dense(self) -> Experiment | None:

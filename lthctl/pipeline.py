@@ -12,6 +12,7 @@ from lthctl.grid.grids import Grid, experiment_grid, folders_of
 from lthctl.grid.outcome import Outcome
 from lthctl.grid.watcher import Watcher
 from lthctl.params import DataParams, Params
+from lthctl.reporting.claims_file import load_claims
 from lthctl.reporting.report import FinishedReport, report
 
 
@@ -45,6 +46,7 @@ def run(
     announce: Callable[[str], None] = lambda _: None,
     on_bytes: OnBytes | None = None,
     store: Path | str | None = None,
+    claims: Path | str | None = None,
 ) -> FinishedExperiment:
     """Fetch the data, make tickets and their runs, and report on them.
 
@@ -65,12 +67,14 @@ def run(
       announce: called with a sentence on what is fetched.
       on_bytes: called as bytes arrive, with a file's name, the bytes so far, and those in all or 0.
       store: where finished trainings are kept; see `ticket_grid`.
+      claims: a YAML file with the claims of a paper, which the report judges.
 
     Returns:
       What became of all. Trainings that failed are named in its outcome.
 
     Raises:
-      ParamsError: an experiment is impossible, or there is no such control.
+      ParamsError: an experiment is impossible, there is no such control, or the claims cannot be
+        read.
       DataError: the dataset cannot be had.
       OutputError: DVC owns a folder, it holds something else, or it cannot be written.
 
@@ -78,6 +82,8 @@ def run(
       >>> run(Params().override({"prune.seed": "1-5"})).report.summary_rows()
     """
     params = params or Params()
+    if claims is not None:
+        load_claims(Path(claims))  # what is wrong with them is said before hours of training
     masks, runs = folders_of(name)
     folder = Path("report", name)
     refuse_if_owned(masks, runs, folder)
@@ -89,7 +95,7 @@ def run(
     if not any(runs in path.parents for path in (*outcome.written, *outcome.present)):
         return FinishedExperiment(grid, outcome, None, folder)
     watcher.reporting()
-    made = report(runs, masks=masks, out=folder, params=params.report)
+    made = report(runs, masks=masks, out=folder, params=params.report, claims=claims)
     return FinishedExperiment(grid, outcome, made, folder)
 
 

@@ -272,3 +272,18 @@ def test_dvc_owns_its_own_places(workspace: Path) -> None:
     )
     assert "belongs to DVC" in refusal(3, "run", "--name", "pipeline")
     assert lthctl("run", *SMALL).exit_code == 0
+
+
+def test_claims_beside_the_parameters_are_read_before_anything_is_trained(workspace: Path) -> None:
+    claim = (
+        "{id: C1, sentence: s, source: t, printed: p, ladder: l1-n2, size: 50, bound: {above: 0}"
+    )
+    (workspace / "claims.yaml").write_text(f"paper: p\nclaims: [{claim}, quantity: gain}}]\n")
+    assert "is 'gain', which is no quantity" in refusal(2, "run", *SMALL)
+    assert not Path("masks").exists()
+    (workspace / "claims.yaml").write_text(
+        f"paper: p\nclaims: [{claim}, quantity: validation_gain}}]\n"
+    )
+    lthctl("run", *SMALL, "--control", "rewind")
+    (judged,) = json.loads(Path("report/run/claims.json").read_bytes())["claims"]
+    assert judged["measured"][0]["n"] == 2

@@ -43,6 +43,7 @@ def run(
     flags |= {"retrain.order_seed": order_seed, "retrain.draws": draws}
     params = parameters(context, "run", flags)
     from lthctl.cli import experiment_view, grid_view
+    from lthctl.cli.claims_place import claims_file
     from lthctl.errors import DataError
     from lthctl.grid.grids import experiment_grid
     from lthctl.pipeline import run as run_experiment
@@ -67,6 +68,7 @@ def run(
             watcher=display,
             announce=display.say,
             on_bytes=display.fetching,
+            claims=claims_file(context, None),
         )
     experiment_view.show_finished(done, training)
     done.outcome.raise_failures()

@@ -9,9 +9,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from lthctl.artifacts.pruning import Pruning
 from lthctl.artifacts.store import Store
+from lthctl.datasets.base import Dataset
 from lthctl.errors import ParamsError, TrainingError
 from lthctl.families import SCHEDULES, trust
+from lthctl.grid import cost
+from lthctl.lottery.find import specify_ticket
 from lthctl.lottery.select import select
 from lthctl.models.mlp import MLP
 from lthctl.params import TrainParams
@@ -94,6 +98,24 @@ def test_what_would_say_nothing_is_refused(
         resolve(params, MLP())
     with pytest.raises(ParamsError):
         run(make_training(**given))
+
+
+def test_a_warm_up_that_is_longer_than_a_round_is_refused_before_anything_is_trained(
+    train_params: TrainParams, dataset: Dataset, small_model: MLP
+) -> None:
+    train = train_params.model_copy(update={"warmup": 16})
+    assert specify_ticket(small_model, dataset, asked(rounds=1), train).train is not None
+    with pytest.raises(ParamsError, match="expected at most 15, the steps of each of the 2 rounds"):
+        specify_ticket(small_model, dataset, asked(rounds=2), train)
+
+
+def asked(rounds: int) -> Pruning:
+    return Pruning(method="l1", ratio=0.5, rounds=rounds, seed=1, biases=True)
+
+
+def test_what_is_measured_needs_no_schedule(make_training: MakeTraining) -> None:
+    """A plan trains for a step or two, which no warm-up fits into."""
+    assert len(run(cost._of_steps(make_training(warmup=20, schedule="cosine"), 2, 1)).history) == 2
 
 
 OWN = """

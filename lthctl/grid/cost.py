@@ -25,6 +25,10 @@ MEASURED_STEPS = 10_000  # or so many of them
 MEASURED_DENSITIES = 6
 
 
+AT_ONE_RATE = {"schedule": "constant", "warmup": 0, "lr_drops": ()}
+"""A schedule costs nothing, and may not fit into so few steps."""
+
+
 LATEST = 0.5  # weight of all measurements before the latest at a density
 
 
@@ -143,7 +147,8 @@ def _time(training: Training) -> tuple[float, float]:
 
 
 def _of_steps(like: Training, steps: int, evaluate_every: int) -> Training:
-    params = like.params.model_copy(update={"steps": steps, "evaluate_every": evaluate_every})
+    few = {"steps": steps, "evaluate_every": evaluate_every}
+    params = like.params.model_copy(update={**few, **AT_ONE_RATE})
     return Training(like.model, like.start, like.mask, like.dataset, like.seed, params)
 
 

@@ -140,6 +140,8 @@ def specify_ticket(
             "lower ratio or larger layers"
         )
     _check_rewind_step(pruning, train)
+    if needs_training(method):
+        _check_schedule_of_rounds(pruning, train)
     trains = needs_training(method) or pruning.rewind_step > 0
     code_of_model = sources_of((MODELS, getattr(model, "name", "")))
     code_of_training = sources_of_training(getattr(model, "name", ""), train) if trains else {}
@@ -163,6 +165,15 @@ def _check_rewind_step(pruning: Pruning, train: TrainParams) -> None:
         raise ParamsError(
             f"rewind_step: is {at}, expected less than {steps}, the steps {whose}; rewind to an "
             "earlier one, or train for more steps"
+        )
+
+
+def _check_schedule_of_rounds(pruning: Pruning, train: TrainParams) -> None:
+    params = params_of_round(train, pruning)
+    if params.warmup > params.steps:
+        raise ParamsError(
+            f"train.warmup: is {params.warmup}, expected at most {params.steps}, the steps of each "
+            f"of the {pruning.rounds} rounds; warm up for fewer steps, or train for more"
         )
 
 

@@ -333,6 +333,8 @@ CONTROLS: Family[Any] = Family(
         "reinit-signs": "lthctl.lottery.controls:REINIT_SIGNS",
         "random-ticket": "lthctl.lottery.controls:RANDOM_TICKET",
         "other-mask": "lthctl.lottery.controls:OTHER_MASK",
+        "finetune": "lthctl.lottery.controls:FINETUNE",
+        "lr-rewind": "lthctl.lottery.controls:LR_REWIND",
     },
     accept="lthctl.lottery.controls:as_control",
     example="mypackage.controls:zero",

@@ -287,4 +287,6 @@ def test_every_control_says_whether_it_draws() -> None:
     assert [name for name in CONTROLS.names() if not CONTROLS.get(name).is_random] == [
         "rewind",
         "other-mask",
+        "finetune",
+        "lr-rewind",
     ]

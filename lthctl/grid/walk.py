@@ -33,6 +33,7 @@ from lthctl.lottery.retrain import (
 )
 from lthctl.lottery.scores import needs_training
 from lthctl.lottery.siblings import no_sibling, siblings_of
+from lthctl.lottery.trained import train_of, was_trained
 from lthctl.models.base import Model
 from lthctl.models.entry import model_from
 from lthctl.models.mlp import MLP
@@ -182,10 +183,19 @@ def retraining_tasks(
         key = specification.variant, ticket.digest
         density, at = ticket.mask.density, specification.first_step
         planned = PlannedTraining(key, train, density, dataset.num_evaluated, at)
+        before: tuple[PlannedTraining, ...] = ()
+        if CONTROLS.get(control).needs_trained:
+            by_rounds = was_trained(ticket)
+            own = train_of(ticket, train) if by_rounds else train
+            before = trainings_to_pruning(
+                ticket.specification, own, dataset.num_evaluated, by_rounds=by_rounds
+            )
         held = RunFolder(place)
         state = state_of(held, specification)
         differs = difference(held, specification) if state is State.OTHER else ""
-        tasks[ticket.name] = Task(ticket.name, place, begin, (planned,), state, differs, "run")
+        tasks[ticket.name] = Task(
+            ticket.name, place, begin, (*before, planned), state, differs, "run"
+        )
     places = {path: position for position, path in enumerate(folders)}
     return sorted(tasks.values(), key=lambda task: places[origin[task.name][1]])
 
@@ -268,6 +278,22 @@ def trainings_of(
         for number in range(num_rounds)
     ]
     return (*first, *rounds)
+
+
+def trainings_to_pruning(
+    specification: TicketSpecification, train: TrainParams, num_images: int, *, by_rounds: bool
+) -> tuple[PlannedTraining, ...]:
+    """What a control takes that starts from the weights that a ticket was pruned from.
+
+    Args:
+      specification: of the ticket.
+      train: how the ticket's trainings are done; where it has none, how the dense network is.
+      num_images: how many images an evaluation takes.
+      by_rounds: whether the ticket has trainings.
+    """
+    if by_rounds:
+        return trainings_of(specification, train, num_images)
+    return (PlannedTraining((specification.seed, train), train, 1.0, num_images),)
 
 
 def _check_sizes(model: Model, dataset: Dataset) -> None:

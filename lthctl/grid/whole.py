@@ -12,11 +12,12 @@ from lthctl.artifacts.names import Variant, run_place, variant_name
 from lthctl.artifacts.ticket import Ticket, load_ticket
 from lthctl.errors import TicketError
 from lthctl.grid.tasks import PlannedTraining, State, Task, Work, state_of
-from lthctl.grid.walk import AskedTicket
+from lthctl.grid.walk import AskedTicket, trainings_to_pruning
 from lthctl.grid.wanted import refuse_unknown
 from lthctl.lottery.controls import CONTROLS, first_step_of, variants_of
 from lthctl.lottery.find import prune_rounds
 from lthctl.lottery.retrain import check_order_seed, retraining, specify_run
+from lthctl.lottery.scores import needs_training
 from lthctl.lottery.siblings import no_sibling, siblings_of
 from lthctl.params import RetrainParams
 from lthctl.training.history import Result
@@ -105,7 +106,14 @@ def _run_task(
     planned = PlannedTraining((variant, name), asked.train, density, num_images, first)
     needed = [one for one in (asked, asked_sibling) if one is not None]
     missing = [one for one in needed if one.task.state is not State.PRESENT]
-    trainings = (*(training for one in missing for training in one.task.trainings), planned)
+    before: tuple[PlannedTraining, ...] = ()
+    if CONTROLS.get(control).needs_trained:
+        by_rounds = needs_training(asked.specification.method)
+        before = trainings_to_pruning(
+            asked.specification, asked.train, num_images, by_rounds=by_rounds
+        )
+    found = [training for one in missing for training in one.task.trainings]
+    trainings = (*found, *before, planned)
     state = State.MISSING
     if not missing:  # else nobody knows yet what the run would be of
         ticket = load_ticket(ticket_place)

@@ -39,6 +39,9 @@ class Control:
       is_random: whether it draws random numbers. Only then can a ticket have several draws of it.
       needs_sibling: whether the function takes one more argument, the ticket of another seed that
         was found in the same way.
+      needs_trained: whether the function takes one more argument, the weights that the ticket was
+        pruned from; see `lthctl.lottery.trained`.
+      at_the_last_rate: whether it trains at the last learning rate of the schedule.
     """
 
     function: Callable[..., tuple[Mask, Weights]]
@@ -49,6 +52,8 @@ class Control:
     from_the_start: bool = False
     is_random: bool = True
     needs_sibling: bool = False
+    needs_trained: bool = False
+    at_the_last_rate: bool = False
 
 
 def as_control(name: str, given: object) -> Control:
@@ -122,6 +127,12 @@ def _other_mask(
     return sibling.mask, ticket.weights
 
 
+def _trained(
+    ticket: Ticket, model: Model, stream: Stream, trained: Weights
+) -> tuple[Mask, Weights]:
+    return ticket.mask, trained
+
+
 REWIND = Control(
     _rewind, words="its own weights", line=(), marker="o", needs_model=False, is_random=False
 )
@@ -166,6 +177,29 @@ OTHER_MASK = Control(
     needs_sibling=True,
 )
 
+FINETUNE = Control(
+    _trained,
+    words="its trained weights, at the last learning rate",
+    line=(8, 1.2),
+    marker="X",
+    needs_model=False,
+    is_random=False,
+    needs_trained=True,
+    at_the_last_rate=True,
+)
+"""Fine-tuning: what is pruned goes on from its trained weights. The next is its rival in "Comparing
+Rewinding and Fine-tuning in Neural Network Pruning" (Renda, Frankle & Carbin, ICLR 2020)."""
+
+LR_REWIND = replace(
+    FINETUNE,
+    words="its trained weights, the schedule rewound",
+    line=(4, 1.2, 2, 1.2),
+    marker="d",
+    at_the_last_rate=False,
+)
+"""Learning-rate rewinding, of the same paper: the trained weights, at the rates that the schedule
+has from the step on that the ticket rewinds to."""
+
 CONTROLS: Family[Control] = families.CONTROLS
 
 
@@ -201,6 +235,7 @@ def apply_control(
     *,
     draw: int = 1,
     sibling: Ticket | None = None,
+    trained: Weights | None = None,
 ) -> tuple[Mask, Weights]:
     """The mask and the masked weights that a retraining starts from.
 
@@ -210,6 +245,7 @@ def apply_control(
       model: the ticket's; None only for a control that needs none.
       draw: which of its draws, from 1. Each has a random stream of its own.
       sibling: the ticket of another seed, for a control that needs one.
+      trained: the weights that the ticket was pruned from, for a control that needs them.
 
     Raises:
       ParamsError: there is no such control, or it may not be imported; or it draws no random
@@ -224,8 +260,15 @@ def apply_control(
     stream = Stream(ticket.seed, control, *([draw] if draw > 1 else []))
     rewound = None if ticket.rewound is None else _read_only(ticket.rewound)
     lent = replace(ticket, init=_read_only(ticket.init), rewound=rewound)
-    siblings = _siblings(ticket, control, sibling)
-    given = CONTROLS.call(control, member.function, lent, model, stream, *siblings)
+    more: list[Ticket | Weights] = [*_siblings(ticket, control, sibling)]
+    if member.needs_trained:
+        if trained is None:
+            raise TicketError(
+                f"{ticket.name}: control {control} needs the weights that it was pruned from; give "
+                "them, or call lthctl.retrain, which trains for them"
+            )
+        more.append(_read_only(trained))
+    given = CONTROLS.call(control, member.function, lent, model, stream, *more)
     match given:
         case (Mask() as mask, Mapping() as weights):
             pass

@@ -14,6 +14,7 @@ from lthctl.errors import ParamsError, TicketError, TrainingError
 from lthctl.families import is_own, sources_of, trust
 from lthctl.lottery.controls import CONTROLS, apply_control, first_step_of
 from lthctl.lottery.find import run_all
+from lthctl.lottery.trained import params_under, trained_weights
 from lthctl.mask import Mask, Weights
 from lthctl.models.base import MlpDescription, Model, ModelDescription, ModuleDescription
 from lthctl.models.described import known_model
@@ -45,7 +46,8 @@ def retrain(
       dataset: the one that it was found on.
       control: "rewind", the ticket's own weights; "reinit", fresh weights under the same mask;
         "shuffle", the ticket's weights under a mask with the same count in every parameter at
-        positions given by chance; or your own as "module:name".
+        positions given by chance; "finetune" and "lr-rewind", the weights that the ticket was
+        pruned from; another built-in one; or your own as "module:name".
       draw: which draw of the control's random numbers, from 1.
       train: how to train; the defaults are those of params.yaml.
       model: needed where the ticket is not of an MLP.
@@ -93,6 +95,12 @@ def retraining(
     keep_weights: bool = True,
 ) -> Retraining:
     """Train a ticket or a control of it, `train` being resolved; see `retrain`."""
+    trained = None
+    if CONTROLS.get(control).needs_trained:
+        built = _model_of(ticket, model)
+        check_ticket(ticket, built, dataset, where=ticket.name)
+        check_first_step(ticket, control, train, where=ticket.name)
+        trained = yield from trained_weights(ticket, built, dataset, train)
     training = specify_retraining(
         ticket,
         dataset,
@@ -102,6 +110,7 @@ def retraining(
         model=model,
         order_seed=order_seed,
         sibling=sibling,
+        trained=trained,
     )
     result = yield training
     proof = proof_of(training.mask, training.start, result.weights)
@@ -112,7 +121,7 @@ def retraining(
             "another"
         )
     return Run(
-        specify_run(ticket, dataset, control, training.params, order_seed, sibling, draw=draw),
+        specify_run(ticket, dataset, control, train, order_seed, sibling, draw=draw),
         training.digest,
         proof,
         metrics_of(result.history),
@@ -131,6 +140,7 @@ def specify_retraining(
     model: Model | None = None,
     order_seed: int | None = None,
     sibling: Ticket | None = None,
+    trained: Weights | None = None,
 ) -> Training:
     """The training that `retrain` runs.
 
@@ -143,10 +153,13 @@ def specify_retraining(
     model = _model_of(ticket, model)
     check_ticket(ticket, model, dataset, where=ticket.name)
     check_first_step(ticket, control, train, where=ticket.name)
-    mask, weights = apply_control(ticket, control, model, draw=draw, sibling=sibling)
+    mask, weights = apply_control(
+        ticket, control, model, draw=draw, sibling=sibling, trained=trained
+    )
     seed = ticket.seed if order_seed is None else order_seed
     first_step = first_step_of(control, ticket.specification)
-    return Training(model, weights, mask, dataset, seed, train, first_step)
+    params = params_under(control, train)
+    return Training(model, weights, mask, dataset, seed, params, first_step)
 
 
 def check_first_step(ticket: Ticket, control: str, train: TrainParams, *, where: str) -> None:

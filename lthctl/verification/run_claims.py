@@ -20,8 +20,11 @@ from lthctl.artifacts.ticket import Ticket
 from lthctl.canonical import digest_of_arrays
 from lthctl.errors import LthctlError, ParamsError, TicketError
 from lthctl.lottery.controls import CONTROLS, Control, apply_control
+from lthctl.lottery.find import run_all
 from lthctl.lottery.retrain import proof_of, summary_of
+from lthctl.lottery.trained import params_under, trained_weights
 from lthctl.mask import Mask, Weights
+from lthctl.params import TrainParams
 from lthctl.training.engine import ENGINES
 from lthctl.training.history import history_fault, metrics_of
 from lthctl.training.spec import Training, engine_version, training_digest
@@ -42,7 +45,7 @@ def run_claims(
     folder.claim("a run's entries are whole", lambda: _run_entries(folder))
     folder.claim("metrics are those of the history", lambda: _metrics_follow(folder))
     folder.claim("it was evaluated at the steps asked for", lambda: _evaluated(folder))
-    origin = _Origin(folder, tickets, may_run=replay is not None)
+    origin = _Origin(folder, tickets, replay)
     folder.claim("its ticket is the one found here", lambda: _ticket_matches(folder, origin))
     folder.claim(
         "the start is mask * init, or the control's draw, bit for bit",
@@ -62,8 +65,10 @@ class _Origin:
     """Where a run comes from: its ticket, if that is here, and the mask and weights that it started
     from."""
 
-    def __init__(self, run: RunEvidence, tickets: Sequence[TicketEvidence], may_run: bool) -> None:
-        self._run, self._tickets, self._may_run = run, tickets, may_run
+    def __init__(
+        self, run: RunEvidence, tickets: Sequence[TicketEvidence], replay: Replay | None
+    ) -> None:
+        self._run, self._tickets, self._replay = run, tickets, replay
 
     @cached_property
     def folder(self) -> TicketEvidence:
@@ -103,7 +108,10 @@ class _Origin:
         model = folder.model() if control.needs_model else None
         try:
             sibling = self._sibling()
-            return apply_control(folder.ticket, name, model, draw=draw, sibling=sibling)
+            trained = self._trained(folder) if control.needs_trained else None
+            return apply_control(
+                folder.ticket, name, model, draw=draw, sibling=sibling, trained=trained
+            )
         except (ParamsError, TicketError) as error:
             raise Failed(str(error)) from error
 
@@ -120,6 +128,25 @@ class _Origin:
             "paths: give it too"
         )
 
+    def _trained(self, folder: TicketEvidence) -> Weights:
+        """The weights that the ticket was pruned from."""
+        if self._replay is None:
+            raise Unchecked("it starts from trained weights: --replay trains again")
+        document, replay = self._run.document, self._replay
+        model, ticket = folder.model(), folder.ticket
+        dataset = replay.dataset(document.data, ticket.seed)
+        work = trained_weights(ticket, model, dataset, replay.params(document.train, model))
+        return run_all(work, lambda training: replay.train(training, f"{folder.path}"))
+
+    def params(self) -> TrainParams:
+        """How it was trained."""
+        document = self._run.document
+        self._control(document.control)
+        try:
+            return params_under(document.control, document.train)
+        except ParamsError as error:
+            raise Failed(str(error)) from error
+
     def first_step(self) -> int:
         """The step that its training went on from."""
         document = self._run.document
@@ -129,7 +156,7 @@ class _Origin:
         """Somebody's own is run only where trainings are too, and only for those who trust it."""
         if (control := CONTROLS.known(name)) is not None:
             return control
-        if not self._may_run:
+        if self._replay is None:
             raise Unchecked(f"control {short(name)} is somebody's own: --replay runs it")
         try:
             return CONTROLS.get(name)
@@ -236,7 +263,7 @@ def _training_here(folder: RunEvidence, origin: _Origin) -> str:
     document = folder.document
     mask, start = origin.start()
     seed, dataset = document.seed_of_order, document.data.digest
-    model, train = document.model, document.train
+    model, train = document.model, origin.params()
     names = {getattr(model, "name", ""), train.optimizer, train.schedule, train.engine}
     sources = {name: digest for name, digest in document.sources.items() if name in names}
     start_digest = digest_of_arrays(start)
@@ -257,7 +284,7 @@ def _same_run(folder: RunEvidence, origin: _Origin, replay: Replay) -> str:
     mask, start = origin.start()
     model = origin.folder.model()
     dataset = replay.dataset(document.data, document.ticket.seed)
-    params = replay.params(document.train, model)
+    params = replay.params(origin.params(), model)
     seed, first = document.seed_of_order, document.first_step
     training = Training(model, start, mask, dataset, seed, params, first)
     result = replay.train(training, str(folder.path))

@@ -48,7 +48,7 @@ def test_help_is_made_of_short_sentences(words: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(
     ("words", "listed"),
     [
-        (("prune",), "How weights are scored: l1 or random. A list."),
+        (("prune",), "How weights are scored: l1, random, "),
         (("prune",), "What trains: auto, sparse or torch."),
         (("retrain",), "What training starts from: rewind, reinit, shuffle, "),
         (("retrain",), "Where trainings run: threads or processes."),

@@ -4,6 +4,7 @@ A list may be given as one value, and seeds as a range such as "1-20".
 """
 
 import difflib
+import math
 import re
 from itertools import pairwise
 from reprlib import Repr
@@ -56,6 +57,27 @@ Init = Literal[
     "uniform", "glorot", "glorot-uniform", "kaiming-normal", "kaiming-uniform", "orthogonal"
 ]
 """What draws the first weights; `lthctl.models.initializations` has an entry for each."""
+
+
+def _as_normalize(value: object) -> object:
+    """None, "standard", or a mean and a standard deviation."""
+    if value is None or value == "standard":
+        return value
+    if isinstance(value, list | tuple) and len(value) == 2:
+        is_number = all(isinstance(one, int | float) and not isinstance(one, bool) for one in value)
+        if is_number and all(math.isfinite(one) for one in value) and value[1] > 0:
+            return float(value[0]), float(value[1])
+    raise PydanticCustomError(
+        "normalize",
+        "Input should be standard, or a mean and a standard deviation above 0, such as "
+        "[0.1307, 0.3081]",
+    )
+
+
+Normalize = Annotated[
+    tuple[float, float] | Literal["standard"] | None, BeforeValidator(_as_normalize)
+]
+"""How pixels are moved and scaled; see `lthctl.datasets.normalizing`."""
 
 
 _repr = Repr()

@@ -39,6 +39,7 @@ from lthctl.parameter_types import (
     ModelName,
     Natural,
     Naturals,
+    Normalize,
     Optimizer,
     Ratios,
     Schedule,
@@ -104,6 +105,11 @@ class DataParams(Section):
     """Training images held out, at random by seed, for validation; the test images are then a test
     set. With 0 all training images are trained on and the test images are the validation set, as in
     the video protocol."""
+
+    normalize: Normalize = None
+    """How pixels are moved and scaled: a mean and a standard deviation such as [0.1307, 0.3081], of
+    pixels in [0, 1]; or `standard`, for those of the images that are trained on. If it is left out,
+    pixels stay in [0, 1]."""
 
 
 class ModelParams(Section):

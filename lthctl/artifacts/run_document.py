@@ -7,7 +7,7 @@ from pydantic import FailFast, Field, Strict
 from lthctl.artifacts.fields import Name, Sources, Training, TrainingOfRounds
 from lthctl.artifacts.names import HISTORY_FILE, WEIGHTS_FILE, variant_name
 from lthctl.artifacts.pruning import Below1, Pruning
-from lthctl.artifacts.ticket_document import schema_of, sources_json
+from lthctl.artifacts.ticket_document import mlp_of, schema_of, sources_json
 from lthctl.canonical import Json
 from lthctl.datasets.base import DataDescription
 from lthctl.models.base import ModelDescription
@@ -103,7 +103,8 @@ class RunSpecification(Section):
         if (self.order_seed, self.sibling, self.draw) != (None, None, 1):
             return 3
         names = (self.control, self.ticket.method)
-        return schema_of(self.sources, names, self.ticket.pruning, self.ticket.train, self.train)
+        sections = self.ticket.pruning, self.ticket.train, self.train
+        return schema_of(self.sources, names, *sections, self.data, mlp_of(self.model))
 
     @property
     def seed_of_order(self) -> int:

@@ -9,7 +9,7 @@ from lthctl.artifacts.fields import Data, Sources, TrainingOfRounds
 from lthctl.artifacts.names import INIT_FILE, MASK_FILE, REWIND_FILE, is_imported
 from lthctl.artifacts.pruning import Below1, Pruning
 from lthctl.canonical import Json
-from lthctl.models.base import ModelDescription
+from lthctl.models.base import MlpDescription, ModelDescription
 from lthctl.parameter_types import Count, Digest, Fraction, Natural, ParametersByName, not_null
 from lthctl.params import Section
 
@@ -79,7 +79,9 @@ class TicketSpecification(Pruning):
 
     @property
     def schema_number(self) -> int:
-        return schema_of(self.sources, (self.method,), self.pruning, self.train)
+        return schema_of(
+            self.sources, (self.method,), self.pruning, self.train, self.data, mlp_of(self.model)
+        )
 
     def to_json(self) -> Json:
         return {
@@ -167,6 +169,11 @@ def schema_of(sources: Mapping[str, str], names: Iterable[str], *sections: Secti
     if any(section.says_more_than_schema_1 for section in sections if section is not None):
         return 3
     return 2 if sources or any(":" in name for name in names) else 1
+
+
+def mlp_of(model: ModelDescription) -> MlpDescription | None:
+    """What a description has fields of its own for; other models describe themselves as ever."""
+    return model if isinstance(model, MlpDescription) else None
 
 
 def sources_json(sources: Mapping[str, str]) -> Json:

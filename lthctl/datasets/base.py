@@ -6,6 +6,7 @@ Knows no files, no networks and no models.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from lthctl.canonical import Json, digest_of_arrays
 from lthctl.datasets.reference import DatasetReference, open_dataset
 from lthctl.errors import DataError
-from lthctl.parameter_types import Count, Digest, Natural
+from lthctl.parameter_types import Count, Digest, Natural, Normalize, not_null
 from lthctl.params import Section
 
 Images = NDArray[np.uint8] | NDArray[np.float32]
@@ -61,7 +62,10 @@ class DataDescription(Section):
       digest: SHA-256 of all that training and evaluation can see.
       source: digest of what the splits were made from.
       train, validation, test: numbers of images; 0 test images where there is no such split.
+      normalize: how pixels were moved and scaled, as it was asked for; None where they were not.
     """
+
+    schema_1 = frozenset({"name", "digest", "source", "train", "validation", "test"})
 
     name: str
     digest: Digest
@@ -69,9 +73,10 @@ class DataDescription(Section):
     train: Count
     validation: Count
     test: Natural
+    normalize: Annotated[Normalize, not_null] = None
 
     def to_json(self) -> Json:
-        return self.model_dump()
+        return self.identity()
 
 
 @dataclass(frozen=True)
@@ -88,6 +93,7 @@ class Dataset:
         runs of one source may be compared.
       reference: the folder that it came from, where there is one. A dataset with a reference is
         pickled as this name and its digest, and not as its images.
+      normalize: how its pixels were moved and scaled; see `lthctl.datasets.normalizing`.
     """
 
     name: str
@@ -96,11 +102,13 @@ class Dataset:
     test: Split | None = None
     source: str | None = None
     reference: DatasetReference | None = field(default=None, repr=False, compare=False)
+    normalize: Normalize = None
 
     def __reduce__(self) -> tuple[Callable[..., "Dataset"], tuple[object, ...]]:
         if self.reference is not None:
             return open_dataset, (self.reference, self.digest)
-        return Dataset, (self.name, self.train, self.validation, self.test, self.source)
+        given = self.name, self.train, self.validation, self.test, self.source
+        return Dataset, (*given, None, self.normalize)
 
     def __deepcopy__(self, _: object) -> "Dataset":
         """The same one: a dataset does not change."""
@@ -126,6 +134,7 @@ class Dataset:
 
     def describe(self) -> DataDescription:
         """Name, digests and sizes."""
+        further: dict[str, Any] = {} if self.normalize is None else {"normalize": self.normalize}
         return DataDescription(
             name=self.name,
             digest=self.digest,
@@ -133,4 +142,5 @@ class Dataset:
             train=len(self.train),
             validation=len(self.validation),
             test=0 if self.test is None else len(self.test),
+            **further,
         )

@@ -13,9 +13,11 @@ from weakref import WeakValueDictionary
 from lthctl import families
 from lthctl.datasets.base import DataDescription, Dataset
 from lthctl.datasets.holdout import hold_out
+from lthctl.datasets.normalizing import normalized
 from lthctl.datasets.reference import DatasetFolder, DatasetReference
 from lthctl.errors import DataError
 from lthctl.families import Family, checked_callable
+from lthctl.parameter_types import Normalize
 from lthctl.params import DataParams
 
 
@@ -33,6 +35,10 @@ class DatasetEntry:
     open: Callable[[Path], DatasetFolder]
     folder: Path
     download: Callable[..., Mapping[str, str]] | None = None
+
+
+Key = tuple[int, int, Normalize]
+"""Images held out, the seed that chose them, and how pixels are normalized."""
 
 
 class OwnFolder:
@@ -53,14 +59,15 @@ class OwnFolder:
                 "lthctl.Dataset"
             )
         self._name, self._folder, self._whole = name, folder.absolute(), whole
-        self._in_use: WeakValueDictionary[tuple[int, int], Dataset] = WeakValueDictionary()
+        self._in_use: WeakValueDictionary[Key, Dataset] = WeakValueDictionary()
 
     def dataset(self, params: DataParams, seed: int) -> Dataset:
         """The dataset of one seed, with as many training images held out as `params` says."""
-        key = (params.holdout, seed if params.holdout else 0)
+        key = (params.holdout, seed if params.holdout else 0, params.normalize)
         if (dataset := self._in_use.get(key)) is None:
             reference = DatasetReference(self._name, self._folder, params, seed)
-            dataset = hold_out(self._whole, params.holdout, seed, reference)
+            held_out = hold_out(self._whole, params.holdout, seed, reference)
+            dataset = normalized(held_out, params.normalize)
             self._in_use[key] = dataset
         return dataset
 
@@ -68,7 +75,8 @@ class OwnFolder:
         """The dataset of a seed that `Dataset.describe` described, as far as holding images out can
         make it."""
         held_out = bool(description.test) and self._whole.test is None
-        return self.dataset(DataParams(holdout=description.validation if held_out else 0), seed)
+        holdout = description.validation if held_out else 0
+        return self.dataset(DataParams(holdout=holdout, normalize=description.normalize), seed)
 
 
 def as_dataset(name: str, given: object) -> DatasetEntry:

@@ -6,9 +6,10 @@ from weakref import WeakValueDictionary
 
 from lthctl.datasets.base import DataDescription, Dataset, Split
 from lthctl.datasets.candidates import Candidates
-from lthctl.datasets.entry import DatasetEntry
+from lthctl.datasets.entry import DatasetEntry, Key
 from lthctl.datasets.holdout import hold_out
 from lthctl.datasets.idx import idx_images, idx_labels
+from lthctl.datasets.normalizing import normalized
 from lthctl.datasets.reference import DatasetReference
 from lthctl.errors import DataError
 from lthctl.params import DataParams
@@ -59,7 +60,7 @@ class MnistFolder:
         self._without_holdout = Dataset(
             "mnist", self.train, self.test, reference=self._reference(DataParams(), seed=0)
         )
-        self._in_use: WeakValueDictionary[tuple[int, int], Dataset] = WeakValueDictionary()
+        self._in_use: WeakValueDictionary[Key, Dataset] = WeakValueDictionary()
 
     def dataset(self, params: DataParams, seed: int) -> Dataset:
         """The dataset of one seed.
@@ -72,14 +73,14 @@ class MnistFolder:
         Raises:
           DataError: `holdout` leaves no training images.
         """
-        if params.holdout == 0:
+        if params.holdout == 0 and params.normalize is None:
             return self._without_holdout
-        if (dataset := self._in_use.get((params.holdout, seed))) is not None:
-            return dataset
-        dataset = hold_out(
-            self._without_holdout, params.holdout, seed, self._reference(params, seed)
-        )
-        self._in_use[params.holdout, seed] = dataset
+        key = (params.holdout, seed if params.holdout else 0, params.normalize)
+        if (dataset := self._in_use.get(key)) is None:
+            reference = self._reference(params, seed)
+            held_out = hold_out(self._without_holdout, params.holdout, seed, reference)
+            dataset = normalized(held_out, params.normalize)
+            self._in_use[key] = dataset
         return dataset
 
     def _reference(self, params: DataParams, seed: int) -> DatasetReference:
@@ -89,7 +90,7 @@ class MnistFolder:
         """The dataset of a seed that `Dataset.describe` described, as far as holding images out can
         make it."""
         holdout = description.validation if description.test else 0
-        return self.dataset(DataParams(holdout=holdout), seed)
+        return self.dataset(DataParams(holdout=holdout, normalize=description.normalize), seed)
 
 
 def load_mnist(folder: Path | str, *, holdout: int = 0, seed: int = 1) -> Dataset:

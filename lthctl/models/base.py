@@ -31,6 +31,11 @@ class MlpDescription(Section):
     init: Init
 
     @property
+    def says_more_than_schema_1(self) -> bool:
+        """Whether its weights are drawn as the first schema did not know."""
+        return self.init not in ("uniform", "glorot")
+
+    @property
     def name(self) -> str:
         """Its sizes, `784-300-100-10`."""
         return "-".join(map(str, self.layers))

@@ -147,7 +147,9 @@ def _protocol(run: Run) -> Json:
     data = run.data
     return {
         "data": {
-            name: getattr(data, name) for name in ("name", "source", "train", "validation", "test")
+            name: value
+            for name in ("name", "source", "train", "validation", "test", "normalize")
+            if (value := getattr(data, name)) is not None
         },
         "model": run.model.to_json(),
         "train": run.train.identity(),
@@ -189,10 +191,19 @@ def unusual_settings(train: RoundParams) -> list[str]:
     ]
 
 
+def _pixel_words(normalize: tuple[float, float] | str) -> str:
+    """Such as "by mean 0.1307 and deviation 0.3081"."""
+    if isinstance(normalize, str):
+        return f"({normalize})"
+    return f"by mean {normalize[0]:g} and deviation {normalize[1]:g}"
+
+
 def _title(run: Run) -> str:
     train, model, data = run.train, run.model, run.data
     tests = f", {data.test:,} test" if data.test else ""
     parts = [f"{data.name} ({data.train:,} train, {data.validation:,} validation{tests} images)"]
+    if data.normalize is not None:
+        parts.append(f"pixels normalized {_pixel_words(data.normalize)}")
     initial = f" {model.init}" if isinstance(model, MlpDescription) else ""
     parts.append(f"{model.name}{initial}")
     parts.append(f"{train.optimizer} {rate_words(train)}")

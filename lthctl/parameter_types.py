@@ -53,6 +53,10 @@ Schedule = Annotated[str, _member_of(families.SCHEDULES)]
 Engine = Annotated[str, _member_of(families.ENGINES, "auto")]
 
 
+Select = Literal["max-accuracy", "min-loss"]
+"""The step that a run is read at: of maximum validation accuracy, or of minimum validation loss."""
+
+
 Init = Literal[
     "uniform", "glorot", "glorot-uniform", "kaiming-normal", "kaiming-uniform", "orthogonal"
 ]

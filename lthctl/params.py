@@ -45,6 +45,7 @@ from lthctl.parameter_types import (
     Schedule,
     Seed,
     Seeds,
+    Select,
     Sizes,
     Targets,
     TicketsOfControls,
@@ -360,6 +361,11 @@ class ReportParams(Section):
 
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     """Confidence of intervals and verdicts."""
+
+    select: Select = "max-accuracy"
+    """The step that the accuracy of a run is read at: `max-accuracy`, of maximum validation
+    accuracy; or `min-loss`, of minimum validation loss, as in the paper. Where there are test
+    images, the accuracy is theirs at that step. Fix it before you look."""
 
     targets: Targets = (0.97, 0.98)
     """Validation accuracies, as fractions. The report says when runs reach them. The answers are

@@ -33,7 +33,7 @@ def loaded(path: Path, text: str) -> Params:
 
 def test_defaults() -> None:
     assert Params().model_dump() == {
-        "data": {"name": "mnist", "holdout": 0},
+        "data": {"name": "mnist", "holdout": 0, "normalize": None},
         "model": {
             "name": "mlp",
             "output": None,
@@ -79,6 +79,7 @@ def test_defaults() -> None:
         "report": {
             "margin": 0.002,
             "confidence": 0.95,
+            "select": "max-accuracy",
             "targets": (0.97, 0.98),
             "primary": (),
             "looks": (),
@@ -187,7 +188,7 @@ report: 3
         "params.yaml:19:7: prune.seed.1: is -3, expected greater than or equal to 0\n"
         "params.yaml:20:7: prune.seed.2: is '2', expected a seed such as 7, or a range such as 1-20\n"
         "params.yaml:21:3: prune.rounds: has 0 values, expected at least 1\n"
-        "params.yaml:22:1: report: is 3, expected keys with values; known here: margin, confidence, targets, primary, looks"
+        "params.yaml:22:1: report: is 3, expected keys with values; known here: margin, confidence, select, targets, primary, looks"
     )
 
 

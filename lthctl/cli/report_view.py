@@ -13,6 +13,7 @@ from lthctl.cli.ticket_table import blocks
 from lthctl.reporting.answers import answers_of, rule_of
 from lthctl.reporting.experiments import desired_by_round
 from lthctl.reporting.reading import Report
+from lthctl.reporting.selection import capital
 from lthctl.reporting.sentences import sentences_of, times_words
 from lthctl.reporting.stability import RULE as STABLE_RULE
 from lthctl.reporting.stability import IsStable, Stability, stabilities_of
@@ -106,7 +107,8 @@ def _sparsity_tables(group: Group) -> list[RenderableType]:
 
 def _accuracy_table(group: Group) -> RenderableType:
     table = new_table(
-        f"Maximum validation accuracy (%), {100 * group.params.confidence:g} % t intervals; "
+        f"{capital(group.accuracy_words)} (%), "
+        f"{100 * group.params.confidence:g} % t intervals; "
         "minus dense is paired by seed (points)",
         "ticket",
         "control",

@@ -16,6 +16,7 @@ from lthctl.reporting.arrivals import Sooner
 from lthctl.reporting.experiments import RANDOM, Experiment, ExperimentKey, paired
 from lthctl.reporting.ladders import Ladder, LadderKey, ladders_of, primary_of
 from lthctl.reporting.power import seeds_to_decide
+from lthctl.reporting.selection import STEP_WORDS
 from lthctl.reporting.statistics import Interval, Verdict, judge
 from lthctl.reporting.targets import Target, times_sooner
 from lthctl.reporting.verdicts import Group
@@ -37,9 +38,15 @@ def rule_of(params: ReportParams) -> str:
     return (
         f"Fixed before any run: the answers are about {about}, at the ratio nearest to "
         f"{ASKED_RATIO:g}. Targets are {targets}, of which the first counts; the margin is "
-        f"{100 * params.margin:g} points, the confidence {100 * params.confidence:g} %. Random "
-        f"pruning counts as a control. {_looks_words(params)}"
+        f"{100 * params.margin:g} points, the confidence {100 * params.confidence:g} %. "
+        f"{_select_words(params)}Random pruning counts as a control. {_looks_words(params)}"
     )
+
+
+def _select_words(params: ReportParams) -> str:
+    if params.select == "max-accuracy":
+        return ""
+    return f"Runs are read {STEP_WORDS[params.select]}. "
 
 
 def _looks_words(params: ReportParams) -> str:
@@ -227,7 +234,7 @@ def against(group: Group, ticket: Experiment, other: Experiment | None) -> Again
     """The accuracy of an experiment beside that of a control."""
     params = group.params
     others = other.runs if other else {}
-    difference = paired(ticket.runs, others, "best_accuracy", params)
+    difference = paired(ticket.runs, others, "accuracy", params)
     if difference is None:
         return Against(None, "unknown", None)
     if group.is_too_short:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from lthctl.reporting.answers import rule_of
 from lthctl.reporting.reading import Report
+from lthctl.reporting.selection import USUAL_ACCURACY, capital
 from lthctl.reporting.verdicts import Group
 
 FIGURES: dict[str, str] = {
@@ -12,7 +13,7 @@ FIGURES: dict[str, str] = {
     "by seed, over the weights left, with {intervals}; {shaded}. {rule}",
     "verdict": "The differences behind the verdict on every ticket, paired by seed, with "
     "{intervals}; {shaded}.",
-    "accuracy": "Maximum validation accuracy over the weights left: means over seeds with "
+    "accuracy": "{accuracy} over the weights left: means over seeds with "
     "{intervals}. The line with a band is the dense network.",
     "early_stop": "Step of the lowest validation loss over the weights left: means over seeds with "
     "{intervals}. The line with a band is the dense network.",
@@ -31,8 +32,8 @@ FIGURES: dict[str, str] = {
 TABLES: dict[str, str] = {
     "claims": "What the paper says, what was found here as a mean with {intervals}, and what that "
     "makes of each claim, by itself. Differences and ratios are paired by seed; {margin}.",
-    "summary": "Every experiment: means over seeds with {intervals}. Differences are accuracy "
-    "minus dense, paired by seed; {margin}.",
+    "summary": "Every experiment: means over seeds with {intervals}.{read} Differences are "
+    "accuracy minus dense, paired by seed; {margin}.",
     "ladders": "How far down each ladder of sizes keeps up with dense. A ladder is walked from its "
     "densest ticket down, and stops at the first that is not shown to be as good; {margin}. "
     "Differences are paired by seed, with {intervals}.",
@@ -72,6 +73,10 @@ def _filled(caption: str, groups: Sequence[Group]) -> str:
         shaded=f"the margin of {margin} is shaded",
         margin=f"as good as dense means within {margin}",
         rule=rule_of(params),
+        accuracy=capital(groups[0].accuracy_words),
+        read=""
+        if groups[0].accuracy_words == USUAL_ACCURACY
+        else f" Accuracy is {groups[0].accuracy_words}.",
     )
     settings = [f"{_n_words(group)}, {group.num_runs} runs: {group.title}." for group in groups]
     if len(groups) > 1:

@@ -15,9 +15,9 @@ from lthctl.errors import ParamsError, PathError
 from lthctl.params import ReportParams
 from lthctl.reporting.experiments import ExperimentKey, paired
 from lthctl.reporting.pairs import ExperimentPair, RunPair, TicketPair
+from lthctl.reporting.selection import Quantity
 from lthctl.reporting.sides import Side
 from lthctl.reporting.statistics import Interval, judge
-from lthctl.training.history import MetricName
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +135,7 @@ def _experiments(pairs: Sequence[RunPair], params: ReportParams) -> tuple[Experi
     ]
     keys = sorted(differing, key=lambda both: (both[0].order(), both[1].order()))
 
-    def difference(key: tuple[ExperimentKey, ExperimentKey], metric: MetricName) -> Interval:
+    def difference(key: tuple[ExperimentKey, ExperimentKey], quantity: Quantity) -> Interval:
         of_a, of_b = (
             {
                 seed: tuple(getattr(pair, side) for pair in draws)
@@ -143,14 +143,14 @@ def _experiments(pairs: Sequence[RunPair], params: ReportParams) -> tuple[Experi
             }
             for side in ("a", "b")
         )
-        interval = paired(of_b, of_a, metric, params)
+        interval = paired(of_b, of_a, quantity, params)
         if interval is None:
             raise PathError(f"{key[0].label}: the two sides have no seed in common")
         return interval
 
     found = []
     for key in keys:
-        accuracy = difference(key, "best_accuracy")
+        accuracy = difference(key, "accuracy")
         verdict = judge(accuracy, margin=params.margin, confidence=params.confidence)
         found.append(ExperimentPair(*key, accuracy, difference(key, "early_stop_step"), verdict))
     return tuple(found)

@@ -7,15 +7,17 @@ its batches and its seed, so they are no replicates of the experiment.
 from collections.abc import Sequence
 
 from lthctl.artifacts.run import Run
-from lthctl.training.history import MetricName, Row
+from lthctl.params import ReportParams
+from lthctl.reporting.selection import Quantity, value_of
+from lthctl.training.history import Row
 
 Draws = tuple[Run, ...]
 """Runs of one ticket under one control, by their draws; one at least, and mostly one."""
 
 
-def mean_metric(draws: Draws, metric: MetricName) -> float:
-    """A metric, averaged over draws."""
-    return sum(run.metrics.value(metric) for run in draws) / len(draws)
+def mean_value(draws: Draws, quantity: Quantity, params: ReportParams) -> float:
+    """A quantity, averaged over draws."""
+    return sum(value_of(run, quantity, params.select) for run in draws) / len(draws)
 
 
 def mean_history(draws: Draws) -> tuple[Row, ...]:

@@ -11,10 +11,11 @@ from lthctl.artifacts.run import Run
 from lthctl.artifacts.run_document import TicketSummary
 from lthctl.lottery.rates import rate_per_round
 from lthctl.params import ReportParams
-from lthctl.reporting.draws import Draws, mean_history, mean_metric
+from lthctl.reporting.draws import Draws, mean_history, mean_value
+from lthctl.reporting.selection import Quantity, num_images
 from lthctl.reporting.statistics import Interval, Verdict, interval
 from lthctl.reporting.styles import control_order, method_order
-from lthctl.training.history import MetricName, Row
+from lthctl.training.history import Row
 
 
 class ExperimentKey(NamedTuple):
@@ -142,7 +143,7 @@ class Experiment:
       runs: seed -> its run; several where there are several draws of the control. They are
         averaged within their seed.
       sparsity: mean actual sparsity.
-      accuracy: maximum validation accuracy.
+      accuracy: what `lthctl.reporting.selection` reads of the runs.
       difference: the same minus that of the dense run of the same seed; None for dense itself or
         where no dense run goes with any.
       verdict: what the difference shows by itself, not adjusted for the number of experiments;
@@ -201,38 +202,41 @@ def num_at_end(runs: Mapping[int, Draws]) -> int:
 
 
 def paired(
-    runs: Mapping[int, Draws], others: Mapping[int, Draws], metric: MetricName, params: ReportParams
+    runs: Mapping[int, Draws], others: Mapping[int, Draws], quantity: Quantity, params: ReportParams
 ) -> Interval | None:
-    """Difference of a metric over the seeds that both have; None where they have none in common.
+    """Difference of a quantity over the seeds that both have; None where they have none in common.
 
     Args:
       runs, others: seed -> its draws. The difference is that of `runs` minus that of `others`.
-      metric: one of `Run.metrics`.
-      params: confidence of the interval.
+      quantity: what is compared.
+      params: confidence of the interval, and which step is read.
     """
     seeds = sorted(runs.keys() & others.keys())
     if not seeds:
         return None
     differences = [
-        mean_metric(runs[seed], metric) - mean_metric(others[seed], metric) for seed in seeds
+        mean_value(runs[seed], quantity, params) - mean_value(others[seed], quantity, params)
+        for seed in seeds
     ]
-    least = DIFFERENCE_ROUNDING * _resolution(runs[seeds[0]][0], metric)
+    least = DIFFERENCE_ROUNDING * _resolution(runs[seeds[0]][0], quantity)
     return interval(differences, params.confidence, least_deviation=least, looks=params.looks)
 
 
-def interval_over(runs: Sequence[Draws], metric: MetricName, params: ReportParams) -> Interval:
-    """A metric over seeds, of which each has its draws."""
-    least = VALUE_ROUNDING * _resolution(runs[0][0], metric)
+def interval_over(runs: Sequence[Draws], quantity: Quantity, params: ReportParams) -> Interval:
+    """A quantity over seeds, of which each has its draws."""
+    least = VALUE_ROUNDING * _resolution(runs[0][0], quantity)
     return interval(
-        [mean_metric(draws, metric) for draws in runs], params.confidence, least_deviation=least
+        [mean_value(draws, quantity, params) for draws in runs],
+        params.confidence,
+        least_deviation=least,
     )
 
 
-def _resolution(run: Run, metric: MetricName) -> float:
-    """The steps in which a metric comes: evaluations for steps, images for accuracies."""
-    if metric.endswith("step"):
+def _resolution(run: Run, quantity: Quantity) -> float:
+    """The steps in which a quantity comes: evaluations for steps, images for accuracies."""
+    if quantity.endswith("step"):
         return float(run.train.evaluate_every)
-    return 1 / (run.data.test if "test" in metric else run.data.validation)
+    return 1 / num_images(run, quantity)
 
 
 def desired_by_round(key: ExperimentKey) -> list[float]:

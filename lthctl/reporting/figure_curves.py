@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def accuracy_figure(group: Group) -> "Figure":
-    return _against_size(group, "accuracy", 100, "maximum validation accuracy (%)")
+    return _against_size(group, "accuracy", 100, f"{group.accuracy_words} (%)")
 
 
 def early_stop_figure(group: Group) -> "Figure":

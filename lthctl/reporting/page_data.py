@@ -82,6 +82,7 @@ def group_data(group: Group, survivors: Survivors, stride: int) -> Json:
         "num_seeds": group.num_seeds,
         "validation": first.data.validation,
         "test": first.data.test,
+        "accuracy_words": group.accuracy_words,
         "too_short": answers.too_short,
         "stops_at_end": sum(experiment.stops_at_end for experiment in group.experiments),
         "targets": [
@@ -172,6 +173,7 @@ def _experiment(group: Group, experiment: Experiment, arrivals: Sequence[Arrival
         "stop": _interval(experiment.early_stop_step),
         "test": _interval(experiment.test_accuracy),
         "stops_at_end": experiment.stops_at_end,
+        "num_runs": len(experiment.all_runs),
         "against": {name: _against(group, experiment, other) for name, other in others.items()},
         "arrivals": [
             {

@@ -4,12 +4,15 @@ import csv
 import io
 from collections.abc import Sequence
 
+from lthctl.artifacts.run import Run
 from lthctl.canonical import Json, canonical_json
+from lthctl.parameter_types import Select
 from lthctl.reporting.answers import ASKED_CONTROLS
 from lthctl.reporting.answers_json import answer_metrics
 from lthctl.reporting.claims_json import claim_metrics
 from lthctl.reporting.experiments import ExperimentKey
 from lthctl.reporting.reading import Report
+from lthctl.reporting.selection import USUAL_ACCURACY, chosen, value_of
 from lthctl.reporting.statistics import Interval
 from lthctl.reporting.styles import control_order
 from lthctl.reporting.tickets import ticket_verdicts
@@ -130,6 +133,7 @@ def run_rows(report: Report) -> list[Json]:
         for experiment in group.experiments
         for _, run in experiment.all_runs
     )
+    reads_more = any(group.accuracy_words != USUAL_ACCURACY for group in report.groups)
     metrics = [
         "best_accuracy",
         "best_step",
@@ -147,11 +151,20 @@ def run_rows(report: Report) -> list[Json]:
             **({"draw": run.draw} if several else {}),
             "sparsity": run.ticket.sparsity,
             **{metric: getattr(run.metrics, metric) for metric in metrics},
+            **(_read(run, group.params.select) if reads_more else {}),
         }
         for number, group in enumerate(report.groups, start=1)
         for experiment in group.experiments
         for seed, run in experiment.all_runs
     ]
+
+
+def _read(run: Run, select: Select) -> Json:
+    """The step that a run is read at, and the accuracy that it is judged by."""
+    return {
+        "chosen_step": chosen(run, select).step,
+        "chosen_accuracy": value_of(run, "accuracy", select),
+    }
 
 
 def _runs_csv(report: Report) -> bytes:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lthctl.reporting.arrivals import Arrival, Sooner, arrival, mean_arrival, sooner
-from lthctl.reporting.draws import Draws, mean_metric
+from lthctl.reporting.draws import Draws, mean_value
 from lthctl.reporting.experiments import Experiment, ExperimentKey
 from lthctl.reporting.verdicts import Group
 
@@ -123,7 +123,7 @@ def _steps_of_runs(
     else:
         dense = group.dense.runs if group.dense else {}
         accuracies = {
-            seed: mean_metric(draws, "best_accuracy") - group.params.margin - SLACK
+            seed: mean_value(draws, "best_accuracy", group.params) - group.params.margin - SLACK
             for seed, draws in dense.items()
         }
     return {

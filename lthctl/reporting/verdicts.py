@@ -21,8 +21,8 @@ from lthctl.reporting.experiments import (
 )
 from lthctl.reporting.making import USUAL, Places
 from lthctl.reporting.power import seeds_to_decide
+from lthctl.reporting.selection import Quantity, accuracy_words
 from lthctl.reporting.statistics import Interval, judge
-from lthctl.training.history import MetricName
 
 
 class Joined(NamedTuple):
@@ -72,6 +72,12 @@ class Group:
     def num_seeds(self) -> int:
         return len({seed for experiment in self.experiments for seed in experiment.runs})
 
+    @property
+    def accuracy_words(self) -> str:
+        """What the accuracy of its runs is."""
+        has_test = self.experiments[0].first_run.data.test > 0
+        return accuracy_words(self.params.select, has_test=has_test)
+
     @cached_property
     def is_too_short(self) -> bool:
         """Whether most dense runs still improve at their last evaluation: then nobody knows how
@@ -118,10 +124,10 @@ def _experiment(
     key: ExperimentKey, runs: dict[int, Draws], dense: dict[int, Draws], params: ReportParams
 ) -> Experiment:
     is_dense = key.method == DENSE.method
-    difference = None if is_dense else paired(runs, dense, "best_accuracy", params)
+    difference = None if is_dense else paired(runs, dense, "accuracy", params)
 
-    def over_seeds(metric: MetricName) -> Interval:
-        return interval_over(list(runs.values()), metric, params)
+    def over_seeds(quantity: Quantity) -> Interval:
+        return interval_over(list(runs.values()), quantity, params)
 
     margin, confidence = params.margin, params.confidence
     shown = judge(difference, margin=margin, confidence=confidence, looks=params.looks)
@@ -137,7 +143,7 @@ def _experiment(
         key=key,
         runs=runs,
         sparsity=sum(draws[0].ticket.sparsity for draws in runs.values()) / len(runs),
-        accuracy=over_seeds("best_accuracy"),
+        accuracy=over_seeds("accuracy"),
         difference=difference,
         verdict=None if is_dense else shown,
         seeds_to_decide=seeds,

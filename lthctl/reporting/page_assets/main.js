@@ -20,6 +20,9 @@ function drawAll() {
 function drawNotes() {
   const dense = group.experiments[group.asked.dense];
   const notes = [
+    group.test || group.accuracy_words !== "maximum validation accuracy"
+      ? `Accuracies are ${group.accuracy_words}. Curves and targets are of validation images.`
+      : null,
     group.test
       ? null
       : "This protocol has no test images. Accuracies are of the images that chose the best " +

@@ -155,7 +155,7 @@ function drawSameAsDense(svg, plot, y, measure, isDifference) {
 function wordsOf(of, measure) {
   const interval = measure.get(of);
   const late = of.stops_at_end
-    ? `\nloss lowest at the last step in ${of.stops_at_end} of ${of.stop.n}`
+    ? `\nloss lowest at the last step in ${of.stops_at_end} of ${of.num_runs}`
     : "";
   const test = of.test
     ? `\ntest accuracy at the early stop ${points(of.test.mean)}${half(of.test, points)}`

@@ -15,6 +15,7 @@ from lthctl.cli.terminal import duration
 from lthctl.cli.ticket_table import run_table, ticket_tables
 from lthctl.grid.grids import Grid
 from lthctl.grid.outcome import Outcome
+from lthctl.lottery.pruning_round import ties_in_words
 
 
 def make_folders(
@@ -95,3 +96,13 @@ def say_outcome(outcome: Outcome, grid: Grid) -> None:
     trained = f"{outcome.num_trained} trainings run in {duration(outcome.seconds)}"
     parts.append(f"{trained}, {outcome.num_from_store} from the store")
     say("; ".join(parts))
+    say_ties(outcome)
+
+
+def say_ties(outcome: Outcome) -> None:
+    """Where position decided, as scores did not: a line for each method."""
+    for method, tied in outcome.tied.items():
+        say(
+            f"{method}: scores were equal, so position decided which weights went in a round: at "
+            f"most {ties_in_words(tied)}"
+        )

@@ -15,6 +15,7 @@ from functools import partial
 
 from lthctl.artifacts.leases import Leases
 from lthctl.artifacts.store import Store
+from lthctl.artifacts.ticket import Ticket
 from lthctl.disk import check_writable, write_folder
 from lthctl.errors import LthctlError, OutputError
 from lthctl.families import trust
@@ -211,6 +212,8 @@ class _Driver:
         except StopIteration as done:
             self._write(task, done.value.files())
             self.outcome.written.append(task.place)
+            if isinstance(done.value, Ticket):
+                self.outcome.note_ties(done.value.method, done.value.tied)
             self.watcher.task_ended(task)
         except OutputError:
             raise

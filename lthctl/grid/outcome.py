@@ -1,5 +1,6 @@
 """What became of tasks: their outcome, or where Ctrl-C has stopped them."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +15,8 @@ class Outcome:
       written: the folders written now.
       present: the folders that were there already.
       failed: name and reason of each task that failed.
+      tied: method -> parameter -> the most weights that went in a round only because they come
+        later than others of the same score, of the tickets written now.
       num_trained, num_from_store: trainings run here, and taken from the store.
       seconds: how long it took.
     """
@@ -21,9 +24,17 @@ class Outcome:
     written: list[Path] = field(default_factory=list)
     present: list[Path] = field(default_factory=list)
     failed: list[tuple[str, str]] = field(default_factory=list)
+    tied: dict[str, dict[str, int]] = field(default_factory=dict)
     num_trained: int = 0
     num_from_store: int = 0
     seconds: float = 0.0
+
+    def note_ties(self, method: str, rounds: Iterable[Mapping[str, int]]) -> None:
+        """Take in `tied` of a ticket, where there is any."""
+        for tied in rounds:
+            for name, count in tied.items():
+                most = self.tied.setdefault(method, {})
+                most[name] = max(most.get(name, 0), count)
 
     def raise_failures(self) -> None:
         """Do nothing where nothing failed.

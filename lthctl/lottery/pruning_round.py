@@ -27,6 +27,18 @@ class Pruned:
     tied: Mapping[str, int]
 
 
+MOST_NAMED = 4
+"""Parameters that are named; a network may have hundreds."""
+
+
+def ties_in_words(tied: Mapping[str, int]) -> str:
+    """Such as "23,520 in layers.0.weight, 30 in layers.0.bias", the most first."""
+    ordered = sorted(tied.items(), key=lambda item: (-item[1], item[0]))
+    named = [f"{count:,} in {name}" for name, count in ordered[:MOST_NAMED]]
+    more = [f"some in {len(ordered) - MOST_NAMED} more"] if len(ordered) > MOST_NAMED else []
+    return ", ".join([*named, *more])
+
+
 def prune_once(
     pruning: Pruning, context: ScoreContext, rate: Mapping[str, float], number: int
 ) -> Pruned:

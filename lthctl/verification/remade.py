@@ -1,6 +1,6 @@
 """Tickets made again from what they say they are, and what that proves of their masks."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from itertools import pairwise
 
@@ -14,7 +14,7 @@ from lthctl.datasets.base import Dataset
 from lthctl.errors import LthctlError, ParamsError, TicketError
 from lthctl.families import is_own
 from lthctl.lottery.find import prune_rounds
-from lthctl.lottery.pruning_round import prune_once
+from lthctl.lottery.pruning_round import prune_once, ties_in_words
 from lthctl.lottery.scores import SCORES, ScoreContext, needs_training
 from lthctl.mask import Mask
 from lthctl.params import RoundParams, TrainParams
@@ -38,6 +38,7 @@ class Remade:
 
     def __init__(self, folder: TicketEvidence, replay: Replay | None, counted: bool) -> None:
         self._folder, self._replay, self._counted = folder, replay, counted
+        self._tied: list[Mapping[str, int]] = []
 
     @property
     def ticket(self) -> Ticket:
@@ -75,9 +76,16 @@ class Remade:
                 get_model=folder.model,
                 get_dataset=self._dataset,
             )
-            mask = prune_once(document, context, document.rate, number).mask
+            pruned = prune_once(document, context, document.rate, number)
+            mask = pruned.mask
             masks.append(mask)
+            self._tied.append(pruned.tied)
         return masks
+
+    @property
+    def tied(self) -> Sequence[Mapping[str, int]]:
+        """Of every round that was made: parameter -> weights that went by their position alone."""
+        return self._trained[1].tied if self.scores_need_training else self._tied
 
     def _get_score(self) -> None:
         """Raises Unchecked where that is somebody's own code that may not be run."""
@@ -236,8 +244,16 @@ def selected(folder: TicketEvidence, remade: Remade) -> str:
             f"differs from the mask made again in {count:,} of {expected.size:,} places; "
             f"{ANOTHER_MACHINE}"
         )
-    how = "trained again" if remade.scores_need_training else "drawn again"
-    return "all kept" if folder.document.rounds == 0 else f"{how}, bit for bit"
+    if folder.document.rounds == 0:
+        return "all kept"
+    score = SCORES.get(folder.document.method)
+    how = {"trained": "trained", "initial": "scored", "nothing": "drawn"}[score.needs] + " again"
+    tied = "; ".join(
+        f"equal scores in round {number}, so position decided: {ties_in_words(found)}"
+        for number, found in enumerate(remade.tied, start=1)
+        if found
+    )
+    return f"{how}, bit for bit" + (f"; {tied}" if tied else "")
 
 
 def rewound(folder: TicketEvidence, remade: Remade) -> str:

@@ -55,5 +55,5 @@ ERK = Score(
     densities=densities,
     words="by chance, Erdos-Renyi sizes",
     colour="#e6a100",
-    page_colours=("#b07a00", "#f2c14e"),
+    page_colours=("#c08a00", "#ffd166"),
 )

@@ -28,6 +28,6 @@ GRASP = Score(
     score,
     needs="initial",
     words="by flow of gradients",
-    colour="#a6761d",
-    page_colours=("#8a6010", "#d3a84f"),
+    colour="#7d5a3c",
+    page_colours=("#6d4a2c", "#c79a72"),
 )

@@ -18,6 +18,6 @@ MAGNITUDE_INIT = Score(
     score,
     needs="initial",
     words="by magnitude at initialization",
-    colour="#56a0d3",
-    page_colours=("#3d85b8", "#8cc4ea"),
+    colour="#17a2b8",
+    page_colours=("#0e8a9c", "#4fd0e0"),
 )

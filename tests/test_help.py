@@ -79,7 +79,7 @@ def lthctl(*words: str, **environment: str) -> str:
 @pytest.mark.parametrize(
     ("typed", "completed"),
     [
-        ("lthctl prune --method ", ["l1", "random"]),
+        ("lthctl prune --method s", ["snip", "synflow"]),
         ("lthctl prune --method r", ["random"]),
         ("lthctl retrain --control re", ["rewind", "reinit", "reinit-signs"]),
         ("lthctl export x --to ", ["state_dict", "prune", "csr", "onnx"]),

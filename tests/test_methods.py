@@ -61,17 +61,3 @@ def test_prune_and_verify_say_where_position_decided(workspace: Path) -> None:
         "layers.0.bias, 6 in layers.1.bias, 2 in layers.2.bias"
     ) in told
     assert "position" not in done("prune", "--method", "random", "--out", "other").stderr
-
-
-def test_methods_are_completed() -> None:
-    told = CliRunner().invoke(
-        app,
-        [],
-        env={
-            "_LTHCTL_COMPLETE": "complete_bash",
-            "COMP_WORDS": "lthctl prune --method s",
-            "COMP_CWORD": "3",
-        },
-        prog_name="lthctl",
-    )
-    assert told.output.split() == ["snip", "synflow"]

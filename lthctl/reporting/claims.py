@@ -128,7 +128,7 @@ def _at_each(
         measured.append(Measured(percent_left(size), value, _outcome(value, claim.bound)))
         fails |= _outcome(strictly, claim.bound) == "fails"
     if not measured:
-        return JudgedClaim(claim, "not run", why=f"no {claim.than} beside it")
+        return JudgedClaim(claim, "not run", why=f"no {claim.than} to compare with")
     outcomes = {one.outcome for one in measured}
     outcome: Outcome = "fails" if fails else "holds" if outcomes == {"holds"} else "undecided"
     why = "one seed has no interval" if all(one.value.n == 1 for one in measured) else ""

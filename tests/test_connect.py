@@ -26,6 +26,7 @@ from lthctl.models.mlp import MLP
 from lthctl.models.module import ModuleModel
 from lthctl.params import TrainParams
 from lthctl.training import dense
+from lthctl.verification.paths import verify
 
 from .test_order_seed import call
 
@@ -443,8 +444,6 @@ def test_a_pair_and_a_folder(workspace: Path) -> None:
     assert all(len(one["path"]) == 30 and one["judged"] == "validation" for one in found)
     assert len(list((workspace / "runs/connections").glob("*/*/connection.json"))) == 4
     assert "random-r0.50-n1-s2  rewind to rewind-order7" in call("connect", "runs")
-    # Verifying runs and pruning the store pass connections over.
-    assert "connection" not in call("verify", "masks", "runs")
     assert "the same run" in call("connect", *[f"runs/rewind/{T}"] * 2, code=2)
     assert "different masks" in call("connect", f"runs/rewind/{T}", "runs/rewind/dense-s1", code=3)
 
@@ -457,3 +456,34 @@ def test_the_folder_beside(tmp_path: Path, runs: Path, monkeypatch: pytest.Monke
     assert folder_beside(both) == name / "connections"
     assert folder_beside([name / "rewind" / T] * 2) == name / "rewind" / "connections"
     assert folder_beside([tmp_path]) == tmp_path / "connections"
+
+
+# ---- verified ----
+
+
+def test_a_connection_is_verified_with_its_runs(
+    runs: Path, dataset: Dataset, tmp_path: Path
+) -> None:
+    (connection,) = connect(runs, dataset=dataset, points=3, out=tmp_path)
+    folder = tmp_path / connection.name
+
+    def states(*paths: Path) -> dict[str, str]:
+        return {one.claim: one.state for one in verify(*paths) if one.path == folder}
+
+    assert set(states(runs, tmp_path).values()) == {"held"} and len(states(tmp_path)) == 3
+    assert states(tmp_path)["its runs are the ones found here"] == "unchecked"
+    content = (folder / PATH_FILE).read_bytes()
+    (folder / PATH_FILE).write_bytes(content + b"1")
+    assert states(runs, tmp_path) == {
+        "a connection's digests are right": "failed",
+        "its barriers are those of its path": "failed",
+        "its runs are the ones found here": "held",
+    }
+    (folder / PATH_FILE).write_bytes(content)
+    document = json.loads((folder / CONNECTION_JSON).read_bytes())
+    document["b"]["variant"] = "rewind-order8"
+    del document["digest"]
+    (folder / CONNECTION_JSON).write_bytes(seal(document))
+    assert states(runs, tmp_path)["its runs are the ones found here"] == "failed"
+    (folder / CONNECTION_JSON).unlink()
+    assert states(runs, tmp_path)["a connection's digests are right"] == "failed"

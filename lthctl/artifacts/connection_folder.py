@@ -3,9 +3,9 @@
 from functools import cached_property
 
 from lthctl.artifacts.connection import Connection, Point, places
-from lthctl.artifacts.connection_document import ConnectionDocument
+from lthctl.artifacts.connection_document import ConnectionDocument, End
 from lthctl.artifacts.csv_table import table_from
-from lthctl.artifacts.folders import Folder
+from lthctl.artifacts.folders import Folder, RunFolder
 from lthctl.artifacts.names import CONNECTION_JSON, PATH_FILE
 from lthctl.errors import RunError
 
@@ -44,3 +44,18 @@ class ConnectionFolder(Folder[ConnectionDocument]):
                 "the connection again"
             )
         return connection
+
+
+def end_of(folder: RunFolder) -> End:
+    """What a connection says of a run.
+
+    Raises:
+      RunError: its document cannot be read.
+    """
+    document = folder.document
+    return End(
+        run=folder.digest,
+        training=document.training,
+        ticket=document.ticket.name,
+        variant=document.variant,
+    )

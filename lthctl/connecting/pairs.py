@@ -7,6 +7,7 @@ from itertools import combinations
 from pathlib import Path
 
 from lthctl.artifacts.connection_document import End
+from lthctl.artifacts.connection_folder import end_of
 from lthctl.artifacts.folders import RunFolder
 from lthctl.artifacts.names import RUN_JSON
 from lthctl.artifacts.run_document import RunDocument
@@ -34,7 +35,7 @@ class Pair:
 
     def ends(self) -> tuple[End, End]:
         """What a connection says of both."""
-        return _end(self.a), _end(self.b)
+        return end_of(self.a), end_of(self.b)
 
     def weights(self) -> tuple[Weights, Weights]:
         """Final weights of both.
@@ -145,16 +146,6 @@ def _check_weights(pair: Pair) -> None:
                 "false; set that to true in params.yaml, remove this folder, and retrain: what the "
                 "store knows is not trained again"
             )
-
-
-def _end(folder: RunFolder) -> End:
-    document = folder.document
-    return End(
-        run=folder.digest,
-        training=document.training,
-        ticket=document.ticket.name,
-        variant=document.variant,
-    )
 
 
 def _weights(folder: RunFolder) -> Weights:

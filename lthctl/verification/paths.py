@@ -13,9 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from lthctl.artifacts.names import (
+    CONNECTION_JSON,
     HISTORY_FILE,
     INIT_FILE,
     MASK_FILE,
+    PATH_FILE,
     RUN_JSON,
     TICKET_JSON,
     WEIGHTS_FILE,
@@ -25,6 +27,7 @@ from lthctl.errors import TicketError
 from lthctl.models.base import Model
 from lthctl.reading import find_folders, is_there
 from lthctl.verification.checks import Check
+from lthctl.verification.connection_claims import connection_claims
 from lthctl.verification.evidence import RunEvidence, TicketEvidence
 from lthctl.verification.replay import Datasets, Replay
 from lthctl.verification.run_claims import run_claims
@@ -38,7 +41,8 @@ def verify(
     num_jobs: int = 1,
     announce: Callable[[str], None] = lambda _: None,
 ) -> list[Check]:
-    """Check everything that can be checked of the tickets and runs at or below some paths.
+    """Check everything that can be checked of the tickets, runs and connections at or below some
+    paths.
 
     Args:
       paths: their folders, or folders above them. A run is checked against its ticket if that is
@@ -50,7 +54,8 @@ def verify(
       announce: told in a sentence what is being trained.
 
     Returns:
-      A check for every claim, folder by folder: tickets first, each in the order of their paths.
+      A check for every claim, folder by folder: tickets, runs, connections, each in the order of
+      their paths.
       Before them a failed one for each folder that cannot be looked into.
 
     Raises:
@@ -60,7 +65,7 @@ def verify(
       >>> [check for check in verify("masks", "tickets") if check.state == "failed"]
       []
     """
-    tickets, runs, unread = _find([Path(path) for path in paths])
+    tickets, runs, connections, unread = _find([Path(path) for path in paths])
     cancel = threading.Event()
     replaying = None
     if replay is not None:
@@ -87,23 +92,28 @@ def verify(
     pool = ThreadPoolExecutor(num_jobs)
     try:
         checks = [check for checks in pool.map(check_folder, folders) for check in checks]
+        checks += [check for path in connections for check in connection_claims(path, runs)]
         return unread + checks
     finally:
         cancel.set()
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _find(paths: Sequence[Path]) -> tuple[list[Path], list[Path], list[Check]]:
-    """Folders of tickets and of runs, also of those whose JSON is gone; and a failed check for each
-    folder that cannot be looked into."""
+def _find(
+    paths: Sequence[Path],
+) -> tuple[list[Path], list[Path], list[Path], list[Check]]:
+    """Folders of tickets, runs and connections, also of those whose JSON is gone; and a failed
+    check for each folder that cannot be looked into."""
     tickets: set[Path] = set()
     runs: set[Path] = set()
+    connections: set[Path] = set()
     unread: dict[Path, str] = {}
     for path in paths:
         of_tickets = find_folders([path], TICKET_JSON, MASK_FILE, INIT_FILE)
         of_runs = find_folders([path], RUN_JSON, HISTORY_FILE, WEIGHTS_FILE)
+        joined = find_folders([path], CONNECTION_JSON, PATH_FILE).folders
         faults = of_tickets.unread + of_runs.unread
-        if not of_tickets.folders and not of_runs.folders and not faults:
+        if not (of_tickets.folders or of_runs.folders or joined or faults):
             what = (
                 "holds no ticket and no run, nor does anything below it"
                 if is_there(path, TicketError)
@@ -114,9 +124,10 @@ def _find(paths: Sequence[Path]) -> tuple[list[Path], list[Path], list[Check]]:
             )
         tickets.update(of_tickets.folders)
         runs.update(of_runs.folders)
+        connections.update(joined)
         unread.update(faults)
     checks = [
         Check(place, "everything can be looked into", "failed", reason)
         for place, reason in sorted(unread.items())
     ]
-    return sorted(tickets), sorted(runs), checks
+    return sorted(tickets), sorted(runs), sorted(connections), checks

@@ -453,7 +453,7 @@ def test_a_control_of_ones_own_goes_all_the_way(workspace: Path) -> None:
         ),
         (
             ("--control", "reinit", "--shuffle"),
-            "-mask exclude each other; give one, and call again for the next",
+            "-rewind exclude each other; give one, and call again for the next",
             2,
         ),
     ],

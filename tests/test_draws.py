@@ -12,6 +12,7 @@ import pytest
 from lthctl import load_run
 from lthctl.artifacts.names import run_place
 from lthctl.artifacts.run import Run, save_run
+from lthctl.cli import answer_view
 from lthctl.cli.command import with_draws
 from lthctl.errors import ParamsError, ReportError
 from lthctl.lottery.controls import CONTROLS, apply_control, draws_of
@@ -19,9 +20,9 @@ from lthctl.lottery.find import find_ticket
 from lthctl.lottery.retrain import retrain
 from lthctl.models.mlp import MLP
 from lthctl.params import ReportParams, TrainParams
-from lthctl.reporting import figures
+from lthctl.reporting import figures, page_data
 from lthctl.reporting.arrivals import Arrival, mean_arrival, sooner
-from lthctl.reporting.draws import mean_history
+from lthctl.reporting.draws import DRAWS_NOTE, mean_history
 from lthctl.reporting.page_data import group_data
 from lthctl.reporting.survivors import Survivors
 from lthctl.reporting.tables import run_rows
@@ -281,6 +282,16 @@ def test_the_page_has_every_draw_by_itself(tmp_path: Path) -> None:
         "l1-r0.50-n1-s2",
     ]
     assert (shown["num_runs"], shown["num_seeds"], list(shown["quantiles"])) == (3, 2, ["2"])
+    assert shown["has_draws"]
+    assert not group_of(tmp_path / "b", drawn(1, 1, 0.5), drawn(2, 1, 0.5)).has_draws
+
+
+def test_what_is_said_of_draws_is_said_where_there_are_several(tmp_path: Path) -> None:
+    group = group_of(tmp_path, drawn(1, 1, 0.5), drawn(1, 2, 0.75))
+    assert DRAWS_NOTE in answer_view._notes(group)
+    assert DRAWS_NOTE not in answer_view._notes(group_of(tmp_path / "b", drawn(1, 1, 0.5)))
+    page = Path(page_data.__file__).parent / "page_assets" / "main.js"
+    assert DRAWS_NOTE in page.read_text()
 
 
 def test_every_control_says_whether_it_draws() -> None:

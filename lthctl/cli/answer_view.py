@@ -14,6 +14,7 @@ from lthctl.cli.claim_view import claims_table
 from lthctl.cli.terminal import VERDICT_STYLES, new_table, percent, plain, points
 from lthctl.reporting.answers import answers_of
 from lthctl.reporting.arrivals import Sooner
+from lthctl.reporting.draws import DRAWS_NOTE
 from lthctl.reporting.experiments import DENSE, RANDOM, Experiment
 from lthctl.reporting.ladders import Ladder, LadderKey, ladders_of
 from lthctl.reporting.reading import Report
@@ -225,6 +226,8 @@ def _all_notes(group: Group) -> Iterator[str]:
             f"{100 * params.confidence:g} % t intervals, paired by seed. Verdicts of a table are "
             "not adjusted for their number; the answers are."
         )
+    if group.has_draws:
+        yield DRAWS_NOTE
     if all(experiment.test_accuracy is None for experiment in group.experiments):
         yield (
             "This protocol has no test images: accuracies are of those that chose the best step."

@@ -11,6 +11,7 @@ from lthctl.cli.claim_view import claims_table
 from lthctl.cli.terminal import VERDICT_STYLES, new_table, percent, plain, points, steps
 from lthctl.cli.ticket_table import blocks
 from lthctl.reporting.answers import answers_of, rule_of
+from lthctl.reporting.draws import DRAWS_NOTE
 from lthctl.reporting.experiments import desired_by_round
 from lthctl.reporting.reading import Report
 from lthctl.reporting.selection import capital
@@ -197,6 +198,8 @@ def _notes(group: Group) -> list[RenderableType]:
             "* In some of these runs the validation loss was lowest at the last step. They may be "
             "too short to overfit."
         )
+    if group.has_draws:
+        notes.append(DRAWS_NOTE)
     if all(experiment.test_accuracy is None for experiment in group.experiments):
         notes.append(
             "This protocol has no test images. Accuracies are of the images that chose the best "

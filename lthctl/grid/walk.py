@@ -60,12 +60,14 @@ class AskedTicket:
       task: makes its folder.
       specification: what it will be.
       open_dataset: gives the dataset of its seed.
+      num_evaluated: images of an evaluation.
       model, train: what is trained, and how, with nothing left to choose.
     """
 
     task: Task
     specification: TicketSpecification
     open_dataset: Callable[[], Dataset]
+    num_evaluated: int
     model: Model
     train: TrainParams
 
@@ -97,7 +99,9 @@ def asked_tickets(params: Params, data: Path | None, out: Path) -> list[AskedTic
         state = state_of(held, specification)
         differs = difference(held, specification) if state is State.OTHER else ""
         task = Task(name, place, begin, trainings, state, differs)
-        tickets[name] = AskedTicket(task, specification, open_dataset, model, train)
+        tickets[name] = AskedTicket(
+            task, specification, open_dataset, dataset.num_evaluated, model, train
+        )
     return [tickets[name] for name in prunings]
 
 

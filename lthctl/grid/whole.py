@@ -101,7 +101,7 @@ def _run_task(
         )
 
     density = 1 - asked.specification.ratio
-    num_images = asked.open_dataset().num_evaluated
+    num_images = asked.num_evaluated  # asked here, its dataset would be made again for every run
     first = first_step_of(control, asked.specification)
     planned = PlannedTraining((variant, name), asked.train, density, num_images, first)
     needed = [one for one in (asked, asked_sibling) if one is not None]

@@ -88,6 +88,5 @@ def _n_words(group: Group) -> str:
     """How many seeds the experiments of a group have, such as "n = 5 seeds"."""
     numbers = sorted({len(experiment.runs) for experiment in group.experiments})
     n = str(numbers[0]) if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]}"
-    several = any(len(draws) > 1 for one in group.experiments for draws in one.runs.values())
-    drawn = ", draws of a control averaged within their seed" * several
+    drawn = ", draws of a control averaged within their seed" * group.has_draws
     return f"n = {n} seed{'' if numbers == [1] else 's'} an experiment{drawn}"

@@ -11,6 +11,8 @@ from lthctl.params import ReportParams
 from lthctl.reporting.selection import Quantity, value_of
 from lthctl.training.history import Row
 
+DRAWS_NOTE = "Several draws of a control are averaged within their seed: n is the number of seeds."
+
 Draws = tuple[Run, ...]
 """Runs of one ticket under one control, by their draws; one at least, and mostly one."""
 

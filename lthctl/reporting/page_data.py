@@ -83,6 +83,7 @@ def group_data(group: Group, survivors: Survivors, stride: int) -> Json:
         "validation": first.data.validation,
         "test": first.data.test,
         "accuracy_words": group.accuracy_words,
+        "has_draws": group.has_draws,
         "too_short": answers.too_short,
         "stops_at_end": sum(experiment.stops_at_end for experiment in group.experiments),
         "targets": [

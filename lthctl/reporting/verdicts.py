@@ -73,6 +73,11 @@ class Group:
         return len({seed for experiment in self.experiments for seed in experiment.runs})
 
     @property
+    def has_draws(self) -> bool:
+        """Whether a ticket has several runs that differ in their random numbers only."""
+        return any(len(draws) > 1 for one in self.experiments for draws in one.runs.values())
+
+    @property
     def accuracy_words(self) -> str:
         """What the accuracy of its runs is."""
         has_test = self.experiments[0].first_run.data.test > 0

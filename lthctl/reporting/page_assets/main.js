@@ -20,6 +20,9 @@ function drawAll() {
 function drawNotes() {
   const dense = group.experiments[group.asked.dense];
   const notes = [
+    group.has_draws
+      ? "Several draws of a control are averaged within their seed: n is the number of seeds."
+      : null,
     group.test || group.accuracy_words !== "maximum validation accuracy"
       ? `Accuracies are ${group.accuracy_words}. Curves and targets are of validation images.`
       : null,

@@ -27,6 +27,7 @@ from lthctl.artifacts.names import (
     WEIGHTS_FILE,
 )
 from lthctl.artifacts.sealed import seal
+from lthctl.artifacts.store_maker import mark_as_own, marked_as_own
 from lthctl.artifacts.tensors import tensors_bytes
 from lthctl.canonical import digest_of_arrays, sha256
 from lthctl.disk import check_writable, write_errors, write_folder
@@ -55,6 +56,7 @@ class Store:
     """The store below a folder, `.lthctl` by convention, which need not be there yet."""
 
     def __init__(self, root: Path) -> None:
+        self._folder = root
         self._root = root / "trainings"
 
     def check_writable(self) -> None:
@@ -70,6 +72,35 @@ class Store:
                 f"{error}. Finished trainings are kept there; name another place with "
                 f"{STORE_VARIABLE}=DIR"
             ) from None
+
+    @property
+    def place(self) -> Path:
+        """Its folder."""
+        return self._folder
+
+    def begin(self) -> None:
+        """Mark a store that has no trainings yet as this user's.
+
+        Raises:
+          OutputError: it cannot be written.
+        """
+        if not self._names(self._root, []) and marked_as_own(self._folder) is False:
+            self.adopt()
+
+    def adopt(self) -> None:
+        """Mark it as this user's, whoever made it.
+
+        Raises:
+          OutputError: it cannot be written.
+        """
+        with write_errors(self._folder):
+            self._folder.mkdir(parents=True, exist_ok=True)
+        mark_as_own(self._folder)
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether there are trainings in it, and nothing shows that this user made it."""
+        return bool(self._names(self._root, [])) and marked_as_own(self._folder) is False
 
     def __contains__(self, digest: str) -> bool:
         place = self._place(digest)

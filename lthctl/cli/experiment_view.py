@@ -5,7 +5,12 @@ from pathlib import Path
 from lthctl.canonical import Json
 from lthctl.cli.answer_view import print_answers, print_page
 from lthctl.cli.console import print_json, results_console, say
-from lthctl.cli.grid_view import run_documents, say_ties, ticket_documents
+from lthctl.cli.grid_view import (
+    run_documents,
+    say_if_foreign,
+    say_ties,
+    ticket_documents,
+)
 from lthctl.cli.options import TrainingOptions
 from lthctl.cli.terminal import duration
 from lthctl.grid.outcome import Outcome
@@ -23,6 +28,7 @@ def show_finished(done: FinishedExperiment, how: TrainingOptions) -> None:
             print_page(console, done.folder)
         say(outcome_words(done.outcome))
         say_ties(done.outcome)
+        say_if_foreign(done.outcome)
 
 
 def outcome_words(outcome: Outcome) -> str:

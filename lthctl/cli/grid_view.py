@@ -97,6 +97,7 @@ def say_outcome(outcome: Outcome, grid: Grid) -> None:
     parts.append(f"{trained}, {outcome.num_from_store} from the store")
     say("; ".join(parts))
     say_ties(outcome)
+    say_if_foreign(outcome)
 
 
 def say_ties(outcome: Outcome) -> None:
@@ -105,4 +106,14 @@ def say_ties(outcome: Outcome) -> None:
         say(
             f"{method}: scores were equal, so position decided which weights went in a round: at "
             f"most {ties_in_words(tied)}"
+        )
+
+
+def say_if_foreign(outcome: Outcome) -> None:
+    """Warn where results were taken from a store that somebody else may have made."""
+    if outcome.foreign_store is not None:
+        say(
+            f"Warning: {outcome.foreign_store} was not made by you on this machine, and its "
+            "results can be invented. Delete it and run this again, or check with lthctl verify "
+            "--replay. If it is yours, say so once: lthctl store adopt"
         )

@@ -81,6 +81,8 @@ def run_tasks(
         check_writable(parent)
     if any(task.state is not State.PRESENT for task in tasks):
         store.check_writable()
+        store.begin()
+    is_foreign = store.is_foreign
     present = [task.place for task in tasks if task.state is State.PRESENT]
     outcome = Outcome(present=present)
     began = time.monotonic()
@@ -109,6 +111,8 @@ def run_tasks(
             running.cancel()
             running.close()
     outcome.seconds = time.monotonic() - began
+    if is_foreign and outcome.num_from_store:
+        outcome.foreign_store = store.place
     return outcome
 
 

@@ -18,6 +18,7 @@ class Outcome:
       tied: method -> parameter -> the most weights that went in a round only because they come
         later than others of the same score, of the tickets written now.
       num_trained, num_from_store: trainings run here, and taken from the store.
+      foreign_store: the store, where trainings were taken from one that this user did not make.
       seconds: how long it took.
     """
 
@@ -27,6 +28,7 @@ class Outcome:
     tied: dict[str, dict[str, int]] = field(default_factory=dict)
     num_trained: int = 0
     num_from_store: int = 0
+    foreign_store: Path | None = None
     seconds: float = 0.0
 
     def note_ties(self, method: str, rounds: Iterable[Mapping[str, int]]) -> None:

@@ -96,3 +96,16 @@ def _trainings(count: int) -> str:
 
 def _megabytes(num_bytes: int) -> str:
     return f"{num_bytes / 1e6:,.1f} MB"
+
+
+@store_app.command(cls=Command)
+def adopt() -> None:
+    """Say that a store is yours, such as one from another of your machines.
+
+    Results in a store can be invented. Adopt none that came with a clone or an archive.
+    """
+    from lthctl.artifacts.store import Store, default_store
+
+    place = default_store()
+    Store(place).adopt()
+    show(f"{place}: counts as yours on this machine")

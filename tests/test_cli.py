@@ -567,7 +567,8 @@ def test_store_says_how_much_it_holds(tickets: Path) -> None:
     said = lthctl("store").stdout
     assert re.fullmatch(r"\.lthctl: 4 trainings, 0\.\d MB\n", said)
     counted = json.loads(lthctl("store", "--json").stdout)
-    size = sum(path.stat().st_size for path in Path(".lthctl").rglob("*") if path.is_file())
+    files = Path(".lthctl", "trainings").rglob("*")
+    size = sum(path.stat().st_size for path in files if path.is_file())
     assert counted == {"path": ".lthctl", "trainings": 4, "bytes": size}
 
 

@@ -11,6 +11,7 @@ import hashlib
 import inspect
 import re
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Mapping
 from importlib import import_module, invalidate_caches
@@ -51,6 +52,10 @@ def trust(*names: str) -> None:
 def trusted() -> tuple[str, ...]:
     """The names that may be imported, for a process that is to trust the same."""
     return tuple(sorted(_trusted))
+
+
+_importing = threading.RLock()
+"""Held by whoever imports somebody's own module: others would see half of it."""
 
 
 def _import_from(folder: str, package: str) -> None:
@@ -214,8 +219,9 @@ class Family(Generic[T]):
             sys.path.append(here)
         invalidate_caches()
         try:
-            _import_from(here, wanted.partition(".")[0])
-            return import_module(wanted)
+            with _importing:
+                _import_from(here, wanted.partition(".")[0])
+                return import_module(wanted)
         except ModuleNotFoundError as error:
             missing = error.name or wanted
             if wanted == missing or wanted.startswith(f"{missing}."):

@@ -8,7 +8,9 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -296,6 +298,27 @@ def test_what_cannot_be_added() -> None:
     )
     assert SCORES.names()[:2] == ("l1", "random") and SCORES.names()[-1] == "topk-noise"
     assert SCORES.order("topk-noise") < SCORES.order("another")
+
+
+def test_two_threads_that_import_the_same_module_both_get_all_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("own_slow.py").write_text(
+        "import time\ntime.sleep(0.1)\ndef score(context):\n    return {}\n"
+    )
+    name = "own_slow:score"
+    families.trust(name)
+    both = Barrier(2)
+
+    def get(_: int) -> object:
+        both.wait()
+        return SCORES.get(name)
+
+    with ThreadPoolExecutor(2) as threads:
+        members = list(threads.map(get, range(2)))
+    assert members[0] is members[1]
+    forget(SCORES, name)
 
 
 # ---- scores ----

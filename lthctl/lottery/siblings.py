@@ -17,8 +17,9 @@ def kind_of(specification: TicketSpecification) -> bytes:
 
 
 def siblings_of(tickets: Mapping[Key, TicketSpecification]) -> dict[Key, Key]:
-    """For every ticket the one of the next seed that was found in the same way; for that of the
-    last seed the one of the first. A ticket that is the only one of its kind has none.
+    """For every ticket the one of the seed before that was found in the same way; for that of the
+    first seed the one of the second. So seeds that are added later change nothing for those that
+    are there. A ticket that is the only one of its kind has none.
 
     Args:
       tickets: whatever they are known by -> what they are.
@@ -29,8 +30,9 @@ def siblings_of(tickets: Mapping[Key, TicketSpecification]) -> dict[Key, Key]:
     found: dict[Key, Key] = {}
     for key, specification in tickets.items():
         by_seed = kinds[kind_of(specification)]
-        later = [seed for seed in by_seed if seed > specification.seed]
-        seed = min(later, default=min(by_seed))
+        earlier = [seed for seed in by_seed if seed < specification.seed]
+        first, *later = sorted(by_seed)
+        seed = max(earlier, default=later[0] if later else first)
         if seed != specification.seed:
             found[key] = by_seed[seed]
     return found

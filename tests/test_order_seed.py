@@ -137,7 +137,8 @@ def test_both_copies_are_made_and_hold_what_they_claim(grid: Path) -> None:
     assert not [check for check in checks if check.state == "failed"]
     named = [check for check in checks if check.claim == "its training is named by its digest"]
     assert [check.state for check in named] == ["held"] * 4
-    assert "there already" in call("retrain", "masks", "--rewind", "--order-seed", "7")
+    output = call("retrain", "masks", "--rewind", "--order-seed", "7")
+    assert "there already" in output and "Next: lthctl connect runs" in output
     output = call("show", "runs")
     assert "rewind-order7" in output
     output = call("show", "runs/rewind-order7/random-r0.50-n1-s1")

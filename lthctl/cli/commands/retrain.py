@@ -70,6 +70,9 @@ def retrain(
         raise
     verb = f"retraining ({', '.join(controls)})"
     make_folders(grid, training, verb, to_json=run_documents, to_table=runs_table)
+    if params.retrain.order_seed is not None:
+        say_next(context, "connect", out)
+        return
     say_next(context, "report", *([] if out == Path("runs") else [out]))
 
 

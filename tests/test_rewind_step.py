@@ -296,3 +296,19 @@ def test_verify_sees_other_weights_to_rewind_to(grid: Params) -> None:
         "the weights to rewind to are those of that step",
         "made again, the ticket has the same bytes",
     }
+
+
+@pytest.mark.parametrize("engine", ["sparse", "torch"])
+def test_its_weights_go_on_to_the_whole_dense_training(
+    engine: str, small_model: MLP, dataset: Dataset, train_params: TrainParams
+) -> None:
+    """Its rate is that of all steps, and plain SGD has nothing else to remember: so from there on
+    the dense network's training is the one that goes through, bit for bit."""
+    rate = {"optimizer": "sgd", "lr": 0.2, "schedule": "cosine", "warmup": 4}
+    train = train_params.model_copy(update={"engine": engine, **rate})
+    ticket = find_ticket(small_model, dataset, method="random", rewind_step=AT, train=train)
+    everything = Mask.full(small_model.prunable(biases=True))
+    through = run(Training(small_model, ticket.init, everything, dataset, 1, train))
+    on = run(Training(small_model, ticket.weights, everything, dataset, 1, train, AT))
+    for name, array in through.weights.items():
+        assert on.weights[name].tobytes() == array.tobytes(), name

@@ -84,7 +84,7 @@ def run_screen(label: str, run: Run, digest: str, files: Mapping[str, str]) -> R
             "ticket",
             f"{run.ticket.name}, {100 * (1 - run.ticket.sparsity):.2f} % kept, {run.ticket.digest}",
         ),
-        ("trained", _training(run.train)),
+        ("trained", _training(run.train, run.specification.first_step)),
         *_order(run),
         ("network", _model(run.model)),
         ("data", _data(run.data)),
@@ -239,9 +239,12 @@ def _data(data: DataDescription | None) -> str:
     return f"{data.name}, {data.train:,} train, {data.validation:,} validation{test} images"
 
 
-def _training(train: RoundParams) -> str:
+def _training(train: RoundParams, first_step: int = 0) -> str:
+    steps = f"{train.steps:,} steps"
+    if first_step:
+        steps = f"steps {first_step + 1:,} to {train.steps:,}"
     return (
-        f"{train.steps:,} steps, {train.optimizer} {rate_words(train)}, batch {train.batch_size}, "
+        f"{steps}, {train.optimizer} {rate_words(train)}, batch {train.batch_size}, "
         f"engine {train.engine} on {train.device}"
     )
 

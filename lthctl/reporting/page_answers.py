@@ -78,6 +78,8 @@ def _weights_or_mask(answers: Answers, which: WeightsOrMask) -> tuple[str, str]:
         return TOO_SHORT, ""
     if "worse" in (which.reinit.shown, which.random.shown):
         return "worse", f"than a control, at {size_words(which.ticket)} of the weights"
+    if which.random.difference is None and which.reinit.shown == "better":
+        return "the weights", "count; random pruning was not tried"
     if None in (which.reinit.difference, which.random.difference):
         return UNKNOWN, "a control is missing"
     counts = COUNTS.get((which.reinit.shown == "better", which.random.shown == "better"))

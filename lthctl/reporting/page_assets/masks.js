@@ -40,7 +40,7 @@ function pixelPair(rows) {
   return make(
     "div",
     {},
-    make("h4", {}, `ratio ${rows[0][2]}`),
+    make("h4", {}, `ratio ${ratioText(rows[0][2])}`),
     make("div", { class: "pair" }, ...rows.map((row) => pixelPicture(row, most))),
     make("div", { class: "scale", style: `background:${gradient}` }),
     make(
@@ -62,7 +62,7 @@ function pixelPicture([method, , ratio, n, kept], most) {
     height: side,
     role: "img",
     "aria-label":
-      `Surviving weights per pixel, ${method} at ratio ${ratio}: ` +
+      `Surviving weights per pixel, ${method} at ratio ${ratioText(ratio)}: ` +
       `most ${d3.max(kept)}, mean ${d3.mean(kept).toFixed(1)}`,
     onpointermove: (event) => {
       const box = canvas.getBoundingClientRect();
@@ -88,7 +88,7 @@ function drawKept() {
   fillTable(
     find("kept"),
     ["ticket", ...layers],
-    grouped(last, (row) => `${row[0]}, ratio ${row[2]}, ${roundsOf(row[1])}`).map(
+    grouped(last, (row) => `${row[0]}, ratio ${ratioText(row[2])}, ${roundsOf(row[1])}`).map(
       ([ticket, rows]) => ({
         cells: [
           ticket,
@@ -116,7 +116,8 @@ function drawKept() {
 }
 
 function drawCommon() {
-  const name = (method, rounds, ratio) => `${method}, ratio ${ratio}, ${roundsOf(rounds)}`;
+  const name = (method, rounds, ratio) =>
+    `${method}, ratio ${ratioText(ratio)}, ${roundsOf(rounds)}`;
   const times = (value) => `${value < 10 ? value.toFixed(2) : value.toFixed(1)} ×`;
   const tickets = [
     ...new Set(group.common.flatMap((row) => [name(...row.slice(0, 3)), name(...row.slice(3, 6))])),
@@ -200,7 +201,7 @@ const saveMasks = () =>
     : "";
 
 const pixelCaption = ([method, rounds, ratio, n, kept]) =>
-  `${method}, ratio ${ratio}, ${roundsOf(rounds)}: ` +
+  `${method}, ratio ${ratioText(ratio)}, ${roundsOf(rounds)}: ` +
   `0 to ${Math.round(d3.max(kept))} weights, n ${n}`;
 
 /** A mask as an SVG, to be saved. */

@@ -27,7 +27,7 @@ function drawSparsity() {
 }
 
 function drawLayers() {
-  const name = (row) => `${row[0]}, ratio ${row[2]}, ${roundsOf(row[1])}`;
+  const name = (row) => `${row[0]}, ratio ${ratioText(row[2])}, ${roundsOf(row[1])}`;
   const tickets = [...new Set(group.layers.map(name))];
   if (!tickets.length) {
     put(

@@ -50,6 +50,7 @@ const round = (value) => count(Math.round(value));
 const percent = (value, digits = 2) => `${(100 * value).toFixed(digits)} %`;
 const size = (density) => `${Number((100 * density).toPrecision(3))} %`;
 const signed = (value, text) => (value < 0 ? "−" : "+") + text(Math.abs(value));
+const ratioText = (ratio) => String(Number(ratio.toFixed(4)));
 const points = (value) => (100 * value).toFixed(2);
 const half = (interval, text) =>
   interval.low === null ? "" : ` ± ${text(interval.mean - interval.low)}`;

@@ -23,6 +23,7 @@ from lthctl.cli.commands import (
     retrain,
     run,
     show,
+    store_prune,
     verify,
 )
 from lthctl.cli.commands import import_ as import_command
@@ -87,6 +88,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
 }
 for name, command in COMMANDS.items():
     app.command(name, cls=Command)(command)
+for command in store_prune.prune, store_prune.adopt:
+    store_commands.store_app.command(cls=Command)(command)
 app.add_typer(store_commands.store_app, name="store", invoke_without_command=True)
 
 

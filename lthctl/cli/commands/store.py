@@ -1,14 +1,10 @@
 """`lthctl store`, and its commands `check` and `prune`."""
 
-from dataclasses import asdict
-from pathlib import Path
-from typing import Annotated
-
 import typer
 
 from lthctl.cli.command import Command
 from lthctl.cli.console import print_json, show
-from lthctl.cli.options import DryRunOption, JsonOption
+from lthctl.cli.options import JsonOption
 from lthctl.errors import LthctlError
 
 store_app = typer.Typer(
@@ -32,7 +28,7 @@ def store(context: typer.Context, json: JsonOption = False) -> None:
     if json:
         print_json({"path": str(place), "trainings": size.num_trainings, "bytes": size.num_bytes})
     else:
-        show(f"{place}: {_trainings(size.num_trainings)}, {_megabytes(size.num_bytes)}")
+        show(f"{place}: {trainings_words(size.num_trainings)}, {megabytes(size.num_bytes)}")
 
 
 @store_app.command(cls=Command)
@@ -56,56 +52,16 @@ def check(json: JsonOption = False) -> None:
             show(f"thrown out: {reason}")
         for _, reason in checked.unread:
             show(f"kept, for nothing is proven: {reason}")
-        whole = _trainings(checked.num_whole)
+        whole = trainings_words(checked.num_whole)
         unread = f", {len(checked.unread)} not read" if checked.unread else ""
         show(f"{place}: {whole} whole, {len(checked.damaged)} damaged{unread}")
     if checked.damaged or checked.unread:
         raise typer.Exit(LthctlError.exit_code)
 
 
-@store_app.command("prune", cls=Command)
-def prune(
-    paths: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="PATH", help="Tickets and runs whose trainings stay, or folders of them."
-        ),
-    ],
-    dry_run: DryRunOption = False,
-    json: JsonOption = False,
-) -> None:
-    """Throw out trainings that no ticket or run came from."""
-    from lthctl.artifacts.housekeeping import prune_store
-    from lthctl.artifacts.store import default_store
-
-    place = default_store()
-    pruned = prune_store(place, paths, dry_run=dry_run)
-    if json:
-        print_json({key: value for key, value in asdict(pruned).items() if key != "num_left"})
-        return
-    what = "would be thrown out" if dry_run else "thrown out"
-    show(
-        f"{place}: {_trainings(len(pruned.unreferenced))} {what}, {_megabytes(pruned.bytes)}; "
-        f"{pruned.num_left} stay"
-    )
-
-
-def _trainings(count: int) -> str:
+def trainings_words(count: int) -> str:
     return f"{count:,} training{'s' * (count != 1)}"
 
 
-def _megabytes(num_bytes: int) -> str:
+def megabytes(num_bytes: int) -> str:
     return f"{num_bytes / 1e6:,.1f} MB"
-
-
-@store_app.command(cls=Command)
-def adopt() -> None:
-    """Say that a store is yours, such as one from another of your machines.
-
-    Results in a store can be invented. Adopt none that came with a clone or an archive.
-    """
-    from lthctl.artifacts.store import Store, default_store
-
-    place = default_store()
-    Store(place).adopt()
-    show(f"{place}: counts as yours on this machine")

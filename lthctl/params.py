@@ -16,7 +16,8 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
-    model_validator,
+    ValidationInfo,
+    field_validator,
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
@@ -278,17 +279,21 @@ class PruneParams(Section):
     """The steps of the dense network's training whose weights tickets rewind to. 0 are the initial
     weights. Rounds and retraining go on from there, with a fresh optimizer."""
 
-    @model_validator(mode="after")
-    def _says_one_size(self) -> Self:
-        if self.rate is not None and self.layer_ratio is not None:
-            raise PydanticCustomError(
-                "sizes", "Input should have `rate` or `layer_ratio`, and not both"
-            )
-        if self.every_round and self.rate is None:
-            raise PydanticCustomError(
-                "sizes", "Input should have `rate` where it has `every_round`"
-            )
-        return self
+    @field_validator("every_round")
+    @classmethod
+    def _needs_a_rate(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and info.data.get("rate") is None:
+            raise PydanticCustomError("sizes", "Input should be with a rate, such as 0.2")
+        return value
+
+    @field_validator("layer_ratio")
+    @classmethod
+    def _excludes_a_rate(
+        cls, value: tuple[float, ...] | None, info: ValidationInfo
+    ) -> tuple[float, ...] | None:
+        if value and info.data.get("rate") is not None:
+            raise PydanticCustomError("sizes", "Input should be none, as there is a rate")
+        return value
 
 
 class RetrainParams(Section):
@@ -424,7 +429,8 @@ class Params(Section):
         except ValidationError as error:
             raise ParamsError(
                 "\n".join(
-                    f"--{'.'.join(map(str, e['loc'][1:2]))}: {explain(e)}" for e in error.errors()
+                    f"--{'.'.join(map(str, e['loc'][1:2])).replace('_', '-')}: {explain(e)}"
+                    for e in error.errors()
                 )
             ) from None
         params.trust_own()

@@ -355,6 +355,22 @@ def test_override() -> None:
     assert params.override({}) == params
 
 
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ({"prune.every_round": True}, "--every-round: is True, expected with a rate, such as 0.2"),
+        (
+            {"prune.rate": 0.2, "prune.layer_ratio": [0.5]},
+            "--layer-ratio: is [0.5], expected none, as there is a rate",
+        ),
+    ],
+)
+def test_sizes_that_do_not_go_together(flags: dict[str, object], said: str) -> None:
+    with pytest.raises(ParamsError) as refusal:
+        Params().override(flags)
+    assert said in str(refusal.value)
+
+
 def test_refused_overrides_are_named_as_flags() -> None:
     with pytest.raises(ParamsError) as refusal:
         Params().override(

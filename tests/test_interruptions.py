@@ -97,7 +97,7 @@ for line in sys.stdin:
 def results(folder: Path) -> Tree:
     """What the grid has written, hidden files and half-written ones included."""
     found = {}
-    for name in "masks", "runs", ".lthctl":
+    for name in "masks", "runs", ".lthctl/trainings":
         if (folder / name).exists():
             found |= {f"{name}/{path}": content for path, content in tree(folder / name).items()}
     return found

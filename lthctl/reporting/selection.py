@@ -26,6 +26,9 @@ def value_of(run: Run, quantity: Quantity, select: Select) -> float:
     chosen step, or of its validation images where it has no others."""
     if quantity != "accuracy":
         return run.metrics.value(quantity)
+    if run.history[0].test_accuracy is None:  # the metrics have it
+        metrics = run.metrics
+        return metrics.early_stop_accuracy if select == "min-loss" else metrics.best_accuracy
     row = chosen(run, select)
     return row.validation_accuracy if row.test_accuracy is None else row.test_accuracy
 

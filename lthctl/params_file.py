@@ -10,7 +10,21 @@ from lthctl.yaml_file import faults_text, read_yaml
 
 
 def load_params(path: Path) -> Params:
-    """Read a params.yaml.
+    """Read a params.yaml of the person's own, and allow that the code it names is imported.
+
+    Args:
+      path: the file; see `read_params`.
+
+    Raises:
+      ParamsError: it is refused.
+    """
+    params = read_params(path)
+    params.trust_own()
+    return params
+
+
+def read_params(path: Path) -> Params:
+    """Read a params.yaml, whoever wrote it.
 
     Args:
       path: the file. Sections and keys may be left out; an empty file is all defaults.
@@ -28,9 +42,7 @@ def load_params(path: Path) -> Params:
                 key: {} if key in SECTIONS and value is None else value
                 for key, value in values.items()
             }
-        params = Params.model_validate(values)
+        return Params.model_validate(values)
     except ValidationError as error:
         faults = [(tuple(fault["loc"]), explain(fault)) for fault in error.errors()]
         raise ParamsError(faults_text(path, places, faults)) from None
-    params.trust_own()
-    return params

@@ -1,57 +1,231 @@
-"""Commands in a folder that holds every trick at once: nothing runs, nothing outside changes."""
+"""Every command in a folder that holds every trick at once: nothing of the folder runs, nothing is
+contacted, and nothing changes but what was asked for."""
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
+import typer
+
+from lthctl.canonical import sha256
+from lthctl.cli.app import app
+from tests.conftest import write_digits
 
 ROOT = Path(__file__).parent.parent
+FIXTURES = ROOT / "tests" / "fixtures"
 
-pytestmark = [pytest.mark.long]
+TOUCH = "open({marker!r}, 'a').write(__file__ + '\\n')\n"
 
-TOUCH = "open({marker!r}, 'w').close()\n"
+MODULES = (
+    "pip", "matplotlib", "numba", "torch", "dvc", "numpy", "scipy", "yaml", "json", "pickle",
+    "sitecustomize", "usercustomize", "conftest", "setup", "lthctl", "mlflow", "wandb", "triton",
+    "cupy", "pandas", "IPython", "torch_xla", "evil", "mypackage", "dotnet",
+)  # fmt: skip
 
-MODULES = ("pip", "matplotlib", "numba", "torch", "dvc", "numpy", "scipy", "yaml", "sitecustomize",
-           "usercustomize", "evil", "conftest")  # fmt: skip
+THEIR_PARAMS = """\
+data: evil:data
+model: evil:net
+train: {optimizer: "evil:optimizer", schedule: "evil:schedule", engine: "evil:engine"}
+prune: {method: [l1, "evil:score"]}
+retrain: {control: ["evil:control"]}
+"""
 
-COMMANDS = [
-    ("store",),
-    ("store", "check"),
-    ("show", "runs"),
-    ("show", "masks@HEAD"),
-    ("compare", "masks@HEAD", "masks"),
-    ("verify", "masks", "runs"),
-    ("report", "--out", "{outside}/report"),
-    ("prune", "--dry-run"),
-]
+OWN_PARAMS = """\
+model: {layers: [784, 20, 12, 10]}
+train: {steps: 20, evaluate_every: 10, device: cpu, engine: torch}
+prune: {method: [l1], ratio: [0.5], rounds: [1], seed: [1]}
+"""
+
+OWN_CODE = "import json\n\ndef score(context):\n    return context.weights\n"
+
+WATCH = """\
+import os, sys
+from lthctl.datasets import mnist
+mnist.MNIST.update({digests!r})
+
+def watch(event, args):
+    if event == "exec":
+        file = getattr(args[0], "co_filename", "<>")
+        here = not file.startswith("<") and os.path.abspath(file).startswith({place!r})
+        said = file if here and not file.endswith("/own.py") else ""
+    elif event in ("socket.connect", "socket.getaddrinfo"):
+        place = args[-1] if event == "socket.connect" else args[:2]
+        said = "asked %s" % (place,) if isinstance(place, tuple) else ""
+    else:
+        return
+    if said:
+        open({marker!r}, "a").write(said + "\\n")
+
+sys.addaudithook(watch)
+"""
+"""What Python processes begin with: other digits pass for MNIST, and the interpreter itself tells
+what is run and who is asked."""
 
 
-@pytest.fixture
-def hostile(tmp_path: Path) -> tuple[Path, Path]:
-    """A stranger's repository, and the file that its tricks would make."""
-    place, marker = tmp_path / "stranger", tmp_path / "marker"
-    fixture = ROOT / "tests" / "fixtures" / "schema-1"
-    shutil.copytree(fixture, place)
-    (place / "tickets").rename(place / "runs")
-    touch = TOUCH.format(marker=str(marker))
+@dataclass(frozen=True)
+class Case:
+    """A command in the hostile folder.
+
+    Attributes:
+      command: its name.
+      rest: the other words; "{own}" is a folder of the person's.
+      code: how it ends.
+      writes: where something may change, from the folder around all.
+      own: whether the parameters are the person's, not those that lie there.
+      asks: whom it may ask.
+    """
+
+    command: str
+    rest: str = ""
+    code: int = 0
+    writes: tuple[str, ...] = ()
+    own: bool = False
+    asks: str | None = None
+
+
+DATA = " --data {own}/data/mnist"
+STORE = "place/.lthctl"
+TICKET = "masks/l1-r0.50-n1-s1"
+
+CASES = [
+    Case("show", "runs"),
+    Case("show", "masks@HEAD"),
+    Case("compare", "masks@HEAD masks"),
+    Case("verify", "masks runs"),
+    Case("verify", "made --replay" + DATA, own=True),
+    Case("verify", "masks runs --replay" + DATA, own=True),
+    Case("report", "--out {own}/report", writes=("own/report",)),
+    Case("report", "made/runs --masks made/masks --paper paper --out page",
+         writes=("place/page", "place/paper")),
+    Case("report", "--out {own}/none --claims tagged.yaml", 2),
+    Case("audit", "--init {own}/weights.safetensors --mask bomb.pt", 3),
+    Case("audit", "bombs --from tagged.yaml", 2),
+    Case("export", f"made/{TICKET} --to onnx --out out.onnx", writes=("place/out.onnx",)),
+    Case("export", f"made/{TICKET} --to prune --out out.pt", writes=("place/out.pt",)),
+    Case("import", "bomb.pt --out imported", 3, own=True),
+    Case("import", "{own}/out.pt --out imported", 2),  # the model of params.yaml is not run
+    Case("import", "{own}/out.pt --out imported", writes=("place/imported",), own=True),
+    Case("init", "", 3),
+    Case("init", "new", writes=("place/new",)),
+    Case("init", "../bare", writes=("bare",)),
+    Case("prune", "--out pruned --engine sparse" + DATA, writes=("place/pruned", STORE), own=True),
+    Case("prune", "--out pruned2 --executor processes --seed 3 --method l1,own:score" + DATA,
+         writes=("place/pruned2", STORE), own=True),
+    Case("retrain", "made/masks --out retrained --control reinit" + DATA,
+         writes=("place/retrained", STORE), own=True),
+    Case("retrain", "masks --out strange" + DATA, 3, own=True),
+    Case("run", "--name all --seed 5" + DATA,
+         writes=("place/masks", "place/runs", "place/report", STORE), own=True),
+    Case("connect", "made/runs --points 2 --out joined" + DATA, writes=("place/joined",), own=True),
+    Case("download", "--from {own}/data/mnist --out got", writes=("place/got",)),
+    Case("download", "--out got2", 3, asks="asked ('127.0.0.1', 9)"),
+    Case("store"),
+    Case("store check", "", 3, writes=(STORE,)),
+    Case("store prune", "made", writes=(STORE,)),
+    Case("store adopt", writes=(STORE,)),
+]  # fmt: skip
+
+
+AT_HOME = (".cache", ".local/state/lthctl", ".config/matplotlib", ".rustup")
+"""What the person's own libraries keep in the home of the person. pip asks rustc for its version."""
+
+
+class Bomb:
+    def __init__(self, marker: Path) -> None:
+        self._marker = marker
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return os.system, (f"echo pickle >> {self._marker}",)
+
+
+class World:
+    """A person's own folder, home and program, and the stranger's folder beside them."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.place, self.own, self.marker = root / "place", root / "own", root / "marker"
+        for name in ("own/site", "home/.cache/lthctl", "home/.config", "tmp"):
+            (root / name).mkdir(parents=True)
+        if (compiled := Path("~/.cache/lthctl/kernels").expanduser()).is_dir():  # takes minutes
+            shutil.copytree(compiled, root / "home" / ".cache" / "lthctl" / "kernels")
+        digests = write_digits(self.own / "data" / "mnist")
+        watch = WATCH.format(digests=digests, place=str(self.place), marker=str(self.marker))
+        (self.own / "site" / "sitecustomize.py").write_text(watch)
+        # As the installed one is: the folder of this file comes first on the path.
+        start = "import sys\nfrom lthctl.cli.app import main\n\nif __name__ == '__main__':\n"
+        (self.own / "lthctl_start.py").write_text(f"{start}    main()\n")
+        (self.own / "params.yaml").write_text(OWN_PARAMS)
+
+    def call(self, words: str, folder: Path) -> subprocess.CompletedProcess[str]:
+        hidden = ("PYTHON", "PIP_", "DVC_", "LTHCTL_", "XDG_", "GIT_", "NUMBA_", "MPL")
+        kept = {k: v for k, v in os.environ.items() if not k.upper().startswith(hidden)}
+        nobody = {f"{way}_proxy": "http://127.0.0.1:9" for way in ("http", "https", "all")}
+        environment = kept | nobody | {name.upper(): value for name, value in nobody.items()} | {
+            "HOME": str(self.root / "home"), "TMPDIR": str(self.root / "tmp"),
+            "PYTHONPATH": f"{self.own / 'site'}{os.pathsep}{ROOT}",
+            "PYTHONDONTWRITEBYTECODE": "1", "DVC_NO_ANALYTICS": "1",
+            "PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": os.devnull,
+        }  # fmt: skip
+        return subprocess.run(
+            [sys.executable, self.own / "lthctl_start.py", *shlex.split(words)],
+            cwd=folder, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    def listing(self) -> dict[str, str]:
+        """Every path below the root, and what is there."""
+        found = {}
+        for path in self.root.rglob("*"):
+            mode = f"{path.lstat().st_mode:o}"
+            is_file = path.is_file() and not path.is_symlink()
+            content = sha256(path.read_bytes()) if is_file else ""
+            found[str(path.relative_to(self.root))] = f"{mode} {content}"
+        return found
+
+
+def make_hostile(world: World) -> None:
+    """Fill a stranger's folder."""
+    place, marker, touch = world.place, world.marker, TOUCH.format(marker=str(world.marker))
+    shutil.copytree(FIXTURES / "schema-1" / "masks", place / "masks")
+    shutil.copytree(FIXTURES / "schema-1" / "tickets", place / "runs")
+    for name in ("masks", "runs"):
+        shutil.copytree(FIXTURES / "schema-2" / name, place / name, dirs_exist_ok=True)
+        shutil.copytree(world.own / name, place / "made" / name)
+    shutil.copytree(world.own / ".lthctl", place / ".lthctl")
+    forged = place / ".lthctl" / "trainings" / "ab" / ("ab" * 32)
+    forged.mkdir(parents=True)
+    for name in ("training.json", "history.csv"):
+        (forged / name).write_text("{}")
+    (place / "bombs").mkdir()
+    for path in (place / "bomb.pt", place / "bombs" / "mask1.pt", forged / "weights.safetensors"):
+        torch.save(Bomb(marker), path)
     for name in MODULES:
-        (place / f"{name}_").mkdir()
-        (place / f"{name}_").rename(place / name)
-        (place / name / "__init__.py").write_text(touch)
-        (place / name / "__main__.py").write_text(touch)
+        for folder in (name, f"{name}/scores", f"{name}/controls"):
+            (place / f"{folder}").mkdir()
+            (place / folder / "__init__.py").write_text(touch)
+            (place / folder / "__main__.py").write_text(touch)
+    (place / "own.py").write_text(OWN_CODE)
+    (place / "params.yaml").write_text(THEIR_PARAMS)
+    (place / "tagged.yaml").write_text(f"claims: !!python/object/apply:os.system ['>{marker}']\n")
     (place / "matplotlibrc").write_text("text.usetex: True\nbackend: module://evil\n")
     (place / ".numba_config.yaml").write_text("cache_dir: evil_cache\ndebug: 1\n")
     (place / "evil.pth").write_text("import evil\n")
+    (place / "setup.cfg").write_text("[metadata]\nversion = attr: evil.version\n")
+    (place / "pip.conf").write_text("[global]\nindex-url = http://127.0.0.1:9/simple\n")
     (place / ".dvc").mkdir()
     (place / ".dvc" / "config").write_text(
-        f"[core]\n    site_cache_dir = {tmp_path}/made\n    remote = r\n"
+        f"[core]\n    site_cache_dir = {world.root}/made\n    remote = r\n"
         "['remote \"r\"']\n    url = http://127.0.0.1:9/x\n"
     )
     program = place / "program"
-    program.write_text(f"#!/bin/sh\ntouch {marker}\ncat\n")
+    program.write_text(f"#!/bin/sh\necho $0 $* >> {marker}\ncat\n")
     program.chmod(0o755)
     who = ["-c", "user.name=a", "-c", "user.email=a@b"]
     for words in (["init", "-q"], ["add", "-A"], [*who, "commit", "-qm", "x"]):
@@ -60,32 +234,60 @@ def hostile(tmp_path: Path) -> tuple[Path, Path]:
     for key, value in (
         ("core.fsmonitor", program), ("filter.x.clean", program), ("filter.x.process", program),
         ("core.hooksPath", place), ("core.sshCommand", program), ("core.pager", program),
+        ("remote.origin.url", f"ext::{program}"), ("protocol.ext.allow", "always"),
     ):  # fmt: skip
         subprocess.run(["git", "config", key, str(value)], cwd=place, check=True)
     shutil.copy(program, place / "post-index-change")
-    return place, marker
+    shutil.copytree(place, world.root / "bare", symlinks=True)
+    shutil.rmtree(world.root / "bare" / ".dvc")
+    (world.root / "bare" / "params.yaml").unlink()
 
 
-def test_no_command_runs_or_changes_anything(hostile: tuple[Path, Path], tmp_path: Path) -> None:
-    place, marker = hostile
-    outside = tmp_path / "outside"
-    outside.mkdir()
-    program = "import sys; from lthctl.cli.app import main; sys.argv[0] = 'lthctl'; main()"
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(tmp_path / "home")}
-    environment["DVC_NO_ANALYTICS"] = "1"
-    environment.pop("DVC_SITE_CACHE_DIR", None)
-    for words in COMMANDS:
-        given = [word.format(outside=outside) for word in words]
-        done = subprocess.run(
-            [sys.executable, "-P", "-c", program, *given],
-            cwd=place, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
-        assert not marker.exists(), words
-        assert not (tmp_path / "made").exists(), words
-        assert not (place / "evil_cache").exists(), words
-        assert "Traceback" not in done.stderr, (words, done.stderr)
-        assert done.returncode in (0, 2, 3), (words, done.stderr)
-    assert (outside / "report" / "index.html").is_file()
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    world = World(tmp_path_factory.mktemp("world"))
+    for words in (
+        "prune",
+        "retrain masks --order-seed 7",
+        f"export {TICKET} --to prune --out out.pt",
+    ):
+        done = world.call(words, world.own)
+        assert done.returncode == 0, done.stderr
+    make_hostile(world)
+    return world
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.command} {case.rest}".strip())
+def test_no_command_runs_or_changes_anything(world: World, case: Case) -> None:
+    world.marker.unlink(missing_ok=True)
+    before = world.listing()
+    words = f"--params {world.own}/params.yaml " if case.own else ""
+    words += f"{case.command} {case.rest.format(own=world.own)}"
+    done = world.call(words, world.place)
+    said = world.marker.read_text().splitlines() if world.marker.exists() else []
+    world.marker.unlink(missing_ok=True)
+    after = world.listing()
+    changed = {path for path in before | after if before.get(path) != after.get(path)}
+    assert set(said) == ({case.asks} if case.asks else set())
+    allowed = (*case.writes, *("home/" + name for name in AT_HOME))
+    assert {path for path in changed if not path.startswith(allowed)} == set()
+    assert "Traceback" not in done.stderr
+    assert done.returncode == case.code, done.stderr
+
+
+def commands_of(group: Any, before: str = "") -> Iterator[str]:
+    """Every command that a person can type, also those of groups."""
+    for name, command in group.commands.items():
+        inside = getattr(command, "commands", None)
+        if inside is None or command.invoke_without_command:
+            yield f"{before}{name}"
+        if inside is not None:
+            yield from commands_of(command, f"{before}{name} ")
+
+
+def test_every_command_has_a_case() -> None:
+    assert set(commands_of(typer.main.get_command(app))) == {case.command for case in CASES}
 
 
 STARTS = {

@@ -1,6 +1,7 @@
 """Masks and checkpoints made elsewhere become tickets that work everywhere; what fits in two ways
 is refused."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,12 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torch import nn
 from torch.nn.utils import prune
+from typer.testing import CliRunner
 
 from lthctl.artifacts.names import ticket_name
 from lthctl.artifacts.ticket import Ticket, load_ticket, save_ticket
 from lthctl.artifacts.ticket_document import TicketSpecification
+from lthctl.cli.app import app
 from lthctl.datasets.base import Dataset
 from lthctl.errors import CheckpointError, ParamsError
 from lthctl.interop.export import export_to
@@ -478,3 +481,21 @@ def test_a_file_without_a_network_says_what_it_holds(tmp_path: Path) -> None:
     path = tmp_path / "optimizer.pt"
     torch.save({"optimizer": {"lr": 0.1}, "epoch": 3}, path)
     assert "holds more than tensors by name: 'optimizer' (dict)" in refusal(path)
+
+
+def test_a_model_of_one_s_own_is_run_only_if_the_person_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """params.yaml may be a stranger's, as the checkpoint is."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "own_small.py").write_text(
+        "from torch import nn\n\ndef net():\n    return nn.Sequential(nn.Linear(6, 3))\n"
+    )
+    (tmp_path / "params.yaml").write_text("model: own_small:net\n")
+    saved({"0.weight": torch.eye(3, 6), "0.bias": torch.ones(3)}, tmp_path / "x.pt")
+    refused = CliRunner().invoke(app, ["import", "x.pt"])
+    assert refused.exit_code == 2 and "--trust own_small:net" in refused.output
+    assert "own_small" not in sys.modules
+    done = CliRunner().invoke(app, ["import", "x.pt", "--trust", "own_small:net"])
+    assert done.exit_code == 0, done.output

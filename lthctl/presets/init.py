@@ -107,12 +107,12 @@ def _is_inside(folder: Path, marker: str) -> bool:
 
 
 def _make_project(folder: Path) -> None:
-    """`dvc init`, with what git asks of it: nothing, a subfolder of a repository, or none."""
-    words = [sys.executable, "-m", "dvc", "init", "--quiet"]
-    if not _is_inside(folder, ".git"):
-        words.append("--no-scm")
-    elif not (folder / ".git").exists():
-        words.append("--subdir")
+    """`dvc init`, also in a git repository, or in a subfolder of one.
+
+    DVC is told that there is no git: else it stages its files, and so runs the filters that a
+    repository of somebody else's names. What it would have written for git is written here.
+    """
+    words = [sys.executable, "-m", "dvc", "init", "--quiet", "--no-scm"]
     # Safe: neither it nor a process that it starts takes modules of that folder.
     silent = {**os.environ, "DVC_NO_ANALYTICS": "1", "PYTHONSAFEPATH": "1"}
     done = subprocess.run(words, cwd=folder, env=silent, capture_output=True, text=True)
@@ -122,11 +122,13 @@ def _make_project(folder: Path) -> None:
             f"{folder}: DVC cannot make a project here ({reason}); run `dvc init` there yourself, "
             "and then this again"
         )
-    config = folder / ".dvc" / "config"
-    rest = config.read_text(encoding="utf-8").removeprefix("[core]\n")
     # Nobody asked for a project that calls home.
-    text = f"[core]\n    analytics = false\n    check_update = false\n{rest}"
-    write_file(config, text.encode())
+    lines = ["[core]", "    analytics = false", "    check_update = false"]
+    if _is_inside(folder, ".git"):
+        write_file(folder / ".dvc" / ".gitignore", b"/config.local\n/tmp\n/cache\n")
+    else:
+        lines.append("    no_scm = True")
+    write_file(folder / ".dvc" / "config", "\n".join((*lines, "")).encode())
 
 
 def _text_of(file: Path) -> str:

@@ -28,7 +28,7 @@ def compare(
     `path@revision` is the path as it was in a git revision. Git or DVC may keep its files.
     `lthctl compare masks/pipeline@HEAD~1 masks/pipeline` tells what a commit did to your tickets.
     """
-    params = parameters(context, "report").report
+    params = parameters(context, "report", runs_code=False).report
     from lthctl.cli.comparison_view import comparison_screen
     from lthctl.reporting.paths import compare as compare_paths
 

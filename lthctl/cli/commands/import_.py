@@ -62,20 +62,30 @@ def import_(
             show_default="as in the file",
         ),
     ] = None,
+    trusted: Annotated[
+        list[str],
+        typer.Option(
+            "--trust",
+            metavar="NAME",
+            help="The model of params.yaml, as module:name, if it is code that may run.",
+        ),
+    ] = [],  # noqa: B006
     force: options.ForceOption = False,
     json: options.JsonOption = False,
     quiet: options.QuietOption = False,
 ) -> None:
     """Make a ticket of a mask or checkpoint of another program."""
     # A ticket of the model that prune would make it of.
-    model = parameters(context, "prune").model
+    model = parameters(context, "prune", runs_code=False).model
     from lthctl.cli import grid_view
     from lthctl.cli.ticket_table import ticket_tables
     from lthctl.disk import write_folder
+    from lthctl.families import trust
     from lthctl.grid.dvc import refuse_if_owned
     from lthctl.interop.importing import import_ticket
     from lthctl.models.entry import model_from
 
+    trust(*trusted)
     refuse_if_owned(out)
     ticket = import_ticket(
         file,

@@ -30,7 +30,7 @@ def report(
     how: ReportOptions,
 ) -> None:
     """Compare all runs with the dense network, and judge the tickets."""
-    params = parameters(context, "report").report
+    params = parameters(context, "report", runs_code=False).report
     from lthctl.cli.answer_view import print_answers, print_page
     from lthctl.cli.claims_place import claims_file
     from lthctl.cli.older_runs import RUNS, older_runs_note

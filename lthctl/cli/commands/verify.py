@@ -53,7 +53,7 @@ def verify(
     from lthctl.verification.paths import verify as verify_paths
 
     trust_names(*trust)
-    params = parameters(context, "verify")
+    params = parameters(context, "verify", runs_code=replay)
     try:
         checks = verify_paths(
             *paths,

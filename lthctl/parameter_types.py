@@ -53,6 +53,9 @@ Schedule = Annotated[str, _member_of(families.SCHEDULES)]
 Engine = Annotated[str, _member_of(families.ENGINES, "auto")]
 
 
+Scope = Literal["layer", "global"]
+
+
 Select = Literal["max-accuracy", "min-loss"]
 """The step that a run is read at: of maximum validation accuracy, or of minimum validation loss."""
 

@@ -8,7 +8,7 @@ the file's, else the default here.
 import difflib
 from collections.abc import Collection, Mapping
 from fnmatch import fnmatchcase
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import (
     BaseModel,
@@ -44,6 +44,7 @@ from lthctl.parameter_types import (
     Optimizer,
     Ratios,
     Schedule,
+    Scope,
     Seed,
     Seeds,
     Select,
@@ -272,7 +273,7 @@ class PruneParams(Section):
     output_factor: Annotated[float, Field(ge=0, le=1)] = 0.5
     """The output layer is pruned at this fraction of the rate of the others."""
 
-    scope: Literal["layer", "global"] = "layer"
+    scope: Scope = "layer"
     """`layer`: weights compete within their layer. `global`: all with each other."""
 
     rewind_step: Naturals = (0,)

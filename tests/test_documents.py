@@ -144,6 +144,19 @@ def test_a_document_has_the_schema_that_it_needs(
         assert refusal_of(folder, load).startswith(f"{folder / name}: {said}")
 
 
+@pytest.mark.parametrize(
+    "change", [{"scope": "layer"}, {"output_factor": 0.5}, {"layer_ratio": None}]
+)
+def test_a_document_says_nothing_that_is_left_out(
+    change: dict[str, object], tmp_path: Path
+) -> None:
+    """Else one ticket could have two files, and two digests."""
+    folder = altered(TICKETS[0], tmp_path / "x", lambda document: document.update(change))
+    assert f"says {next(iter(change))}, which are left out at their defaults" in refusal_of(
+        folder, load_ticket
+    )
+
+
 # ---- names
 
 

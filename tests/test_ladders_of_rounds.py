@@ -5,10 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from lthctl.artifacts.pruning import Pruning, ratio_after
 from lthctl.artifacts.store import Store
 from lthctl.artifacts.ticket import load_ticket
+from lthctl.cli.app import app
 from lthctl.datasets.base import Dataset
 from lthctl.errors import ParamsError, TrainingError
 from lthctl.grid.grids import experiment_grid, run_grid, ticket_grid
@@ -18,7 +20,9 @@ from lthctl.lottery.rates import rates_of
 from lthctl.lottery.select import select
 from lthctl.mask import Mask
 from lthctl.models.mlp import MLP
-from lthctl.params import Params, TrainParams
+from lthctl.params import Params, ReportParams, TrainParams
+from lthctl.reporting.ladders import LadderKey, ladders_of
+from lthctl.reporting.report import report
 from lthctl.seeding import Stream
 from lthctl.training.engines import run
 from lthctl.training.history import Result
@@ -180,3 +184,34 @@ def test_the_global_scope_says_which_layer_it_emptied(dataset: Dataset) -> None:
     model = MLP((784, 20, 12, 10))
     with pytest.raises(TrainingError, match=r"round 1 leaves none of the .* weights of 'layers"):
         find_ticket(model, dataset, method="random", ratio=0.999, scope="global")
+
+
+@pytest.mark.parametrize(
+    ("flags", "names"),
+    [
+        ("", ["dense-s1", "random-rate0.20-n1-s1", "random-rate0.20-n2-s1"]),
+        ("--ratio 0.8", ["random-r0.80-n2-s1"]),
+        ("--layer-ratio 0.8,0.5,0.1", ["dense-s1", "random-layers0.8_0.5_0.1-n2-s1"]),
+        ("--rate 0.5", ["dense-s1", "random-rate0.50-n1-s1", "random-rate0.50-n2-s1"]),
+    ],
+)
+def test_a_flag_for_the_size_wins_over_a_file_that_says_it_otherwise(
+    workspace: Path, flags: str, names: list[str]
+) -> None:
+    text = Path("params.yaml").read_text().split("prune:")[0]
+    ladder = "{method: random, ratio: 0, rate: 0.2, every_round: true, rounds: 2}"
+    Path("params.yaml").write_text(f"{text}prune: {ladder}\n")
+    result = CliRunner().invoke(app, ["prune", "--quiet", *flags.split()])
+    assert result.exit_code == 0, result.output
+    assert sorted(path.name for path in Path("masks").iterdir()) == names
+
+
+def test_in_the_report_all_rounds_are_one_ladder(ladder: Params) -> None:
+    experiment_grid(ladder.override({"prune.seed": (1, 2)}), control=["rewind"]).run(1)
+    params = ReportParams(primary=("l1-rate0.20",))
+    (group,) = report(["runs/run"], masks="masks/run", out="report", params=params).report.groups
+    (found,) = (one for one in ladders_of(group) if one.key.method == "l1")
+    assert (found.key.name, found.key.walk) == ("l1-rate0.20", "20 % a round")
+    assert [size.key.rounds for size in found.sizes] == [1, 2, 3]
+    assert found.is_primary
+    assert LadderKey.named("l1-rate0.20-global").variant == "global"

@@ -1,21 +1,19 @@
 """How a ticket is pruned: what was asked for, and the name that follows from it."""
 
 from collections.abc import Sequence
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import Field, Strict, ValidationInfo, model_validator
 
 from lthctl.artifacts.fields import FROM_JSON, Name
 from lthctl.artifacts.names import ticket_name
 from lthctl.canonical import sha256
-from lthctl.parameter_types import Natural, Seed
+from lthctl.parameter_types import Natural, Scope, Seed
 from lthctl.params import Section
 
 Below1 = Annotated[float, Field(ge=0, lt=1)]
 
 PerRound = Annotated[float, Field(gt=0, lt=1)]
-
-Scope = Literal["layer", "global"]
 
 
 class Pruning(Section):

@@ -58,18 +58,32 @@ def is_typed(context: Any, name: str) -> bool:
     return source is not None and source.name == "COMMANDLINE"
 
 
-def refuse_two_sizes(context: Context) -> None:
-    """Refuse flags that say the size of tickets in two ways.
+def sizes_by_flags(context: Context, flags: Mapping[str, object]) -> dict[str, object]:
+    """Flags of tickets, of which those that say how small tickets are win over the file.
+
+    The file may say it in another way, such as by a rate, which then does not count.
+
+    Args:
+      context: of the command.
+      flags: "section.key" -> value, of `TicketOptions`.
 
     Raises:
-      ParamsError: they do.
+      ParamsError: flags say it in two ways.
     """
     said = [name for name in ("ratio", "rate", "layer_ratio") if is_typed(context, name)]
     if said[:1] == ["ratio"] and _only_zeros(context.params["ratio"]):
         said = said[1:]
     if len(said) > 1:
-        flags = " and ".join("--" + name.replace("_", "-") for name in said)
-        raise ParamsError(f"{flags}: say how small tickets are, each in its way; give one of them")
+        both = " and ".join("--" + name.replace("_", "-") for name in said)
+        raise ParamsError(f"{both}: say how small tickets are, each in its way; give one of them")
+    others: dict[str, object] = {}
+    if said and "rate" not in said:
+        others["prune.rate"] = None
+        if not is_typed(context, "every_round"):
+            others["prune.every_round"] = False
+    if said and "layer_ratio" not in said:
+        others["prune.layer_ratio"] = None
+    return {**flags, **others}
 
 
 def _only_zeros(values: list[str]) -> bool:

@@ -14,6 +14,7 @@ import numpy as np
 
 from lthctl.mask import Mask
 from lthctl.training.engines import needs_preparing, prepare, relative_cost, run
+from lthctl.training.schedules import at_one_rate
 from lthctl.training.spec import Training
 
 MEASURED_SECONDS = 0.15  # of steps at one density,
@@ -23,10 +24,6 @@ MEASURED_STEPS = 10_000  # or so many of them
 
 
 MEASURED_DENSITIES = 6
-
-
-AT_ONE_RATE = {"schedule": "constant", "warmup": 0, "lr_drops": ()}
-"""A schedule costs nothing, and may not fit into so few steps."""
 
 
 LATEST = 0.5  # weight of all measurements before the latest at a density
@@ -147,8 +144,10 @@ def _time(training: Training) -> tuple[float, float]:
 
 
 def _of_steps(like: Training, steps: int, evaluate_every: int) -> Training:
-    few = {"steps": steps, "evaluate_every": evaluate_every}
-    params = like.params.model_copy(update={**few, **AT_ONE_RATE})
+    # A schedule costs nothing, and may not fit into so few steps.
+    params = at_one_rate(like.params).model_copy(
+        update={"steps": steps, "evaluate_every": evaluate_every}
+    )
     return Training(like.model, like.start, like.mask, like.dataset, like.seed, params)
 
 

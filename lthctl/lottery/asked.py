@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
-from lthctl.artifacts.pruning import Pruning, Scope, ratio_after
+from lthctl.artifacts.pruning import Pruning, ratio_after
 from lthctl.errors import ParamsError
 from lthctl.lottery.rates import total_ratio
 from lthctl.lottery.scores import SCORES
 from lthctl.models.base import Model
+from lthctl.parameter_types import Scope
 
 
 def specify_pruning(

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from lthctl.artifacts.pruning import Pruning, Scope
+from lthctl.artifacts.pruning import Pruning
 from lthctl.artifacts.ticket import Ticket
 from lthctl.artifacts.ticket_document import LayerCounts, RoundCounts, TicketSpecification
 from lthctl.canonical import digest_of_arrays
@@ -35,6 +35,7 @@ from lthctl.lottery.scores import SCORES, ScoreContext, needs_training
 from lthctl.mask import Mask, Weights
 from lthctl.models.base import Model
 from lthctl.models.entry import MODELS
+from lthctl.parameter_types import Scope
 from lthctl.params import TrainParams
 from lthctl.seeding import Stream
 from lthctl.training.engines import resolve, run

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from lthctl.artifacts.pruning import Scope
 from lthctl.errors import MaskError
 from lthctl.lottery.scores import Scores
 from lthctl.mask import Bools, Mask, check_shapes
+from lthctl.parameter_types import Scope
 
 Removed = Mapping[str, int] | int
 """How many weights go: of each parameter, or of all together, which then compete."""

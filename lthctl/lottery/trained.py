@@ -16,7 +16,7 @@ from lthctl.mask import Mask, Weights
 from lthctl.models.base import Model
 from lthctl.params import RoundParams, TrainParams
 from lthctl.training.history import Result
-from lthctl.training.schedules import rates
+from lthctl.training.schedules import at_one_rate, rates
 from lthctl.training.spec import Training
 
 
@@ -85,5 +85,4 @@ def params_under(control: str, train: TrainParams) -> TrainParams:
             f"train.schedule: {train.schedule} ends at a rate of 0, at which {control} cannot "
             "train; choose another schedule"
         )
-    same = {"schedule": "constant", "warmup": 0, "lr_drops": ()}
-    return train.model_copy(update={**same, "lr": last})
+    return at_one_rate(train).model_copy(update={"lr": last})

@@ -108,6 +108,11 @@ def check_schedule(params: TrainParams) -> None:
         )
 
 
+def at_one_rate(params: TrainParams) -> TrainParams:
+    """The same with `train.lr` at every step."""
+    return params.model_copy(update={"schedule": "constant", "warmup": 0, "lr_drops": ()})
+
+
 def factors(params: TrainParams, first: int, count: int) -> NDArray[np.float64]:
     """What `train.lr` is multiplied with at `count` steps, of which `first` come after as many as
     were taken before.

@@ -7,7 +7,7 @@ import typer
 
 from lthctl.cli.next_step import say_next
 from lthctl.cli.options import TicketOptions, TrainingOptions
-from lthctl.cli.parameters import parameters, refuse_two_sizes
+from lthctl.cli.parameters import parameters, sizes_by_flags
 from lthctl.cli.spread import spread
 
 
@@ -26,8 +26,8 @@ def prune(
     The tickets are the product of the lists. A list is one value, values with commas between
     them, or the flag again.
     """
-    refuse_two_sizes(context)
-    params = parameters(context, "prune", {**tickets.flags(), **training.flags()})
+    flags = {**sizes_by_flags(context, tickets.flags()), **training.flags()}
+    params = parameters(context, "prune", flags)
     from lthctl.cli.grid_view import make_folders, ticket_documents, tickets_table
     from lthctl.grid.grids import ticket_grid
 

@@ -13,7 +13,7 @@ from lthctl.cli.options import (
     TrainingOptions,
     listed_values,
 )
-from lthctl.cli.parameters import parameters, refuse_two_sizes
+from lthctl.cli.parameters import parameters, sizes_by_flags
 from lthctl.cli.spread import spread
 
 
@@ -38,8 +38,7 @@ def run(
     What is there already stays. So the same command with more seeds adds what is missing, and goes
     on after an interruption. The dense network of each seed is always among the tickets.
     """
-    refuse_two_sizes(context)
-    flags = {**tickets.flags(), **training.flags()}
+    flags = {**sizes_by_flags(context, tickets.flags()), **training.flags()}
     flags |= {"retrain.order_seed": order_seed, "retrain.draws": draws}
     params = parameters(context, "run", flags)
     from lthctl.cli import experiment_view, grid_view

@@ -71,12 +71,13 @@ def test_signals_in_the_first_second(project: Path, number: signal.Signals) -> N
 
 
 LOST = """
-import ctypes, os, signal, sys
+import ctypes, os, signal, sys, time
 from lthctl.cli import process
 from lthctl.cli.commands import show
 def lose(*_, **__):
     ctypes.CFUNCTYPE(None)(lambda: os.kill(os.getpid(), signal.SIGINT))()
-    sum(range(10**6))
+    for _ in range(1000):  # ten seconds, on a busy machine too
+        time.sleep(0.01)
     print("went on")
 process.catch_signals()
 from lthctl.reporting import paths
@@ -84,6 +85,30 @@ paths.show = lose
 sys.argv = ["lthctl", "show", "masks"]
 process.run_as_process()
 """
+
+
+IN_TEXT = """
+import ctypes, sys
+from lthctl.cli import process
+from lthctl.reporting import paths
+run = ctypes.pythonapi.PyRun_String
+run.restype = ctypes.py_object
+run.argtypes = [ctypes.c_char_p, ctypes.c_int, ctypes.py_object, ctypes.py_object]
+STATEMENTS = 257  # Py_file_input
+text = b"import os, signal; os.kill(os.getpid(), signal.SIGINT); sum(range(10**6))"
+paths.show = lambda *_, **__: run(text, STATEMENTS, {}, {})
+sys.argv = ["lthctl", "show", "masks"]
+process.run_as_process()
+"""
+
+
+@pytest.mark.long
+def test_an_interrupt_of_text_that_an_extension_runs(project: Path) -> None:
+    """With `-m` CPython would kill itself by SIGINT at its end."""
+    Path("in_text.py").write_text(IN_TEXT)
+    command = [sys.executable, "-m", "in_text"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 130 and done.stderr.startswith("Interrupted: "), done
 
 
 @pytest.mark.long

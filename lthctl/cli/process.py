@@ -57,6 +57,8 @@ def run_as_process() -> None:
                 sys.stderr.write(f"Error: {unwritten(fault)}\n")
                 code = 3
             _settled(sys.stderr, 2)
+    if _interrupted:
+        _forget_interrupt()
     sys.exit(code)  # type: ignore[arg-type]
 
 
@@ -132,6 +134,19 @@ def _ends_by_signals_again() -> None:
     for number in (getattr(signal, name, None) for name in SIGNALS):
         if number is not None and signal.getsignal(number) is _interrupt:
             signal.signal(number, signal.SIG_DFL)
+
+
+def _forget_interrupt() -> None:
+    """Let the process end with its exit code.
+
+    A C extension may have run Python as text when the interrupt came, as many do while they are
+    imported. CPython notes that this text was interrupted. With `-m` it then kills itself by SIGINT
+    at its end, although the interrupt was caught. Text that ends well makes it forget.
+    """
+    with suppress(ImportError, AttributeError):  # other Pythons have neither, nor need it
+        import ctypes
+
+        ctypes.pythonapi.PyRun_SimpleString(b"0")
 
 
 def _settled(stream: Any, number: int) -> OSError | None:

@@ -96,12 +96,15 @@ def copy_with_a_field_in_every_section(folder: Path) -> Path:
     """A folder with a copy of lthctl whose every section has `brand_new: int = 0`."""
     package = Path(lthctl.__file__).parent
     ignore = shutil.ignore_patterns("__pycache__")
-    source = shutil.copytree(package, folder / "lthctl", ignore=ignore) / "params.py"
-    text, count = re.subn(
-        r"(class \w+Params\(Section\):\n)", r"\1    brand_new: int = 0\n", source.read_text()
-    )
-    assert count == len(AllParams.model_fields)
-    source.write_text(text)
+    copied = shutil.copytree(package, folder / "lthctl", ignore=ignore)
+    total = 0
+    for source in copied.joinpath("params").glob("*.py"):
+        text, count = re.subn(
+            r"(class \w+Params\(Section\):\n)", r"\1    brand_new: int = 0\n", source.read_text()
+        )
+        source.write_text(text)
+        total += count
+    assert total == len(AllParams.model_fields)
     return folder
 
 

@@ -85,7 +85,7 @@ def test_defaults() -> None:
             "looks": (),
         },
     }
-    assert tuple(Params.model_fields) == SECTIONS
+    assert tuple(Params.model_fields) == tuple(SECTIONS)
 
 
 def test_every_parameter_is_described() -> None:

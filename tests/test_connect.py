@@ -25,7 +25,7 @@ from lthctl.mask import Array, Mask, Weights
 from lthctl.models.mlp import MLP
 from lthctl.models.module import ModuleModel
 from lthctl.params import TrainParams
-from lthctl.training import dense
+from lthctl.training.dense import evaluation
 from lthctl.verification.paths import verify
 
 from .test_order_seed import call
@@ -147,7 +147,7 @@ def test_torch_agrees(runs: Path, dataset: Dataset) -> None:
     ends = [run_weights(runs / name / T) for name in ("rewind", "reinit")]
     for point in connection.points:
         weights = between(*ends, point.place)
-        loss, accuracy = dense.evaluate(SMALL, weights, dataset.validation)
+        loss, accuracy = evaluation.evaluate(SMALL, weights, dataset.validation)
         assert 1 - accuracy == pytest.approx(point.validation_error, abs=1e-12)
         assert loss == pytest.approx(point.validation_loss, rel=1e-5)
 
@@ -218,7 +218,7 @@ def test_any_module_is_joined_with_torch(dataset: Dataset, tmp_path: Path) -> No
     middle = between(run_weights(tmp_path / "a"), run_weights(tmp_path / "b"), 0.5)
     means = [run_weights(tmp_path / name)["norm.running_mean"] for name in "ab"]
     assert np.allclose(middle["norm.running_mean"], (means[0] + means[1]) / 2)
-    _, accuracy = dense.evaluate(model, middle, dataset.validation)
+    _, accuracy = evaluation.evaluate(model, middle, dataset.validation)
     assert connection.points[1].validation_error == pytest.approx(1 - accuracy, abs=1e-12)
     with pytest.raises(RunError, match="of the model normed, which cannot be built here"):
         connect(tmp_path / "a", tmp_path / "b", dataset=dataset)

@@ -28,7 +28,7 @@ from lthctl.models.mlp import MLP
 from lthctl.params import Params, TrainParams
 from lthctl.params_file import load_params
 from lthctl.seeding import Stream
-from lthctl.training import dense
+from lthctl.training.dense import evaluation, masked_optimizer
 from lthctl.training.engines import run
 from lthctl.training.history import Result, Row, metrics_of
 from lthctl.training.spec import Training
@@ -132,7 +132,7 @@ def test_3_pruned_weights_and_moments_are_zero_after_every_step(
 ) -> None:
     seen: list[int] = []
     network: list[torch.nn.Module] = []
-    make_optimizer = dense._optimizer
+    make_optimizer = masked_optimizer.make_optimizer
 
     def watched(module: torch.nn.Module, params: TrainParams) -> torch.optim.Optimizer:
         optimizer = make_optimizer(module, params)
@@ -150,7 +150,7 @@ def test_3_pruned_weights_and_moments_are_zero_after_every_step(
         optimizer.register_step_post_hook(check)
         return optimizer
 
-    monkeypatch.setattr(dense, "_optimizer", watched)
+    monkeypatch.setattr(masked_optimizer, "make_optimizer", watched)
     result = run(make_training(mask=ticket.mask, **changes))
     assert len(seen) == 30
     assert all(
@@ -427,7 +427,7 @@ def test_13_accuracy_divides_by_the_examples_seen(
     make_training: MakeTraining, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        dense, "IMAGES_PER_EVALUATION_BATCH", 50
+        evaluation, "IMAGES_PER_BATCH", 50
     )  # 203 images: four full batches and three more
     result = run(make_training())
     images = dataset.validation.images.astype(np.float32) / 255

@@ -1,7 +1,7 @@
 """A stage of dvc.yaml depends on what its command can run, and on no more.
 
 What a command can run is computed from the imports of its file: followed from module to module,
-those inside functions included, and names such as "lthctl.training.dense:DenseEngine" too.
+those inside functions included, and names such as "lthctl.training.dense.engine:train" too.
 """
 
 import ast
@@ -44,7 +44,7 @@ def families() -> dict[str, set[Path]]:
 
 
 def named_in(tree: ast.AST) -> set[Path]:
-    """The files that strings such as "lthctl.training.dense:DenseEngine" name."""
+    """The files that strings such as "lthctl.training.dense.engine:train" name."""
     strings = (n.value for n in ast.walk(tree) if isinstance(n, ast.Constant))
     matches = (
         re.fullmatch(r"(lthctl(?:\.\w+)+)(?::\w+)?", text)
@@ -140,7 +140,9 @@ def test_a_stage_depends_on_what_its_command_runs(command: str, pipeline: Path) 
 
 def test_what_can_be_run_is_followed() -> None:
     """Lazy imports and members of families are, and presentation is not."""
-    assert {"training/dense.py", "lottery/scores/snip.py", "params_file.py"} <= run_by("prune")
+    assert {"training/dense/engine.py", "lottery/scores/snip.py", "params_file.py"} <= run_by(
+        "prune"
+    )
     assert "grid/executors/processes.py" in run_by("retrain")
     assert not any(name.startswith(("reporting/", "verification/")) for name in run_by("prune"))
     assert run_by("report") >= {"reporting/page.py", "reporting/figures.py"}

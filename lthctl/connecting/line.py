@@ -104,8 +104,8 @@ def _evaluator(model: Model, mask: Mask) -> Evaluate:
         return with_sparse
 
     def with_torch(weights: Weights, split: Split) -> tuple[float, float]:
-        from lthctl.training import dense
+        from lthctl.training.dense import evaluation
 
-        return dense.evaluate(model, weights, split)
+        return evaluation.evaluate(model, weights, split)
 
     return with_torch

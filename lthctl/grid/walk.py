@@ -320,7 +320,7 @@ def _check_sizes(model: Model, dataset: Dataset) -> None:
 
 
 def _check_outputs(model: Model, dataset: Dataset) -> None:
-    from lthctl.training.dense import outputs_of
+    from lthctl.training.dense.evaluation import outputs_of
 
     name, images = model.describe().name, dataset.train.images[:2]
     num_classes = int(dataset.train.labels.max()) + 1

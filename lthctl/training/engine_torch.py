@@ -35,9 +35,9 @@ class TorchEngine:
         return 1.0
 
     def train(self, training: Training, on_step: OnStep) -> Result:
-        from lthctl.training import dense
+        from lthctl.training.dense import engine
 
-        return dense.train(training, on_step)
+        return engine.train(training, on_step)
 
 
 ENGINE = TorchEngine()

@@ -66,7 +66,7 @@ def _num_classes(training: Training) -> Callable[[], int]:
         model = training.model
         if isinstance(model, MLP):
             return model.layers[-1]
-        from lthctl.training.dense import outputs_of
+        from lthctl.training.dense.evaluation import outputs_of
 
         shape = outputs_of(model, training.dataset.train.images[:2])
         return shape[1] if len(shape) == 2 else 2**31

@@ -97,7 +97,7 @@ def float64_network(context: ScoreContext, method: str) -> Iterator[Float64Netwo
     """The network of a context, while torch is as the module says above."""
     import torch
 
-    from lthctl.training.dense import own_generator, torch_threads
+    from lthctl.training.dense.determinism import own_generator, torch_threads
 
     # A module of one's own may draw from torch's generator, even in evaluation mode.
     alone = (
@@ -115,7 +115,7 @@ def _batches(network: Float64Network) -> "Iterator[tuple[Tensor, Tensor]]":
     """The images of the sample as trainings see them, in float64, and their labels."""
     import torch
 
-    from lthctl.training.dense import as_input
+    from lthctl.training.dense.images import as_input
 
     sample = network.context.sample
     for first in range(0, len(sample), IMAGES_AT_ONCE):

@@ -1,0 +1,1 @@
+"""The torch engine: any module, on any device; pruned weights are multiplied like others."""

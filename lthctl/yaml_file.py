@@ -42,9 +42,6 @@ def read_yaml(path: Path, option: str, usual: int = 1000) -> tuple[Any, Places]:
     Raises:
       ParamsError: it cannot be read, is too long, or is no YAML.
     """
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import MarkedYAMLError
-
     try:
         if path.exists() and not path.is_file() and not path.is_dir():
             raise ParamsError(
@@ -57,11 +54,35 @@ def read_yaml(path: Path, option: str, usual: int = 1000) -> tuple[Any, Places]:
                 f"{path}: is longer than {FILE_LIMIT} bytes, expected about {usual}; name another "
                 f"file with {option}"
             )
-        text = content.decode()
+        return parse_yaml(content.decode(), str(path))
+    except ParamsError:
+        raise
+    except OSError as error:
+        raise ParamsError(
+            f"{path}: cannot be read ({error.strerror}); name another file with {option}"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ParamsError(f"{path}: is not UTF-8 text; save it as such") from error
+
+
+def parse_yaml(text: str, where: str) -> tuple[Any, Places]:
+    """Values of a YAML text, None for an empty one, and where they stand.
+
+    Args:
+      text: the YAML.
+      where: it stands, for messages.
+
+    Raises:
+      ParamsError: it is no YAML.
+    """
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import MarkedYAMLError
+
+    try:
         levels = accumulate((char in "[{") - (char in "]}") for char in text)
         if max(levels, default=0) > DEPTH_LIMIT:  # each costs the parser more than the one before
             raise ParamsError(
-                f"{path}: opens more than {DEPTH_LIMIT} brackets inside each other, expected two; "
+                f"{where}: opens more than {DEPTH_LIMIT} brackets inside each other, expected two; "
                 "write it out"
             )
         yaml = YAML(
@@ -72,25 +93,19 @@ def read_yaml(path: Path, option: str, usual: int = 1000) -> tuple[Any, Places]:
             root is not None and _extent(root, {}) > NODES_LIMIT
         ):  # a few aliases of aliases would take for ever
             raise ParamsError(
-                f"{path}: has aliases that stand for more than {NODES_LIMIT} values; write it out"
+                f"{where}: has aliases that stand for more than {NODES_LIMIT} values; write it out"
             )
         places = _places(root)
         values = yaml.constructor.construct_document(root) if root is not None else None
     except ParamsError:
         raise
-    except OSError as error:
-        raise ParamsError(
-            f"{path}: cannot be read ({error.strerror}); name another file with {option}"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise ParamsError(f"{path}: is not UTF-8 text; save it as such") from error
     except MarkedYAMLError as error:
         mark = error.problem_mark
-        where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
+        where = f"{where}:{mark.line + 1}:{mark.column + 1}" if mark else where
         raise ParamsError(f"{where}: is not valid YAML ({error.problem}); mend that line") from None
     except Exception as error:  # the parser lets through whatever it stumbles over
         raise ParamsError(
-            f"{path}: is not valid YAML ({shown(str(error) or type(error).__name__)})"
+            f"{where}: is not valid YAML ({shown(str(error) or type(error).__name__)})"
         ) from None
     return values, places
 

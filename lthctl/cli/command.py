@@ -29,6 +29,24 @@ class Command(TyperCommand):
             args = with_draws(args, controls & options)
         return super().parse_args(ctx, args)
 
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Arguments, then options by their groups, those in no group last."""
+        groups: dict[str, list[tuple[str, str]]] = {"Arguments": []}
+        rest = []
+        for parameter in self.get_params(ctx):
+            if (record := parameter.get_help_record(ctx)) is None:
+                continue
+            if parameter.param_type_name == "argument":
+                groups["Arguments"].append(record)
+            elif (group := getattr(parameter, "rich_help_panel", None)) is not None:
+                groups.setdefault(group, []).append(record)
+            else:
+                rest.append(record)
+        for title, records in {**groups, "Options": rest}.items():
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl(records)
+
 
 def with_draws(args: Sequence[str], flags: Collection[str]) -> list[str]:
     """A command line with `--reinit 3` and `--reinit=3` written out as `--reinit --draws 3`.

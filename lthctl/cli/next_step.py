@@ -8,7 +8,7 @@ from typer import Context
 from lthctl.cli.console import show
 from lthctl.cli.parameters import is_typed
 
-CARRIED = ("steps", "data", "engine", "jobs", "executor")
+CARRIED = ("steps", "batch_size", "lr", "optimizer", "data", "engine", "jobs", "executor")
 """Options that the next training should have too, where they were given."""
 
 
@@ -25,8 +25,12 @@ def say_next(context: Context, *words: str | Path) -> None:
         text
         for name in CARRIED
         if words[0] == "retrain" and is_typed(context, name)
-        for text in (f"--{name}", str(context.params[name]))
+        for text in (f"--{name.replace('_', '-')}", str(context.params[name]))
     ]
+    if words[0] == "retrain":
+        settings = context.params.get("settings", ())
+        carried = [text for text in settings if text.startswith("train.")]
+        options += [word for text in carried for word in ("--set", text)]
     parent = context.parent
     before = []
     if parent is not None and is_typed(parent, "params"):

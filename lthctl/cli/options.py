@@ -9,11 +9,23 @@ from typing import Annotated, Any
 import typer
 
 from lthctl.errors import ParamsError
-from lthctl.families import CONTROLS, ENGINES, EXECUTORS, SCORES, TRACKERS
+from lthctl.families import (
+    CONTROLS,
+    DATASETS,
+    ENGINES,
+    EXECUTORS,
+    MODELS,
+    OPTIMIZERS,
+    SCORES,
+    TRACKERS,
+)
 
 CHOICES: dict[str, Callable[[], tuple[str, ...]]] = {
     "method": SCORES.names,
     "engine": lambda: ("auto", *ENGINES.names()),
+    "model": MODELS.names,
+    "dataset": DATASETS.names,
+    "optimizer": OPTIMIZERS.names,
     "control": CONTROLS.names,
     "executor": EXECUTORS.names,
     "scope": lambda: ("layer", "global"),
@@ -25,13 +37,18 @@ CHOICES: dict[str, Callable[[], tuple[str, ...]]] = {
 family may also be somebody's own, as `module:name`."""
 
 
-def choice(flag: str, family: str, help: str) -> Any:
+TICKETS_GROUP, CONTROLS_GROUP, SETTINGS_GROUP = "Tickets", "Controls", "Model, data and training"
+"""Groups of options in the help of a command; what is in none comes last."""
+
+
+def choice(flag: str, family: str, help: str, group: str | None = None) -> Any:
     """An option whose values are listed in its help, and completed by the shell.
 
     Args:
       flag: such as "--method".
       family: a key of `CHOICES`.
       help: with "{names}" in the place of the choices.
+      group: of the help, that it stands in.
     """
     names = CHOICES[family]
 
@@ -39,9 +56,13 @@ def choice(flag: str, family: str, help: str) -> Any:
         return [name for name in names() if name.startswith(incomplete)]
 
     *first, last = names()
-    listed = f"{', '.join(first)} or {last}"
+    listed = f"{', '.join(first)} or {last}" if first else last
     return typer.Option(
-        flag, metavar="NAME", autocompletion=complete, help=help.format(names=listed)
+        flag,
+        metavar="NAME",
+        autocompletion=complete,
+        help=help.format(names=listed),
+        rich_help_panel=group,
     )
 
 
@@ -79,18 +100,13 @@ def seeds(values: Sequence[str]) -> list[object]:
 DataOption = Annotated[
     Path | None,
     typer.Option(
-        "--data", metavar="DIR", help="Folder of the dataset.", show_default="data/<its name>"
+        "--data",
+        metavar="DIR",
+        help="Folder of the dataset.",
+        show_default="data/<its name>",
+        rich_help_panel=SETTINGS_GROUP,
     ),
 ]
-StepsOption = Annotated[
-    int,
-    typer.Option(
-        "--steps",
-        metavar="N",
-        help="Training steps. A ticket of n rounds gets steps/n before each pruning.",
-    ),
-]
-EngineOption = Annotated[str, choice("--engine", "engine", "What trains: {names}.")]
 JobsOption = Annotated[
     int | None,
     typer.Option(
@@ -137,7 +153,8 @@ QuietOption = Annotated[
     bool, typer.Option("--quiet", "-q", help="Print no tables and no progress.")
 ]
 ControlOption = Annotated[
-    list[str], choice("--control", "control", "What training starts from: {names}. A list.")
+    list[str],
+    choice("--control", "control", "What training starts from: {names}. A list.", CONTROLS_GROUP),
 ]
 
 OrderSeedOption = Annotated[
@@ -146,6 +163,7 @@ OrderSeedOption = Annotated[
         "--order-seed",
         metavar="N",
         help="Train a second copy of every run too, with the batches in the order of seed N.",
+        rich_help_panel=CONTROLS_GROUP,
     ),
 ]
 
@@ -157,6 +175,7 @@ DrawsOption = Annotated[
         metavar="N",
         help="Draws of every control that draws random numbers, each a run of its own. rewind "
         "draws none, and is run once.",
+        rich_help_panel=CONTROLS_GROUP,
     ),
 ]
 
@@ -166,7 +185,8 @@ class TicketOptions:
     """Which tickets a command is about."""
 
     method: Annotated[
-        list[str], choice("--method", "method", "How weights are scored: {names}. A list.")
+        list[str],
+        choice("--method", "method", "How weights are scored: {names}. A list.", TICKETS_GROUP),
     ] = field(default_factory=list)
     ratio: Annotated[
         list[str],
@@ -174,6 +194,7 @@ class TicketOptions:
             "--ratio",
             metavar="LIST",
             help="Final sparsity in [0, 1). 0 is the dense network. A list, such as 0.5,0.8.",
+            rich_help_panel=TICKETS_GROUP,
         ),
     ] = field(default_factory=list)
     rounds: Annotated[
@@ -182,12 +203,16 @@ class TicketOptions:
             "--rounds",
             metavar="LIST",
             help="Train-prune-rewind rounds. 1 is one-shot. A list, such as 1,5.",
+            rich_help_panel=TICKETS_GROUP,
         ),
     ] = field(default_factory=list)
     seed: Annotated[
         list[str],
         typer.Option(
-            "--seed", metavar="LIST", help="Seeds, each a replicate. A list, such as 1-5,9."
+            "--seed",
+            metavar="LIST",
+            help="Seeds, each a replicate. A list, such as 1-5,9.",
+            rich_help_panel=TICKETS_GROUP,
         ),
     ] = field(default_factory=list)
 
@@ -198,10 +223,16 @@ class TicketOptions:
             metavar="X",
             help="Fraction of the remaining weights that each round removes, in the place of "
             "ratios but 0. Each round trains all steps.",
+            rich_help_panel=TICKETS_GROUP,
         ),
     ] = None
     every_round: Annotated[
-        bool, typer.Option("--every-round", help="With --rate: leave a ticket at every round.")
+        bool,
+        typer.Option(
+            "--every-round",
+            help="With --rate: leave a ticket at every round.",
+            rich_help_panel=TICKETS_GROUP,
+        ),
     ] = False
     layer_ratio: Annotated[
         list[str],
@@ -209,6 +240,7 @@ class TicketOptions:
             "--layer-ratio",
             metavar="LIST",
             help="Final sparsity of each layer, in the place of ratios but 0, such as 0.8,0.8,0.4.",
+            rich_help_panel=TICKETS_GROUP,
         ),
     ] = field(default_factory=list)
     output_factor: Annotated[
@@ -217,10 +249,14 @@ class TicketOptions:
             "--output-factor",
             metavar="X",
             help="The output layer is pruned at this fraction of the rate of the others.",
+            rich_help_panel=TICKETS_GROUP,
         ),
     ] = 0.5
     scope: Annotated[
-        str, choice("--scope", "scope", "Whether weights compete per layer or all: {names}.")
+        str,
+        choice(
+            "--scope", "scope", "Whether weights compete per layer or all: {names}.", TICKETS_GROUP
+        ),
     ] = "layer"
 
     rewind_step: Annotated[
@@ -229,6 +265,7 @@ class TicketOptions:
             "--rewind-step",
             metavar="LIST",
             help="Rewind to the weights of this step of the dense network. A list, such as 0,500.",
+            rich_help_panel=TICKETS_GROUP,
         ),
     ] = field(default_factory=list)
 
@@ -256,9 +293,6 @@ class TicketOptions:
 class TrainingOptions:
     """How a command that trains goes about it."""
 
-    steps: StepsOption = 0
-    data: DataOption = None
-    engine: EngineOption = "auto"
     jobs: JobsOption = None
     executor: ExecutorOption = "threads"
     force: ForceOption = False
@@ -266,7 +300,3 @@ class TrainingOptions:
     json: JsonOption = False
     verbose: VerboseOption = False
     quiet: QuietOption = False
-
-    def flags(self) -> dict[str, object]:
-        """ "section.key" -> value, for the parameters."""
-        return {"train.steps": self.steps, "train.engine": self.engine}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from typer import Context
 
+from lthctl.cli.options import listed_values
 from lthctl.errors import LthctlError, ParamsError, PathError
 
 if TYPE_CHECKING:
@@ -31,8 +32,14 @@ def load_into(context: Context, file: Path) -> None:
         context.obj = loaded
     except LthctlError as error:
         context.obj = error
-    prune, train = loaded.prune, loaded.train
-    training = {"steps": train.steps, "engine": train.engine}
+    prune, train, model = loaded.prune, loaded.train, loaded.model
+    training = {
+        **{name: getattr(train, name) for name in ("steps", "batch_size", "lr", "optimizer")},
+        "engine": train.engine,
+        "dataset": loaded.data.name,
+        "model": model.name,
+        "layers": [",".join(map(str, model.layers))] if model.name == "mlp" else [],
+    }
     lists = {
         name: getattr(prune, name) or ()
         for name in ("method", "ratio", "rounds", "seed", "layer_ratio", "rewind_step")
@@ -58,37 +65,66 @@ def is_typed(context: Any, name: str) -> bool:
     return source is not None and source.name == "COMMANDLINE"
 
 
-def sizes_by_flags(context: Context, flags: Mapping[str, object]) -> dict[str, object]:
-    """Flags of tickets, of which those that say how small tickets are win over the file.
+def is_set(context: Any, path: str) -> bool:
+    """Whether `--set` names a parameter, such as "train.lr"."""
+    return any(text.startswith(f"{path}=") for text in context.params.get("settings", ()))
 
-    The file may say it in another way, such as by a rate, which then does not count.
 
-    Args:
-      context: of the command.
-      flags: "section.key" -> value, of `TicketOptions`.
+def controls_of(context: Any, params: "Params") -> list[str]:
+    """The controls that `--set` names, else those of `--control`.
 
     Raises:
-      ParamsError: flags say it in two ways.
+      ParamsError: both were given.
     """
-    said = [name for name in ("ratio", "rate", "layer_ratio") if is_typed(context, name)]
-    if said[:1] == ["ratio"] and _only_zeros(context.params["ratio"]):
+    if is_set(context, "retrain.control"):
+        if is_typed(context, "control"):
+            raise ParamsError(SAID_TWICE.format("--set retrain.control", "--control"))
+        return list(params.retrain.control)
+    return listed_values(context.params["control"])
+
+
+SAID_TWICE = "{} and {}: say the same; give one of them"
+
+
+SIZES = ("prune.ratio", "prune.rate", "prune.layer_ratio")
+"""Parameters that say how small tickets are, each in its way."""
+
+
+def sizes_alone(given: Mapping[str, object], typed: Mapping[str, str]) -> dict[str, object]:
+    """What was given, with the sizes of tickets said in one way.
+
+    The file may say them in another way, such as by a rate, which then does not count.
+
+    Args:
+      given: "section.key" -> value, of what was typed.
+      typed: the same -> how it was typed.
+
+    Raises:
+      ParamsError: they are said in two ways.
+    """
+    said = [path for path in SIZES if given.get(path) is not None]
+    if said[:1] == ["prune.ratio"] and _only_zeros(given["prune.ratio"]):
         said = said[1:]
     if len(said) > 1:
-        both = " and ".join("--" + name.replace("_", "-") for name in said)
+        both = " and ".join(typed[path] for path in said)
         raise ParamsError(f"{both}: say how small tickets are, each in its way; give one of them")
     others: dict[str, object] = {}
-    if said and "rate" not in said:
+    if said and "prune.rate" not in said:
         others["prune.rate"] = None
-        if not is_typed(context, "every_round"):
+        if "prune.every_round" not in given:
             others["prune.every_round"] = False
-    if said and "layer_ratio" not in said:
+    if said and "prune.layer_ratio" not in said:
         others["prune.layer_ratio"] = None
-    return {**flags, **others}
+    return {**given, **others}
 
 
-def _only_zeros(values: list[str]) -> bool:
+def _only_zeros(ratios: object) -> bool:
     """Whether ratios ask for the dense network alone, which goes with everything."""
-    return all(set(value) <= set("0., ") for value in values)
+    return all(ratio == 0 for ratio in (ratios if isinstance(ratios, list) else [ratios]))
+
+
+FLAGS = {"data.name": "dataset", "model.name": "model"}
+"""Parameters whose flag has another name than their key."""
 
 
 def parameters(
@@ -103,7 +139,7 @@ def parameters(
     Args:
       context: of the command.
       command: its name in `SECTIONS_READ`.
-      flags: "section.key" -> value.
+      flags: "section.key" -> value. Those count that were typed.
       runs_code: whether the command runs somebody's own code that the file names. One that only
         looks at what others made does not.
 
@@ -111,12 +147,40 @@ def parameters(
       ParamsError: the file or a flag is refused.
       PathError: the system does not say whether there is a file.
     """
-    from lthctl.params import visible_to
+    from lthctl.params import ModelParams, visible_to
 
     if isinstance(context.obj, LthctlError):
         raise context.obj
     visible = visible_to(command, context.obj)
+    given, typed = _given(context, command, flags or {})
+    if given.get("model.name", visible.model.name) != visible.model.name:
+        # What the file says of its own model, such as its layers, is not for another one.
+        visible = visible.model_copy(update={"model": ModelParams()})
+    given = sizes_alone(given, typed)
     if not runs_code:
-        return visible
+        return visible.replace(given, typed=typed)
     context.obj.trust_own()
-    return visible.override(flags or {})
+    return visible.override(given, typed=typed)
+
+
+def _given(
+    context: Context, command: str, flags: Mapping[str, object]
+) -> tuple[dict[str, object], dict[str, str]]:
+    """What was typed, by flags of their own and by `--set`: "section.key" -> value, and -> how."""
+    from lthctl.cli.settings import settings_of
+    from lthctl.params import SECTIONS_READ
+
+    given, typed = {}, {}
+    for path, value in flags.items():
+        name = FLAGS.get(path, path.partition(".")[2])
+        if is_typed(context, name):
+            given[path], typed[path] = value, f"--{name.replace('_', '-')}"
+    sections = SECTIONS_READ[command]
+    for path, value in settings_of(context.params.get("settings", ()), sections).items():
+        for other in given:
+            if f"{path}.".startswith(f"{other}.") or f"{other}.".startswith(f"{path}."):
+                raise ParamsError(
+                    f"--set {path} and {typed[other]}: say the same; give one of them"
+                )
+        given[path], typed[path] = value, f"--set {path}"
+    return given, typed

@@ -1,6 +1,6 @@
 """The options of `lthctl report`: what it reads, where it writes, and what it shows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +8,7 @@ import typer
 
 from lthctl.cli.options import JsonOption, QuietOption, choice
 from lthctl.cli.report_place import BESIDE, REPORT
+from lthctl.cli.settings import SetOption
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class ReportOptions:
         list[str] | None,
         choice("--to", "tracker", "Log every run to {names} too, each run once. May be repeated."),
     ] = None
+    settings: SetOption = field(default_factory=list)
     full: Annotated[
         bool, typer.Option("--full", help="Print all tables, not the answers and ladders only.")
     ] = False

@@ -17,10 +17,12 @@ class ShortForms:
     Attributes:
       flag: what `--name` is short for, such as "--control".
       names: for which there is one.
+      group: of the help, that they stand in.
     """
 
     flag: str
     names: tuple[str, ...]
+    group: str | None = None
 
 
 def spread(command: Callable[..., None]) -> Callable[..., None]:
@@ -81,7 +83,8 @@ def _variable(name: str) -> str:
 
 
 def _flag(forms: ShortForms, name: str) -> Parameter:
-    option = typer.Option(f"--{name}", help=f"Short for {forms.flag} {name}.")
+    help = f"Short for {forms.flag} {name}."
+    option = typer.Option(f"--{name}", help=help, rich_help_panel=forms.group)
     return Parameter(
         _variable(name), Parameter.KEYWORD_ONLY, default=False, annotation=Annotated[bool, option]
     )

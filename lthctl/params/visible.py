@@ -12,6 +12,8 @@ SECTIONS_READ: Mapping[str, tuple[str, ...]] = {
     "connect": ("data", "model"),
     "verify": ("data",),
     "report": ("report",),
+    "compare": ("report",),
+    "import": ("model",),
     "run": tuple(SECTIONS),
 }
 """Command -> the sections of params.yaml that it reads; dvc.yaml lists the same, and a test holds

@@ -1,12 +1,13 @@
 """All sections together: what params.yaml may hold, and flags on top of it."""
 
-from collections.abc import Mapping
-from typing import Annotated, Self
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, ValidationError
 
 from lthctl.errors import ParamsError
 from lthctl.families import trust
+from lthctl.parameter_types import shown
 from lthctl.params.data import DataParams
 from lthctl.params.faults import explain
 from lthctl.params.model import ModelParams
@@ -20,6 +21,44 @@ from lthctl.params.train import TrainParams
 def _as_named(value: object) -> object:
     """A name stands for a section with this name and nothing else."""
     return {"name": value} if isinstance(value, str) else value
+
+
+def _flag_of(keys: Sequence[object]) -> str:
+    return f"--{'.'.join(map(str, keys[1:2])).replace('_', '-')}"
+
+
+def _named(place: tuple[object, ...], typed: Mapping[str, str]) -> str:
+    """How the flag was typed that a fault belongs to: the one that leads nearest to its place."""
+    keys = [str(key) for key in place]
+
+    def nearness(path: str) -> int:
+        parts = path.split(".")
+        return next((n for n in range(len(keys), 0, -1) if parts[:n] == keys[:n]), 0)
+
+    nearest = max(typed, key=nearness, default=None)
+    if nearest is None or nearness(nearest) < min(2, len(keys)):
+        return _flag_of(place)
+    return typed[nearest]
+
+
+def _put(values: dict[str, Any], path: str, value: object, *, named: str) -> None:
+    """Put a value where a path leads to, through values that have keys.
+
+    Raises:
+      ParamsError: one of them has none.
+    """
+    *before, last = path.split(".")
+    inside: Any = values
+    for number, key in enumerate(before):
+        if inside.get(key) is None:
+            inside[key] = {}
+        inside = inside[key]
+        if not isinstance(inside, dict):
+            raise ParamsError(
+                f"{named}: {'.'.join(before[: number + 1])} is {shown(inside)}, which has no keys; "
+                "give all of it"
+            )
+    inside[last] = value
 
 
 class Params(Section):
@@ -41,30 +80,40 @@ class Params(Section):
     retrain: RetrainParams = RetrainParams()
     report: ReportParams = ReportParams()
 
-    def override(self, flags: Mapping[str, object]) -> Self:
-        """These parameters with some replaced.
+    def override(
+        self, flags: Mapping[str, object], *, typed: Mapping[str, str] | None = None
+    ) -> Self:
+        """These parameters with some replaced. The code that they name may then be imported.
+
+        What was not stated in these parameters, and is not in the flags, stays not stated: it is
+        not in a section's `model_fields_set`.
 
         Args:
-          flags: "section.key" -> value.
+          flags: "section.key" -> value. Further keys lead into a value that has keys itself, such
+            as "model.kwargs.classes".
+          typed: the same -> how the flag was typed, for messages; `--key` where it is left out.
 
         Raises:
-          ParamsError: a value is refused; every one is named as the flag `--key`.
+          ParamsError: a value is refused; every one is named as its flag.
         """
-        values = self.model_dump()
-        for path, value in flags.items():
-            section, key = path.split(".")
-            values[section][key] = value
-        try:
-            params = type(self).model_validate(values)
-        except ValidationError as error:
-            raise ParamsError(
-                "\n".join(
-                    f"--{'.'.join(map(str, e['loc'][1:2])).replace('_', '-')}: {explain(e)}"
-                    for e in error.errors()
-                )
-            ) from None
+        params = self.replace(flags, typed=typed)
         params.trust_own()
         return params
+
+    def replace(
+        self, flags: Mapping[str, object], *, typed: Mapping[str, str] | None = None
+    ) -> Self:
+        """The same as `override`, and nothing may be imported that may not be already."""
+        values: dict[str, Any] = self.model_dump(exclude_unset=True)
+        names = typed or {}
+        for path, value in flags.items():
+            _put(values, path, value, named=names.get(path, _flag_of(path.split("."))))
+        try:
+            return type(self).model_validate(values)
+        except ValidationError as error:
+            raise ParamsError(
+                "\n".join(f"{_named(e['loc'], names)}: {explain(e)}" for e in error.errors())
+            ) from None
 
     def trust_own(self) -> None:
         """Allow that what these parameters name as `module:name` is imported, as they are those of

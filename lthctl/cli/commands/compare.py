@@ -7,6 +7,7 @@ import typer
 from lthctl.cli.console import print_json, results_console
 from lthctl.cli.options import FetchOption, JsonOption
 from lthctl.cli.parameters import parameters
+from lthctl.cli.settings import SetOption
 
 
 def compare(
@@ -18,6 +19,7 @@ def compare(
             help="Two or more tickets, runs, or folders of them. Also path@revision.",
         ),
     ],
+    settings: SetOption = [],  # noqa: B006
     fetch: FetchOption = False,
     json: JsonOption = False,
 ) -> None:
@@ -28,7 +30,7 @@ def compare(
     `path@revision` is the path as it was in a git revision. Git or DVC may keep its files.
     `lthctl compare masks/pipeline@HEAD~1 masks/pipeline` tells what a commit did to your tickets.
     """
-    params = parameters(context, "report", runs_code=False).report
+    params = parameters(context, "compare", runs_code=False).report
     from lthctl.cli.comparison_view import comparison_screen
     from lthctl.reporting.paths import compare as compare_paths
 

@@ -9,6 +9,7 @@ from lthctl.cli import options
 from lthctl.cli.console import print_json, results_console, say
 from lthctl.cli.next_step import say_next
 from lthctl.cli.parameters import parameters
+from lthctl.cli.settings import SetOption
 from lthctl.cores import num_cores
 
 
@@ -44,6 +45,7 @@ def connect(
             show_default="the number of cores",
         ),
     ] = None,
+    settings: SetOption = [],  # noqa: B006
     force: options.ForceOption = False,
     json: options.JsonOption = False,
     quiet: options.QuietOption = False,

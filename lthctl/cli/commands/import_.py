@@ -9,6 +9,7 @@ from lthctl.cli import options
 from lthctl.cli.console import print_json, results_console, say
 from lthctl.cli.next_step import say_next
 from lthctl.cli.parameters import parameters
+from lthctl.cli.settings import SetOption
 
 
 def import_(
@@ -70,13 +71,14 @@ def import_(
             help="The model of params.yaml, as module:name, if it is code that may run.",
         ),
     ] = [],  # noqa: B006
+    settings: SetOption = [],  # noqa: B006
     force: options.ForceOption = False,
     json: options.JsonOption = False,
     quiet: options.QuietOption = False,
 ) -> None:
     """Make a ticket of a mask or checkpoint of another program."""
     # A ticket of the model that prune would make it of.
-    model = parameters(context, "prune", runs_code=False).model
+    model = parameters(context, "import", runs_code=False).model
     from lthctl.cli import grid_view
     from lthctl.cli.ticket_table import ticket_tables
     from lthctl.disk import write_folder

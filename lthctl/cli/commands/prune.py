@@ -7,7 +7,8 @@ import typer
 
 from lthctl.cli.next_step import say_next
 from lthctl.cli.options import TicketOptions, TrainingOptions
-from lthctl.cli.parameters import parameters, sizes_by_flags
+from lthctl.cli.parameters import parameters
+from lthctl.cli.settings import SettingOptions
 from lthctl.cli.spread import spread
 
 
@@ -19,6 +20,7 @@ def prune(
         Path, typer.Option("--out", metavar="DIR", help="Folder for the tickets' folders.")
     ] = Path("masks"),
     tickets: TicketOptions,
+    settings: SettingOptions,
     training: TrainingOptions,
 ) -> None:
     """Find tickets: train, prune, rewind, once or in rounds.
@@ -26,11 +28,10 @@ def prune(
     The tickets are the product of the lists. A list is one value, values with commas between
     them, or the flag again.
     """
-    flags = {**sizes_by_flags(context, tickets.flags()), **training.flags()}
-    params = parameters(context, "prune", flags)
+    params = parameters(context, "prune", {**tickets.flags(), **settings.flags()})
     from lthctl.cli.grid_view import make_folders, ticket_documents, tickets_table
     from lthctl.grid.grids import ticket_grid
 
-    grid = ticket_grid(params, data=training.data, out=out)
+    grid = ticket_grid(params, data=settings.data, out=out)
     make_folders(grid, training, "pruning", to_json=ticket_documents, to_table=tickets_table)
     say_next(context, "retrain", out)

@@ -9,13 +9,14 @@ import typer
 from lthctl.cli.console import say
 from lthctl.cli.next_step import say_next
 from lthctl.cli.options import (
+    CONTROLS_GROUP,
     ControlOption,
     DrawsOption,
     OrderSeedOption,
     TrainingOptions,
-    listed_values,
 )
-from lthctl.cli.parameters import is_typed, parameters
+from lthctl.cli.parameters import controls_of, is_set, is_typed, parameters
+from lthctl.cli.settings import SettingOptions
 from lthctl.cli.spread import ShortForms, spread
 from lthctl.errors import ParamsError, TicketError
 from lthctl.families import CONTROLS
@@ -30,13 +31,14 @@ def retrain(
     ],
     *,
     control: ControlOption = ["rewind"],  # noqa: B006
-    short_forms: Annotated[list[str], ShortForms("--control", CONTROLS.names())],
+    short_forms: Annotated[list[str], ShortForms("--control", CONTROLS.names(), CONTROLS_GROUP)],
     draws: DrawsOption = 1,
     out: Annotated[
         Path,
         typer.Option("--out", metavar="DIR", help="Folder for the runs, in a folder per control."),
     ] = Path("runs"),
     order_seed: OrderSeedOption = None,
+    settings: SettingOptions,
     training: TrainingOptions,
 ) -> None:
     """Retrain every ticket at or below the paths.
@@ -46,14 +48,14 @@ def retrain(
     `--reinit 3` is short for `--reinit --draws 3`; write a folder of that name as ./3.
     """
     flags = {"retrain.order_seed": order_seed, "retrain.draws": draws}
-    params = parameters(context, "retrain", {**training.flags(), **flags})
-    if len(short_forms) + is_typed(context, "control") > 1:
+    params = parameters(context, "retrain", {**settings.flags(), **flags})
+    if len(short_forms) + is_typed(context, "control") + is_set(context, "retrain.control") > 1:
         *first, last = ("--control", *(f"--{name}" for name in CONTROLS.names()))
         raise ParamsError(
             f"{', '.join(first)} and {last} exclude each other; give one, and call again for the "
             f"next, or give a list: --control {','.join(CONTROLS.names()[:2])}"
         )
-    controls = short_forms or listed_values(control)
+    controls = short_forms or controls_of(context, params)
     if is_typed(context, "draws") and draws > 1:
         refuse_draws_of_none(controls, draws)
     from lthctl.cli.grid_view import make_folders, run_documents, runs_table
@@ -63,7 +65,7 @@ def retrain(
     if (note := older_runs_note(out)) and not training.quiet:
         say(note)
     try:
-        grid = run_grid(paths, control=controls, params=params, data=training.data, out=out)
+        grid = run_grid(paths, control=controls, params=params, data=settings.data, out=out)
     except TicketError as error:
         if training.dry_run:
             raise TicketError(f"{error}; there is no plan before that") from None

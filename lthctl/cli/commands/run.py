@@ -11,9 +11,9 @@ from lthctl.cli.options import (
     OrderSeedOption,
     TicketOptions,
     TrainingOptions,
-    listed_values,
 )
-from lthctl.cli.parameters import parameters, sizes_by_flags
+from lthctl.cli.parameters import controls_of, parameters
+from lthctl.cli.settings import SettingOptions
 from lthctl.cli.spread import spread
 
 
@@ -31,6 +31,7 @@ def run(
         ),
     ] = "run",
     order_seed: OrderSeedOption = None,
+    settings: SettingOptions,
     training: TrainingOptions,
 ) -> None:
     """Do all in one go: fetch data, find tickets, retrain, report.
@@ -38,7 +39,7 @@ def run(
     What is there already stays. So the same command with more seeds adds what is missing, and goes
     on after an interruption. The dense network of each seed is always among the tickets.
     """
-    flags = {**sizes_by_flags(context, tickets.flags()), **training.flags()}
+    flags = {**tickets.flags(), **settings.flags()}
     flags |= {"retrain.order_seed": order_seed, "retrain.draws": draws}
     params = parameters(context, "run", flags)
     from lthctl.cli import experiment_view, grid_view
@@ -47,7 +48,7 @@ def run(
     from lthctl.grid.grids import experiment_grid
     from lthctl.pipeline import run as run_experiment
 
-    controls, data = listed_values(control), training.data
+    controls, data = controls_of(context, params), settings.data
     if training.dry_run:
         try:
             grid = experiment_grid(params, control=controls, name=name, data=data)

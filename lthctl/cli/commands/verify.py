@@ -9,6 +9,7 @@ from lthctl.cli import options
 from lthctl.cli.console import print_json, results_console, say
 from lthctl.cli.next_step import say_next
 from lthctl.cli.parameters import parameters
+from lthctl.cli.settings import SetOption
 from lthctl.cores import num_cores
 from lthctl.errors import LthctlError
 
@@ -40,6 +41,7 @@ def verify(
             show_default="data/<its name>",
         ),
     ] = None,
+    settings: SetOption = [],  # noqa: B006
     jobs: options.JobsOption = None,
     json: options.JsonOption = False,
     quiet: options.QuietOption = False,

@@ -1,0 +1,127 @@
+"""Flags for what is trained and how: what people change daily, and `--set` for every parameter."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Annotated
+
+import typer
+
+from lthctl.cli.options import SETTINGS_GROUP, DataOption, choice, numbers
+from lthctl.errors import ParamsError
+
+SetOption = Annotated[
+    list[str],
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Any parameter of params.yaml, such as train.warmup=500. Repeat it for more.",
+        rich_help_panel=SETTINGS_GROUP,
+    ),
+]
+
+
+@dataclass(frozen=True)
+class SettingOptions:
+    """What is trained, and how."""
+
+    model: Annotated[
+        str | None,
+        choice("--model", "model", "What is trained: {names}, or module:name.", SETTINGS_GROUP),
+    ] = None
+    layers: Annotated[
+        list[str],
+        typer.Option(
+            "--layers",
+            metavar="LIST",
+            help="Sizes of an MLP's layers: inputs, hidden ones, classes.",
+            rich_help_panel=SETTINGS_GROUP,
+        ),
+    ] = field(default_factory=list)
+    dataset: Annotated[
+        str | None,
+        choice("--dataset", "dataset", "What it learns: {names}, or module:name.", SETTINGS_GROUP),
+    ] = None
+    data: DataOption = None
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            "--steps",
+            metavar="N",
+            help="Training steps. A ticket of n rounds gets steps/n before each pruning.",
+            rich_help_panel=SETTINGS_GROUP,
+        ),
+    ] = None
+    batch_size: Annotated[
+        int | None,
+        typer.Option(
+            "--batch-size", metavar="N", help="Images per step.", rich_help_panel=SETTINGS_GROUP
+        ),
+    ] = None
+    lr: Annotated[
+        float | None,
+        typer.Option("--lr", metavar="X", help="Learning rate.", rich_help_panel=SETTINGS_GROUP),
+    ] = None
+    optimizer: Annotated[
+        str | None,
+        choice("--optimizer", "optimizer", "What takes the steps: {names}.", SETTINGS_GROUP),
+    ] = None
+    engine: Annotated[
+        str | None, choice("--engine", "engine", "What trains: {names}.", SETTINGS_GROUP)
+    ] = None
+    settings: SetOption = field(default_factory=list)
+
+    def flags(self) -> dict[str, object]:
+        """ "section.key" -> value, for the parameters; without `--set`, which they read themselves.
+
+        Raises:
+          ParamsError: a number is none.
+        """
+        return {
+            "model.name": self.model,
+            "model.layers": numbers("--layers", self.layers, int),
+            "data.name": self.dataset,
+            "train.steps": self.steps,
+            "train.batch_size": self.batch_size,
+            "train.lr": self.lr,
+            "train.optimizer": self.optimizer,
+            "train.engine": self.engine,
+        }
+
+
+def settings_of(texts: Sequence[str], sections: Sequence[str]) -> dict[str, object]:
+    """Parameters that `--set` names, "section.key" -> value. A value is YAML, as in params.yaml.
+
+    Args:
+      texts: such as "train.lr=0.1".
+      sections: those that the command reads.
+
+    Raises:
+      ParamsError: a text is of another form, its value no YAML, or the command does not read that
+        section; or a parameter is named twice.
+
+    Example:
+      >>> settings_of(["model.kwargs.classes=100", "prune.ratio=[0.5, 0.8]"], ["model", "prune"])
+      {'model.kwargs.classes': 100, 'prune.ratio': [0.5, 0.8]}
+    """
+    from lthctl.params import SECTIONS
+    from lthctl.yaml_file import parse_yaml
+
+    found: dict[str, object] = {}
+    for text in texts:
+        path, equals, value = text.partition("=")
+        if not equals or not re.fullmatch(r"\w+(\.[^.]+)+", path):
+            raise ParamsError(
+                f"--set: is {text!r:.200}, expected section.key=value, such as train.lr=0.1"
+            )
+        section = path.partition(".")[0]
+        if section in SECTIONS and section not in sections:
+            raise ParamsError(
+                f"--set {path}: this command does not read the section {section}, but "
+                f"{', '.join(sections)}; leave it out"
+            )
+        for other in found:
+            if f"{path}.".startswith(f"{other}.") or f"{other}.".startswith(f"{path}."):
+                raise ParamsError(f"--set {path}: is given twice; give it once")
+        found[path], _ = parse_yaml(value, f"--set {path}")
+    return found

@@ -308,7 +308,10 @@ MODELS: Family[Any] = Family(
 
 DATASETS: Family[Any] = Family(
     "data",
-    {"mnist": "lthctl.datasets.mnist:ENTRY"},
+    {
+        "mnist": "lthctl.datasets.mnist:ENTRY",
+        "fashion-mnist": "lthctl.datasets.fashion_mnist:ENTRY",
+    },
     accept="lthctl.datasets.entry:as_dataset",
     example="mypackage.data:digits",
 )

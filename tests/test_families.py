@@ -23,6 +23,7 @@ from lthctl.datasets.base import Dataset
 from lthctl.errors import ParamsError
 from lthctl.families import (
     CONTROLS,
+    DATASETS,
     ENGINES,
     FAMILIES,
     MODELS,
@@ -856,9 +857,9 @@ def test_a_dataset_of_ones_own_goes_all_the_way(workspace: Path) -> None:
     ("section", "said", "code"),
     [
         (
-            "data: cifar\n",
-            "params.yaml:1:1: data.name: is 'cifar', expected 'mnist', or your own as module:name, "
-            "such as mypackage.data:digits",
+            "data: pictures\n",
+            f"params.yaml:1:1: data.name: is 'pictures', expected {choices(DATASETS.names())}, or "
+            "your own as module:name, such as mypackage.data:digits",
             2,
         ),
         (
@@ -902,7 +903,7 @@ import pytest
 from tests.conftest import write_digits
 from pathlib import Path
 from lthctl.datasets import mnist
-mnist.MNIST = write_digits(Path("data/mnist"))
+mnist.MNIST.update(write_digits(Path("data/mnist")))
 from lthctl.cli.app import main
 sys.argv = ["lthctl", *sys.argv[1:]]
 try:

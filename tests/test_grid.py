@@ -317,7 +317,7 @@ from lthctl.datasets import mnist
 from lthctl.grid import driver, walk
 from lthctl.grid.executors import threads
 from lthctl.grid.grids import run_grid, ticket_grid
-mnist.MNIST = write_digits(Path("data/mnist"))
+mnist.MNIST.update(write_digits(Path("data/mnist")))
 from lthctl.cli.app import main
 run = threads.run
 def told(*given):
@@ -434,7 +434,7 @@ from lthctl.grid import driver, walk
 from lthctl.params import Params
 from lthctl.artifacts.names import Variant
 from lthctl.artifacts.store import Store
-mnist.MNIST = write_digits(Path("data/mnist"))
+mnist.MNIST.update(write_digits(Path("data/mnist")))
 os.fsync = lambda descriptor: None
 num_tasks = int(sys.argv[2])
 params = Params().override({

@@ -42,7 +42,7 @@ from tests.conftest import write_digits
 from lthctl import disk
 from lthctl.datasets import mnist
 from lthctl.grid.executors import threads
-mnist.MNIST = write_digits(Path("data/mnist"))
+mnist.MNIST.update(write_digits(Path("data/mnist")))
 from lthctl.cli.app import app
 
 run = threads.run

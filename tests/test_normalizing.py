@@ -10,11 +10,11 @@ import pytest
 from lthctl.datasets.base import Dataset, Split
 from lthctl.datasets.entry import open_folder
 from lthctl.datasets.normalizing import moments, normalized
-from lthctl.errors import DataError
+from lthctl.errors import DataError, ParamsError
 from lthctl.lottery.find import find_ticket
 from lthctl.mask import Mask
 from lthctl.models.mlp import MLP
-from lthctl.params import DataParams, Params, ParamsError, TrainParams
+from lthctl.params import DataParams, Params, TrainParams
 from lthctl.seeding import Stream
 from lthctl.training import engines
 from lthctl.training.spec import Training

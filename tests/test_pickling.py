@@ -14,7 +14,6 @@ from lthctl.canonical import sha256
 from lthctl.datasets import candidates, mnist, reference
 from lthctl.datasets.base import Dataset, Split
 from lthctl.datasets.idx import idx_bytes
-from lthctl.datasets.mnist import MnistFolder
 from lthctl.errors import DataError
 from lthctl.mask import Mask
 from lthctl.params import DataParams
@@ -55,7 +54,7 @@ def test_tickets_and_runs_give_the_same_files(copied: Callable[[object], object]
 def test_a_training_names_its_dataset_and_does_not_carry_it(
     digits_folder: Path, make_training: MakeTraining, holdout: int
 ) -> None:
-    dataset = MnistFolder(digits_folder).dataset(DataParams(holdout=holdout), 3)
+    dataset = mnist.FILES.open(digits_folder).dataset(DataParams(holdout=holdout), 3)
     training = make_training(dataset=dataset)
     content = pickle.dumps(training)
     weights = sum(array.nbytes for array in training.start.values()) + training.mask.size
@@ -74,7 +73,9 @@ def test_a_process_opens_a_folder_once(
     digits_folder: Path, make_training: MakeTraining, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     contents = [
-        pickle.dumps(make_training(dataset=MnistFolder(digits_folder).dataset(DataParams(), seed)))
+        pickle.dumps(
+            make_training(dataset=mnist.FILES.open(digits_folder).dataset(DataParams(), seed))
+        )
         for seed in (1, 2)
     ]
     monkeypatch.chdir(digits_folder)  # where a worker is does not matter
@@ -105,7 +106,7 @@ def test_a_source_is_carried(dataset: Dataset) -> None:
 
 
 def test_a_folder_that_was_damaged_meanwhile_is_refused(digits_folder: Path) -> None:
-    content = pickle.dumps(MnistFolder(digits_folder).dataset(DataParams(), 1))
+    content = pickle.dumps(mnist.FILES.open(digits_folder).dataset(DataParams(), 1))
     (digits_folder / mnist.TEST_LABELS).write_bytes(b"something else")
     with pytest.raises(DataError, match="t10k-labels-idx1-ubyte has SHA-256"):
         pickle.loads(content)
@@ -115,14 +116,14 @@ def test_a_folder_that_holds_another_dataset_now_is_refused(
     digits_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Should a family take whatever lies in a folder, the digest of the dataset still tells."""
-    dataset = MnistFolder(digits_folder).dataset(DataParams(), 1)
+    dataset = mnist.FILES.open(digits_folder).dataset(DataParams(), 1)
     content = pickle.dumps(dataset)
     labels = idx_bytes(dataset.validation.labels[::-1].astype(np.uint8))
     (digits_folder / mnist.TEST_LABELS).write_bytes(labels)
     monkeypatch.setitem(mnist.MNIST, mnist.TEST_LABELS, sha256(labels))
     with pytest.raises(DataError) as refusal:
         pickle.loads(content)
-    now = MnistFolder(digits_folder).dataset(DataParams(), 1).digest
+    now = mnist.FILES.open(digits_folder).dataset(DataParams(), 1).digest
     assert str(refusal.value) == (
         f"{digits_folder}: now holds a dataset with SHA-256 {now[:12]}..., expected "
         f"{dataset.digest[:12]}...; it was changed meanwhile: restore it, or run the command again"

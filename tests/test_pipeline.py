@@ -186,10 +186,10 @@ SHIM = """#!{python}
 import sys
 sys.path.insert(0, {root!r})
 from pathlib import Path
-from lthctl.datasets import download, mnist
+from lthctl.datasets import known_files, mnist
 from lthctl.canonical import sha256
-mnist.MNIST = {digests!r}
-download._network = lambda _: [download.FolderSource(Path({digits!r}), mnist.MNIST_LIMIT, mnist.MNIST)]
+mnist.MNIST.update({digests!r})
+known_files.sources_of = lambda known, _: [known.source(Path({digits!r}))]
 from lthctl.cli.app import main
 main()
 """

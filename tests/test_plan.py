@@ -9,7 +9,7 @@ import pytest
 from lthctl.artifacts.names import Variant
 from lthctl.artifacts.store import Store
 from lthctl.datasets.base import Dataset
-from lthctl.datasets.mnist import MnistFolder
+from lthctl.datasets.opened import OpenedFolder
 from lthctl.grid import plan, walk
 from lthctl.grid.cost import Speed, Speeds
 from lthctl.grid.driver import run_tasks
@@ -128,14 +128,14 @@ def test_datasets_of_many_seeds_are_not_all_held(
 ) -> None:
     """Held-out images make a dataset for every seed, as large as MNIST."""
     alive: list[weakref.ref[Dataset]] = []
-    original = MnistFolder.dataset
+    original = OpenedFolder.dataset
 
-    def dataset(self: MnistFolder, params: DataParams, seed: int) -> Dataset:
+    def dataset(self: OpenedFolder, params: DataParams, seed: int) -> Dataset:
         made = original(self, params, seed)
         alive.append(weakref.ref(made))
         return made
 
-    monkeypatch.setattr(MnistFolder, "dataset", dataset)
+    monkeypatch.setattr(OpenedFolder, "dataset", dataset)
     held_out = params.override({"data.holdout": 100})
     planned = tickets(held_out, seed=tuple(range(10)), method=("l1",))
     assert [task.name for task in planned[:12]] == [f"dense-s{seed}" for seed in range(10)] + [

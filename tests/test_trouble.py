@@ -239,12 +239,12 @@ def test_messages_about_half_a_million_names_are_cut() -> None:
 def test_a_mirror_without_https_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     from torchvision import datasets
 
-    from lthctl.datasets.download import _network
+    from lthctl.datasets import known_files, mnist
 
     addresses = ["http://a.example/", "ftp://a.example/", "file:///etc/", "HTTP://a.example/"]
     monkeypatch.setattr(datasets.MNIST, "mirrors", addresses)
     monkeypatch.setattr(Mirror, "_fetch", lambda *_: pytest.fail("it was asked"))
-    for source in list(_network(None))[: len(addresses)]:
+    for source in list(known_files.sources_of(mnist.FILES, None))[: len(addresses)]:
         with pytest.raises(SourceError, match="without https"):
             source.fetch("x")
 

@@ -99,7 +99,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 def main() -> None:
     seconds = float(next((word for word in sys.argv[1:] if word[0] != "-"), 120))
     home = Path(tempfile.mkdtemp(prefix="torture-"))
-    mnist.MNIST = write_digits(home / "data" / "mnist")
+    mnist.MNIST.update(write_digits(home / "data" / "mnist"))
     words = ["prune", "-q", "--jobs", "1", "--data", str(home / "data" / "mnist")]
 
     def fresh() -> Path:

@@ -18,9 +18,6 @@ GZIP = b"\x1f\x8b"
 
 IDX = b"\0\0\x08"
 
-TORCHVISIONS = ("raw", "MNIST/raw")
-"""Folders that torchvision makes below the one that it is given."""
-
 
 class Candidates:
     """The files of a folder, each judged by what is in it.
@@ -30,10 +27,11 @@ class Candidates:
         torchvision's.
       digests: name -> SHA-256 of the unpacked bytes.
       limit: bytes that a file may have, packed as well as unpacked.
+      title: of the dataset, such as "Fashion-MNIST".
     """
 
-    def __init__(self, folder: Path, digests: Mapping[str, str], *, limit: int) -> None:
-        self._folder, self._digests, self._limit = folder, digests, limit
+    def __init__(self, folder: Path, digests: Mapping[str, str], *, limit: int, title: str) -> None:
+        self._folder, self._digests, self._limit, self._title = folder, digests, limit, title
         self._names = {digest: name for name, digest in digests.items()}
         self._right: dict[str, bytes] = {}
         self._faults: dict[str, list[str]] = {name: [] for name in digests}
@@ -75,7 +73,8 @@ class Candidates:
             below = sorted(path for path in self._folder.iterdir() if _plain(path.name) in names)
         except OSError:
             below = []
-        places = [*below, *(self._folder / name for name in TORCHVISIONS)]
+        torchvisions = "raw", f"{self._title.replace('-', '')}/raw"
+        places = [*below, *(self._folder / name for name in torchvisions)]
         return [self._folder, *(place for place in places if place.is_dir())]
 
     def _files(self, folders: list[Path]) -> Iterator[Path]:
@@ -108,7 +107,7 @@ class Candidates:
                 self._right[name] = content
                 return
             expected = self._digests.get(wanted or "", "")
-            fault = f"{path} has SHA-256 {digest[:12]}..., MNIST's has {expected[:12]}..."
+            fault = f"{path} has SHA-256 {digest[:12]}..., {self._title}'s has {expected[:12]}..."
         if wanted is not None:
             self._faults[wanted].append(fault)
 
@@ -116,9 +115,9 @@ class Candidates:
 class FolderSource:
     """A folder with the files, as a source; see `lthctl.datasets.fetching`."""
 
-    def __init__(self, folder: Path, limit: int, digests: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, limit: int, digests: Mapping[str, str], title: str) -> None:
         self.label = str(folder)
-        self._candidates = Candidates(folder, digests, limit=limit)
+        self._candidates = Candidates(folder, digests, limit=limit, title=title)
 
     def fetch(self, name: str) -> bytes:
         """The bytes of a file; see `Source.fetch`."""

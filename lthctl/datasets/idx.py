@@ -1,13 +1,21 @@
-"""The IDX format of MNIST's files."""
+"""The IDX format of MNIST's files, and of those of the datasets that stand in for it."""
 
 import math
 import struct
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lthctl.datasets.base import Labels
+from lthctl.datasets.base import Labels, Split
 from lthctl.errors import DataError
+
+TRAIN_IMAGES, TRAIN_LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
+
+TEST_IMAGES, TEST_LABELS = "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
+
+IDX_LIMIT = 64 * 2**20
+"""Bytes beyond which nothing is read or unpacked; the largest of the four files has 47 million."""
 
 
 def idx_bytes(array: NDArray[np.uint8]) -> bytes:
@@ -44,3 +52,11 @@ def idx_images(content: bytes) -> NDArray[np.uint8]:
 
 def idx_labels(content: bytes) -> Labels:
     return _idx(content, 1).astype(np.int64)
+
+
+def idx_splits(contents: Mapping[str, bytes]) -> tuple[Split, Split]:
+    """Training and test images of the four files that MNIST, and others like it, have."""
+    return (
+        Split(idx_images(contents[TRAIN_IMAGES]), idx_labels(contents[TRAIN_LABELS])),
+        Split(idx_images(contents[TEST_IMAGES]), idx_labels(contents[TEST_LABELS])),
+    )

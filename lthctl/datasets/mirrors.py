@@ -1,4 +1,4 @@
-"""Mirrors on the web that serve each file as `NAME.gz`. pooch fetches from them."""
+"""Mirrors on the web, most of which serve each file as `NAME.gz`. pooch fetches from them."""
 
 import io
 import queue
@@ -27,20 +27,23 @@ OnBytes = Callable[[str, int, int], None]
 class Mirror:
     """A folder on the web."""
 
-    def __init__(self, address: str, *, limit: int, on_bytes: OnBytes | None = None) -> None:
+    def __init__(
+        self, address: str, *, limit: int, packed: bool = True, on_bytes: OnBytes | None = None
+    ) -> None:
         """A mirror, which is not asked yet.
 
         Args:
           address: of the folder, with its last slash.
           limit: bytes that a file may have, packed as well as unpacked.
+          packed: whether it serves a file as `NAME.gz`.
           on_bytes: called as bytes arrive.
         """
         self.label = address
-        self._limit, self._on_bytes = limit, on_bytes
+        self._limit, self._packed, self._on_bytes = limit, packed, on_bytes
         self._began = time.monotonic()
 
     def fetch(self, name: str) -> bytes:
-        """The unpacked bytes of a file; see `Source.fetch`.
+        """The bytes of a file, unpacked; see `Source.fetch`.
 
         pooch's own check of a digest is not used: mirrors pack the same file in different ways, and
         the digest that we know is of what is in it.
@@ -69,13 +72,14 @@ class Mirror:
         )
         content = _Bounded(self._limit)
         try:
-            download(f"{self.label}{name}.gz", content, None)
+            download(f"{self.label}{name}{'.gz' if self._packed else ''}", content, None)
         except (requests.ConnectionError, requests.Timeout) as error:
             raise SourceError(_deepest(error)) from error
         finally:
             for response in responses:  # pooch leaves them open when something goes wrong
                 response.close()
-        return gunzip(content.getvalue(), self._limit)
+        received = content.getvalue()
+        return gunzip(received, self._limit) if self._packed else received
 
 
 class WithoutHttps:

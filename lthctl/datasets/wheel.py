@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lthctl.canonical import sha256
-from lthctl.datasets.idx import idx_bytes
-from lthctl.datasets.mnist import TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS
+from lthctl.datasets.idx import TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS, idx_bytes
 from lthctl.errors import DataError
 from lthctl.pickles import PickleError, read_pickle, text_of
 

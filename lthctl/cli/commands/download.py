@@ -16,8 +16,16 @@ from lthctl.families import DATASETS, trust
 def download(
     context: typer.Context,
     name: Annotated[
-        str, typer.Argument(metavar="[NAME]", help=f"Dataset: {', '.join(DATASETS.names())}.")
-    ] = "mnist",
+        str | None,
+        typer.Argument(
+            metavar="[NAME]",
+            help=f"Dataset: {', '.join(DATASETS.names())}.",
+            show_default="mnist",
+        ),
+    ] = None,
+    dataset: Annotated[
+        str | None, typer.Option("--dataset", metavar="NAME", help="The same as NAME.")
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -39,6 +47,9 @@ def download(
     parameters(context, "download")
     from lthctl.cli.download_view import DownloadProgress
 
+    if name is not None and dataset is not None and name != dataset:
+        raise ParamsError(f"--dataset: is {dataset!r}, and NAME is {name!r}; give one of them")
+    name = name or dataset or "mnist"
     trust(name)
     entry = DATASETS.get(name)
     folder = out or entry.folder

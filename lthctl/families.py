@@ -352,7 +352,11 @@ CONTROLS: Family[Any] = Family(
 
 OPTIMIZERS: Family[Any] = Family(
     "optimizer",
-    {"adam": "lthctl.training.optimizers:ADAM", "sgd": "lthctl.training.optimizers:SGD"},
+    {
+        "adam": "lthctl.training.optimizers:ADAM",
+        "adamw": "lthctl.training.optimizers:ADAMW",
+        "sgd": "lthctl.training.optimizers:SGD",
+    },
     accept="lthctl.training.optimizers:as_optimizer",
     example="mypackage.optimizers:lion",
 )

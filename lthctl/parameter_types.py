@@ -53,6 +53,9 @@ Schedule = Annotated[str, _member_of(families.SCHEDULES)]
 Engine = Annotated[str, _member_of(families.ENGINES, "auto")]
 
 
+Precision = Literal["float32", "bfloat16"]
+
+
 Scope = Literal["layer", "global"]
 
 

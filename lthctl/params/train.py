@@ -4,7 +4,15 @@ from typing import Annotated
 
 from pydantic import Field
 
-from lthctl.parameter_types import Count, Drops, Engine, Natural, Optimizer, Schedule
+from lthctl.parameter_types import (
+    Count,
+    Drops,
+    Engine,
+    Natural,
+    Optimizer,
+    Precision,
+    Schedule,
+)
 from lthctl.params.section import Section
 
 
@@ -36,7 +44,8 @@ class RoundParams(Section):
     """Images per step."""
 
     optimizer: Optimizer = "adam"
-    """`adam` (betas 0.9 and 0.999) or `sgd`."""
+    """`adam` (betas 0.9 and 0.999), `adamw` (the same with decoupled decay), `sgd`, or your own as
+    module:name."""
 
     lr: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.2e-3
     """Learning rate: the highest, where a schedule changes it."""
@@ -57,8 +66,20 @@ class RoundParams(Section):
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Momentum of `sgd`."""
 
+    nesterov: bool = False
+    """Whether the momentum of `sgd` is Nesterov's."""
+
     weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
-    """L2 penalty, added to the gradient."""
+    """L2 penalty, added to the gradient. With `adamw` it is decoupled: at every step each weight
+    is multiplied by 1 minus learning rate times decay."""
+
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of each label that is spread over all classes in the loss that is trained on.
+    Evaluations are of the plain labels."""
+
+    precision: Precision = "float32"
+    """Of the arithmetic of training steps: `float32`, or `bfloat16` by torch's autocast. Weights,
+    optimizer and evaluations are float32 in any case."""
 
     engine: Engine = "auto"
     """`sparse`: MLPs on a CPU, at the cost of the weights that are left. `torch`: anything,

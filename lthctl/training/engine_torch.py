@@ -15,7 +15,8 @@ class TorchEngine:
     packages = ("torch",)
     parameters = frozenset({
         "steps", "evaluate_every", "batch_size", "optimizer", "lr", "momentum", "weight_decay",
-        "schedule", "warmup", "lr_drops", "engine", "device", "threads", "first_step", "last_step",
+        "nesterov", "label_smoothing", "precision", "schedule", "warmup", "lr_drops", "engine",
+        "device", "threads", "first_step", "last_step",
     })  # fmt: skip
 
     def device_for(self, device: str) -> str:

@@ -10,7 +10,7 @@ from lthctl.training.devices import resolve_device
 from lthctl.training.engine import ENGINES, Engine
 from lthctl.training.history import Result
 from lthctl.training.inputs import check_inputs
-from lthctl.training.optimizers import OPTIMIZERS
+from lthctl.training.optimizers import check_optimizer
 from lthctl.training.schedules import check_schedule
 from lthctl.training.spec import OnStep, Training
 
@@ -20,9 +20,10 @@ def resolve(params: TrainParams, model: Model) -> TrainParams:
 
     Raises:
       ParamsError: the engine that was asked for cannot do this, or none can; there is no such
-        optimizer or schedule; or torch does not have the device here.
+        optimizer or schedule, or it has no use for what is given; or torch does not have the device
+        here.
     """
-    OPTIMIZERS.get(params.optimizer)
+    check_optimizer(params)
     check_schedule(params)
     if params.engine != "auto":
         engine = ENGINES.get(params.engine)
@@ -67,6 +68,7 @@ def run(training: Training, on_step: OnStep = lambda _: None) -> Result:
     """
     params = training.params
     engine = ENGINES.get(params.engine)
+    check_optimizer(params)
     check_schedule(params)
     parts = {"first_step": training.first_step != 0, "last_step": training.end != params.steps}
     unknown = [

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lthctl import families
+from lthctl.errors import ParamsError
 from lthctl.families import Family, checked_callable
 from lthctl.params import TrainParams
 
@@ -29,10 +30,12 @@ class Optimizer:
         called again.
       keeps_zeros: whether it leaves a weight of 0 with a gradient of 0 exactly where it is, and its
         moments at 0. Otherwise pruned weights are set to 0 after every step.
+      has_nesterov: whether it reads `train.nesterov`.
     """
 
     make: Make
     keeps_zeros: bool = False
+    has_nesterov: bool = False
 
 
 def as_optimizer(name: str, given: object) -> Optimizer:
@@ -47,7 +50,7 @@ def as_optimizer(name: str, given: object) -> Optimizer:
         "a function (parameters, params, fused) that returns a torch optimizer, or a "
         "lthctl.training.optimizers.Optimizer"
     )
-    return Optimizer(checked_callable(given, 3, expected))
+    return Optimizer(checked_callable(given, 3, expected), has_nesterov=True)
 
 
 def _adam(
@@ -56,6 +59,17 @@ def _adam(
     import torch
 
     return torch.optim.Adam(parameters, lr=params.lr, weight_decay=params.weight_decay, fused=fused)
+
+
+def _adamw(
+    parameters: Iterable["nn.Parameter"], params: TrainParams, fused: bool
+) -> "TorchOptimizer":
+    """Decay apart from the gradient, from Loshchilov & Hutter, ICLR 2019 (arXiv 1711.05101)."""
+    import torch
+
+    return torch.optim.AdamW(
+        parameters, lr=params.lr, weight_decay=params.weight_decay, fused=fused
+    )
 
 
 def _sgd(
@@ -67,6 +81,7 @@ def _sgd(
         parameters,
         lr=params.lr,
         momentum=params.momentum,
+        nesterov=params.nesterov,
         weight_decay=params.weight_decay,
         fused=fused,
     )
@@ -74,6 +89,27 @@ def _sgd(
 
 ADAM = Optimizer(_adam, keeps_zeros=True)
 
-SGD = Optimizer(_sgd, keeps_zeros=True)
+ADAMW = Optimizer(_adamw, keeps_zeros=True)
+
+SGD = Optimizer(_sgd, keeps_zeros=True, has_nesterov=True)
 
 OPTIMIZERS: Family[Optimizer] = families.OPTIMIZERS
+
+
+def check_optimizer(params: TrainParams) -> None:
+    """Refuse what would say nothing.
+
+    Raises:
+      ParamsError: there is no such optimizer; or Nesterov's momentum is asked for, and it has none
+        or the momentum is 0.
+    """
+    optimizer = OPTIMIZERS.get(params.optimizer)
+    if params.nesterov and not optimizer.has_nesterov:
+        raise ParamsError(
+            f"train.nesterov: is true, but train.optimizer is {params.optimizer}, which has no "
+            "momentum of Nesterov's; set train.optimizer to sgd, or leave it out"
+        )
+    if params.nesterov and params.momentum == 0:
+        raise ParamsError(
+            "train.nesterov: is true, but train.momentum is 0; give one above 0, such as 0.9"
+        )

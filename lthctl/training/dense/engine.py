@@ -6,7 +6,7 @@ evaluation is.
 """
 
 import math
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from itertools import pairwise
 
 import torch
@@ -45,6 +45,11 @@ def _train(training: Training, device: torch.device, on_step: OnStep) -> Result:
     network = training.model.build().to(device)
     load_weights(network, training.start)
     optimizer = MaskedOptimizer(network, training.mask, params)
+    in_precision: AbstractContextManager[object] = nullcontext()
+    if params.precision == "bfloat16":
+        # Its cache of cast weights is emptied at the end of the outermost autocast only, and we may
+        # be within one: it would train on the weights of the first step.
+        in_precision = torch.autocast(device.type, torch.bfloat16, cache_enabled=False)
     images, labels = on_device(dataset.train, device)
     evaluated = [
         on_device(split, device)
@@ -64,8 +69,11 @@ def _train(training: Training, device: torch.device, on_step: OnStep) -> Result:
         factor = factors(params, first, count)
         loss_sum = torch.zeros((), dtype=exact, device=device)
         for step, batch in enumerate(batches, start=first + 1):
-            outputs = network(training_input(images, batch, step))
-            loss = cross_entropy(outputs, labels[batch])
+            with in_precision:
+                outputs = network(training_input(images, batch, step))
+            if outputs.dtype == torch.bfloat16:
+                outputs = outputs.float()
+            loss = cross_entropy(outputs, labels[batch], label_smoothing=params.label_smoothing)
             optimizer.step(loss, float(factor[step - first - 1]))
             loss_sum += loss.detach()
             if step % STEPS_PER_REPORT == 0:

@@ -177,7 +177,7 @@ report: 3
         "params.yaml:7:3: model.init: is 'zeros', expected 'uniform', 'glorot', "
         "'glorot-uniform', 'kaiming-normal', 'kaiming-uniform' or 'orthogonal'\n"
         "params.yaml:9:3: train.stepps: is not a parameter; did you mean 'steps'? "
-        "known here: steps, batch_size, optimizer, lr, schedule, warmup, lr_drops, momentum, weight_decay, engine, device, threads, evaluate_every\n"
+        "known here: steps, batch_size, optimizer, lr, schedule, warmup, lr_drops, momentum, nesterov, weight_decay, label_smoothing, precision, engine, device, threads, evaluate_every\n"
         "params.yaml:10:3: train.lr: is 'fast', expected a valid number\n"
         "params.yaml:11:3: train.steps: is 1.5, expected a valid integer\n"
         "params.yaml:12:3: train.threads: is True, expected a valid integer\n"

@@ -212,7 +212,10 @@ not_null = BeforeValidator(_not_null)
 """Of a field that may be left out of a file, and is None then; a file never says null."""
 
 
-Methods = Annotated[tuple[Method, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
+MethodOrDense = Annotated[str, _member_of(families.SCORES, "dense")]
+
+
+Methods = Annotated[tuple[MethodOrDense, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
 
 
 Controls = Annotated[tuple[Control, ...], BeforeValidator(_as_tuple)]

@@ -20,6 +20,7 @@ from lthctl.lottery.retrain import retrain, specify_retraining
 from lthctl.mask import Mask
 from lthctl.models.mlp import MLP
 from lthctl.params import Params, TrainParams
+from lthctl.reporting.report import report
 from lthctl.seeding import Stream
 from lthctl.training.engines import run
 from lthctl.training.history import Result
@@ -105,6 +106,23 @@ def test_the_dense_network_has_nothing_to_rewind(
         for step in (0, AT)
     ]
     assert dense[0].files() == dense[1].files()
+
+
+def test_the_dense_network_itself_goes_on_from_a_step(
+    ticket: Ticket, small_model: MLP, dataset: Dataset, train_params: TrainParams
+) -> None:
+    """Two copies of it tell from which step on the dense network is stable."""
+    dense = find_ticket(small_model, dataset, method="dense", rewind_step=AT, train=train_params)
+    assert (dense.name, dense.mask.sparsity, dense.counts) == (f"dense-w{AT}-s1", 0, ())
+    assert ticket.rewound is not None and dense.rewound is not None
+    assert all(
+        dense.rewound[name].tobytes() == ticket.rewound[name].tobytes() for name in dense.init
+    )
+    asked = specify_retraining(dense, dataset, control="rewind", train=train_params)
+    assert (asked.first_step, asked.mask.density) == (AT, 1)
+    whole = find_ticket(small_model, dataset, ratio=0, train=train_params)
+    plain = find_ticket(small_model, dataset, method="dense", train=train_params)
+    assert plain.files() == whole.files()
 
 
 @pytest.mark.parametrize(
@@ -250,6 +268,22 @@ def test_a_grid_of_steps(grid: Params) -> None:
     run_grid(["masks"], params=grid).run(1)
     assert num_trainings() == 11 + 6  # the dense run was the first round of one-shot pruning
     assert failures(["masks", "runs"]) == set()
+
+
+@pytest.mark.long
+def test_a_grid_with_the_dense_network_at_a_step(grid: Params) -> None:
+    asked = {"prune.method": ("dense", "l1"), "prune.ratio": (0, 0.5), "prune.rewind_step": (0, 7)}
+    small = grid.override({**asked, "prune.rounds": (1,)})
+    ticket_grid(small).run(1)
+    assert sorted(path.name for path in Path("masks").iterdir()) == [
+        "dense-s1", "dense-w7-s1", "l1-r0.50-n1-s1", "l1-r0.50-n1-w7-s1",
+    ]  # fmt: skip
+    run_grid(["masks"], params=small).run(1)
+    assert failures(["masks", "runs"]) == set()
+    rows = report("runs", params=small.report).summary_rows()
+    judged = [(row["method"], row["variant"], row["difference_n"]) for row in rows]
+    # Tickets are judged against the whole training alone, which neither of the two dense ones is.
+    assert judged == [("dense", "", None), ("dense", "w7", None), ("l1", "", 1), ("l1", "w7", 1)]
 
 
 @pytest.mark.long

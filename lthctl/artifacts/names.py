@@ -72,8 +72,8 @@ def ticket_name(
     per_round: float | None = None,
     variant: Sequence[str] = (),
 ) -> str:
-    """The name of a ticket for people: `l1-r0.80-n5-s1`, `dense-s1`. Two decimals of the ratio,
-    more where it has more.
+    """The name of a ticket for people: `l1-r0.80-n5-s1`, `dense-s1`, `dense-w500-s1`. Two decimals
+    of the ratio, more where it has more.
 
     Args:
       method, ratio, rounds: of the ticket.
@@ -90,7 +90,8 @@ def ticket_name(
         size, *variant = variant
     else:
         size = f"r{decimals(ratio)}"
-    words = ["dense"] if is_dense else [folder_part(method), size, f"n{rounds}", *variant]
+    found = ["dense"] if is_dense else [folder_part(method), size, f"n{rounds}"]
+    words = [*found, *variant]
     return "-".join(words if seed is None else [*words, f"s{seed}"])
 
 

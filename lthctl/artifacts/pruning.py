@@ -103,7 +103,10 @@ class Pruning(Section):
             return (
                 f"is {self.method} of ratio {self.ratio} and {self.rounds} rounds; dense is both 0"
             )
-        if (is_dense or is_imported) and (later := self.pruning.identity().keys() - self.schema_1):
+        later = self.pruning.identity().keys() - self.schema_1
+        if is_dense:
+            later -= {"rewind_step"}
+        if (is_dense or is_imported) and later:
             return f"is {self.method}, of which {', '.join(sorted(later))} says nothing"
         if self.per_round is not None and self.ratio != ratio_after(self.per_round, self.rounds):
             return (

@@ -29,12 +29,14 @@ def specify_pruning(
     `ratio` is None where `rate` or `layer_ratio` says it.
 
     Where the outcome is the dense network, it is the dense ticket of the seed, whatever else was
-    asked for. What makes no difference is left at its default, so that equal tickets are one.
+    asked for. So tickets that rewind to a later step are judged against whole trainings. With
+    method "dense" it rewinds to that step too, whatever the sizes are. What makes no difference is
+    left at its default, so that equal tickets are one.
 
     Raises:
       ParamsError: a value is out of range, or two of them exclude each other.
     """
-    sets_sizes = SCORES.get(method).densities is not None
+    sets_sizes = method != "dense" and SCORES.get(method).densities is not None
     if ratio is not None and not 0 <= ratio < 1:
         raise ParamsError(
             f"ratio: is {ratio}, expected in [0, 1): the fraction of weights to prune"
@@ -49,6 +51,8 @@ def specify_pruning(
             "rewind to"
         )
     dense = Pruning(method="dense", ratio=0.0, rounds=0, seed=seed, biases=biases)
+    if method == "dense":
+        return dense.model_copy(update={"rewind_step": rewind_step})
     if layer_ratio is not None:
         if rate is not None:
             raise ParamsError("layer_ratio: excludes rate; give one of the two")

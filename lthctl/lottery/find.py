@@ -72,7 +72,8 @@ def find_ticket(
       dataset: what to train on.
       method: "l1" (lowest magnitude goes), "random", another of `docs/METHODS.md`, or a score of
         your own as "module:name". No training is done for a method that needs none, such as
-        "random".
+        "random". "dense" prunes nothing; with a `rewind_step` it is the dense network as it is
+        there, for the analysis of its stability.
       ratio: final sparsity, in [0, 1); the output layer is pruned at half the per-round rate, so
         the total is a little lower. With 0 the dense ticket of the seed is returned, whatever
         the rest is.

@@ -15,7 +15,8 @@ class PruneParams(Section):
     schema_1 = frozenset({"method", "ratio", "rounds", "seed", "biases"})
 
     method: Methods = ("l1",)
-    """How weights are scored: `l1`, by magnitude; `random`, by chance; and others."""
+    """How weights are scored: `l1`, by magnitude; `random`, by chance; and others. `dense` prunes
+    nothing: with a `rewind_step` it is the dense network that goes on from there."""
 
     ratio: Ratios = (0.8,)
     """Final sparsities asked for, in [0, 1); 0 is the dense network."""

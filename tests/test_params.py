@@ -185,7 +185,7 @@ report: 3
         "params.yaml:11:3: train.steps: is 1.5, expected a valid integer\n"
         "params.yaml:12:3: train.threads: is True, expected a valid integer\n"
         "params.yaml:13:3: train.momentum: is 1, expected less than 1\n"
-        "params.yaml:15:3: prune.method.0: is 'l2', expected 'l1', 'random', 'magnitude-init', 'magnitude-increase', 'snip', 'grasp', 'synflow' or 'erk', or your own as module:name, such as mypackage.scores:taylor\n"
+        "params.yaml:15:3: prune.method.0: is 'l2', expected 'dense', 'l1', 'random', 'magnitude-init', 'magnitude-increase', 'snip', 'grasp', 'synflow' or 'erk', or your own as module:name, such as mypackage.scores:taylor\n"
         "params.yaml:16:16: prune.ratio.1: is 1, expected in [0, 1): the fraction of weights to prune\n"
         "params.yaml:16:19: prune.ratio.2: is -0.1, expected in [0, 1): the fraction of weights to prune\n"
         "params.yaml:19:7: prune.seed.1: is -3, expected greater than or equal to 0\n"
@@ -385,7 +385,7 @@ def test_refused_overrides_are_named_as_flags() -> None:
         )
     assert str(refusal.value).splitlines() == [
         "--steps: is 0, expected greater than or equal to 1",
-        "--method: is 'l2', expected 'l1', 'random', 'magnitude-init', 'magnitude-increase', 'snip', 'grasp', 'synflow' or 'erk', or your own as module:name, such as mypackage.scores:taylor",
+        "--method: is 'l2', expected 'dense', 'l1', 'random', 'magnitude-init', 'magnitude-increase', 'snip', 'grasp', 'synflow' or 'erk', or your own as module:name, such as mypackage.scores:taylor",
         "--ratio: is 1.5, expected in [0, 1): the fraction of weights to prune",
         "--speed: is not a parameter; did you mean 'seed'? known here: method, ratio, rounds, seed, biases, "
         "rate, every_round, layer_ratio, output_factor, scope, rewind_step",

@@ -19,6 +19,7 @@ import pytest
 from lthctl.artifacts.run import Run, save_run
 from lthctl.canonical import Json
 from lthctl.errors import ReportError
+from lthctl.families import CONTROLS
 from lthctl.reporting import page, page_data
 from lthctl.reporting.arrivals import arrival
 from lthctl.reporting.ladders import ladders_of
@@ -417,3 +418,24 @@ def test_lines_of_page_script_and_style_fit() -> None:
         lines = path.read_text().splitlines()
         assert len(lines) <= 300, path.name
         assert [line for line in lines if len(line) > 100] == [], path.name
+
+
+BUILT_IN = [
+    "rewind",
+    "reinit",
+    "shuffle",
+    "reinit-signs",
+    "random-ticket",
+    "other-mask",
+    "finetune",
+    "lr-rewind",
+]
+
+
+def test_every_control_has_a_symbol_of_its_own_on_the_page() -> None:
+    markers = [CONTROLS.get(name).marker for name in BUILT_IN]
+    assert len(set(markers)) == len(markers)
+    words = Path(page.__file__).parent.joinpath("page_assets/words.js").read_text()
+    symbols = words[words.index("const SYMBOLS") : words.index("};", words.index("const SYMBOLS"))]
+    known = set(re.findall(r'^  "?([^\s":]+)"?:', symbols, re.MULTILINE))
+    assert set(markers) <= known

@@ -12,6 +12,6 @@ LR_REWIND = replace(
     FINETUNE,
     words="its trained weights, the schedule rewound",
     line=(4, 1.2, 2, 1.2),
-    marker="d",
+    marker="<",
     at_the_last_rate=False,
 )

@@ -27,14 +27,30 @@ const METHODS = new Map(
   data.methods.map((method, i) => [method.name, { ...method, colour: `var(--method-${i})` }]),
 );
 const CONTROLS = new Map(data.controls.map((control) => [control.name, control]));
+/** A symbol of d3 from its corners, in units of a half width. */
+const polygon = (area, corners) => ({
+  draw(context, size) {
+    const unit = Math.sqrt(size / area);
+    corners.forEach(([x, y], i) =>
+      i ? context.lineTo(x * unit, y * unit) : context.moveTo(x * unit, y * unit),
+    );
+    context.closePath();
+  },
+});
+/** Diagonal: the corners of one arm, four times, each time turned by a right angle. */
+const DIAGONAL = d3.range(4).flatMap((turn) =>
+  [[1, 0], [2, 1], [1, 2]].map(([x, y]) => [[x, y], [-y, x], [-x, -y], [y, -x]][turn]),
+);
 const SYMBOLS = {
   o: d3.symbolCircle,
   s: d3.symbolSquare,
   "^": d3.symbolTriangle,
   "*": d3.symbolStar,
-  "+": d3.symbolCross,
-  v: d3.symbolWye,
+  v: polygon(4 / Math.sqrt(3), [[1, -0.6], [0, 1.15], [-1, -0.6]]),
+  "<": polygon(4 / Math.sqrt(3), [[0.6, 1], [-1.15, 0], [0.6, -1]]),
   P: d3.symbolCross,
+  X: polygon(10, DIAGONAL),
+  D: d3.symbolDiamond,
 };
 /** The words of all verdicts, with a sign and the class of their colour. */
 const VERDICTS = {

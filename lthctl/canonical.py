@@ -6,12 +6,12 @@ The same value always gives the same bytes. Knows no files.
 import hashlib
 import json
 import math
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from lthctl.mask import Weights
+from lthctl.mask import Array, Weights
 
 Json = dict[str, Any]
 
@@ -53,11 +53,36 @@ def digest_of(value: object) -> str:
 
 def digest_of_arrays(arrays: Weights) -> str:
     """SHA-256 over names, dtypes, shapes and bytes of arrays, in the order of their names."""
+    return digest_of_parts({name: whole(array) for name, array in arrays.items()})
+
+
+class InParts(NamedTuple):
+    """An array that is never whole in memory.
+
+    Attributes:
+      dtype: as NumPy writes it, such as "<f4".
+      shape: of the whole.
+      parts: one after another, along its first axis.
+    """
+
+    dtype: str
+    shape: tuple[int, ...]
+    parts: Iterable[Array]
+
+
+def whole(array: Array) -> InParts:
+    """An array as its only part."""
+    return InParts(np.asarray(array).dtype.str, np.shape(array), [array])
+
+
+def digest_of_parts(arrays: Mapping[str, InParts]) -> str:
+    """The digest that `digest_of_arrays` has of the same arrays, whole."""
     total = hashlib.sha256()
     for name in sorted(arrays):
-        array = np.asarray(arrays[name], order="C")
-        total.update(canonical_json([name, array.dtype.str, list(array.shape)]))
-        total.update(array.data)
+        dtype, shape, parts = arrays[name]
+        total.update(canonical_json([name, dtype, list(shape)]))
+        for part in parts:
+            total.update(np.asarray(part, order="C").data)
     return total.hexdigest()
 
 

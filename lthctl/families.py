@@ -347,7 +347,7 @@ CONTROLS: Family[Any] = Family(
     },
     accept="lthctl.lottery.controls:as_control",
     example="mypackage.controls:zero",
-    reserved=("init", "order", "prune", "split"),  # random streams of other purposes
+    reserved=("augment", "init", "order", "prune", "split"),  # random streams of other purposes
 )
 
 OPTIMIZERS: Family[Any] = Family(

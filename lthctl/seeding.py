@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-StreamName = Literal["init", "order", "prune", "reinit", "split", "shuffle"]
+StreamName = Literal["augment", "init", "order", "prune", "reinit", "split", "shuffle"]
 
 
 class Stream:

@@ -33,7 +33,7 @@ def loaded(path: Path, text: str) -> Params:
 
 def test_defaults() -> None:
     assert Params().model_dump() == {
-        "data": {"name": "mnist", "holdout": 0, "normalize": None},
+        "data": {"name": "mnist", "holdout": 0, "normalize": None, "augment": None},
         "model": {
             "name": "mlp",
             "output": None,

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from lthctl.datasets.base import Dataset, Split
+from lthctl.datasets.base import Dataset
 from lthctl.datasets.reference import DatasetReference
 from lthctl.errors import DataError
 from lthctl.seeding import Stream
@@ -38,8 +38,8 @@ def hold_out(dataset: Dataset, count: int, seed: int, reference: DatasetReferenc
     held, kept = np.sort(order[:count]), np.sort(order[count:])
     return Dataset(
         dataset.name,
-        Split(train.images[kept], train.labels[kept]),
-        Split(train.images[held], train.labels[held]),
+        train.take(kept),
+        train.take(held),
         dataset.validation,
         source=dataset.digest,
         reference=reference,

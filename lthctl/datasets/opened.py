@@ -4,15 +4,16 @@ while it is in use."""
 from pathlib import Path
 from weakref import WeakValueDictionary
 
+from lthctl.datasets.augmenting import augmented
 from lthctl.datasets.base import DataDescription, Dataset
 from lthctl.datasets.holdout import hold_out
 from lthctl.datasets.normalizing import normalized
 from lthctl.datasets.reference import DatasetReference
 from lthctl.parameter_types import Normalize
-from lthctl.params import DataParams
+from lthctl.params import Augment, DataParams
 
-Key = tuple[int, int, Normalize]
-"""Images held out, the seed that chose them, and how pixels are normalized."""
+Key = tuple[int, int, Normalize, Augment | None]
+"""Images held out, the seed that chose them, and how they are normalized and augmented."""
 
 
 class OpenedFolder:
@@ -42,13 +43,15 @@ class OpenedFolder:
         Raises:
           DataError: `holdout` leaves no training images, or there are test images already.
         """
-        if params.holdout == 0 and params.normalize is None:
+        if params.holdout == 0 and params.normalize is None and params.augment is None:
             return self.whole
-        key = (params.holdout, seed if params.holdout else 0, params.normalize)
+        key = (params.holdout, seed if params.holdout else 0, params.normalize, params.augment)
         if (dataset := self._in_use.get(key)) is None:
             reference = DatasetReference(self._family, self._folder, params, seed)
             held_out = hold_out(self.whole, params.holdout, seed, reference)
-            dataset = normalized(held_out, params.normalize)
+            keep_bytes = params.augment is not None
+            moved = normalized(held_out, params.normalize, keep_bytes=keep_bytes)
+            dataset = augmented(moved, params.augment)
             self._in_use[key] = dataset
         return dataset
 
@@ -57,4 +60,5 @@ class OpenedFolder:
         make it."""
         held_out = bool(description.test) and self.whole.test is None
         holdout = description.validation if held_out else 0
-        return self.dataset(DataParams(holdout=holdout, normalize=description.normalize), seed)
+        normalize, augment = description.normalize, description.augment
+        return self.dataset(DataParams(holdout=holdout, normalize=normalize, augment=augment), seed)

@@ -75,7 +75,7 @@ class AskedTicket:
 def asked_tickets(params: Params, data: Path | None, out: Path) -> list[AskedTicket]:
     """The tickets in the product of `prune`'s lists; see `ticket_tasks`."""
     folder, model = open_folder(params.data, data), model_from(params.model)
-    train = resolve(params.train, model)
+    train = resolve(params.train, model, params.data.augment)
     prunings = {one.ticket_name: one for one in asked_prunings(params.prune, model)}
     tickets: dict[str, AskedTicket] = {}
     # Seed by seed, and in no task: with images held out, every seed has a dataset of its own.
@@ -130,7 +130,7 @@ def retraining_tasks(
             {path: TicketFolder(path).document.specification for path in find_tickets(*paths)}
         )
     folder, model = open_folder(params.data, data), model_from(params.model)
-    train = resolve(params.train, model)
+    train = resolve(params.train, model, params.data.augment)
     tasks: dict[str, Task] = {}
     origin: dict[str, tuple[str, Path]] = {}
     seed_by_seed = params.data.holdout > 0

@@ -100,7 +100,7 @@ def find_ticket(
       >>> ticket = find_ticket(MLP(), load_mnist("data/mnist"), ratio=0.8)
     """
     trust(method)
-    resolved = resolve(train or TrainParams(), model)
+    resolved = resolve(train or TrainParams(), model, dataset.augment)
     pruning = specify_pruning(
         model,
         method=method,

@@ -68,7 +68,7 @@ def retrain(
       >>> run.metrics.best_accuracy
     """
     trust(control)
-    resolved = resolve(train or TrainParams(), _model_of(ticket, model))
+    resolved = resolve(train or TrainParams(), _model_of(ticket, model), dataset.augment)
     work = retraining(
         ticket,
         dataset,

@@ -5,7 +5,10 @@ Knows what may be asked for, not what is done with it. The value of a parameter 
 the file's, else the default here.
 """
 
+from lthctl.params.data import Augment as Augment
+from lthctl.params.data import Augmentation as Augmentation
 from lthctl.params.data import DataParams as DataParams
+from lthctl.params.data import augment_words as augment_words
 from lthctl.params.faults import explain as explain
 from lthctl.params.model import ModelParams as ModelParams
 from lthctl.params.prune import PruneParams as PruneParams

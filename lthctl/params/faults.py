@@ -1,10 +1,12 @@
 """What pydantic refuses, said for people."""
 
 import difflib
+from collections.abc import Sequence
 
 from pydantic_core import ErrorDetails
 
 from lthctl.parameter_types import shown
+from lthctl.params.section import Section
 from lthctl.params.sections import SECTIONS
 
 
@@ -12,12 +14,12 @@ def explain(fault: ErrorDetails) -> str:
     """Found, expected and way out for one of pydantic's errors."""
     if fault["type"] == "extra_forbidden":
         keys = fault["loc"]
-        known = _keys_of(keys[0]) if len(keys) > 1 else list(SECTIONS)
+        known = _keys_at(keys[:-1])
         close = difflib.get_close_matches(str(keys[-1]), known, n=1)
         hint = f"did you mean {close[0]!r}? " if close else ""
         return f"is not a parameter; {hint}known here: {', '.join(known)}"
     if fault["type"] == "model_type":
-        known = _keys_of(fault["loc"][0]) if fault["loc"] else list(SECTIONS)
+        known = _keys_at(fault["loc"])
         return (
             f"is {shown(fault['input'])}, expected keys with values; known here: {', '.join(known)}"
         )
@@ -35,5 +37,16 @@ def explain(fault: ErrorDetails) -> str:
     return f"is {shown(fault['input'])}, expected {expected}"
 
 
-def _keys_of(section: object) -> list[str]:
-    return list(SECTIONS[str(section)].model_fields)
+def _keys_at(place: Sequence[object]) -> list[str]:
+    """The keys at the top, of a section, or of a section in it."""
+    if not place:
+        return list(SECTIONS)
+    section: type[Section] = SECTIONS[str(place[0])]
+    for key in place[1:]:
+        annotation = section.model_fields[str(key)].annotation
+        parts = [annotation, *getattr(annotation, "__args__", ())]
+        section = next(
+            (part for part in parts if isinstance(part, type) and issubclass(part, Section)),
+            section,
+        )
+    return list(section.model_fields)

@@ -15,7 +15,8 @@ from lthctl.artifacts.run import Run, load_run
 from lthctl.canonical import Json, flat
 from lthctl.errors import LthctlError, ReportError
 from lthctl.models.base import MlpDescription
-from lthctl.params import ReportParams, RoundParams, rate_words
+from lthctl.parameter_types import Moments
+from lthctl.params import ReportParams, RoundParams, augment_words, rate_words
 from lthctl.reading import find_folders, is_there
 from lthctl.reporting.claims import JudgedClaims, judge_claims
 from lthctl.reporting.claims_file import Claims
@@ -146,11 +147,7 @@ def _protocol(run: Run) -> Json:
     """The same for runs of the same data, model, training and prunable parameters."""
     data = run.data
     return {
-        "data": {
-            name: value
-            for name in ("name", "source", "train", "validation", "test", "normalize")
-            if (value := getattr(data, name)) is not None
-        },
+        "data": {name: value for name, value in data.identity().items() if name != "digest"},
         "model": run.model.to_json(),
         "train": run.train.identity(),
         "biases": run.ticket.biases,
@@ -191,11 +188,15 @@ def unusual_settings(train: RoundParams) -> list[str]:
     ]
 
 
-def _pixel_words(normalize: tuple[float, float] | str) -> str:
+def _pixel_words(normalize: Moments | str) -> str:
     """Such as "by mean 0.1307 and deviation 0.3081"."""
     if isinstance(normalize, str):
         return f"({normalize})"
-    return f"by mean {normalize[0]:g} and deviation {normalize[1]:g}"
+    mean, deviation = (
+        ", ".join(f"{value:g}" for value in (part if isinstance(part, tuple) else (part,)))
+        for part in normalize
+    )
+    return f"by mean {mean} and deviation {deviation}"
 
 
 def _title(run: Run) -> str:
@@ -204,6 +205,8 @@ def _title(run: Run) -> str:
     parts = [f"{data.name} ({data.train:,} train, {data.validation:,} validation{tests} images)"]
     if data.normalize is not None:
         parts.append(f"pixels normalized {_pixel_words(data.normalize)}")
+    if data.augment is not None:
+        parts.append(f"augmented ({augment_words(data.augment)})")
     initial = f" {model.init}" if isinstance(model, MlpDescription) else ""
     parts.append(f"{model.name}{initial}")
     parts.append(f"{train.optimizer} {rate_words(train)}")

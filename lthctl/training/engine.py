@@ -21,7 +21,7 @@ class Engine(Protocol):
       packages: the installed packages whose versions can change its results.
       parameters: the keys of `train` in params.yaml that it honours. It is never given a training
         with another key off its default: what it does not know, it would silently leave out. The
-        same holds for `first_step` and `last_step` of a training.
+        same holds for `first_step` and `last_step` of a training, and for `augment` of its dataset.
     """
 
     words: str

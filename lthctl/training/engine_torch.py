@@ -16,7 +16,7 @@ class TorchEngine:
     parameters = frozenset({
         "steps", "evaluate_every", "batch_size", "optimizer", "lr", "momentum", "weight_decay",
         "nesterov", "label_smoothing", "precision", "schedule", "warmup", "lr_drops", "engine",
-        "device", "threads", "first_step", "last_step",
+        "device", "threads", "first_step", "last_step", "augment",
     })  # fmt: skip
 
     def device_for(self, device: str) -> str:

@@ -4,7 +4,7 @@ import math
 
 from lthctl.errors import ParamsError, TrainingError
 from lthctl.models.base import Model
-from lthctl.params import TrainParams
+from lthctl.params import Augment, TrainParams, augment_words
 from lthctl.surroundings import numpy_defaults
 from lthctl.training.devices import resolve_device
 from lthctl.training.engine import ENGINES, Engine
@@ -15,8 +15,13 @@ from lthctl.training.schedules import check_schedule
 from lthctl.training.spec import OnStep, Training
 
 
-def resolve(params: TrainParams, model: Model) -> TrainParams:
+def resolve(params: TrainParams, model: Model, augment: Augment | None = None) -> TrainParams:
     """The same parameters with `engine` and `device` decided; `auto` is the first engine that can.
+
+    Args:
+      params: what was asked for.
+      model: what is trained.
+      augment: how the images of each batch are changed.
 
     Raises:
       ParamsError: the engine that was asked for cannot do this, or none can; there is no such
@@ -28,7 +33,7 @@ def resolve(params: TrainParams, model: Model) -> TrainParams:
     if params.engine != "auto":
         engine = ENGINES.get(params.engine)
         resolved = params.model_copy(update={"device": engine.device_for(params.device)})
-        if obstacles := _obstacles(engine, resolved, model):
+        if obstacles := _obstacles(engine, resolved, model, augment):
             raise ParamsError(
                 f"train.engine: is {params.engine}, which {engine.words}; {', '.join(obstacles)}"
             )
@@ -37,19 +42,23 @@ def resolve(params: TrainParams, model: Model) -> TrainParams:
     refusals = []
     for name in ENGINES.names():
         resolved = params.model_copy(update={"engine": name, "device": device})
-        if not (obstacles := _obstacles(ENGINES.get(name), resolved, model)):
+        if not (obstacles := _obstacles(ENGINES.get(name), resolved, model, augment)):
             return resolved
         refusals.append(f"{name}: {', '.join(obstacles)}")
     raise ParamsError(f"train.engine: no engine can do this; {'; '.join(refusals)}")
 
 
-def _obstacles(engine: Engine, params: TrainParams, model: Model) -> list[str]:
+def _obstacles(
+    engine: Engine, params: TrainParams, model: Model, augment: Augment | None
+) -> list[str]:
     """Why an engine cannot do a training; a parameter that it does not know is such a reason."""
     unknown = [
         f"it has no train.{name}, which is {getattr(params, name)!r}"
         for name, field in type(params).model_fields.items()
         if name not in engine.parameters and getattr(params, name) != field.default
     ]
+    if augment is not None and "augment" not in engine.parameters:
+        unknown.append(f"it has no data.augment, which is {augment_words(augment)}")
     return [*engine.obstacles(params, model), *unknown]
 
 
@@ -76,7 +85,10 @@ def run(training: Training, on_step: OnStep = lambda _: None) -> Result:
         for name, needed in parts.items()
         if needed and name not in engine.parameters
     ]
-    if obstacles := [*_obstacles(engine, params, training.model), *unknown]:
+    if obstacles := [
+        *_obstacles(engine, params, training.model, training.dataset.augment),
+        *unknown,
+    ]:
         raise ParamsError(
             f"train.engine: is {params.engine}, which {engine.words}; {', '.join(obstacles)}"
         )

@@ -61,7 +61,7 @@ class ScoreContext:
         or all where there are fewer."""
         train = self.get_dataset().train
         chosen = Stream(self.seed, "order", 0).permutation(len(train))[:SAMPLE_IMAGES]
-        return Split(train.images[chosen], train.labels[chosen])
+        return train.take(chosen)
 
     def network(self) -> "nn.Module":
         """A new torch module with the weights of this context."""

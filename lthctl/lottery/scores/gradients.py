@@ -115,15 +115,13 @@ def _batches(network: Float64Network) -> "Iterator[tuple[Tensor, Tensor]]":
     """The images of the sample as trainings see them, in float64, and their labels."""
     import torch
 
-    from lthctl.training.dense.images import as_input
+    from lthctl.training.dense.images import as_input, on_device
 
-    sample = network.context.sample
-    for first in range(0, len(sample), IMAGES_AT_ONCE):
-        images, labels = (
-            torch.from_numpy(np.array(array[first : first + IMAGES_AT_ONCE]))
-            for array in (sample.images, sample.labels)
-        )
-        yield as_input(images).double(), labels
+    images, labels, levels = on_device(network.context.sample, torch.device("cpu"))
+    for some, of_some in zip(
+        images.split(IMAGES_AT_ONCE), labels.split(IMAGES_AT_ONCE), strict=True
+    ):
+        yield as_input(some, levels).double(), of_some
 
 
 def _losses(network: Float64Network, temperature: float) -> "Iterator[Tensor]":

@@ -18,7 +18,7 @@ from lthctl.models.sharing import load_weights
 from lthctl.surroundings import same_sums, torch_defaults
 from lthctl.training.dense.determinism import own_generator, torch_threads
 from lthctl.training.dense.evaluation import evaluate_network
-from lthctl.training.dense.images import on_device, training_input
+from lthctl.training.dense.images import TrainingInputs, on_device
 from lthctl.training.dense.masked_optimizer import MaskedOptimizer
 from lthctl.training.history import Result, Row, steps_evaluated
 from lthctl.training.schedules import factors
@@ -50,7 +50,7 @@ def _train(training: Training, device: torch.device, on_step: OnStep) -> Result:
         # Its cache of cast weights is emptied at the end of the outermost autocast only, and we may
         # be within one: it would train on the weights of the first step.
         in_precision = torch.autocast(device.type, torch.bfloat16, cache_enabled=False)
-    images, labels = on_device(dataset.train, device)
+    inputs = TrainingInputs(training, device)
     evaluated = [
         on_device(split, device)
         for split in (dataset.validation, dataset.test)
@@ -68,12 +68,14 @@ def _train(training: Training, device: torch.device, on_step: OnStep) -> Result:
         batches = torch.from_numpy(order.batches(first, count)).to(device)  # (count, batch)
         factor = factors(params, first, count)
         loss_sum = torch.zeros((), dtype=exact, device=device)
-        for step, batch in enumerate(batches, start=first + 1):
+        draws = inputs.draws(first, count)
+        for step, (batch, draw) in enumerate(zip(batches, draws, strict=True), start=first + 1):
             with in_precision:
-                outputs = network(training_input(images, batch, step))
+                outputs = network(inputs.of(batch, draw))
             if outputs.dtype == torch.bfloat16:
                 outputs = outputs.float()
-            loss = cross_entropy(outputs, labels[batch], label_smoothing=params.label_smoothing)
+            wanted = inputs.labels[batch]
+            loss = cross_entropy(outputs, wanted, label_smoothing=params.label_smoothing)
             optimizer.step(loss, float(factor[step - first - 1]))
             loss_sum += loss.detach()
             if step % STEPS_PER_REPORT == 0:

@@ -30,7 +30,9 @@ def evaluate(model: Model, weights: Weights, split: Split) -> tuple[float, float
         return evaluate_network(network, *on_device(split, torch.device("cpu")))
 
 
-def evaluate_network(network: nn.Module, images: Tensor, labels: Tensor) -> tuple[float, float]:
+def evaluate_network(
+    network: nn.Module, images: Tensor, labels: Tensor, levels: Tensor | None
+) -> tuple[float, float]:
     """Mean loss and accuracy over all images; leaves the network in training mode."""
     network.eval()
     loss_sum, num_correct = 0.0, 0
@@ -38,7 +40,7 @@ def evaluate_network(network: nn.Module, images: Tensor, labels: Tensor) -> tupl
         for batch, wanted in zip(
             images.split(IMAGES_PER_BATCH), labels.split(IMAGES_PER_BATCH), strict=True
         ):
-            logits = network(as_input(batch))
+            logits = network(as_input(batch, levels))
             loss_sum += cross_entropy(logits, wanted, reduction="sum").item()
             num_correct += int((logits.argmax(1) == wanted).sum().item())
     network.train()

@@ -124,7 +124,9 @@ def _smallest_calls(training: Training) -> list[tuple[Any, tuple[Any, ...]]]:
         "layers.0.bias": np.zeros(1, np.float32),
     }
     network = lay_out((1, 1), start, Mask({}), 1, learning=True)
-    images = np.zeros((1, 1), training.dataset.train.images.dtype)
+    train = training.dataset.train
+    dtype = train.images.dtype if train.levels is None else train.levels.dtype
+    images = np.zeros((1, 1), dtype)
     examples = Samples(Split(images, np.zeros(1, np.int64)), network).examples
     step = np.zeros((1, 1), np.int64), 1, True, np.zeros(1), 0.1, 0.1, np.zeros(1)
     return [

@@ -4,6 +4,7 @@ The images are shared by all trainings, and with them, where a first layer is de
 are not 0, once more (20 MB for MNIST's 60,000).
 """
 
+import math
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -69,6 +70,8 @@ _pixels: WeakKeyDictionary[Split, _Pixels] = WeakKeyDictionary()
 
 _looking_for_pixels = threading.Lock()
 
+_making_numbers = threading.Lock()
+
 
 def _pixels_of(split: Split) -> _Pixels:
     """The pixels of a split that are not 0, looked for once and kept while the split is in use."""
@@ -101,8 +104,23 @@ def _no_pixels(images: NDArray[Any]) -> _Pixels:
     return np.empty(0, np.int64), np.empty(0, np.uint8), np.empty(0, images.dtype)
 
 
+_numbers: WeakKeyDictionary[Split, NDArray[np.float32]] = WeakKeyDictionary()
+
+
 def _flat_images(split: Split) -> NDArray[Any]:
-    return split.images.reshape(len(split), -1)
+    """Images (n, inputs). The numbers that levels make of bytes are made once, and kept while the
+    split is in use."""
+    if split.levels is None:
+        return split.images.reshape(len(split), -1)
+    with _making_numbers:
+        if split not in _numbers:
+            rows = np.empty((len(split), math.prod(split.images.shape[1:])), np.float32)
+            first = 0
+            for some in split.numbers():
+                rows[first : first + len(some)] = some.reshape(len(some), -1)
+                first += len(some)
+            _numbers[split] = rows
+        return _numbers[split]
 
 
 def _shared(array: NDArray[Any]) -> NDArray[Any]:

@@ -301,7 +301,22 @@ def sources_of(*members: tuple[Family[Any], str]) -> dict[str, str]:
 
 MODELS: Family[Any] = Family(
     "model",
-    {"mlp": "lthctl.models.mlp:ENTRY"},
+    {
+        "mlp": "lthctl.models.mlp:ENTRY",
+        "lenet-300-100": "lthctl.models.mlp:LENET_300_100",
+        "lenet5": "lthctl.models.lenet5:LENET5",
+        "conv2": "lthctl.models.convs:CONV2",
+        "conv4": "lthctl.models.convs:CONV4",
+        "conv6": "lthctl.models.convs:CONV6",
+        "resnet20": "lthctl.models.resnet:RESNET20",
+        "resnet32": "lthctl.models.resnet:RESNET32",
+        "resnet44": "lthctl.models.resnet:RESNET44",
+        "resnet56": "lthctl.models.resnet:RESNET56",
+        "vgg11": "lthctl.models.vgg:VGG11",
+        "vgg13": "lthctl.models.vgg:VGG13",
+        "vgg16": "lthctl.models.vgg:VGG16",
+        "vgg19": "lthctl.models.vgg:VGG19",
+    },
     accept="lthctl.models.entry:as_model",
     example="mynets:LeNet5",
 )

@@ -7,7 +7,7 @@ from pydantic import FailFast, Field, Strict
 from lthctl.artifacts.fields import Name, Sources, Training, TrainingOfRounds
 from lthctl.artifacts.names import HISTORY_FILE, WEIGHTS_FILE, variant_name
 from lthctl.artifacts.pruning import Below1, Pruning
-from lthctl.artifacts.ticket_document import mlp_of, schema_of, sources_json
+from lthctl.artifacts.ticket_document import with_schema, schema_of, sources_json
 from lthctl.canonical import Json
 from lthctl.datasets.base import DataDescription
 from lthctl.models.base import ModelDescription
@@ -104,7 +104,7 @@ class RunSpecification(Section):
             return 3
         names = (self.control, self.ticket.method)
         sections = self.ticket.pruning, self.ticket.train, self.train
-        return schema_of(self.sources, names, *sections, self.data, mlp_of(self.model))
+        return schema_of(self.sources, names, *sections, self.data, with_schema(self.model))
 
     @property
     def seed_of_order(self) -> int:

@@ -9,7 +9,7 @@ from lthctl.artifacts.fields import Data, Sources, TrainingOfRounds
 from lthctl.artifacts.names import INIT_FILE, MASK_FILE, REWIND_FILE, is_imported
 from lthctl.artifacts.pruning import Below1, Pruning
 from lthctl.canonical import Json
-from lthctl.models.base import MlpDescription, ModelDescription
+from lthctl.models.base import MlpDescription, ModelDescription, ModuleDescription
 from lthctl.parameter_types import Count, Digest, Fraction, Natural, ParametersByName, not_null
 from lthctl.params import Section
 
@@ -80,7 +80,7 @@ class TicketSpecification(Pruning):
     @property
     def schema_number(self) -> int:
         return schema_of(
-            self.sources, (self.method,), self.pruning, self.train, self.data, mlp_of(self.model)
+            self.sources, (self.method,), self.pruning, self.train, self.data, with_schema(self.model)
         )
 
     def to_json(self) -> Json:
@@ -171,9 +171,10 @@ def schema_of(sources: Mapping[str, str], names: Iterable[str], *sections: Secti
     return 2 if sources or any(":" in name for name in names) else 1
 
 
-def mlp_of(model: ModelDescription) -> MlpDescription | None:
-    """What a description has fields of its own for; other models describe themselves as ever."""
-    return model if isinstance(model, MlpDescription) else None
+def with_schema(model: ModelDescription) -> Section | None:
+    """A description that says whether it needs a later schema; other models describe themselves as
+    ever."""
+    return model if isinstance(model, MlpDescription | ModuleDescription) else None
 
 
 def sources_json(sources: Mapping[str, str]) -> Json:

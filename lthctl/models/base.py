@@ -7,12 +7,19 @@ anew. Weights are a mapping of name to NumPy array, the names those of the netwo
 from typing import TYPE_CHECKING, Annotated, Literal, Protocol
 
 import numpy as np
-from pydantic import FailFast, Field, PlainValidator, Strict
+from pydantic import FailFast, Field, JsonValue, PlainValidator, Strict
 
 from lthctl.canonical import Json
 from lthctl.mask import Array, Shapes, Weights
 from lthctl.models.sharing import other_names
-from lthctl.parameter_types import Count, Init, Natural, ParametersByName
+from lthctl.parameter_types import (
+    PARAMETERS_LIMIT,
+    Count,
+    Init,
+    Natural,
+    ParametersByName,
+    not_null,
+)
 from lthctl.params import Section
 from lthctl.seeding import Stream
 
@@ -45,16 +52,29 @@ class MlpDescription(Section):
 
 
 class ModuleDescription(Section):
-    """What a `ModuleModel` says of itself: its name, its output layer, and parameter -> shape."""
+    """What a `ModuleModel` says of itself.
+
+    Attributes:
+      name: its own.
+      output: its output layer.
+      shapes: parameter -> shape.
+      frozen: parameters that are not trained, and so never pruned.
+      kwargs: what it is made with.
+      init: how a built-in network's weights are drawn; None where a module draws its own.
+    """
+
+    schema_1 = frozenset({"kind", "name", "output", "shapes"})
 
     kind: Literal["module"] = "module"
     name: str
     output: str
     shapes: Annotated[dict[str, Shape], ParametersByName]
+    frozen: Annotated[tuple[str, ...], Strict(False), Field(max_length=PARAMETERS_LIMIT)] = ()
+    kwargs: dict[str, JsonValue] = Field(default_factory=dict)
+    init: Annotated[Init | None, not_null] = None
 
     def to_json(self) -> Json:
-        shapes = {name: list(shape) for name, shape in self.shapes.items()}
-        return {"kind": self.kind, "name": self.name, "output": self.output, "shapes": shapes}
+        return self.identity()
 
 
 class OtherDescription(Section, extra="allow"):
@@ -110,7 +130,12 @@ class Model(Protocol):
 
 
 def prunable_among(shapes: Shapes, *, biases: bool) -> Shapes:
-    """Those with two dimensions or more, and, if `biases`, the biases beside them."""
+    """Those with two dimensions or more, and, if `biases`, the biases beside them.
+
+    Args:
+      shapes: of the parameters that are trained.
+      biases: whether biases count.
+    """
 
     def is_prunable(name: str) -> bool:
         if name.endswith(".bias"):

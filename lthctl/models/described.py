@@ -33,4 +33,4 @@ def known_model(description: ModelDescription, *, may_import: bool = False) -> M
     if not (is_own(name) or name in MODELS.names()):
         return None
     entry = MODELS.get(name) if may_import else MODELS.known(name)
-    return entry.from_output(description.output) if entry and entry.from_output else None
+    return entry.from_ticket(description) if entry and entry.from_ticket else None

@@ -1,20 +1,19 @@
 """Models by name, and models from what tickets say of them.
 
-A model of one's own is a class or a function without required arguments that makes a torch module.
-It is called `module:name` in `model.name`.
+A model of one's own is a class or a function that makes a torch module, with `model.kwargs` or
+with no arguments. It is called `module:name` in `model.name`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lthctl import families
 from lthctl.errors import ParamsError
-from lthctl.families import Family, checked_callable
-from lthctl.models.base import Model, prunable_among
-from lthctl.models.module import GENERATOR_LOCK, ModuleModel, shapes_of_module
+from lthctl.families import Family
+from lthctl.models.base import Model, ModuleDescription, prunable_among
+from lthctl.models.module import ModuleModel, kwargs_for, made_by, shapes_of_module
 from lthctl.params import ModelParams
-from lthctl.surroundings import torch_defaults
 
 if TYPE_CHECKING:
     from torch import nn
@@ -26,12 +25,12 @@ class ModelEntry:
 
     Attributes:
       from_params: the architecture that the section `model` of the parameters asks for.
-      from_output: the architecture with an output layer of this name, as a ticket describes it;
-        None for a model that tickets describe in full.
+      from_ticket: the architecture that a ticket describes; None for a model that tickets describe
+        by something else than a `ModuleDescription`.
     """
 
     from_params: Callable[[ModelParams], Model]
-    from_output: Callable[[str], Model] | None = None
+    from_ticket: Callable[[ModuleDescription], Model] | None = None
 
 
 def as_model(name: str, given: object) -> ModelEntry:
@@ -42,36 +41,37 @@ def as_model(name: str, given: object) -> ModelEntry:
     """
     if isinstance(given, ModelEntry):
         return given
-    expected = (
-        "a class or a function without required arguments that makes a torch module, or a "
-        "lthctl.models.entry.ModelEntry"
-    )
-    make: Callable[[], nn.Module] = checked_callable(given, 0, expected, or_class=True)
+    if not callable(given):
+        raise TypeError(
+            "a class or a function that makes a torch module, or a lthctl.models.entry.ModelEntry"
+        )
+    make: Callable[..., nn.Module] = given
 
     def from_params(params: ModelParams) -> Model:
         for key in ("layers", "init"):
             if getattr(params, key) != ModelParams.model_fields[key].default:
                 raise ParamsError(
-                    f"model.{key}: is for mlp, and {name} does not read it; remove it"
+                    f"model.{key}: is for built-in models, and {name} does not read it; remove it"
                 )
-        return ModuleModel(name, make, params.output or _output_of(name, make))
+        kwargs = kwargs_for(name, make, params.kwargs)
+        output = params.output or _output_of(name, make, kwargs)
+        return ModuleModel(name, make, output, kwargs)
 
-    return ModelEntry(from_params, lambda output: ModuleModel(name, make, output))
+    def from_ticket(description: ModuleDescription) -> Model:
+        kwargs = kwargs_for(name, make, description.kwargs)
+        return ModuleModel(name, make, description.output, kwargs)
+
+    return ModelEntry(from_params, from_ticket)
 
 
-def _output_of(name: str, make: Callable[[], object]) -> str:
+def _output_of(name: str, make: "Callable[..., nn.Module]", kwargs: Mapping[str, Any]) -> str:
     """The layer with the last weights that may be pruned."""
-    from torch import random
-
-    try:
-        with torch_defaults(), GENERATOR_LOCK, random.fork_rng():
-            module = make()
-    except Exception as error:
-        raise ParamsError(
-            f"model {name}: cannot be made ({type(error).__name__}: {error})"
-        ) from error
+    module = made_by(name, make, kwargs, 0)
     shapes = shapes_of_module(name, module)
-    prunable = [key for key in prunable_among(shapes, biases=False) if key.endswith(".weight")]
+    trained = {
+        key: shapes[key] for key, one in module.named_parameters() if one.requires_grad
+    }
+    prunable = [key for key in prunable_among(trained, biases=False) if key.endswith(".weight")]
     if not prunable:
         raise ParamsError(
             f"model {name}: has no layer that can be pruned; it has {', '.join(shapes) or 'none'}"

@@ -38,6 +38,11 @@ class MLP:
 
     @classmethod
     def from_params(cls, params: ModelParams) -> "MLP":
+        if params.kwargs:
+            raise ParamsError(
+                f"model.kwargs: is {dict(params.kwargs)}, but an mlp takes model.layers and "
+                "model.init; remove it"
+            )
         if params.output is not None:
             raise ParamsError(
                 f"model.output: is {params.output!r}, but the output layer of an mlp is its last; "
@@ -99,4 +104,15 @@ class MLP:
             return Network(self.layers)
 
 
+def _lenet_300_100(params: ModelParams) -> MLP:
+    if params.layers != MLP.layers:
+        raise ParamsError(
+            f"model.layers: is {list(params.layers)}, but lenet-300-100 is {list(MLP.layers)}; "
+            "remove it, or set model.name to mlp"
+        )
+    return MLP.from_params(params)
+
+
 ENTRY = ModelEntry(MLP.from_params)
+LENET_300_100 = ModelEntry(_lenet_300_100)
+"""The MLP of the paper, which tickets describe as an MLP."""

@@ -1,15 +1,17 @@
 """Any torch module as a model."""
 
+import inspect
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lthctl.canonical import Json
 from lthctl.errors import ParamsError
-from lthctl.mask import Shapes, Weights
+from lthctl.mask import Shapes, Weights, listed
 from lthctl.models.base import ModuleDescription, prunable_among, state_of
 from lthctl.models.sharing import other_names, sharing_memory
 from lthctl.seeding import Stream
@@ -76,25 +78,72 @@ def _faults(module: "nn.Module") -> list[str]:
     ]
 
 
+def kwargs_for(name: str, make: Callable[..., object], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """What a module is made with, if its maker can be called with that.
+
+    Raises:
+      ParamsError: it cannot.
+    """
+    try:
+        inspect.signature(make).bind(**kwargs)
+    except (TypeError, ValueError) as error:
+        given = f"model.kwargs {dict(kwargs)}" if kwargs else "no arguments"
+        raise ParamsError(
+            f"model {name}: cannot be called with {given} ({error}); give it what it takes in "
+            "model.kwargs"
+        ) from None
+    return dict(kwargs)
+
+
+def made_by(
+    name: str, make: "Callable[..., nn.Module]", kwargs: Mapping[str, Any], seed: int
+) -> "nn.Module":
+    """A new module, initialized by torch's global generator with this seed, which is as before
+    afterwards.
+
+    Raises:
+      ParamsError: its maker raises something.
+    """
+    import torch
+
+    with torch_defaults(), GENERATOR_LOCK, torch.random.fork_rng():
+        torch.manual_seed(seed)
+        try:
+            return make(**kwargs)
+        except (Exception, SystemExit) as error:
+            reason = (str(error).splitlines() or [""])[0][:300]
+            raise ParamsError(
+                f"model {name}: cannot be made ({type(error).__name__}: {reason})"
+            ) from error
+
+
 @dataclass(frozen=True)
 class ModuleModel:
     """Any torch module as a model.
 
-    Prunable are the parameters with two dimensions or more, and the biases beside them.
+    Prunable are the parameters with two dimensions or more, and the biases beside them. Those that
+    are frozen (`requires_grad` is False) are neither trained nor pruned. Buffers go where weights
+    go: into tickets, and back with every rewind.
 
     Attributes:
       name: what tickets say they are of; a ticket of another name or other shapes is refused.
       make: returns a new module, initialized by torch's global generator, which is seeded before
         and restored after.
       output: name of the output layer within the module, such as "fc2".
+      kwargs: what `make` is called with, by name; JSON values.
+
+    Raises:
+      ParamsError: the module cannot be made, has no such layer or holds what cannot be trained; or
+        it is another one when it is made again with the same seed.
 
     Example:
       >>> model = ModuleModel("lenet5", LeNet5, output="fc3")
     """
 
     name: str
-    make: "Callable[[], nn.Module]"
+    make: "Callable[..., nn.Module]"
     output: str
+    kwargs: Mapping[str, Json] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         if f"{self.output}.weight" not in self.shapes() | self.other_names:
@@ -104,22 +153,49 @@ class ModuleModel:
             )
 
     @cached_property
-    def _shapes(self) -> dict[str, tuple[int, ...]]:
-        return shapes_of_module(self.name, self.build())
+    def _first(self) -> tuple[dict[str, tuple[int, ...]], dict[str, str], tuple[str, ...]]:
+        """Shapes, further names, and the names of frozen parameters."""
+        module = self.build()
+        shapes = shapes_of_module(self.name, module)
+        self._check_is_the_same_again(module)
+        frozen = (key for key, one in module.named_parameters() if not one.requires_grad)
+        return shapes, other_names(module), tuple(frozen)
 
-    @cached_property
+    def _check_is_the_same_again(self, module: "nn.Module") -> None:
+        first, again = state_of(module), state_of(self.build())
+        differing = [
+            key
+            for key in first | again
+            if key not in first or key not in again or first[key].tobytes() != again[key].tobytes()
+        ]
+        if differing:
+            raise ParamsError(
+                f"model {self.name}: is another one when it is made again with the same seed; it "
+                f"differs in {listed(differing)}. Its replicates would not be reproducible: draw "
+                "all numbers from torch's global generator, which is seeded here"
+            )
+
+    @property
     def other_names(self) -> dict[str, str]:
         """Further name -> first name. A parameter with several names counts once, as the first."""
-        return other_names(self.build())
+        return self._first[1]
 
     def describe(self) -> ModuleDescription:
-        return ModuleDescription(name=self.name, output=self.output, shapes=dict(self._shapes))
+        return ModuleDescription(
+            name=self.name,
+            output=self.output,
+            shapes=dict(self.shapes()),
+            frozen=self._first[2],
+            kwargs=dict(self.kwargs),
+        )
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        return self._shapes
+        return self._first[0]
 
     def prunable(self, *, biases: bool) -> Shapes:
-        return prunable_among(self._shapes, biases=biases)
+        frozen = self._first[2]
+        trained = {name: shape for name, shape in self.shapes().items() if name not in frozen}
+        return prunable_among(trained, biases=biases)
 
     def is_output(self, name: str) -> bool:
         names = [name, *(other for other, first in self.other_names.items() if first == name)]
@@ -132,8 +208,4 @@ class ModuleModel:
         return self._make(0)
 
     def _make(self, seed: int) -> "nn.Module":
-        import torch
-
-        with torch_defaults(), GENERATOR_LOCK, torch.random.fork_rng():
-            torch.manual_seed(seed)
-            return self.make()
+        return made_by(self.name, self.make, self.kwargs, seed)

@@ -707,6 +707,12 @@ def broken():
 
 def wide(width):
     return Narrow(width)
+
+def random():
+    import numpy as np
+    layer = nn.Linear(784, 10)
+    layer.weight.data += float(np.random.random())
+    return nn.Sequential(layer)
 """
 
 
@@ -751,8 +757,10 @@ def test_the_output_layer_may_be_named(workspace: Path) -> None:
     [
         (
             "model: resnet\n",
-            "params.yaml:1:1: model.name: is 'resnet', expected 'mlp', or your own as module:name, "
-            "such as mynets:LeNet5",
+            "params.yaml:1:1: model.name: is 'resnet'; did you mean 'resnet56'? Expected 'mlp', "
+            "'lenet-300-100', 'lenet5', 'conv2', 'conv4', 'conv6', 'resnet20', 'resnet32', "
+            "'resnet44', 'resnet56', 'vgg11', 'vgg13', 'vgg16' or 'vgg19', or your own as "
+            "module:name, such as mynets:LeNet5",
         ),
         (
             "model: own_nets:blind\n",
@@ -778,9 +786,19 @@ def test_the_output_layer_may_be_named(workspace: Path) -> None:
         ),
         (
             "model: own_nets:wide\n",
-            "model own_nets:wide: is of type function, expected a class or a function without "
-            "required arguments that makes a torch module, or a lthctl.models.entry.ModelEntry "
-            "(missing a required argument: 'width')",
+            "model own_nets:wide: cannot be called with no arguments (missing a required argument: "
+            "'width'); give it what it takes in model.kwargs",
+        ),
+        (
+            "model: {name: own_nets:wide, kwargs: {height: 3}}\n",
+            "model own_nets:wide: cannot be called with model.kwargs {'height': 3} (missing a "
+            "required argument: 'width'); give it what it takes in model.kwargs",
+        ),
+        (
+            "model: own_nets:random\n",
+            "model own_nets:random: is another one when it is made again with the same seed; it "
+            "differs in ['0.weight']. Its replicates would not be reproducible: draw all numbers "
+            "from torch's global generator, which is seeded here",
         ),
         (
             "model: {name: own_nets:Narrow, output: last}\n",
@@ -789,7 +807,7 @@ def test_the_output_layer_may_be_named(workspace: Path) -> None:
         ),
         (
             "model: {name: own_nets:Narrow, layers: [784, 10]}\n",
-            "model.layers: is for mlp, and own_nets:Narrow does not read it; remove it",
+            "model.layers: is for built-in models, and own_nets:Narrow does not read it; remove it",
         ),
         (
             "model: {output: last}\n",

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import torch
 
+from lthctl.errors import ParamsError
 from lthctl.models.initializations import INITIALIZATIONS, orthogonal
 from lthctl.models.mlp import MLP
 from lthctl.parameter_types import Init
-from lthctl.params import Params, ParamsError
+from lthctl.params import Params
 from lthctl.seeding import Stream
 
 FAN_OUT, FAN_IN = SHAPE = (300, 784)

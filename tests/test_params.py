@@ -38,6 +38,7 @@ def test_defaults() -> None:
             "name": "mlp",
             "output": None,
             "layers": (784, 300, 100, 10),
+            "kwargs": {},
             "init": "uniform",
         },
         "train": {

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from lthctl.artifacts.run import Run
-from lthctl.params import Params, ParamsError, ReportParams
+from lthctl.errors import ParamsError
+from lthctl.params import Params, ReportParams
 from lthctl.reporting.answer_files import answer_files
 from lthctl.reporting.answers import answers_of, rule_of
 from lthctl.reporting.page_data import group_data

@@ -7,7 +7,7 @@ from pydantic import FailFast, Field, Strict
 from lthctl.artifacts.fields import Name, Sources, Training, TrainingOfRounds
 from lthctl.artifacts.names import HISTORY_FILE, WEIGHTS_FILE, variant_name
 from lthctl.artifacts.pruning import Below1, Pruning
-from lthctl.artifacts.ticket_document import with_schema, schema_of, sources_json
+from lthctl.artifacts.ticket_document import schema_of, sources_json, with_schema
 from lthctl.canonical import Json
 from lthctl.datasets.base import DataDescription
 from lthctl.models.base import ModelDescription

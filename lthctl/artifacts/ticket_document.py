@@ -80,7 +80,12 @@ class TicketSpecification(Pruning):
     @property
     def schema_number(self) -> int:
         return schema_of(
-            self.sources, (self.method,), self.pruning, self.train, self.data, with_schema(self.model)
+            self.sources,
+            (self.method,),
+            self.pruning,
+            self.train,
+            self.data,
+            with_schema(self.model),
         )
 
     def to_json(self) -> Json:

@@ -68,9 +68,7 @@ def _output_of(name: str, make: "Callable[..., nn.Module]", kwargs: Mapping[str,
     """The layer with the last weights that may be pruned."""
     module = made_by(name, make, kwargs, 0)
     shapes = shapes_of_module(name, module)
-    trained = {
-        key: shapes[key] for key, one in module.named_parameters() if one.requires_grad
-    }
+    trained = {key: shapes[key] for key, one in module.named_parameters() if one.requires_grad}
     prunable = [key for key in prunable_among(trained, biases=False) if key.endswith(".weight")]
     if not prunable:
         raise ParamsError(

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lthctl.canonical import Json
 from lthctl.errors import ParamsError
 from lthctl.mask import Shapes, Weights, listed
 from lthctl.models.base import ModuleDescription, prunable_among, state_of
@@ -143,7 +142,7 @@ class ModuleModel:
     name: str
     make: "Callable[..., nn.Module]"
     output: str
-    kwargs: Mapping[str, Json] = field(default_factory=dict, hash=False)
+    kwargs: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         if f"{self.output}.weight" not in self.shapes() | self.other_names:

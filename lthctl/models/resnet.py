@@ -31,7 +31,8 @@ def _resnet(layers: int, channels: int, classes: int) -> "nn.Module":
             hidden = self.norm2(self.conv2(hidden))
             if self.has_shortcut:
                 given = self.shortcut_norm(self.shortcut(given))
-            return (hidden + given).relu()
+            sums: Tensor = hidden + given
+            return sums.relu()
 
     class ResNet(nn.Module):
         def __init__(self) -> None:

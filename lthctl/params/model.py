@@ -29,5 +29,5 @@ class ModelParams(Section):
 
     init: Init = "uniform"
     """How built-in models draw. `uniform`: PyTorch's default, U(-1/sqrt(fan_in), 1/sqrt(fan_in))
-    for weights and biases. With zero biases: `glorot` (Gaussian) and `glorot-uniform`; `kaiming-normal` and
-    `kaiming-uniform`, with the gain of ReLU; `orthogonal`."""
+    for weights and biases. With zero biases: `glorot` (Gaussian) and `glorot-uniform`;
+    `kaiming-normal` and `kaiming-uniform`, with the gain of ReLU; `orthogonal`."""

@@ -9,6 +9,7 @@
     ├── RunError           a run, or a connection of two, is missing, damaged, foreign or newer
     ├── PathError          a path, perhaps of a revision, that is not there or holds no ticket or
     run ├── ReportError        runs that no report can be made of
+    ├── ClusterError       a cluster refuses a job, or a machine does not fit a plan
     ├── OutputError        a place cannot be written: read-only, full, or owned by DVC
     └── TrainingError      exit code 4: a training failed; what others gave is saved
 
@@ -62,6 +63,10 @@ class ReportError(LthctlError):
 
 
 class OutputError(LthctlError):
+    pass
+
+
+class ClusterError(LthctlError):
     pass
 
 

@@ -410,6 +410,15 @@ EXECUTORS: Family[Any] = Family(
     example="mypackage.cluster:Executor",
 )
 
+WORKPLACES: Family[Any] = Family(
+    "workplace",
+    {
+        "local": "lthctl.cluster.local:LocalWorkplace",
+    },
+    accept="lthctl.cluster.workplace:as_workplace",
+    example="mypackage.cluster:Kubernetes",
+)
+
 TRACKERS: Family[Any] = Family(
     "tracker",
     {
@@ -430,6 +439,7 @@ FAMILIES: tuple[Family[Any], ...] = (
     SCHEDULES,
     ENGINES,
     EXECUTORS,
+    WORKPLACES,
     TRACKERS,
 )
 """All of them. A new built-in member is one entry above and one file."""

@@ -47,6 +47,7 @@ def run(
     on_bytes: OnBytes | None = None,
     store: Path | str | None = None,
     claims: Path | str | None = None,
+    make: Callable[[Grid], Outcome | None] | None = None,
 ) -> FinishedExperiment:
     """Fetch the data, make tickets and their runs, and report on them.
 
@@ -68,6 +69,8 @@ def run(
       on_bytes: called as bytes arrive, with a file's name, the bytes so far, and those in all or 0.
       store: where finished trainings are kept; see `ticket_grid`.
       claims: a YAML file with the claims of a paper, which the report judges.
+      make: makes the folders in the place of this process, such as workers do. Where it returns
+        None they are being made, and there is no report yet.
 
     Returns:
       What became of all. Trainings that failed are named in its outcome.
@@ -91,7 +94,13 @@ def run(
     _fetch_missing(params.data, place, announce, on_bytes)
     grid = experiment_grid(params, control=control, name=name, data=place, store=store)
     watcher = watcher or Watcher()
-    outcome = grid.run(num_jobs, executor=executor, replace=replace, watcher=watcher)
+    if make is None:
+        outcome = grid.run(num_jobs, executor=executor, replace=replace, watcher=watcher)
+    else:
+        by_others = make(grid)
+        if by_others is None:
+            return FinishedExperiment(grid, Outcome(), None, folder)
+        outcome = by_others
     if not any(runs in path.parents for path in (*outcome.written, *outcome.present)):
         return FinishedExperiment(grid, outcome, None, folder)
     watcher.reporting()

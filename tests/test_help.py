@@ -15,7 +15,7 @@ from lthctl.cli.options import CHOICES
 ROOT = Path(__file__).parent.parent
 COMMANDS = [
     (), ("init",), ("download",), ("prune",), ("retrain",), ("run",), ("report",), ("show",), ("compare",), ("connect",),
-    ("verify",), ("audit",), ("export",), ("import",), ("store",), ("store", "check"), ("store", "prune"),
+    ("verify",), ("work",), ("audit",), ("export",), ("import",), ("store",), ("store", "check"), ("store", "prune"),
 ]  # fmt: skip
 
 

@@ -32,7 +32,7 @@ ROWS = [
     {"artifacts"},
     {"lottery"},
     {"grid", "interop", "presets", "reporting", "tracking", "verification"},
-    {"auditing", "connecting", "pipeline"},
+    {"auditing", "cluster", "connecting", "pipeline"},
     {"cli"},
     {"__init__", "__main__"},
 ]

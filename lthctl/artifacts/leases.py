@@ -18,23 +18,23 @@ class Leases:
     """
 
     def __init__(self, descriptor: int | None) -> None:
-        self._descriptor = descriptor
+        self.descriptor = descriptor
 
     def take(self, digest: str) -> bool:
         """Lease a training; whether no other process has it."""
-        if self._descriptor is None:
+        if self.descriptor is None:
             return True
-        return take_lock(self._descriptor, byte=_byte_of(digest)) is not False
+        return take_lock(self.descriptor, byte=_byte_of(digest)) is not False
 
     def give_up(self, digest: str) -> None:
-        if self._descriptor is not None:
-            release_byte(self._descriptor, _byte_of(digest))
+        if self.descriptor is not None:
+            release_byte(self.descriptor, _byte_of(digest))
 
     def holder(self, digest: str) -> int | None:
         """The process that has leased a training; None where that is not known."""
-        if self._descriptor is None:
+        if self.descriptor is None:
             return None
-        return holder_of_byte(self._descriptor, _byte_of(digest))
+        return holder_of_byte(self.descriptor, _byte_of(digest))
 
 
 def _byte_of(digest: str) -> int:

@@ -25,6 +25,7 @@ from lthctl.cli.commands import (
     show,
     store_prune,
     verify,
+    work,
 )
 from lthctl.cli.commands import import_ as import_command
 from lthctl.cli.commands import store as store_commands
@@ -78,6 +79,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "retrain": retrain.retrain,
     "report": report.report,
     "run": run.run,
+    "work": work.work,
     "show": show.show,
     "compare": compare.compare,
     "connect": connect.connect,

@@ -10,9 +10,9 @@ from lthctl.cli.grid_view import (
     say_if_foreign,
     say_ties,
     ticket_documents,
+    trainings_in_words,
 )
 from lthctl.cli.options import TrainingOptions
-from lthctl.cli.terminal import duration
 from lthctl.grid.outcome import Outcome
 from lthctl.pipeline import FinishedExperiment
 
@@ -46,8 +46,7 @@ def outcome_words(outcome: Outcome) -> str:
             parts.append(
                 f"{len(written)} {what}{'s' * (len(written) != 1)} added to {where}{there}"
             )
-    parts.append(f"{outcome.num_trained} trainings run in {duration(outcome.seconds)}")
-    return f"{'; '.join(parts)}, {outcome.num_from_store} from the store"
+    return "; ".join([*parts, trainings_in_words(outcome)])
 
 
 def _to_json(done: FinishedExperiment) -> Json:

@@ -18,6 +18,7 @@ from lthctl.families import (
     OPTIMIZERS,
     SCORES,
     TRACKERS,
+    WORKPLACES,
 )
 
 CHOICES: dict[str, Callable[[], tuple[str, ...]]] = {
@@ -28,6 +29,7 @@ CHOICES: dict[str, Callable[[], tuple[str, ...]]] = {
     "optimizer": OPTIMIZERS.names,
     "control": CONTROLS.names,
     "executor": EXECUTORS.names,
+    "workplace": WORKPLACES.names,
     "scope": lambda: ("layer", "global"),
     "tracker": TRACKERS.names,
     "preset": lambda: ("root", "video", "paper"),
@@ -41,7 +43,9 @@ TICKETS_GROUP, CONTROLS_GROUP, SETTINGS_GROUP = "Tickets", "Controls", "Model, d
 """Groups of options in the help of a command; what is in none comes last."""
 
 
-def choice(flag: str, family: str, help: str, group: str | None = None) -> Any:
+def choice(
+    flag: str, family: str, help: str, group: str | None = None, *, envvar: str | None = None
+) -> Any:
     """An option whose values are listed in its help, and completed by the shell.
 
     Args:
@@ -49,6 +53,7 @@ def choice(flag: str, family: str, help: str, group: str | None = None) -> Any:
       family: a key of `CHOICES`.
       help: with "{names}" in the place of the choices.
       group: of the help, that it stands in.
+      envvar: the environment variable that gives it, too.
     """
     names = CHOICES[family]
 
@@ -63,6 +68,7 @@ def choice(flag: str, family: str, help: str, group: str | None = None) -> Any:
         autocompletion=complete,
         help=help.format(names=listed),
         rich_help_panel=group,
+        envvar=envvar,
     )
 
 

@@ -20,6 +20,7 @@ from lthctl.disk import check_writable, write_folder
 from lthctl.errors import LthctlError, OutputError
 from lthctl.families import trust
 from lthctl.grid.executors.base import EXECUTORS, Executor
+from lthctl.grid.others import ASK_SECONDS, Others
 from lthctl.grid.outcome import Interrupted, Outcome
 from lthctl.grid.scheduler import Scheduler
 from lthctl.grid.signals import interrupts_noted
@@ -31,7 +32,6 @@ from lthctl.training.spec import Training
 
 WAIT_SECONDS = 0.5  # for a training, so that Ctrl-C is seen where a lock cannot be interrupted
 MOST_NAMED = 10  # folders in the way
-ASK_SECONDS = 0.1  # between two looks at what other processes do
 
 
 def run_tasks(
@@ -43,6 +43,7 @@ def run_tasks(
     replace: bool = False,
     watcher: Watcher | None = None,
     option: str = "--out",
+    others: Others | None = None,
 ) -> Outcome:
     """Do tasks, each to its folder.
 
@@ -54,6 +55,7 @@ def run_tasks(
       replace: put folders in the place of others that hold something else.
       watcher: is told what happens.
       option: of the command line, that chooses other folders.
+      others: knows of those that work on the same tasks.
 
     Returns:
       What became of them. A task that fails does not stop the others.
@@ -66,6 +68,50 @@ def run_tasks(
     """
     trust(executor)
     kind = EXECUTORS.get(executor)
+    check_places(tasks, store=store, replace=replace, option=option)
+    is_foreign = store.is_foreign
+    present = [task.place for task in tasks if task.state is State.PRESENT]
+    outcome = Outcome(present=present)
+    began = time.monotonic()
+    missing = [task for task in tasks if task.state is not State.PRESENT]
+    watcher = watcher or Watcher()
+    watcher.planned(missing)
+    others = others or Others()
+    running = kind(num_jobs)
+    with store.leases() as leases:
+        try:
+            with interrupts_noted() as interrupted:
+                _Driver(
+                    Scheduler(missing, num_jobs),
+                    store,
+                    others.leases(leases),
+                    running,
+                    replace,
+                    watcher,
+                    outcome,
+                    interrupted,
+                    others,
+                ).drive()
+        except KeyboardInterrupt:
+            raise Interrupted(
+                f"{len(outcome.written) + len(present)} of {len(tasks)} are finished"
+            ) from None
+        finally:
+            running.cancel()
+            running.close()
+    outcome.seconds = time.monotonic() - began
+    if is_foreign and outcome.num_from_store:
+        outcome.foreign_store = store.place
+    return outcome
+
+
+def check_places(tasks: Sequence[Task], *, store: Store, replace: bool, option: str) -> None:
+    """Find out before hours of work whether folders and trainings can be written.
+
+    Raises:
+      OutputError: a folder holds something else and is not to be replaced; or it, or the store,
+        cannot be written.
+    """
     taken = [task for task in tasks if task.state is State.OTHER]
     if taken and not replace:
         more = f"; and {len(taken) - MOST_NAMED} more" if len(taken) > MOST_NAMED else ""
@@ -82,38 +128,6 @@ def run_tasks(
     if any(task.state is not State.PRESENT for task in tasks):
         store.check_writable()
         store.begin()
-    is_foreign = store.is_foreign
-    present = [task.place for task in tasks if task.state is State.PRESENT]
-    outcome = Outcome(present=present)
-    began = time.monotonic()
-    missing = [task for task in tasks if task.state is not State.PRESENT]
-    watcher = watcher or Watcher()
-    watcher.planned(missing)
-    running = kind(num_jobs)
-    with store.leases() as leases:
-        try:
-            with interrupts_noted() as interrupted:
-                _Driver(
-                    Scheduler(missing, num_jobs),
-                    store,
-                    leases,
-                    running,
-                    replace,
-                    watcher,
-                    outcome,
-                    interrupted,
-                ).drive()
-        except KeyboardInterrupt:
-            raise Interrupted(
-                f"{len(outcome.written) + len(present)} of {len(tasks)} are finished"
-            ) from None
-        finally:
-            running.cancel()
-            running.close()
-    outcome.seconds = time.monotonic() - began
-    if is_foreign and outcome.num_from_store:
-        outcome.foreign_store = store.place
-    return outcome
 
 
 @dataclass
@@ -147,6 +161,9 @@ class _Driver:
     watcher: Watcher
     outcome: Outcome
     interrupted: threading.Event
+    others: Others
+    look_seconds: float = ASK_SECONDS
+    next_look: float = 0.0
     compiled: bool = False
     running: dict[Future[Result], _Active] = field(default_factory=dict)
     elsewhere: dict[str, _Active] = field(default_factory=dict)
@@ -154,8 +171,15 @@ class _Driver:
 
     def drive(self) -> None:
         while not self.scheduler.is_done:
-            self._look_elsewhere()
-            while (task := self.scheduler.next_task()) is not None:
+            is_over = self.others.is_over()
+            if is_over and not self.running:
+                return
+            if not is_over:
+                self._look_elsewhere()
+            while not self.others.is_over() and (task := self.scheduler.next_task()) is not None:
+                if self.others.has_done(task):
+                    self.watcher.task_ended(task)
+                    continue
                 self._advance(task, partial(_first, task), 0)
             self.watcher.tick()
             for future in self._wait():
@@ -171,20 +195,38 @@ class _Driver:
         if self.running:
             ended = wait(self.running, WAIT_SECONDS, return_when=FIRST_COMPLETED).done
         elif self.scheduler.elsewhere:
-            self.watcher.waiting([self.leases.holder(one) for one in self.scheduler.elsewhere])
-            self.interrupted.wait(ASK_SECONDS)
+            self.watcher.waiting(self.others.holders(self.leases, self.scheduler.elsewhere))
+            self.interrupted.wait(ASK_SECONDS if self.look_seconds < 1 else WAIT_SECONDS)
         if self.interrupted.is_set():
             raise KeyboardInterrupt
         return ended
 
     def _look_elsewhere(self) -> None:
-        """Go on with tasks whose training another process has ended, one way or the other."""
-        for digest in self.scheduler.elsewhere:
+        """Go on with tasks whose training another process has ended, one way or the other.
+
+        Where there are many others they are asked less and less often, and about a few trainings at
+        a time: hundreds of them would keep a file server busy with nothing else.
+        """
+        now = time.monotonic()
+        if now < self.next_look or not self.scheduler.elsewhere:
+            return
+        looked_at = self.scheduler.elsewhere[: self.others.most_looks]
+        is_new = False
+        for digest in looked_at:
             if self.scheduler.has_room and self.leases.take(digest):
+                is_new = True
                 self.leases.give_up(digest)
                 self.scheduler.retake(digest)
                 active = self.elsewhere.pop(digest)
+                if self.others.has_done(active.task):
+                    self.watcher.task_ended(active.task)
+                    continue
                 self._advance(active.task, partial(_same, active), active.number)
+            else:
+                self.scheduler.look_later(digest)
+        longer = min(2 * self.look_seconds, self.others.most_seconds)
+        self.look_seconds = ASK_SECONDS if is_new else longer
+        self.next_look = now + (0 if self.look_seconds == ASK_SECONDS else self.look_seconds)
 
     def _advance(self, task: Task, step: _Step, number: int) -> None:
         """Take a task to its next training that is not known yet, from its training `number` on, or
@@ -192,7 +234,8 @@ class _Driver:
         try:
             while True:
                 active = _Active(task, *step(), number)
-                if (reason := self.failures.get(active.digest)) is not None:
+                reason = self.failures.get(active.digest) or self.others.failure_of(active.digest)
+                if reason is not None:
                     self._fail(task, reason)  # it would fail again
                     return
                 if self.scheduler.wait_for(active.digest, task):
@@ -204,6 +247,9 @@ class _Driver:
                         self.elsewhere[active.digest] = active
                         return
                     known = self.store.get(active.training)  # by now, perhaps
+                    if known is None and self.others.is_over():
+                        self.leases.give_up(active.digest)
+                        return
                     if known is None:
                         self._start(active)
                         return
@@ -247,6 +293,7 @@ class _Driver:
             is_ours = isinstance(error, LthctlError)
             reason = str(error) if is_ours else f"{type(error).__name__}: {error}"
             self.failures[active.digest] = reason
+            self.others.note_failure(active.digest, active.task, reason)
             for task in active.task, *self.scheduler.fail(active.digest):
                 self._fail(task, reason)
             return

@@ -19,6 +19,7 @@ from lthctl.cores import num_cores
 from lthctl.errors import ParamsError
 from lthctl.families import EXECUTORS, choices, trust
 from lthctl.grid import plan as plans
+from lthctl.grid.asked import Asked
 from lthctl.grid.driver import run_tasks
 from lthctl.grid.dvc import refuse_if_owned
 from lthctl.grid.outcome import Outcome
@@ -42,6 +43,7 @@ class Grid:
       num_asked: how many were asked for, equal ones counted as often as they were.
       store: where finished trainings are kept.
       option: of the command line, that chooses other folders.
+      asked: what was asked for, so that workers can make the same grid; None where nobody can.
     """
 
     what: str
@@ -50,6 +52,7 @@ class Grid:
     num_asked: int
     store: Path
     option: str = "--out"
+    asked: Asked | None = None
 
     @property
     def missing(self) -> list[Task]:
@@ -115,6 +118,7 @@ def ticket_grid(
     data: Path | str | None = None,
     out: Path | str = "masks",
     store: Path | str | None = None,
+    look: bool = True,
 ) -> Grid:
     """The tickets that the parameters ask for: the product of the lists of `prune`.
 
@@ -124,6 +128,7 @@ def ticket_grid(
       out: folder for the tickets' folders.
       store: where finished trainings are kept; if not given, the folder that LTHCTL_STORE names,
         or .lthctl.
+      look: whether to look what the folders hold; else they count as missing.
 
     Raises:
       ParamsError: an experiment is impossible.
@@ -135,11 +140,11 @@ def ticket_grid(
     """
     folder = Path(out)
     num_asked = len(asked_prunings(params.prune, model_from(params.model)))
-    tasks = ticket_tasks(params, None if data is None else Path(data), folder)
+    tasks = ticket_tasks(params, None if data is None else Path(data), folder, look=look)
     refuse_if_owned(*(task.place for task in tasks if task.state is not State.PRESENT))
-    return Grid(
-        "ticket", folder, tuple(tasks), num_asked, default_store() if store is None else Path(store)
-    )
+    asked = Asked("ticket_grid", params, {"data": _text(data), "out": str(out)})
+    place = default_store() if store is None else Path(store)
+    return Grid("ticket", folder, tuple(tasks), num_asked, place, asked=asked)
 
 
 def run_grid(
@@ -150,6 +155,7 @@ def run_grid(
     data: Path | str | None = None,
     out: Path | str = "runs",
     store: Path | str | None = None,
+    look: bool = True,
 ) -> Grid:
     """A run of every ticket at or below some paths, under one control or some. With
     `retrain.order_seed` each has a second copy beside it.
@@ -164,6 +170,7 @@ def run_grid(
         and further draws to a folder per draw in that.
       store: where finished trainings are kept; if not given, the folder that LTHCTL_STORE names,
         or .lthctl.
+      look: whether to look what the folders hold; else they count as missing.
 
     Raises:
       ParamsError: there is no such control, or the order of second copies is a ticket's own.
@@ -182,13 +189,19 @@ def run_grid(
     tasks = [
         task
         for variant in variants
-        for task in retraining_tasks(params, place, tickets, variant, Path(out))
+        for task in retraining_tasks(params, place, tickets, variant, Path(out), look=look)
     ]
     refuse_if_owned(*(task.place for task in tasks if task.state is not State.PRESENT))
     folder = folders[0] if len(folders) == 1 else Path(out)
-    return Grid(
-        "run", folder, tuple(tasks), len(tasks), default_store() if store is None else Path(store)
-    )
+    given = {
+        "paths": [str(path) for path in paths],
+        "control": list(controls),
+        "data": _text(data),
+        "out": str(out),
+    }
+    asked = Asked("run_grid", params, given)
+    kept = default_store() if store is None else Path(store)
+    return Grid("run", folder, tuple(tasks), len(tasks), kept, asked=asked)
 
 
 def experiment_grid(
@@ -198,6 +211,7 @@ def experiment_grid(
     name: str = "run",
     data: Path | str | None = None,
     store: Path | str | None = None,
+    look: bool = True,
 ) -> Grid:
     """The tickets that the parameters ask for, with their runs, and the dense network of each seed.
 
@@ -210,6 +224,7 @@ def experiment_grid(
       name: a plain name for a folder.
       data: folder of the dataset; data/<its name> if not given.
       store: where finished trainings are kept; see `ticket_grid`.
+      look: see `ticket_grid`.
 
     Raises:
       ParamsError: an experiment is impossible, there is no such control, the name is a path, or
@@ -226,11 +241,17 @@ def experiment_grid(
     refuse_if_owned(masks, runs)
     if 0 not in prune.ratio:
         params = params.override({"prune.ratio": (0.0, *prune.ratio)})
-    tickets = asked_tickets(params, None if data is None else Path(data), masks)
-    runs_of_all = run_tasks_of(tickets, controls, runs, params.retrain)
+    given = {"control": list(controls), "name": name, "data": _text(data)}
+    asked = Asked("experiment_grid", params, given)
+    tickets = asked_tickets(params, None if data is None else Path(data), masks, look=look)
+    runs_of_all = run_tasks_of(tickets, controls, runs, params.retrain, look=look)
     tasks = (*(ticket.task for ticket in tickets), *runs_of_all)
     place = default_store() if store is None else Path(store)
-    return Grid("folder", Path(), tasks, len(tasks), place, "--name")
+    return Grid("folder", Path(), tasks, len(tasks), place, "--name", asked)
+
+
+def _text(path: Path | str | None) -> str | None:
+    return None if path is None else str(path)
 
 
 def folders_of(name: str) -> tuple[Path, Path]:

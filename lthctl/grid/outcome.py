@@ -17,7 +17,9 @@ class Outcome:
       failed: name and reason of each task that failed.
       tied: method -> parameter -> the most weights that went in a round only because they come
         later than others of the same score, of the tickets written now.
-      num_trained, num_from_store: trainings run here, and taken from the store.
+      num_trained, num_from_store: trainings run, and taken from the store.
+      by_workers: whether workers did it, who take each other's trainings from the store, so that
+        nobody has counted those that were there before.
       foreign_store: the store, where trainings were taken from one that this user did not make.
       seconds: how long it took.
     """
@@ -28,6 +30,7 @@ class Outcome:
     tied: dict[str, dict[str, int]] = field(default_factory=dict)
     num_trained: int = 0
     num_from_store: int = 0
+    by_workers: bool = False
     foreign_store: Path | None = None
     seconds: float = 0.0
 

@@ -71,6 +71,11 @@ class Scheduler(Generic[T]):
         del self._elsewhere[digest]
         self._begin_again(digest)
 
+    def look_later(self, digest: str) -> None:
+        """A training still runs in another process: the others come before it next time."""
+        del self._elsewhere[digest]
+        self._elsewhere[digest] = None
+
     def finish(self, digest: str) -> None:
         """A training that ran here has a result."""
         self._running.remove(digest)

@@ -41,7 +41,7 @@ from lthctl.params import Params, PruneParams, TrainParams
 from lthctl.training.engines import resolve
 
 
-def ticket_tasks(params: Params, data: Path | None, out: Path) -> list[Task]:
+def ticket_tasks(params: Params, data: Path | None, out: Path, *, look: bool = True) -> list[Task]:
     """A task for every ticket in the product of `prune`'s lists, to `out`/<ticket>; at ratio 0 one
     per seed.
 
@@ -49,7 +49,7 @@ def ticket_tasks(params: Params, data: Path | None, out: Path) -> list[Task]:
       ParamsError: an experiment is impossible.
       DataError: the dataset is missing or altered.
     """
-    return [asked.task for asked in asked_tickets(params, data, out)]
+    return [asked.task for asked in asked_tickets(params, data, out, look=look)]
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,9 @@ class AskedTicket:
     train: TrainParams
 
 
-def asked_tickets(params: Params, data: Path | None, out: Path) -> list[AskedTicket]:
+def asked_tickets(
+    params: Params, data: Path | None, out: Path, *, look: bool = True
+) -> list[AskedTicket]:
     """The tickets in the product of `prune`'s lists; see `ticket_tasks`."""
     folder, model = open_folder(params.data, data), model_from(params.model)
     train = resolve(params.train, model, params.data.augment)
@@ -96,7 +98,7 @@ def asked_tickets(params: Params, data: Path | None, out: Path) -> list[AskedTic
         if specification.train is not None:
             trainings = trainings_of(specification, train, dataset.num_evaluated)
         held = TicketFolder(place)
-        state = state_of(held, specification)
+        state = state_of(held, specification) if look else State.MISSING
         differs = difference(held, specification) if state is State.OTHER else ""
         task = Task(name, place, begin, trainings, state, differs)
         tickets[name] = AskedTicket(
@@ -111,6 +113,8 @@ def retraining_tasks(
     paths: Sequence[Path],
     variant: Variant,
     out: Path,
+    *,
+    look: bool = True,
 ) -> list[Task]:
     """A task for every ticket at or below some paths that `retrain` wants, for a control with one
     of its draws and one order of the batches; where, `run_place` says. These tickets are read and
@@ -195,7 +199,7 @@ def retraining_tasks(
                 ticket.specification, own, dataset.num_evaluated, by_rounds=by_rounds
             )
         held = RunFolder(place)
-        state = state_of(held, specification)
+        state = state_of(held, specification) if look else State.MISSING
         differs = difference(held, specification) if state is State.OTHER else ""
         tasks[ticket.name] = Task(
             ticket.name, place, begin, (*before, planned), state, differs, "run"

@@ -25,7 +25,12 @@ from lthctl.training.spec import Training
 
 
 def run_tasks_of(
-    tickets: Sequence[AskedTicket], controls: Sequence[str], out: Path, params: RetrainParams
+    tickets: Sequence[AskedTicket],
+    controls: Sequence[str],
+    out: Path,
+    params: RetrainParams,
+    *,
+    look: bool = True,
 ) -> list[Task]:
     """A task for every ticket and control that is for it, with each of its draws, and a second copy
     where there is to be one; where, `run_place` says.
@@ -36,6 +41,7 @@ def run_tasks_of(
       out: folder for the runs.
       params: which tickets a control is for, how many draws it has, the order of second copies,
         and whether runs keep their final weights.
+      look: whether to look what the folders of runs hold.
 
     Raises:
       ParamsError: that order is a ticket's own, or a control is for a ticket that is not asked for.
@@ -58,7 +64,7 @@ def run_tasks_of(
         return tickets[siblings[number]]
 
     return [
-        _run_task(ticket, variant, out, params.keep_weights, sibling_of(number, control))
+        _run_task(ticket, variant, out, params.keep_weights, sibling_of(number, control), look)
         for control in controls
         for variant in variants_of(control, params)
         for number, ticket in enumerate(tickets)
@@ -74,6 +80,7 @@ def _run_task(
     out: Path,
     keep_weights: bool,
     asked_sibling: AskedTicket | None,
+    look: bool,
 ) -> Task:
     ticket_place, name = asked.task.place, asked.task.name
     control, order_seed, draw = kind
@@ -115,7 +122,7 @@ def _run_task(
     found = [training for one in missing for training in one.task.trainings]
     trainings = (*found, *before, planned)
     state = State.MISSING
-    if not missing:  # else nobody knows yet what the run would be of
+    if look and not missing:  # else nobody knows yet what the run would be of
         ticket = load_ticket(ticket_place)
         dataset = asked.open_dataset()
         sibling = None if asked_sibling is None else load_ticket(asked_sibling.task.place)

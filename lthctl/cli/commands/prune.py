@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from lthctl.cli.cluster_options import ClusterOptions
 from lthctl.cli.next_step import say_next
 from lthctl.cli.options import TicketOptions, TrainingOptions
 from lthctl.cli.parameters import parameters
@@ -22,6 +23,7 @@ def prune(
     tickets: TicketOptions,
     settings: SettingOptions,
     training: TrainingOptions,
+    cluster: ClusterOptions,
 ) -> None:
     """Find tickets: train, prune, rewind, once or in rounds.
 
@@ -33,5 +35,12 @@ def prune(
     from lthctl.grid.grids import ticket_grid
 
     grid = ticket_grid(params, data=settings.data, out=out)
-    make_folders(grid, training, "pruning", to_json=ticket_documents, to_table=tickets_table)
-    say_next(context, "retrain", out)
+    if make_folders(
+        grid,
+        training,
+        "pruning",
+        on=cluster,
+        to_json=ticket_documents,
+        to_table=tickets_table,
+    ):
+        say_next(context, "retrain", out)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from lthctl.cli.cluster_options import ClusterOptions
 from lthctl.cli.console import say
 from lthctl.cli.next_step import say_next
 from lthctl.cli.options import (
@@ -40,6 +41,7 @@ def retrain(
     order_seed: OrderSeedOption = None,
     settings: SettingOptions,
     training: TrainingOptions,
+    cluster: ClusterOptions,
 ) -> None:
     """Retrain every ticket at or below the paths.
 
@@ -71,7 +73,10 @@ def retrain(
             raise TicketError(f"{error}; there is no plan before that") from None
         raise
     verb = f"retraining ({', '.join(controls)})"
-    make_folders(grid, training, verb, to_json=run_documents, to_table=runs_table)
+    if not make_folders(
+        grid, training, verb, on=cluster, to_json=run_documents, to_table=runs_table
+    ):
+        return
     if params.retrain.order_seed is not None:
         say_next(context, "connect", out)
         return

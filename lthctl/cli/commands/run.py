@@ -1,9 +1,11 @@
 """`lthctl run`."""
 
+from functools import partial
 from typing import Annotated
 
 import typer
 
+from lthctl.cli.cluster_options import ClusterOptions
 from lthctl.cli.next_step import say_next
 from lthctl.cli.options import (
     ControlOption,
@@ -33,6 +35,7 @@ def run(
     order_seed: OrderSeedOption = None,
     settings: SettingOptions,
     training: TrainingOptions,
+    cluster: ClusterOptions,
 ) -> None:
     """Do all in one go: fetch data, find tickets, retrain, report.
 
@@ -49,14 +52,18 @@ def run(
     from lthctl.pipeline import run as run_experiment
 
     controls, data = controls_of(context, params), settings.data
+    team = cluster.team(training)
     if training.dry_run:
         try:
             grid = experiment_grid(params, control=controls, name=name, data=data)
         except DataError as error:
             raise DataError(f"{error}; there is no plan before that") from None
-        grid_view.show_plan(grid, training)
+        grid_view.show_plan(grid, training, team)
         return
-    with grid_view.progress(training, "tickets and runs") as display:
+    verb, by_workers = "tickets and runs", None
+    if team is not None:
+        by_workers = partial(grid_view.by_workers, team=team, how=training, verb=verb)
+    with grid_view.progress(training, verb, alone=team is None) as display:
         done = run_experiment(
             params,
             control=controls,
@@ -69,7 +76,10 @@ def run(
             announce=display.say,
             on_bytes=display.fetching,
             claims=claims_file(context, None),
+            make=by_workers,
         )
+    if cluster.detach:
+        return
     experiment_view.show_finished(done, training)
     done.outcome.raise_failures()
     places = [f"runs/{name}", "--masks", f"masks/{name}", "--out", f"report/{name}"]

@@ -1,0 +1,123 @@
+"""How many workers get on, on the terminal: a bar of all, who trains what, and who waits why."""
+
+import time
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Column
+
+from lthctl.cli.progress import PLAIN_SECONDS, SPEED_SECONDS, clock
+from lthctl.cli.terminal import plain
+from lthctl.cluster.progress import Picture, Viewer
+from lthctl.grid.tasks import Task
+
+MOST_SHOWN = 16  # trainings, with a bar each
+
+
+class TeamProgress(Viewer):
+    """One live display on a terminal, elsewhere a plain line every half minute.
+
+    Args:
+      console: for stderr.
+      verb: what is being done, such as "pruning".
+      enabled: whether to show anything but trouble.
+    """
+
+    def __init__(self, console: Console, *, verb: str, enabled: bool) -> None:
+        self._enabled = enabled
+        self._printed = time.monotonic()
+        self._queue = ""
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
+            BarColumn(bar_width=None),
+            TaskProgressColumn(),
+            TimeRemainingColumn(compact=True, table_column=Column(no_wrap=True)),
+            TextColumn(
+                "{task.fields[note]}", style="dim", markup=False, table_column=Column(no_wrap=True)
+            ),
+            console=console,
+            disable=not enabled or not console.is_terminal,
+            transient=True,
+            refresh_per_second=2,
+            expand=True,
+            speed_estimate_period=SPEED_SECONDS,
+        )
+        self._verb = verb
+        self._all = self._progress.add_task(verb, total=None, note="")
+        self._bars: dict[str, TaskID] = {}
+
+    def __enter__(self) -> "TeamProgress":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def planned(self, tasks: Sequence[Task]) -> None:
+        self._progress.update(self._all, note=f"0/{len(tasks)}")
+
+    def note(self, text: str) -> None:
+        self._progress.console.print(plain(text), soft_wrap=True)
+
+    def shown(self, picture: Picture) -> None:
+        note = _counts(picture)
+        self._progress.update(
+            self._all, total=picture.work or None, completed=picture.work_done, note=note
+        )
+        self._show_running(picture)
+        queue = _queue(picture)
+        if queue != self._queue:
+            self._queue = queue
+            if queue and self._enabled:
+                self.note(queue)
+        now = time.monotonic()
+        drawn = self._progress.console.is_terminal
+        if self._enabled and not drawn and now - self._printed >= PLAIN_SECONDS:
+            self._printed = now
+            left = self._progress.tasks[0].time_remaining
+            time_left = "--:--" if left is None else clock(left)
+            running = ", ".join(
+                f"{one.name} {100 * one.step // max(1, one.steps)} % on {worker.host}"
+                for worker, one in picture.running[:MOST_SHOWN]
+            )
+            self.note(f"{self._verb}: {note}, {time_left} left; {running}")
+
+    def _show_running(self, picture: Picture) -> None:
+        shown = {}
+        for worker, one in picture.running[:MOST_SHOWN]:
+            key = f"{one.name} on {worker.host} ({worker.job})"
+            known = self._bars.pop(key) if key in self._bars else None
+            shown[key] = known or self._progress.add_task(one.name, note="")
+            self._progress.update(
+                shown[key],
+                total=one.steps,
+                completed=one.step,
+                note=f"{worker.host}, {worker.job}",
+            )
+        for gone in self._bars.values():
+            self._progress.remove_task(gone)
+        self._bars = shown
+
+
+def _counts(picture: Picture) -> str:
+    done = len(picture.tasks) - len(picture.left)
+    parts = [f"{done}/{len(picture.tasks)}", f"{picture.num_running} workers"]
+    queued = sum(picture.queued.values())
+    parts += [f"{queued} queued"] if queued else []
+    more = len(picture.running) - MOST_SHOWN
+    parts += [f"{more} more trainings"] if more > 0 else []
+    return ", ".join(parts)
+
+
+def _queue(picture: Picture) -> str:
+    """Why workers wait, in the words of the workplace."""
+    reasons = [f"{count} ({reason})" for reason, count in sorted(picture.queued.items()) if reason]
+    return f"workers that wait for a place: {', '.join(reasons)}" if reasons else ""

@@ -1,0 +1,92 @@
+"""Workers as processes of this machine."""
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from lthctl.cluster.workplace import JobState, tail
+from lthctl.cores import num_cores
+from lthctl.errors import ParamsError
+
+LOGS = "logs"
+
+
+class LocalWorkplace:
+    """Starts workers here; see `Workplace`. A job is the number of a process."""
+
+    words = "processes of this machine"
+
+    def __init__(self, plan: Path, num_jobs: int | None, settings: Mapping[str, str]) -> None:
+        if settings:
+            raise ParamsError(f"--slurm: {', '.join(settings)} are for --on slurm, not for local")
+        self._plan, self._num_jobs = plan, num_jobs
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    def script(self, count: int) -> str:
+        return "".join(f"{shlex.join(self._command(count))} &\n" for _ in range(count)) + "wait\n"
+
+    def start(self, count: int) -> list[str]:
+        folder = self._plan.parent / LOGS
+        folder.mkdir(exist_ok=True)
+        jobs = []
+        for _ in range(count):
+            with (folder / "starting").open("wb") as log:
+                process = subprocess.Popen(
+                    self._command(count),
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,  # Ctrl-C is for the command, which ends its workers
+                )
+            (folder / "starting").replace(self._log(str(process.pid)))
+            self._processes[str(process.pid)] = process
+            jobs.append(str(process.pid))
+        return jobs
+
+    def look(self, jobs: Sequence[str]) -> dict[str, JobState]:
+        return {job: self._state(job) for job in jobs}
+
+    def cancel(self, jobs: Sequence[str]) -> None:
+        for job in jobs:
+            if self._state(job).kind != "ended":
+                with suppress(OSError):
+                    os.kill(int(job), signal.SIGTERM)
+        for process in self._processes.values():
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(30)
+
+    def log(self, job: str) -> str:
+        return tail(self._log(job))
+
+    def _state(self, job: str) -> JobState:
+        process = self._processes.get(job)
+        if process is None:  # another command's
+            return JobState("running" if _works_on(job, self._plan) else "ended")
+        code = process.poll()
+        if code is None:
+            return JobState("running")
+        how = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+        return JobState("ended", how)
+
+    def _log(self, job: str) -> Path:
+        return self._plan.parent / LOGS / f"{job}.log"
+
+    def _command(self, count: int) -> list[str]:
+        jobs = self._num_jobs or max(1, num_cores() // count)
+        # Nothing in the working folder takes the place of an installed module.
+        python = [sys.executable, "-P", "-m", "lthctl"]
+        return [*python, "work", str(self._plan), "--jobs", str(jobs)]
+
+
+def _works_on(job: str, plan: Path) -> bool:
+    """Whether a process of this machine works on a plan."""
+    try:
+        command = Path(f"/proc/{int(job)}/cmdline").read_bytes()
+    except (OSError, ValueError):
+        return False
+    return os.fsencode(plan) in command.split(b"\0")

@@ -1,0 +1,37 @@
+"""Which kind of machine this is, as far as it may decide about the bytes of a result."""
+
+import platform
+from pathlib import Path
+
+from lthctl.params import TrainParams
+
+
+def machine_kind(train: TrainParams | None) -> str:
+    """The processor or the GPU that trains, for people.
+
+    Args:
+      train: how is trained, with the device decided; None where nothing is.
+    """
+    if train is not None and train.device.startswith("cuda"):
+        import torch
+
+        return torch.cuda.get_device_name(train.device)
+    return processor()
+
+
+def is_exact_elsewhere(train: TrainParams | None) -> bool:
+    """Whether another kind of machine may be expected to give the same bytes. GPUs sum in orders of
+    their own; processors with the same instructions do not."""
+    return train is None or train.device == "cpu"
+
+
+def processor() -> str:
+    """The name of the processor."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            key, _, value = line.partition(":")
+            if key.strip() == "model name":
+                return value.strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

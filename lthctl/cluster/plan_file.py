@@ -1,0 +1,181 @@
+"""The plan file: what a grid was asked for, and with which software, for workers anywhere.
+
+It lies in the store, in a folder of its own. So every machine that sees the store can work on it.
+Paths in it are relative to that folder, as the machines may see it at different places.
+"""
+
+import os
+import platform
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from lthctl.canonical import Json, canonical_json, digest_of
+from lthctl.disk import write_file
+from lthctl.errors import ClusterError, PathError
+from lthctl.families import trust, trusted
+from lthctl.grid import grids
+from lthctl.grid.asked import Asked
+from lthctl.grid.grids import Grid
+from lthctl.params import Params, Section
+from lthctl.reading import read_file
+from lthctl.training.engine import ENGINES
+
+PLANS, PLAN_FILE = "plans", "plan.json"
+
+LIMIT = 16 * 2**20  # bytes
+
+DIGITS = 16  # of a plan's digest, in the name of its folder
+
+FUNCTIONS: Mapping[str, Any] = {
+    "ticket_grid": grids.ticket_grid,
+    "run_grid": grids.run_grid,
+    "experiment_grid": grids.experiment_grid,
+}
+"""What makes a grid; a plan names one of them."""
+
+
+class PlanFile(Section):
+    """What a plan file says."""
+
+    kind: Literal["plan"]
+    schema_: Literal[1]
+    function: Literal["ticket_grid", "run_grid", "experiment_grid"]
+    params: dict[str, Any]
+    arguments: dict[str, Any]
+    executor: str
+    replace: bool
+    by_dvc: bool
+    trusted: list[str]
+    folder: str
+    store: str
+    versions: dict[str, str]
+
+
+@dataclass(frozen=True)
+class WorkPlan:
+    """A plan and its place.
+
+    Attributes:
+      place: the folder of the plan, in the store.
+      said: what its file says.
+    """
+
+    place: Path
+    said: PlanFile
+
+    @property
+    def path(self) -> Path:
+        """The plan file."""
+        return self.place / PLAN_FILE
+
+    @property
+    def folder(self) -> Path:
+        """The folder that the command was given in."""
+        return Path(os.path.normpath(os.path.realpath(self.place) + os.sep + self.said.folder))
+
+    @property
+    def store(self) -> Path:
+        """The store, seen from that folder."""
+        return Path(self.said.store)
+
+    def check_versions(self) -> None:
+        """Refuse to work where the software would give other results, or none at all.
+
+        Raises:
+          ClusterError: versions differ; all are named.
+        """
+        here = versions()
+        keys = sorted({*here, *self.said.versions})
+        differing = [
+            f"{key} is {here.get(key, 'not here')}, expected {self.said.versions.get(key, 'none')}"
+            for key in keys
+            if here.get(key) != self.said.versions.get(key)
+        ]
+        if differing:
+            raise ClusterError(
+                f"{platform.node()}: has other software than the machine that made the plan: "
+                f"{', '.join(differing)}; use one environment on all machines, such as one in the "
+                "shared folder"
+            )
+
+    def grid(self, *, look: bool = False) -> Grid:
+        """The grid of the plan, made in its folder.
+
+        Args:
+          look: whether to look what its places hold; else they count as missing.
+
+        Raises:
+          LthctlError: it cannot be made, such as when the dataset is not here.
+        """
+        trust(*self.said.trusted)
+        make = FUNCTIONS[self.said.function]
+        params = Params.model_validate(self.said.params)
+        grid: Grid = make(**self.said.arguments, params=params, store=self.store, look=look)
+        return grid
+
+
+def write_plan(asked: Asked, store: Path, *, executor: str, replace: bool) -> WorkPlan:
+    """Write the plan of a grid that was asked for in the working folder. The same command has the
+    same plan.
+
+    Raises:
+      OutputError: it cannot be written.
+    """
+    here = os.path.realpath(".")
+    root = os.path.realpath(store / PLANS)
+    said: Json = {
+        "kind": "plan",
+        "schema_": 1,
+        "function": asked.function,
+        "params": asked.params.model_dump(mode="json"),
+        "arguments": asked.arguments,
+        "executor": executor,
+        "replace": replace,
+        "by_dvc": "DVC_STAGE" in os.environ,
+        "trusted": list(trusted()),
+        "folder": os.path.relpath(here, os.path.join(root, "x")),  # noqa: PTH118
+        "store": os.path.relpath(os.path.realpath(store), here),
+        "versions": versions(),
+    }
+    plan = WorkPlan(store / PLANS / digest_of(said)[:DIGITS], PlanFile.model_validate(said))
+    if not plan.path.is_file():
+        write_file(plan.path, canonical_json(said))
+    return plan
+
+
+def read_plan(path: Path) -> WorkPlan:
+    """A plan by its file or its folder.
+
+    Raises:
+      ClusterError: it is none.
+      PathError: it is not there, or cannot be read.
+    """
+    file = path / PLAN_FILE if path.is_dir() else path
+    content = read_file(file, PathError, limit=LIMIT)
+    try:
+        said = PlanFile.model_validate_json(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise ClusterError(
+            f"{file}: is no plan of this lthctl ({where}: {first['msg']}); expected one that "
+            "`lthctl prune --on ...` or its like has written"
+        ) from None
+    return WorkPlan(file.parent, said)
+
+
+def versions() -> dict[str, str]:
+    """What must be the same on all machines: Python's minor version, the packages that train, and
+    the numbers by which engines say that their results have changed."""
+    found = {"python": f"{sys.version_info.major}.{sys.version_info.minor}"}
+    for package in ("lthctl", "torch", "numba", "llvmlite"):
+        found[package] = metadata.version(package)
+    for name in ENGINES.names():
+        found[f"numerics of {name}"] = str(ENGINES.get(name).numerics)
+    return found

@@ -1,0 +1,178 @@
+"""Workers: processes on one plan and one store, whoever is killed, end in the bytes of one."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from lthctl.artifacts.store import Store
+from lthctl.cluster.plan_file import read_plan, write_plan
+from lthctl.errors import ClusterError
+from lthctl.grid.grids import experiment_grid, run_grid, ticket_grid
+from lthctl.params_file import load_params
+
+from .test_cli import lthctl
+from .test_invariants import same_trees
+
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def start(workspace_of_workers: Path) -> Iterator[Start]:
+    """Starts lthctl as a process; its workers are ended after the test."""
+    started: list[subprocess.Popen[str]] = []
+
+    def run(*words: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-P", "-m", "lthctl", *words]
+        started.append(
+            subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        )
+        return started[-1]
+
+    yield run
+    for job in jobs():
+        end(int(job))
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def end(process: int) -> None:
+    with suppress(OSError):
+        os.kill(process, signal.SIGKILL)
+
+
+def jobs() -> list[str]:
+    """The workers that were started last."""
+    files = sorted(Path(".lthctl/plans").glob("*/jobs.json"))
+    return json.loads(files[-1].read_text())["jobs"] if files else []
+
+
+def wait_until(happened: Callable[[], object], seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not happened() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert happened()
+
+
+def plan_of(grid: object) -> Path:
+    return write_plan(grid.asked, Path(".lthctl"), executor="threads", replace=False).path  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("kind", ["tickets", "runs", "experiment"])
+def test_a_worker_makes_the_grid_that_was_asked_for(workspace: Path, kind: str) -> None:
+    params = load_params(Path("params.yaml"))
+    tickets = ticket_grid(params)
+    if kind == "runs":
+        tickets.run()
+    grid = {
+        "tickets": lambda: tickets,
+        "runs": lambda: run_grid(["masks"], control=["rewind", "reinit"], params=params),
+        "experiment": lambda: experiment_grid(params),
+    }[kind]()
+    made = read_plan(plan_of(grid)).grid()
+    assert [(t.name, t.place) for t in made.tasks] == [(t.name, t.place) for t in grid.tasks]
+    assert [t.trainings for t in made.tasks] == [t.trainings for t in grid.tasks]
+    assert made.store == Path(".lthctl")
+    assert plan_of(made) == plan_of(grid)  # the same command has the same plan
+
+
+def test_other_software_is_refused(workspace: Path) -> None:
+    plan = plan_of(ticket_grid(load_params(Path("params.yaml"))))
+    said = json.loads(plan.read_text())
+    said["versions"] |= {"torch": "1.0", "numerics of sparse": "0"}
+    del said["versions"]["numba"]
+    plan.write_text(json.dumps(said))
+    with pytest.raises(ClusterError) as error:
+        read_plan(plan).check_versions()
+    assert "torch is 2." in str(error.value) and ", expected 1.0" in str(error.value)
+    assert "numba is " in str(error.value) and ", expected none" in str(error.value)
+    assert ", expected 0" in str(error.value)
+    done = lthctl("work", str(plan))
+    assert done.exit_code == 3
+    assert "has other software than the machine that made the plan" in done.stderr
+    status = next(Path(".lthctl/workers").iterdir())
+    assert json.loads(status.read_text())["state"] == "failed"
+
+
+def test_what_is_no_plan_is_refused(workspace: Path) -> None:
+    Path("plan.json").write_text('{"kind": "plan"}')
+    done = lthctl("work", "plan.json")
+    assert done.exit_code == 3
+    assert "plan.json: is no plan of this lthctl (schema_: Field required)" in done.stderr
+
+
+@pytest.mark.long
+def test_two_workers_give_the_bytes_of_one_process(start: Start) -> None:
+    assert start("prune", "--out", "one", "--quiet").wait(120) == 0
+    shutil.rmtree(".lthctl")
+    process = start("prune", "--out", "two", "--on", "local", "--workers", "2", "--jobs", "1")
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    assert "6 tickets written to two; 4 trainings run in" in errors
+    assert same_trees(Path("one"), Path("two"))
+    again = start("prune", "--out", "two", "--on", "local", "--workers", "2", "--quiet")
+    assert again.wait(120) == 0
+
+
+@pytest.mark.long
+def test_a_worker_and_its_coordinator_are_killed_and_the_command_goes_on(start: Start) -> None:
+    words = ("prune", "--method", "l1", "--steps", "3000", "--on", "local", "--workers", "2")
+    assert start(*words[:5], "--out", "one", "--quiet").wait(120) == 0
+    shutil.rmtree(".lthctl")
+    process = start(*words, "--jobs", "1")
+    wait_until(lambda: len(list(Store(Path(".lthctl")))) >= 1)
+    process.kill()
+    process.communicate()
+    first = jobs()
+    end(int(first[0]))
+    process = start(*words, "--jobs", "1")
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    assert same_trees(Path("one"), Path("masks"))
+
+
+@pytest.mark.long
+def test_ctrl_c_ends_the_workers(start: Start) -> None:
+    process = start("prune", "--steps", str(10**8), "--on", "local", "--workers", "2")
+    wait_until(
+        lambda: any(
+            '"running": [\n' in p.read_text() for p in Path(".lthctl").glob("workers/*.json")
+        )
+    )
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert " of 6 are finished; what is finished is kept" in errors
+    assert not any(Path(f"/proc/{job}").exists() for job in jobs())
+
+
+@pytest.mark.long
+def test_a_worker_that_dies_at_once_is_shown_with_its_log(start: Start) -> None:
+    site = Path(os.environ["PYTHONPATH"].split(os.pathsep)[0], "sitecustomize.py")
+    broken = "import sys\nif 'work' in sys.orig_argv: sys.exit('no such library')\n"
+    site.write_text(site.read_text() + broken)
+    process = start("prune", "--on", "local", "--workers", "1")
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 3
+    assert "1 workers have ended (exit code 1), and 6 of 6 are missing" in errors
+    assert "no such library" in errors
+
+
+@pytest.mark.long
+def test_a_second_command_is_told_who_is_first(start: Start) -> None:
+    words = ("prune", "--steps", str(10**8), "--on", "local", "--workers", "1", "--quiet")
+    first = start(*words)
+    wait_until(jobs)
+    _, errors = start(*words).communicate(timeout=60)
+    assert f"process {first.pid} on " in errors and "looks after the workers" in errors
+    first.send_signal(signal.SIGINT)
+    first.communicate(timeout=60)

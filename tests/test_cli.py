@@ -569,7 +569,7 @@ def test_store_says_how_much_it_holds(tickets: Path) -> None:
     counted = json.loads(lthctl("store", "--json").stdout)
     files = Path(".lthctl", "trainings").rglob("*")
     size = sum(path.stat().st_size for path in files if path.is_file())
-    assert counted == {"path": ".lthctl", "trainings": 4, "bytes": size}
+    assert counted == {"path": ".lthctl", "trainings": 4, "bytes": size, "checkpoints": 0}
 
 
 def test_store_check_throws_out_what_is_damaged(tickets: Path) -> None:

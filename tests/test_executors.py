@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from torch import Tensor, nn
+from torch import Tensor, nn, zeros
 
+from lthctl.artifacts.checkpoints import CheckpointStore
 from lthctl.canonical import digest_of_arrays
 from lthctl.datasets.base import Dataset, Split
 from lthctl.errors import ParamsError, TrainingError
@@ -54,6 +55,25 @@ class Deadly(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         os.kill(os.getpid(), signal.SIGKILL)
         return images
+
+
+class DiesOnce(nn.Module):
+    """Kills the process that trains it at the 25th step, unless it has done so before."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.output = nn.Linear(784, 10)
+        self.register_buffer("steps", zeros(()))
+
+    def forward(self, images: Tensor) -> Tensor:
+        if self.training:
+            self.steps += 1
+            mark = Path(os.environ[PIDS], "dead")
+            if self.steps == 25 and not mark.exists():
+                mark.touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+        logits: Tensor = self.output(images.flatten(1))
+        return logits
 
 
 class Slow(nn.Module):
@@ -208,6 +228,20 @@ def test_a_training_whose_workers_die_fails_and_the_others_go_on(
         "its worker process was killed by SIGKILL, and a second one was killed by SIGKILL; perhaps "
         "there is too little memory: try fewer --jobs"
     )
+
+
+def test_a_training_whose_worker_dies_goes_on_from_its_checkpoint(
+    processes: Executor, pids_folder: Path, dataset: Dataset, tmp_path: Path
+) -> None:
+    (pids_folder / "dead").unlink(missing_ok=True)
+    training = of_module(DiesOnce, dataset, evaluate_every=10)
+    seen: list[int] = []
+    processes.checkpoints = kept = CheckpointStore(tmp_path / "checkpoints", 0.0)
+    result = processes.submit(training, seen.append).result(PATIENCE)
+    processes.checkpoints = None
+    assert (pids_folder / "dead").exists()
+    assert kept.digests() == [training.digest]
+    assert content(result) == content(run(training))
 
 
 @pytest.mark.parametrize("name", EXECUTORS.names())

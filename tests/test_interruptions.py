@@ -46,10 +46,10 @@ mnist.MNIST.update(write_digits(Path("data/mnist")))
 from lthctl.cli.app import app
 
 run = threads.run
-def logged(training, on_step):
+def logged(training, on_step, resources):
     with open("trained.txt", "a") as log:
         log.write(training.digest + chr(10))
-    return run(training, on_step)
+    return run(training, on_step, resources)
 threads.run = logged
 os.fsync = lambda descriptor: None  # the system lives on, and has what was written
 

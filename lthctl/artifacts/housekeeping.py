@@ -9,10 +9,17 @@ from lthctl.artifacts.store import Store
 
 @dataclass(frozen=True)
 class StoreSize:
-    """How many trainings a store holds, and their bytes."""
+    """How many trainings a store holds, and their bytes.
+
+    Attributes:
+      num_trainings: finished ones.
+      num_bytes: of their files, and of the checkpoints.
+      num_checkpoints: of trainings that were cut off, or run now.
+    """
 
     num_trainings: int
     num_bytes: int
+    num_checkpoints: int = 0
 
 
 @dataclass(frozen=True)
@@ -37,14 +44,16 @@ class StorePruning:
     Attributes:
       unreferenced: their digests.
       thrown_out: those that were thrown out: all of them, or none.
-      bytes: of the unreferenced ones.
+      bytes: of the unreferenced ones, and of the checkpoints.
       num_left: trainings that stay.
+      checkpoints: trainings that were cut off, whose checkpoints were thrown out, or would be.
     """
 
     unreferenced: tuple[str, ...]
     thrown_out: tuple[str, ...]
     bytes: int
     num_left: int
+    checkpoints: tuple[str, ...] = ()
 
 
 def store_size(place: Path | str = ".lthctl") -> StoreSize:
@@ -55,7 +64,10 @@ def store_size(place: Path | str = ".lthctl") -> StoreSize:
     """
     store = Store(Path(place))
     sizes = [store.size(digest) for digest in store]
-    return StoreSize(len(sizes), sum(sizes))
+    checkpoints = store.checkpoints(0)
+    cut_off = checkpoints.digests()
+    num_bytes = sum(sizes) + sum(map(checkpoints.size, cut_off))
+    return StoreSize(len(sizes), num_bytes, len(cut_off))
 
 
 def check_store(place: Path | str = ".lthctl") -> StoreCheck:
@@ -74,7 +86,8 @@ def check_store(place: Path | str = ".lthctl") -> StoreCheck:
 
 
 def prune_store(place: Path | str, paths: Sequence[Path], *, dry_run: bool = False) -> StorePruning:
-    """Throw out the trainings that no ticket and no run at or below some paths came from.
+    """Throw out the trainings that no ticket and no run at or below some paths came from, and the
+    checkpoints of trainings that nobody runs now.
 
     Args:
       place: the store.
@@ -87,10 +100,14 @@ def prune_store(place: Path | str, paths: Sequence[Path], *, dry_run: bool = Fal
     """
     store = Store(Path(place))
     unreferenced = tuple(store.unreferenced(paths))
-    num_bytes = sum(store.size(digest) for digest in unreferenced)
+    checkpoints = store.checkpoints(0)
+    cut_off = tuple(store.cut_off())
+    num_bytes = sum(map(store.size, unreferenced)) + sum(map(checkpoints.size, cut_off))
     num_left = len(list(store)) - len(unreferenced)
     if dry_run:
-        return StorePruning(unreferenced, (), num_bytes, num_left)
+        return StorePruning(unreferenced, (), num_bytes, num_left, cut_off)
     for digest in unreferenced:
         store.throw_out(digest)
-    return StorePruning(unreferenced, unreferenced, num_bytes, num_left)
+    for digest in cut_off:
+        checkpoints.remove(digest)
+    return StorePruning(unreferenced, unreferenced, num_bytes, num_left, cut_off)

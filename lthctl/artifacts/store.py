@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from lthctl.artifacts.checkpoints import CheckpointStore, seconds_between
 from lthctl.artifacts.folders import RunFolder, TicketFolder, TrainingFolder
 from lthctl.artifacts.history_csv import history_bytes
 from lthctl.artifacts.leases import Leases
@@ -41,6 +42,8 @@ STORE_VARIABLE = "LTHCTL_STORE"
 """Says where the store is, instead of `.lthctl` in the working folder."""
 
 LOCK_FILE = "lock"
+
+CHECKPOINTS_FOLDER = "checkpoints"
 
 
 DIGEST_DIGITS = 64
@@ -84,7 +87,7 @@ class Store:
         Raises:
           OutputError: it cannot be written.
         """
-        if not self._names(self._root, []) and marked_as_own(self._folder) is False:
+        if self._is_empty and marked_as_own(self._folder) is False:
             self.adopt()
 
     def adopt(self) -> None:
@@ -99,8 +102,25 @@ class Store:
 
     @property
     def is_foreign(self) -> bool:
-        """Whether there are trainings in it, and nothing shows that this user made it."""
-        return bool(self._names(self._root, [])) and marked_as_own(self._folder) is False
+        """Whether there are trainings or checkpoints in it, and nothing shows that this user made
+        it."""
+        return not self._is_empty and marked_as_own(self._folder) is False
+
+    @property
+    def _is_empty(self) -> bool:
+        return not self._names(self._root, []) and not self.checkpoints(0).digests()
+
+    def checkpoints(self, seconds: float | None = None) -> CheckpointStore:
+        """The checkpoints of trainings that have no result yet.
+
+        Args:
+          seconds: between two of a training; what the environment says if not given.
+
+        Raises:
+          ParamsError: what the environment says is no number.
+        """
+        between = seconds_between() if seconds is None else seconds
+        return CheckpointStore(self._folder / CHECKPOINTS_FOLDER, between)
 
     def __contains__(self, digest: str) -> bool:
         place = self._place(digest)
@@ -158,7 +178,8 @@ class Store:
 
     def throw_out_damaged(self) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
         """Check every training against its digests, and delete those that are proven wrong, and
-        what killed processes left behind.
+        what killed processes left behind: half-written files, and checkpoints that are damaged or
+        whose training has a result.
 
         Returns:
           Digest and reason of each that was wrong and is gone; and of each that nothing is proven
@@ -169,6 +190,11 @@ class Store:
                 if name.startswith("."):
                     remove_abandoned(self._root / shard / name[1 : 1 + DIGEST_DIGITS])
         digests, unread = self.listed()
+        checkpoints = self.checkpoints(0)
+        checkpoints.remove_abandoned()
+        for digest in self.cut_off():
+            if digest in digests or not checkpoints.is_whole(digest):
+                checkpoints.remove(digest)
         damaged = []
         for digest in digests:
             try:
@@ -224,6 +250,16 @@ class Store:
             unreferenced.append(digest)
         return unreferenced
 
+    def cut_off(self) -> list[str]:
+        """The digests of trainings that have a checkpoint and that no other process runs."""
+        if not self.checkpoints(0).digests():
+            return []
+        with self.leases() as leases:
+            free = [digest for digest in self.checkpoints(0).digests() if leases.take(digest)]
+            for digest in free:
+                leases.give_up(digest)
+        return free
+
     def throw_out(self, digest: str) -> None:
         """Delete a training; another process may do so at the same time.
 
@@ -238,7 +274,8 @@ class Store:
                 place.unlink(missing_ok=True)
 
     def put(self, training: Training, result: Result) -> None:
-        """Keep a result; one that is here already, damaged or not, is replaced.
+        """Keep a result; one that is here already, damaged or not, is replaced. A checkpoint of the
+        training is of no more use, and goes.
 
         Raises:
           OutputError: the disk is full or not writable.
@@ -258,6 +295,7 @@ class Store:
             if place.is_file() or place.is_symlink():  # not lthctl's, which alone has business here
                 place.unlink()
         write_folder(place, files | {TRAINING_JSON: seal(document)}, replace=True)
+        self.checkpoints(0).remove(training.digest)
 
     @contextmanager
     def leases(self) -> Iterator[Leases]:

@@ -7,7 +7,7 @@ nothing can be drawn.
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rich import progress as rich_progress
 from rich.console import Console
@@ -134,6 +134,18 @@ class TrainingProgress(Watcher):
         bar = self._add_bar(_title(task, number), training.end - first)
         running = _Running(bar, planned.work, training.mask.density, first)
         self._running[training.digest] = running
+
+    def training_resumed(self, digest: str, step: int) -> None:
+        running = self._running[digest]
+        left = 1 - (step - running.first_step) / (running.bar.total or 1)
+        self._expect(-running.work * (1 - left))
+        self._progress.update(running.bar.id, total=(running.bar.total or 1) * left)
+        resumed = replace(running, work=running.work * left, first_step=step)
+        self._running[digest] = resumed
+        self.say(f"{running.bar.description}: goes on from step {step:,}, where it was cut off")
+
+    def checkpoint_refused(self, reason: str) -> None:
+        self.say(reason)
 
     def stepped(self, digest: str, step: int) -> None:
         if running := self._running.get(digest):

@@ -13,11 +13,12 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from functools import partial
 
+from lthctl.artifacts.checkpoints import CheckpointStore
 from lthctl.artifacts.leases import Leases
 from lthctl.artifacts.store import Store
 from lthctl.artifacts.ticket import Ticket
 from lthctl.disk import check_writable, write_folder
-from lthctl.errors import LthctlError, OutputError
+from lthctl.errors import LthctlError, OutputError, RunError
 from lthctl.families import trust
 from lthctl.grid.executors.base import EXECUTORS, Executor
 from lthctl.grid.others import ASK_SECONDS, Others
@@ -78,6 +79,8 @@ def run_tasks(
     watcher.planned(missing)
     others = others or Others()
     running = kind(num_jobs)
+    # Numbers in somebody else's can be invented, as results can.
+    running.checkpoints = checkpoints = None if is_foreign else store.checkpoints()
     with store.leases() as leases:
         try:
             with interrupts_noted() as interrupted:
@@ -91,6 +94,7 @@ def run_tasks(
                     outcome,
                     interrupted,
                     others,
+                    checkpoints,
                 ).drive()
         except KeyboardInterrupt:
             raise Interrupted(
@@ -162,6 +166,7 @@ class _Driver:
     outcome: Outcome
     interrupted: threading.Event
     others: Others
+    checkpoints: CheckpointStore | None
     look_seconds: float = ASK_SECONDS
     next_look: float = 0.0
     compiled: bool = False
@@ -280,8 +285,23 @@ class _Driver:
             self.compiled = True
         self.scheduler.start(active.digest)
         self.watcher.training_started(active.task, active.number, active.training)
+        self._look_for_checkpoint(active.training)
         on_step = partial(self.watcher.stepped, active.digest)
         self.running[self.executor.submit(active.training, on_step)] = active
+
+    def _look_for_checkpoint(self, training: Training) -> None:
+        """Say where a training goes on, and throw out a checkpoint that it cannot go on from."""
+        if self.checkpoints is None:
+            return
+        try:
+            checkpoint = self.checkpoints.read(training)
+        except RunError as error:
+            self.watcher.checkpoint_refused(str(error))
+            if not error.unread:
+                self.checkpoints.remove(training.digest)
+            return
+        if checkpoint is not None:
+            self.watcher.training_resumed(training.digest, checkpoint.step)
 
     def _end(self, future: Future[Result]) -> None:
         active = self.running.pop(future)

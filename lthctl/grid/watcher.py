@@ -21,6 +21,12 @@ class Watcher:
         """The engine compiles its kernels before the first training, which takes some seconds."""
 
     def training_started(self, task: Task, number: int, training: Training) -> None: ...
+    def training_resumed(self, digest: str, step: int) -> None:
+        """The training that has just started goes on from this step, where it was cut off."""
+
+    def checkpoint_refused(self, reason: str) -> None:
+        """The training that has just started begins anew, as its checkpoint cannot be used."""
+
     def stepped(self, digest: str, step: int) -> None: ...
     def training_ended(self, digest: str, result: Result | None) -> None:
         """The result is None where the training failed."""

@@ -49,6 +49,7 @@ class Engine(Protocol):
         """Run a training to its end.
 
         Pruned weights are exactly 0 after every step. What `on_step` raises ends the training.
+        An engine whose attribute `takes_resources` is true is called with `Resources`, too.
 
         Raises:
           FloatingPointError: a loss is not finite.

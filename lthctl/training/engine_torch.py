@@ -4,6 +4,7 @@ from lthctl.models.base import Model
 from lthctl.params import TrainParams
 from lthctl.training.devices import resolve_device
 from lthctl.training.history import Result
+from lthctl.training.resources import Resources
 from lthctl.training.spec import OnStep, Training
 
 
@@ -13,6 +14,7 @@ class TorchEngine:
     words = "trains any module on any device"
     numerics = 1  # golden losses in the tests hold it to that
     packages = ("torch",)
+    takes_resources = True
     parameters = frozenset({
         "steps", "evaluate_every", "batch_size", "optimizer", "lr", "momentum", "weight_decay",
         "nesterov", "label_smoothing", "precision", "schedule", "warmup", "lr_drops", "engine",
@@ -35,10 +37,12 @@ class TorchEngine:
         """It multiplies by zeros."""
         return 1.0
 
-    def train(self, training: Training, on_step: OnStep) -> Result:
+    def train(
+        self, training: Training, on_step: OnStep, resources: Resources | None = None
+    ) -> Result:
         from lthctl.training.dense import engine
 
-        return engine.train(training, on_step)
+        return engine.train(training, on_step, resources)
 
 
 ENGINE = TorchEngine()

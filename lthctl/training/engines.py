@@ -1,6 +1,7 @@
 """Which engine runs a training, and running it."""
 
 import math
+from typing import Any, cast
 
 from lthctl.errors import ParamsError, TrainingError
 from lthctl.models.base import Model
@@ -11,6 +12,7 @@ from lthctl.training.engine import ENGINES, Engine
 from lthctl.training.history import Result
 from lthctl.training.inputs import check_inputs
 from lthctl.training.optimizers import check_optimizer
+from lthctl.training.resources import Resources
 from lthctl.training.schedules import check_schedule
 from lthctl.training.spec import OnStep, Training
 
@@ -62,13 +64,19 @@ def _obstacles(
     return [*engine.obstacles(params, model), *unknown]
 
 
-def run(training: Training, on_step: OnStep = lambda _: None) -> Result:
+def run(
+    training: Training,
+    on_step: OnStep = lambda _: None,
+    resources: Resources | None = None,
+) -> Result:
     """Run a training to its end.
 
     Args:
       training: its specification.
       on_step: called with the number of steps done, every few of them; what it raises ends the
         training.
+      resources: what it may use that changes no byte of its result, for engines that have a use
+        for it.
 
     Raises:
       ParamsError: its engine cannot do it, or its weights are no float32 numbers.
@@ -95,7 +103,8 @@ def run(training: Training, on_step: OnStep = lambda _: None) -> Result:
     check_inputs(training)
     try:
         with numpy_defaults():
-            result = engine.train(training, on_step)
+            takes = getattr(engine, "takes_resources", False)
+            result: Result = cast(Any, engine).train(training, on_step, *[resources] * takes)
         for row in result.history:
             if not all(math.isfinite(value) for value in row if value is not None):
                 raise FloatingPointError(f"a loss is not finite at step {row.step}")

@@ -26,9 +26,13 @@ def store(context: typer.Context, json: JsonOption = False) -> None:
     place = default_store()
     size = store_size(place)
     if json:
-        print_json({"path": str(place), "trainings": size.num_trainings, "bytes": size.num_bytes})
+        shown = {"path": str(place), "trainings": size.num_trainings, "bytes": size.num_bytes}
+        print_json({**shown, "checkpoints": size.num_checkpoints})
     else:
-        show(f"{place}: {trainings_words(size.num_trainings)}, {megabytes(size.num_bytes)}")
+        cut_off = checkpoint_words(size.num_checkpoints)
+        show(
+            f"{place}: {trainings_words(size.num_trainings)}{cut_off}, {megabytes(size.num_bytes)}"
+        )
 
 
 @store_app.command(cls=Command)
@@ -61,6 +65,11 @@ def check(json: JsonOption = False) -> None:
 
 def trainings_words(count: int) -> str:
     return f"{count:,} training{'s' * (count != 1)}"
+
+
+def checkpoint_words(count: int) -> str:
+    """A part of a sentence; empty where there are none."""
+    return f" and {count:,} checkpoint{'s' * (count != 1)}" if count else ""
 
 
 def megabytes(num_bytes: int) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from lthctl.cli.commands.store import megabytes, trainings_words
+from lthctl.cli.commands.store import checkpoint_words, megabytes, trainings_words
 from lthctl.cli.console import print_json, show
 from lthctl.cli.options import DryRunOption, JsonOption
 
@@ -21,7 +21,10 @@ def prune(
     dry_run: DryRunOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Throw out trainings that no ticket or run came from."""
+    """Throw out trainings that no ticket or run came from.
+
+    Checkpoints of trainings that were cut off go, too.
+    """
     from lthctl.artifacts.housekeeping import prune_store
     from lthctl.artifacts.store import default_store
 
@@ -32,7 +35,8 @@ def prune(
         return
     what = "would be thrown out" if dry_run else "thrown out"
     show(
-        f"{place}: {trainings_words(len(pruned.unreferenced))} {what}, {megabytes(pruned.bytes)}; "
+        f"{place}: {trainings_words(len(pruned.unreferenced))}"
+        f"{checkpoint_words(len(pruned.checkpoints))} {what}, {megabytes(pruned.bytes)}; "
         f"{pruned.num_left} stay"
     )
 

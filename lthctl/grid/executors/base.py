@@ -8,6 +8,7 @@ from concurrent.futures import Future
 from typing import Protocol
 
 from lthctl import families
+from lthctl.artifacts.checkpoints import CheckpointStore
 from lthctl.families import Family
 from lthctl.training.history import Result
 from lthctl.training.spec import OnStep, Training
@@ -22,9 +23,12 @@ class Executor(Protocol):
 
     Attributes:
       words: what it is, for help.
+      checkpoints: where trainings keep how far they are; None where they do not. It is set before
+        the first training. An executor that passes it over trains from the start.
     """
 
     words: str
+    checkpoints: CheckpointStore | None
 
     def __init__(self, num_jobs: int) -> None: ...
 

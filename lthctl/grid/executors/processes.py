@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from multiprocessing import get_context, resource_tracker
 from multiprocessing.context import SpawnProcess
 
+from lthctl.artifacts.checkpoints import CheckpointStore
 from lthctl.errors import TrainingError
 from lthctl.families import trusted
 from lthctl.grid.executors.base import Cancelled
@@ -42,7 +43,7 @@ class ProcessExecutor(PooledExecutor):
             self._idle.pop().end()
 
     def _run(self, training: Training, on_step: OnStep) -> Result:
-        pickled = _pickled(training)
+        pickled = _pickled(training, self.checkpoints)
         deaths: list[str] = []
         while len(deaths) < ATTEMPTS:
             if self._cancelled.is_set():
@@ -140,9 +141,9 @@ def _safe_path() -> Iterator[None]:
             os.environ["PYTHONSAFEPATH"] = before
 
 
-def _pickled(training: Training) -> bytes:
+def _pickled(training: Training, checkpoints: CheckpointStore | None) -> bytes:
     try:
-        return pickle.dumps(training)
+        return pickle.dumps((training, checkpoints))
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise TrainingError(
             f"its model or dataset cannot go to another process ({error}); define it at the top "

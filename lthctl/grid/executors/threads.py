@@ -1,7 +1,7 @@
 """Trainings in threads of this process. Compiled kernels and torch let go of the interpreter."""
 
 from lthctl.grid.executors.base import Cancelled
-from lthctl.grid.executors.pooled import PooledExecutor
+from lthctl.grid.executors.pooled import PooledExecutor, resources_of
 from lthctl.training.engines import run
 from lthctl.training.history import Result
 from lthctl.training.spec import OnStep, Training
@@ -18,4 +18,4 @@ class ThreadExecutor(PooledExecutor):
                 raise Cancelled
             on_step(step)
 
-        return run(training, check)
+        return run(training, check, resources_of(training, self.checkpoints))

@@ -5,8 +5,10 @@ import time
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
+from lthctl.artifacts.checkpoints import CheckpointStore
 from lthctl.errors import LthctlError, TrainingError
 from lthctl.families import trust
+from lthctl.grid.executors.pooled import resources_of
 from lthctl.training.engines import run
 from lthctl.training.history import Result
 from lthctl.training.spec import Training
@@ -40,8 +42,8 @@ Answer = int | Result | Failure
 def serve(connection: Connection, trusted: tuple[str, ...]) -> None:
     """Run trainings until the other end is closed, or its process has ended.
 
-    A training comes as its pickle. Answers are numbers of steps and, at the end, a result or a
-    failure.
+    A training comes as a pickle, with where it keeps its checkpoints. Answers are numbers of steps
+    and, at the end, a result or a failure.
 
     Args:
       connection: to the process that asks for trainings.
@@ -66,7 +68,7 @@ def _run(pickled: bytes, connection: Connection) -> Result | Failure:
             connection.send(step)
 
     try:
-        training: Training = pickle.loads(pickled)
+        asked: tuple[Training, CheckpointStore | None] = pickle.loads(pickled)
     except LthctlError as error:
         return Failure.of(error)
     except Exception as error:
@@ -76,6 +78,6 @@ def _run(pickled: bytes, connection: Connection) -> Result | Failure:
             f"{error}); define it in a module that can be imported, or use --executor threads",
         )
     try:
-        return run(training, report)
+        return run(asked[0], report, resources_of(*asked))
     except Exception as error:
         return Failure.of(error)

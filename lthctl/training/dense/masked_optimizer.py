@@ -22,11 +22,14 @@ class MaskedOptimizer:
       network: what it trains, on its device.
       mask: the weights that are trained.
       params: how.
+
+    Attributes:
+      torch: the optimizer of torch's.
     """
 
     def __init__(self, network: nn.Module, mask: Mask, params: TrainParams) -> None:
-        self._optimizer = make_optimizer(network, params)
-        self._highest = [group.get("lr") for group in self._optimizer.param_groups]
+        self.torch = make_optimizer(network, params)
+        self._highest = [group.get("lr") for group in self.torch.param_groups]
         self._factor = 1.0
         self._keeps_zeros = OPTIMIZERS.get(params.optimizer).keeps_zeros
         self._masks = [
@@ -48,14 +51,14 @@ class MaskedOptimizer:
         Raises:
           TrainingError: the optimizer has no rate that could be changed.
         """
-        self._optimizer.zero_grad(set_to_none=True)
+        self.torch.zero_grad(set_to_none=True)
         loss.backward()
         for parameter, mask in self._masks:
             if parameter.grad is not None:
                 parameter.grad.mul_(mask)
         if factor != self._factor:
             self._set_rates(factor)
-        self._optimizer.step()
+        self.torch.step()
         if not self._keeps_zeros:
             with torch.no_grad():
                 for parameter, mask in self._masks:
@@ -63,10 +66,10 @@ class MaskedOptimizer:
 
     def _set_rates(self, factor: float) -> None:
         """Let the next steps have this factor of the rates that the optimizer was made with."""
-        for group, rate in zip(self._optimizer.param_groups, self._highest, strict=True):
+        for group, rate in zip(self.torch.param_groups, self._highest, strict=True):
             if rate is None:
                 raise TrainingError(
-                    f"optimizer {type(self._optimizer).__name__}: its groups have no 'lr', which a "
+                    f"optimizer {type(self.torch).__name__}: its groups have no 'lr', which a "
                     "schedule changes; set train.schedule to constant and train.warmup to 0"
                 )
             group["lr"] = factor * rate

@@ -6,6 +6,7 @@ A list may be given as one value, and seeds as a range such as "1-20".
 import difflib
 import math
 import re
+from collections.abc import Sequence
 from itertools import pairwise
 from reprlib import Repr
 from typing import Annotated, Any, Literal
@@ -268,6 +269,60 @@ LayerRatios = Annotated[
     BeforeValidator(lambda value: value or None),
 ]
 """A ratio for each layer; None where one ratio is for all."""
+
+
+LayerPattern = Annotated[str, Field(pattern="^[^\x00-\x20,=]{1,200}$")]
+"""The name of a layer, such as `conv1` or `layers.0`; `*` stands for anything."""
+
+
+LayerPatterns = Annotated[
+    tuple[LayerPattern, ...],
+    BeforeValidator(_as_tuple),
+    AfterValidator(lambda names: tuple(sorted(set(names)))),
+]
+
+
+def _as_rate(value: object) -> object:
+    """A rate, or pattern -> rate as pairs in the order of the patterns."""
+    if isinstance(value, dict):
+        value = list(value.items())
+    if not isinstance(value, list | tuple):
+        return value
+    pairs = [tuple(pair) if isinstance(pair, list | tuple) else pair for pair in value]
+    is_pair = all(
+        isinstance(pair, tuple)
+        and len(pair) == 2
+        and isinstance(pair[0], str)
+        and isinstance(pair[1], int | float)
+        and 0 <= pair[1] < 1
+        for pair in pairs
+    )
+    if not pairs or not is_pair or not any(rate > 0 for _, rate in pairs):
+        raise PydanticCustomError(
+            "rate",
+            "Input should be a rate in (0, 1), such as 0.2, or rates in [0, 1) by the names of "
+            "layers, such as {{conv*: 0.1, fc*: 0.2}}",
+        )
+    return tuple((name, float(rate)) for name, rate in sorted(pairs))
+
+
+Rate = Annotated[
+    Annotated[float, Field(gt=0, lt=1)] | tuple[tuple[LayerPattern, float], ...] | None,
+    BeforeValidator(_as_rate),
+]
+"""The fraction of the remaining weights that a round removes, for all layers or by pattern."""
+
+
+def rate_text(rate: float | Sequence[tuple[str, float]] | None) -> str:
+    """A `Rate` as `--rate` takes it; empty for none.
+
+    Example:
+      >>> rate_text((("conv*", 0.1), ("fc*", 0.2)))
+      'conv*=0.1,fc*=0.2'
+    """
+    if isinstance(rate, Sequence):
+        return ",".join(f"{name}={one:g}" for name, one in rate)
+    return "" if rate is None else f"{rate:g}"
 
 
 Counts = Annotated[tuple[Count, ...], BeforeValidator(_as_tuple), Field(min_length=1)]

@@ -68,6 +68,7 @@ def test_defaults() -> None:
             "rate": None,
             "every_round": False,
             "layer_ratio": None,
+            "exclude": (),
             "output_factor": 0.5,
             "scope": "layer",
             "rewind_step": (0,),
@@ -389,7 +390,7 @@ def test_refused_overrides_are_named_as_flags() -> None:
         "--method: is 'l2', expected 'dense', 'l1', 'random', 'magnitude-init', 'magnitude-increase', 'snip', 'grasp', 'synflow' or 'erk', or your own as module:name, such as mypackage.scores:taylor",
         "--ratio: is 1.5, expected in [0, 1): the fraction of weights to prune",
         "--speed: is not a parameter; did you mean 'seed'? known here: method, ratio, rounds, seed, biases, "
-        "rate, every_round, layer_ratio, output_factor, scope, rewind_step",
+        "rate, every_round, layer_ratio, exclude, output_factor, scope, rewind_step",
     ]
 
 

@@ -1,5 +1,6 @@
 """How a ticket is pruned: what was asked for, and the name that follows from it."""
 
+import re
 from collections.abc import Sequence
 from typing import Annotated, Self
 
@@ -8,12 +9,14 @@ from pydantic import Field, Strict, ValidationInfo, model_validator
 from lthctl.artifacts.fields import FROM_JSON, Name
 from lthctl.artifacts.names import ticket_name
 from lthctl.canonical import sha256
-from lthctl.parameter_types import Natural, Scope, Seed
+from lthctl.parameter_types import LayerPattern, Natural, Scope, Seed
 from lthctl.params import Section
 
 Below1 = Annotated[float, Field(ge=0, lt=1)]
 
 PerRound = Annotated[float, Field(gt=0, lt=1)]
+
+LayerRate = Annotated[tuple[LayerPattern, Below1], Strict(False)]
 
 
 class Pruning(Section):
@@ -29,6 +32,9 @@ class Pruning(Section):
       per_round: the fraction of the remaining weights that every round removes, after a training of
         all steps. None where it follows from `ratio`, and the rounds share the steps.
       layer_ratio: the ratio of every layer; None where one ratio is for all.
+      layer_rate: patterns of layers' names, and the fraction that every round removes there. None
+        where one is for all; else `per_round` is the highest.
+      exclude: patterns of the names of layers that are never pruned.
       output_factor: the output layer is pruned at this fraction of the rate of the others.
       scope: whether weights compete within their layer, or all with each other.
       rewind_step: the step of the dense network's training whose weights it rewinds to.
@@ -43,6 +49,8 @@ class Pruning(Section):
     biases: bool
     per_round: PerRound | None = None
     layer_ratio: Annotated[tuple[Below1, ...], Strict(False), Field(min_length=1)] | None = None
+    layer_rate: Annotated[tuple[LayerRate, ...], Strict(False), Field(min_length=1)] | None = None
+    exclude: Annotated[tuple[LayerPattern, ...], Strict(False)] = ()
     output_factor: Annotated[float, Field(ge=0, le=1)] = 0.5
     scope: Scope = "layer"
     rewind_step: Natural = 0
@@ -87,6 +95,8 @@ class Pruning(Section):
         words = []
         if self.layer_ratio is not None:
             words.append("layers" + _joined(self.layer_ratio))
+        words += _rate_words(self.layer_rate or ())
+        words += _exclude_words(self.exclude)
         if self.output_factor != Pruning.model_fields["output_factor"].default:
             words.append(f"out{_short(self.output_factor)}")
         if self.scope != "layer":
@@ -108,13 +118,28 @@ class Pruning(Section):
             later -= {"rewind_step"}
         if (is_dense or is_imported) and later:
             return f"is {self.method}, of which {', '.join(sorted(later))} says nothing"
-        if self.per_round is not None and self.ratio != ratio_after(self.per_round, self.rounds):
+        if fault := self._contradiction_in_layers():
+            return fault
+        one_rate = self.per_round if self.layer_rate is None else None
+        if one_rate is not None and self.ratio != ratio_after(one_rate, self.rounds):
             return (
-                f"ratio is {self.ratio}, expected {ratio_after(self.per_round, self.rounds)} after "
+                f"ratio is {self.ratio}, expected {ratio_after(one_rate, self.rounds)} after "
                 f"{self.rounds} rounds of {self.per_round}"
             )
         if name != self.ticket_name:
             return f"name is {name!r:.80}, expected {self.ticket_name}"
+        return None
+
+    def _contradiction_in_layers(self) -> str | None:
+        rates = self.layer_rate
+        if rates is not None and self.per_round != max(rate for _, rate in rates):
+            return f"per_round is {self.per_round}, expected the highest of layer_rate"
+        for key, names in (
+            ("layer_rate", [name for name, _ in rates or ()]),
+            ("exclude", list(self.exclude)),
+        ):
+            if names != sorted(set(names)):
+                return f"{key} is not in the order of its names, each once"
         return None
 
 
@@ -129,6 +154,43 @@ def _joined(ratios: Sequence[float]) -> str:
     """A list for a name; a long one by its digest."""
     text = "_".join(map(_short, ratios))
     return text if len(text) <= LONGEST else sha256(text.encode())[:12]
+
+
+_PLAIN = re.compile("[a-z][a-z0-9.*]*")
+"""A pattern that a name can show: its `*` becomes `_`. Others are shown by a digest."""
+
+
+def _rate_words(rates: Sequence[tuple[str, float]]) -> list[str]:
+    """Rates of layers for a name, such as `conv_at0.1` for 0.1 in `conv*`."""
+    words = [f"{name.replace('*', '_')}at{rate!r}" for name, rate in rates]
+    is_plain = all(
+        _PLAIN.fullmatch(name) and re.fullmatch(r"0\.[0-9]+", repr(rate)) for name, rate in rates
+    )
+    if is_plain and len("-".join(words)) <= LONGEST:
+        return words
+    return ["rates" + sha256(repr(list(rates)).encode())[:12]]
+
+
+def layer_rate_in(word: str) -> tuple[str, float] | None:
+    """The pattern and the rate that a word of a ticket's name tells; None where it tells none.
+
+    Example:
+      >>> layer_rate_in("conv_at0.1")
+      ('conv*', 0.1)
+    """
+    found = re.fullmatch(r"([a-z][a-z0-9._]*)at(0\.[0-9]+)", word)
+    if found is None or word.startswith("not."):
+        return None
+    return found[1].replace("_", "*"), float(found[2])
+
+
+def _exclude_words(patterns: Sequence[str]) -> list[str]:
+    """Layers that are not pruned for a name, such as `not.fc`."""
+    words = ["not." + name.replace("*", "_") for name in patterns]
+    is_plain = all(_PLAIN.fullmatch(name.lstrip("*")) for name in patterns)
+    if is_plain and len("-".join(words)) <= LONGEST:
+        return words
+    return ["not." + sha256(repr(list(patterns)).encode())[:12]]
 
 
 def ratio_after(per_round: float, rounds: int) -> float:

@@ -98,6 +98,18 @@ def numbers(flag: str, values: Sequence[str], kind: Callable[[str], object]) -> 
     return parsed
 
 
+def rate_of(text: str) -> object:
+    """A rate for all layers, or pattern -> rate; None for an empty text.
+
+    Raises:
+      ParamsError: a rate is no number.
+    """
+    if "=" not in text:
+        return next(iter(numbers("--rate", [text], float)), None)
+    pairs = [part.rpartition("=") for part in listed_values([text])]
+    return {name: numbers("--rate", [rate], float)[0] for name, _, rate in pairs if rate}
+
+
 def seeds(values: Sequence[str]) -> list[object]:
     """Seeds, as the parameters take them: whole numbers, and ranges such as "1-20"."""
     return [int(text) if text.isdecimal() else text for text in listed_values(values)]
@@ -223,15 +235,15 @@ class TicketOptions:
     ] = field(default_factory=list)
 
     rate: Annotated[
-        float | None,
+        str,
         typer.Option(
             "--rate",
             metavar="X",
             help="Fraction of the remaining weights that each round removes, in the place of "
-            "ratios but 0. Each round trains all steps.",
+            "ratios but 0. Each round trains all steps. By layers: conv*=0.1,fc*=0.2.",
             rich_help_panel=TICKETS_GROUP,
         ),
-    ] = None
+    ] = ""
     every_round: Annotated[
         bool,
         typer.Option(
@@ -246,6 +258,15 @@ class TicketOptions:
             "--layer-ratio",
             metavar="LIST",
             help="Final sparsity of each layer, in the place of ratios but 0, such as 0.8,0.8,0.4.",
+            rich_help_panel=TICKETS_GROUP,
+        ),
+    ] = field(default_factory=list)
+    exclude: Annotated[
+        list[str],
+        typer.Option(
+            "--exclude",
+            metavar="LIST",
+            help="Layers that are never pruned, such as conv1,*downsample*.",
             rich_help_panel=TICKETS_GROUP,
         ),
     ] = field(default_factory=list)
@@ -286,9 +307,10 @@ class TicketOptions:
             "prune.ratio": numbers("--ratio", self.ratio, float),
             "prune.rounds": numbers("--rounds", self.rounds, int),
             "prune.seed": seeds(self.seed),
-            "prune.rate": self.rate,
+            "prune.rate": rate_of(self.rate),
             "prune.every_round": self.every_round,
             "prune.layer_ratio": numbers("--layer-ratio", self.layer_ratio, float),
+            "prune.exclude": listed_values(self.exclude),
             "prune.output_factor": self.output_factor,
             "prune.scope": self.scope,
             "prune.rewind_step": numbers("--rewind-step", self.rewind_step, int),

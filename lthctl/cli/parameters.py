@@ -21,6 +21,7 @@ def load_into(context: Context, file: Path) -> None:
 
     An error is kept for the command, so that `--help` works with a broken file too.
     """
+    from lthctl.parameter_types import rate_text
     from lthctl.params import Params
     from lthctl.params_file import read_params
     from lthctl.reading import is_there
@@ -42,12 +43,13 @@ def load_into(context: Context, file: Path) -> None:
     }
     lists = {
         name: getattr(prune, name) or ()
-        for name in ("method", "ratio", "rounds", "seed", "layer_ratio", "rewind_step")
+        for name in ("method", "ratio", "rounds", "seed", "layer_ratio", "exclude", "rewind_step")
     }
-    single = ("rate", "every_round", "output_factor", "scope")
+    single = ("every_round", "output_factor", "scope")
     grid = {
         **{name: [str(value) for value in values] for name, values in lists.items()},
         **{name: getattr(prune, name) for name in single},
+        "rate": rate_text(prune.rate),
     }
     controls = {"control": list(loaded.retrain.control)} if loaded.retrain.control else {}
     retrain = loaded.retrain

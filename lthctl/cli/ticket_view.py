@@ -210,7 +210,10 @@ def _found_by(ticket: Ticket) -> str:
         return f"nothing: dense; seed {ticket.seed}, {what}"
     rounds = f"{ticket.rounds} round{'s' * (ticket.rounds != 1)}"
     pruning = ticket.specification.pruning
-    if pruning.per_round is not None:
+    if pruning.layer_rate is not None:
+        each = ", ".join(f"{100 * rate:g} % of {name}" for name, rate in pruning.layer_rate)
+        size = f"{each} in each of {rounds}"
+    elif pruning.per_round is not None:
         size = f"{100 * pruning.per_round:g} % of what remains in each of {rounds}"
     elif pruning.layer_ratio is not None:
         size = f"ratios {', '.join(f'{one:g}' for one in pruning.layer_ratio)} in {rounds}"
@@ -221,6 +224,8 @@ def _found_by(ticket: Ticket) -> str:
         words.append("all weights compete with each other")
     elif pruning.output_factor != 0.5:
         words.append(f"output layer at {pruning.output_factor:g} of the rate")
+    if pruning.exclude:
+        words.append(f"never {', '.join(pruning.exclude)}")
     if pruning.rewind_step:
         words.append(f"rewinds to step {pruning.rewind_step:,}")
     return ", ".join(words)

@@ -21,7 +21,7 @@ from lthctl.datasets.entry import open_folder
 from lthctl.errors import OutputError, ParamsError, TicketError
 from lthctl.grid.tasks import PlannedTraining, State, Task, Work, difference, state_of
 from lthctl.grid.wanted import wanted_tickets
-from lthctl.lottery.asked import specify_pruning
+from lthctl.lottery.asked import RateAsked, specify_pruning
 from lthctl.lottery.controls import CONTROLS
 from lthctl.lottery.find import params_of_round, prune_rounds, specify_ticket, until_rewind
 from lthctl.lottery.retrain import (
@@ -225,7 +225,7 @@ def asked_prunings(prune: PruneParams, model: Model) -> list[Pruning]:
     Raises:
       ParamsError: one is impossible.
     """
-    ratios: list[tuple[float | None, float | None, tuple[float, ...] | None]]
+    ratios: list[tuple[float | None, RateAsked, tuple[float, ...] | None]]
     if prune.rate is None and prune.layer_ratio is None:
         ratios = [(ratio, None, None) for ratio in prune.ratio]
     else:  # in the place of the ratios, but for the dense network
@@ -242,6 +242,7 @@ def asked_prunings(prune: PruneParams, model: Model) -> list[Pruning]:
             biases=prune.biases,
             rate=rate,
             layer_ratio=layer_ratio,
+            exclude=prune.exclude,
             output_factor=prune.output_factor,
             scope=prune.scope,
             rewind_step=rewind_step,

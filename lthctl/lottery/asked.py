@@ -1,13 +1,17 @@
 """From what a person asks for to how a ticket is pruned, checked before anything is trained."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from lthctl.artifacts.pruning import Pruning, ratio_after
 from lthctl.errors import ParamsError
-from lthctl.lottery.rates import total_ratio
+from lthctl.lottery.layers import excluded_layers, layer_of, layers_of, rates_by_layer
+from lthctl.lottery.rates import total_after, total_ratio
 from lthctl.lottery.scores import SCORES
 from lthctl.models.base import Model
 from lthctl.parameter_types import Scope
+
+RateAsked = float | Mapping[str, float] | Sequence[tuple[str, float]] | None
+"""A rate for all layers; or pattern -> rate, as a mapping or as pairs."""
 
 
 def specify_pruning(
@@ -18,8 +22,9 @@ def specify_pruning(
     rounds: int,
     seed: int,
     biases: bool = True,
-    rate: float | None = None,
+    rate: RateAsked = None,
     layer_ratio: Sequence[float] | None = None,
+    exclude: Sequence[str] = (),
     output_factor: float = 0.5,
     scope: Scope = "layer",
     rewind_step: int = 0,
@@ -50,9 +55,13 @@ def specify_pruning(
             f"rewind_step: is {rewind_step}, expected at least 0: the step whose weights tickets "
             "rewind to"
         )
+    if exclude and (sets_sizes or layer_ratio is not None):
+        other = f"method {method}" if sets_sizes else "layer_ratio"
+        raise ParamsError(f"exclude: excludes {other}, which says itself how dense each layer is")
     dense = Pruning(method="dense", ratio=0.0, rounds=0, seed=seed, biases=biases)
     if method == "dense":
         return dense.model_copy(update={"rewind_step": rewind_step})
+    layer_rate: tuple[tuple[str, float], ...] | None = None
     if layer_ratio is not None:
         if rate is not None:
             raise ParamsError("layer_ratio: excludes rate; give one of the two")
@@ -67,7 +76,7 @@ def specify_pruning(
         if wrong := [value for value in layer_ratio if not 0 <= value < 1]:
             raise ParamsError(f"layer_ratio: has {wrong[0]}, expected ratios in [0, 1)")
         ratio = total_ratio(model.prunable(biases=biases), layer_ratio)
-    elif rate is not None:
+    elif isinstance(rate, float | int):
         if not 0 < rate < 1:
             raise ParamsError(
                 f"rate: is {rate}, expected in (0, 1): the fraction of the remaining weights that "
@@ -76,13 +85,30 @@ def specify_pruning(
         ratio = ratio_after(rate, rounds)
         if ratio >= 1:
             raise ParamsError(f"rate: {rate} in {rounds} rounds leaves no weight; ask for fewer")
+    elif rate is not None:
+        if sets_sizes:
+            raise ParamsError(
+                f"rate: for each layer excludes method {method}, which says itself how dense each "
+                "layer is"
+            )
+        if scope == "global":
+            raise ParamsError(
+                "rate: for each layer excludes scope global, where layers have no rate of their "
+                "own; give one rate, and name layers that are not pruned in prune.exclude"
+            )
+        layer_rate = _in_order(rate)
+        shapes = model.prunable(biases=biases)
+        layers = layers_of(shapes)
+        of_layer = rates_by_layer(layers, layer_rate, excluded_layers(layers, exclude))
+        ratio = total_after(shapes, {name: of_layer[layer_of(name)] for name in shapes}, rounds)
+        rate = max(one for _, one in layer_rate)
     if ratio is None:
         raise ParamsError("ratio: is missing, expected it, or rate, or layer_ratio")
     if ratio == 0:
         return dense
     if sets_sizes:
         scope = "layer"  # its layers have their sizes either way
-    has_factor = scope == "layer" and layer_ratio is None and not sets_sizes
+    has_factor = scope == "layer" and layer_ratio is None and layer_rate is None and not sets_sizes
     return Pruning(
         method=method,
         ratio=float(ratio),
@@ -91,7 +117,25 @@ def specify_pruning(
         biases=biases,
         per_round=rate,
         layer_ratio=None if layer_ratio is None else tuple(map(float, layer_ratio)),
+        layer_rate=layer_rate,
+        exclude=tuple(sorted(set(exclude))),
         output_factor=output_factor if has_factor else 0.5,
         scope=scope,
         rewind_step=rewind_step,
     )
+
+
+def _in_order(
+    rates: Mapping[str, float] | Sequence[tuple[str, float]],
+) -> tuple[tuple[str, float], ...]:
+    """Pattern and rate, in the order of the patterns.
+
+    Raises:
+      ParamsError: a rate is out of range, or none is above 0.
+    """
+    pairs = sorted(rates.items() if isinstance(rates, Mapping) else rates)
+    if wrong := [f"{rate} of {name!r}" for name, rate in pairs if not 0 <= rate < 1]:
+        raise ParamsError(f"rate: is {wrong[0]}, expected in [0, 1)")
+    if not any(rate > 0 for _, rate in pairs):
+        raise ParamsError("rate: is 0 of every layer, expected at least one above 0")
+    return tuple((name, float(rate)) for name, rate in pairs)

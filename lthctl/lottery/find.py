@@ -22,7 +22,7 @@ from lthctl.canonical import digest_of_arrays
 from lthctl.datasets.base import Dataset
 from lthctl.errors import ParamsError
 from lthctl.families import sources_of, trust
-from lthctl.lottery.asked import specify_pruning
+from lthctl.lottery.asked import RateAsked, specify_pruning
 from lthctl.lottery.pruning_round import prune_once
 from lthctl.lottery.rates import (
     desired_after,
@@ -35,7 +35,7 @@ from lthctl.lottery.scores import SCORES, ScoreContext, needs_training
 from lthctl.mask import Mask, Weights
 from lthctl.models.base import Model
 from lthctl.models.entry import MODELS
-from lthctl.parameter_types import Scope
+from lthctl.parameter_types import Scope, rate_text
 from lthctl.params import TrainParams
 from lthctl.seeding import Stream
 from lthctl.training.engines import resolve, run
@@ -57,8 +57,9 @@ def find_ticket(
     rounds: int = 1,
     seed: int = 1,
     biases: bool = True,
-    rate: float | None = None,
+    rate: RateAsked = None,
     layer_ratio: Sequence[float] | None = None,
+    exclude: Sequence[str] = (),
     output_factor: float = 0.5,
     scope: Scope = "layer",
     rewind_step: int = 0,
@@ -80,10 +81,13 @@ def find_ticket(
       rounds: at least 1; every round trains `train.steps // rounds` steps.
       seed: decides initial weights, batch order and random scores, each from a stream of its own.
       biases: prune biases too, each at its layer's rate.
-      rate: the fraction of the remaining weights that every round removes, in (0, 1). It takes the
-        place of `ratio`, and every round trains all steps.
+      rate: the fraction of the remaining weights that every round removes, in (0, 1); or one by
+        the names of layers, such as {"conv*": 0.1, "fc*": 0.2}, where a layer's own name wins over
+        a pattern. It takes the place of `ratio`, and every round trains all steps.
       layer_ratio: a final sparsity for each layer, in the model's order. It takes the place of
         `ratio`.
+      exclude: layers that are never pruned, by their names, such as ["conv1"]; `*` stands for
+        anything.
       output_factor: the output layer is pruned at this fraction of the per-round rate, in [0, 1].
       scope: "layer", weights compete within their layer; "global", all with each other.
       rewind_step: the step whose weights the ticket rewinds to, those of the dense network's
@@ -110,6 +114,7 @@ def find_ticket(
         biases=biases,
         rate=rate,
         layer_ratio=layer_ratio,
+        exclude=exclude,
         output_factor=output_factor,
         scope=scope,
         rewind_step=rewind_step,
@@ -183,7 +188,7 @@ def _asked_words(pruning: Pruning) -> str:
     if pruning.layer_ratio is not None:
         return f"layer_ratio {list(pruning.layer_ratio)}"
     if pruning.per_round is not None:
-        return f"rate {pruning.per_round}"
+        return f"rate {rate_text(pruning.layer_rate or pruning.per_round)}"
     return f"ratio {pruning.ratio}"
 
 

@@ -9,7 +9,7 @@ from lthctl.artifacts.pruning import Pruning
 from lthctl.errors import MaskError, TrainingError
 from lthctl.lottery.rates import emptied, kept_by_density
 from lthctl.lottery.scores import SCORES, ScoreContext, scored_by
-from lthctl.lottery.select import Removed, remaining_of, remove_lowest, removed_at
+from lthctl.lottery.select import Removed, remaining_of, remove_lowest, removed_at, taking_part
 from lthctl.mask import Mask
 
 
@@ -55,20 +55,22 @@ def prune_once(
       TrainingError: the method fails, or a layer is left without weights.
     """
     method = pruning.method
-    total = _removed(pruning, context.mask, rate, number)
+    pruned = Mask(taking_part(rate, context.mask))
+    total = _removed(pruning, pruned, rate, number)
     iterations = SCORES.get(method).iterations
-    before, mask = remaining_of(context.mask), context.mask
+    before, mask = remaining_of(pruned), context.mask
     tied: dict[str, int] = {}
     for iteration in range(1, iterations + 1):
         goal = _share(total, before, iteration / iterations)
-        now = _less(goal, before, remaining_of(mask))
+        now = _less(goal, before, remaining_of(pruned))
         step = replace(context, mask=mask, weights=mask.apply(context.weights))
         try:
-            mask, ties = remove_lowest(scored_by(method, step), mask, now)
+            pruned, ties = remove_lowest(taking_part(rate, scored_by(method, step)), pruned, now)
         except MaskError as error:
             raise MaskError(f"method {method}, round {number}: {error}") from error
         for name, count in ties.items():
             tied[name] = tied.get(name, 0) + count
+        mask = Mask({**mask, **pruned})
     if fault := emptied(mask, number):
         way_out = "a lower ratio, or scope layer" if pruning.scope == "global" else "a lower ratio"
         raise TrainingError(f"{pruning.ticket_name}: {fault}; choose {way_out}")

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from lthctl.artifacts.pruning import Pruning
+from lthctl.artifacts.pruning import Pruning, ratio_after
 from lthctl.errors import ParamsError
+from lthctl.lottery.layers import excluded_layers, layer_of, layers_of, rates_by_layer
 from lthctl.lottery.scores import SCORES, densities_by
 from lthctl.mask import Mask, Shapes
 from lthctl.models.base import Model
@@ -52,11 +53,24 @@ def rates_of(model: Model, shapes: Shapes, pruning: Pruning) -> dict[str, float]
     2019, appendix G). Where all weights compete with each other, or the method says how dense each
     layer is, all parameters have one rate.
 
+    Layers that are excluded have rate 0.
+
     Raises:
-      ParamsError: `layer_ratio` is not one ratio for each layer.
+      ParamsError: `layer_ratio` is not one ratio for each layer; or `exclude` or `layer_rate` do
+        not fit the layers.
     """
     if pruning.rounds == 0:
         return dict.fromkeys(shapes, 0.0)
+    layers = layers_of(shapes)
+    excluded = excluded_layers(layers, pruning.exclude)
+    if pruning.layer_rate is not None:
+        of_layer = rates_by_layer(layers, pruning.layer_rate, excluded)
+        return {name: of_layer[layer_of(name)] for name in shapes}
+    rates = _rates_of_all(model, shapes, pruning)
+    return {name: 0.0 if layer_of(name) in excluded else rate for name, rate in rates.items()}
+
+
+def _rates_of_all(model: Model, shapes: Shapes, pruning: Pruning) -> dict[str, float]:
     if pruning.layer_ratio is not None:
         ratios = _ratios_of_layers(shapes, pruning.layer_ratio)
         return {name: rate_per_round(ratio, pruning.rounds) for name, ratio in ratios.items()}
@@ -70,11 +84,6 @@ def rates_of(model: Model, shapes: Shapes, pruning: Pruning) -> dict[str, float]
     }
 
 
-def layers_of(names: Sequence[str] | Shapes) -> list[str]:
-    """The layers of some parameters, in their order: `layers.0` has `layers.0.weight`."""
-    return list(dict.fromkeys(name.rpartition(".")[0] for name in names))
-
-
 def _ratios_of_layers(shapes: Shapes, ratios: Sequence[float]) -> dict[str, float]:
     layers = layers_of(shapes)
     if len(ratios) != len(layers):
@@ -83,7 +92,7 @@ def _ratios_of_layers(shapes: Shapes, ratios: Sequence[float]) -> dict[str, floa
             f"the layers {', '.join(layers)}"
         )
     of_layer = dict(zip(layers, ratios, strict=True))
-    return {name: of_layer[name.rpartition(".")[0]] for name in shapes}
+    return {name: of_layer[layer_of(name)] for name in shapes}
 
 
 def total_ratio(shapes: Shapes, ratios: Sequence[float]) -> float:
@@ -97,12 +106,20 @@ def total_ratio(shapes: Shapes, ratios: Sequence[float]) -> float:
     return sum(sizes[name] * ratio for name, ratio in of_name.items()) / sum(sizes.values())
 
 
+def total_after(shapes: Shapes, rate: Mapping[str, float], rounds: int) -> float:
+    """The sparsity of all prunable weights together, after rounds at a rate for each parameter."""
+    sizes = {name: math.prod(shape) for name, shape in shapes.items()}
+    gone = math.fsum(sizes[name] * ratio_after(rate[name], rounds) for name in shapes)
+    return gone / sum(sizes.values())
+
+
 def desired_after(
     pruning: Pruning, rate: Mapping[str, float], sizes: Mapping[str, int], number: int
 ) -> float:
     """The sparsity asked for after a round, of all prunable weights.
 
-    It is that of the hidden layers; with a ratio for each layer, the mean over all weights.
+    It is that of the hidden layers; with a ratio or a rate for each layer, the mean over all
+    weights.
 
     Args:
       pruning: of the ticket.
@@ -110,7 +127,7 @@ def desired_after(
       sizes: parameter -> number of its weights.
       number: of the round, from 1.
     """
-    if pruning.layer_ratio is None:
+    if pruning.layer_ratio is None and pruning.layer_rate is None:
         return float(1 - (1 - max(rate.values())) ** number)
     asked = sum(size * (1 - (1 - rate[name]) ** number) for name, size in sizes.items())
     return float(asked / sum(sizes.values()))

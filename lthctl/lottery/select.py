@@ -1,6 +1,7 @@
 """Which of the remaining weights survive a round, to an exact count."""
 
 from collections.abc import Mapping
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +10,8 @@ from lthctl.errors import MaskError
 from lthctl.lottery.scores import Scores
 from lthctl.mask import Bools, Mask, check_shapes
 from lthctl.parameter_types import Scope
+
+T = TypeVar("T")
 
 Removed = Mapping[str, int] | int
 """How many weights go: of each parameter, or of all together, which then compete."""
@@ -28,7 +31,7 @@ def select(
       scores: name -> scores of the parameter's shape, finite; high is kept. Not modified.
       mask: the mask so far. Not modified.
       rate: name -> fraction of the remaining weights to remove, in [0, 1). With `scope` "global"
-        all are equal.
+        all are equal, apart from those that are 0, which take no part.
       scope: "layer" or "global".
 
     Returns:
@@ -38,7 +41,14 @@ def select(
       MaskError: scores and mask differ in names or shapes, every difference named; or scores are
         not finite; or rates differ where they may not.
     """
-    return remove_lowest(scores, mask, removed_at(rate, remaining_of(mask), scope))[0]
+    pruned = Mask(taking_part(rate, mask))
+    removed = removed_at(rate, remaining_of(pruned), scope)
+    return Mask({**mask, **remove_lowest(taking_part(rate, scores), pruned, removed)[0]})
+
+
+def taking_part(rate: Mapping[str, float], arrays: Mapping[str, T]) -> dict[str, T]:
+    """Those of some arrays whose parameters are pruned at all."""
+    return {name: array for name, array in arrays.items() if rate.get(name, 1) > 0}
 
 
 def remaining_of(mask: Mask) -> dict[str, int]:

@@ -5,7 +5,17 @@ from typing import Annotated
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from lthctl.parameter_types import Counts, LayerRatios, Methods, Naturals, Ratios, Scope, Seeds
+from lthctl.parameter_types import (
+    Counts,
+    LayerPatterns,
+    LayerRatios,
+    Methods,
+    Naturals,
+    Rate,
+    Ratios,
+    Scope,
+    Seeds,
+)
 from lthctl.params.section import Section
 
 
@@ -30,9 +40,10 @@ class PruneParams(Section):
     biases: bool = True
     """Whether biases are pruned too, each layer's at the rate of its weights."""
 
-    rate: Annotated[float, Field(gt=0, lt=1)] | None = None
-    """The fraction of the remaining weights that every round removes, such as 0.2. It takes the
-    place of the ratios, but for 0, and every round trains all steps."""
+    rate: Rate = None
+    """The fraction of the remaining weights that every round removes, such as 0.2; or one by the
+    names of layers, such as `{"conv*": 0.1, "fc*": 0.2}`, where a layer's own name wins over a
+    pattern. It takes the place of the ratios, but for 0, and every round trains all steps."""
 
     every_round: bool = False
     """Whether a ticket is left at every round on the way to the last one of `rounds`."""
@@ -40,6 +51,9 @@ class PruneParams(Section):
     layer_ratio: LayerRatios = None
     """A final sparsity for each layer, such as `[0.8, 0.8, 0.4]`. It takes the place of the ratios,
     but for 0."""
+
+    exclude: LayerPatterns = ()
+    """Layers that are never pruned, by their names, such as `[conv1, "*downsample*"]`."""
 
     output_factor: Annotated[float, Field(ge=0, le=1)] = 0.5
     """The output layer is pruned at this fraction of the rate of the others."""

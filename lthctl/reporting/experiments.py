@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from lthctl.artifacts.names import ticket_name
+from lthctl.artifacts.pruning import layer_rate_in, ratio_after
 from lthctl.artifacts.run import Run
 from lthctl.artifacts.run_document import TicketSummary
 from lthctl.lottery.rates import rate_per_round
@@ -95,8 +96,13 @@ def walk_words(rounds: int, per_round: float | None, variant: str) -> str:
 
 def _variant_words(word: str) -> str:
     """A word of a ticket's name for people."""
-    step = re.fullmatch(r"w(\d+)", word)
-    return f"rewound to step {int(step[1]):,}" if step else word
+    if step := re.fullmatch(r"w(\d+)", word):
+        return f"rewound to step {int(step[1]):,}"
+    if (of_layer := layer_rate_in(word)) is not None:
+        return f"{of_layer[0]} {100 * of_layer[1]:g} %"
+    if word.startswith("not."):
+        return f"not {word.removeprefix('not.').replace('_', '*')}"
+    return word
 
 
 def _pruned_with(run: Run) -> str:
@@ -243,5 +249,7 @@ def desired_by_round(key: ExperimentKey) -> list[float]:
     """The sparsity that was asked for after every round."""
     if key.method == "dense":
         return []
-    rate = key.per_round or rate_per_round(key.ratio, key.rounds)
+    rate = key.per_round
+    if rate is None or key.ratio != ratio_after(rate, key.rounds):  # rates differ between layers
+        rate = rate_per_round(key.ratio, key.rounds)
     return [1 - (1 - rate) ** number for number in range(1, key.rounds + 1)]

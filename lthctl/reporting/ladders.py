@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from lthctl.artifacts.names import decimals
-from lthctl.parameter_types import LADDER
+from lthctl.artifacts.pruning import layer_rate_in
+from lthctl.parameter_types import LADDER, rate_text
 from lthctl.reporting.experiments import (
     DENSE,
     RANDOM,
@@ -65,6 +66,13 @@ class LadderKey(NamedTuple):
         """What `report.primary` calls it."""
         size = f"n{self.rounds}" if self.per_round is None else f"rate{decimals(self.per_round)}"
         return "-".join(filter(None, (self.method, size, self.variant)))
+
+    @property
+    def rate_text(self) -> str:
+        """Its rate as `--rate` takes it."""
+        words = map(layer_rate_in, self.variant.split("-"))
+        by_layer = [word for word in words if word is not None]
+        return rate_text(by_layer or self.per_round)
 
     @property
     def walk(self) -> str:

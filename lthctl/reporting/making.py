@@ -7,6 +7,7 @@ from pathlib import PurePath
 
 from lthctl.artifacts.pruning import Pruning
 from lthctl.families import CONTROLS
+from lthctl.parameter_types import rate_text
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,8 @@ def pruning_flags(pruning: Pruning) -> tuple[str, ...]:
     """What to type beside method, ratio, rounds and seed, to get tickets that are pruned so."""
     layers = ",".join(f"{ratio:g}" for ratio in pruning.layer_ratio or ())
     flags = {
-        "per_round": ("--rate", f"{pruning.per_round:g}" if pruning.per_round else ""),
+        "per_round": ("--rate", rate_text(pruning.layer_rate or pruning.per_round)),
+        "exclude": ("--exclude", ",".join(pruning.exclude)),
         "layer_ratio": ("--layer-ratio", layers),
         "output_factor": ("--output-factor", f"{pruning.output_factor:g}"),
         "scope": ("--scope", pruning.scope),

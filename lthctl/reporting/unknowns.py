@@ -102,7 +102,7 @@ def _of_nothing(answers: Answers) -> Unknown:
             (asked.rounds,) if asked.rounds else (),
             tuple(seeds),
             steps=_steps(group.experiments[0]),
-            pruning=("--rate", f"{asked.per_round:g}") if asked.per_round else (),
+            pruning=("--rate", asked.rate_text) if asked.per_round else (),
         ),
     )
 

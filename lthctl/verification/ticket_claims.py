@@ -14,6 +14,7 @@ from lthctl.lottery.rates import (
     kept_by_density,
     rates_of,
     steps_of_round,
+    total_after,
     total_ratio,
 )
 from lthctl.lottery.scores import SCORES
@@ -122,11 +123,15 @@ def _rates_follow(folder: TicketEvidence) -> str:
         expect_numbers(
             "ratio", {"all": document.ratio}, {"all": total_ratio(shapes, document.layer_ratio)}
         )
+    if document.layer_rate is not None:
+        total = total_after(shapes, expected, document.rounds)
+        expect_numbers("ratio", {"all": document.ratio}, {"all": total})
     expect_numbers("rate", document.rate, expected)
     least, most = min(expected.values()), max(expected.values())
     if least == most:
         return f"{most:.4g} per round"
-    where = "in the output layer" if document.layer_ratio is None else "in the least pruned layer"
+    is_usual = document.layer_ratio is None and document.layer_rate is None and not document.exclude
+    where = "in the output layer" if is_usual else "in the least pruned layer"
     return f"{most:.4g} per round, {least:.4g} {where}"
 
 
@@ -194,10 +199,13 @@ def _remaining(
         return {name: min(left, fixed[name]) for name, left in before.items()}
     if document.scope == "layer":
         return {name: left - round(rate[name] * left) for name, left in before.items()}
-    left = sum(before.values())
+    left = sum(count for name, count in before.items() if rate[name] > 0)
     kept = {name: layer.kept for name, layer in after.layers.items()}
-    total = left - round(next(iter(rate.values())) * left)
+    total = sum(before.values()) - round(max(rate.values()) * left)
     expect(f"all weights kept after round {after.round}", sum(kept.values()), total)
+    for name in kept:
+        if rate[name] == 0:
+            expect(f"{name!r} after round {after.round}: kept", kept[name], before[name])
     if grown := sorted(name for name in kept if kept[name] > before[name]):
         raise Failed(f"{grown[0]!r} keeps more after round {after.round} than before")
     return kept

@@ -469,7 +469,7 @@ def test_every_method_has_words_and_colours_of_its_own() -> None:
 
 
 class Half(Conv):
-    """A layer that the forward pass leaves out, and one that is frozen."""
+    """A layer that the forward pass leaves out, and one that is frozen, which is never pruned."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -487,9 +487,9 @@ def test_a_layer_without_gradients_is_named(method: str) -> None:
     with pytest.raises(TrainingError) as refusal:
         scored_by(method, context_of(ModuleModel("half", Half, output="out")))
     assert str(refusal.value) == (
-        f"method {method}: ['second.weight', 'unused.bias', 'unused.weight'] have no gradient: "
-        "they are frozen, or the network does not use them; mend the module, or choose a method "
-        "that needs no gradients, such as l1"
+        f"method {method}: ['unused.bias', 'unused.weight'] have no gradient: they are frozen, or "
+        "the network does not use them; mend the module, or choose a method that needs no "
+        "gradients, such as l1"
     )
 
 

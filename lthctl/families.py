@@ -326,6 +326,13 @@ DATASETS: Family[Any] = Family(
     {
         "mnist": "lthctl.datasets.mnist:ENTRY",
         "fashion-mnist": "lthctl.datasets.fashion_mnist:ENTRY",
+        "kmnist": "lthctl.datasets.kmnist:ENTRY",
+        "emnist-balanced": "lthctl.datasets.emnist:ENTRY",
+        "cifar10": "lthctl.datasets.cifar:ENTRY_10",
+        "cifar100": "lthctl.datasets.cifar:ENTRY_100",
+        "svhn": "lthctl.datasets.svhn:ENTRY",
+        "folder": "lthctl.datasets.image_folder:ENTRY",
+        "npz": "lthctl.datasets.npz:ENTRY",
     },
     accept="lthctl.datasets.entry:as_dataset",
     example="mypackage.data:digits",

@@ -16,7 +16,8 @@ from lthctl.reading import read_file
 
 GZIP = b"\x1f\x8b"
 
-IDX = b"\0\0\x08"
+BEGINNINGS = (GZIP, b"\0\0\x08", b"PK\3\4", b"MATLAB")
+"""Of packed files, of IDX files, of zip archives, and of files of MATLAB's."""
 
 
 class Candidates:
@@ -25,7 +26,7 @@ class Candidates:
     Args:
       folder: where they are; also below it in folders of the files' own names, and of
         torchvision's.
-      digests: name -> SHA-256 of the unpacked bytes.
+      digests: name -> SHA-256 of its bytes, or of what is packed in it.
       limit: bytes that a file may have, packed as well as unpacked.
       title: of the dataset, such as "Fashion-MNIST".
     """
@@ -39,7 +40,7 @@ class Candidates:
         self._looked_everywhere = False
 
     def content(self, name: str) -> bytes:
-        """The unpacked bytes of a file.
+        """The bytes of a file, unpacked where the digest is of what is packed in it.
 
         Raises:
           DataError: no file here has them; those that should are named, with what is wrong.
@@ -95,14 +96,15 @@ class Candidates:
         wanted = next((name for name in self._digests if _plain(name) == _plain(path.name)), None)
         try:
             content = read_file(path, DataError, limit=self._limit)
-            if content.startswith(GZIP):
+            digest = sha256(content)
+            if digest not in self._names and content.startswith(GZIP):
                 content = gunzip(content, self._limit)
+                digest = sha256(content)
         except DataError as error:
             fault = str(error)
         except (OSError, EOFError, zlib.error) as error:
             fault = f"{path} is a damaged gzip file ({error})"
         else:
-            digest = sha256(content)
             if (name := self._names.get(digest)) is not None:
                 self._right[name] = content
                 return
@@ -130,9 +132,9 @@ def _plain(name: str) -> str:
 
 
 def _may_be_one(path: Path) -> bool:
-    """Whether a file begins as an IDX file does, or a packed one."""
+    """Whether a file begins as files of datasets do."""
     try:
         with path.open("rb") as file:
-            return file.read(3).startswith((GZIP, IDX))
+            return file.read(8).startswith(BEGINNINGS)
     except OSError:
         return False

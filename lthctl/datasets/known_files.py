@@ -15,7 +15,7 @@ from lthctl.errors import DataError
 Contents = Mapping[str, bytes]
 """File name -> the bytes that were trusted."""
 
-NUMBERS = {1: "file", 2: "two files", 4: "four files"}
+NUMBERS = {1: "", 2: "two ", 4: "four "}
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,8 @@ class KnownFiles:
         missing = [name for name in self.digests if name not in origins]
         if missing:
             tried = "".join(f"\n  {failure}" for failure in failures)
-            files = NUMBERS[len(self.digests)].replace("file", f"{self.title} file")
+            several = "s" if len(self.digests) > 1 else ""
+            files = f"{NUMBERS[len(self.digests)]}{self.title} file{several}"
             packed = ", plain or as .gz," if self.packed else ""
             raise DataError(
                 f"{folder}: {', '.join(missing)} could not be fetched. Tried:{tried}\n"

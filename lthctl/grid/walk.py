@@ -310,12 +310,14 @@ def _check_sizes(model: Model, dataset: Dataset) -> None:
     if not isinstance(model, MLP):
         _check_outputs(model, dataset)
         return
-    num_inputs = int(np.prod(dataset.train.images.shape[1:]))
+    shape = dataset.train.images.shape[1:]
+    num_inputs = int(np.prod(shape))
     num_classes = int(dataset.train.labels.max()) + 1
     if model.layers[0] != num_inputs:
         raise ParamsError(
-            f"model.layers: starts with {model.layers[0]}, expected {num_inputs}, the pixels of an "
-            "image"
+            f"model.layers: starts with {model.layers[0]}, and an image of {dataset.name} has "
+            f"{num_inputs} values, of shape {shape}; begin with {num_inputs}, or choose another "
+            "data.name"
         )
     if model.layers[-1] < num_classes:
         raise ParamsError(

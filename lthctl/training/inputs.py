@@ -1,13 +1,14 @@
 """What every engine is given, checked once before any of them begins."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 
 import numpy as np
 
 from lthctl.datasets.base import Split
 from lthctl.errors import DataError, ParamsError
+from lthctl.models.base import Model
 from lthctl.models.mlp import MLP
 from lthctl.training.spec import Training
 
@@ -16,7 +17,8 @@ def check_inputs(training: Training) -> None:
     """Refuse a training on numbers that no engine can learn from.
 
     Raises:
-      DataError: a label is no class of the model's, or a pixel is no finite number.
+      DataError: a label is no class of the model's, a pixel is no finite number, or images have
+        another shape than the model's inputs.
       ParamsError: a starting weight is not finite, or of another type than float32.
     """
     dataset = training.dataset
@@ -24,6 +26,7 @@ def check_inputs(training: Training) -> None:
     splits = {name: split for name, split in parts.items() if split is not None}
     for name, split in splits.items():
         _check_pixels(name, split)
+    _check_shapes(training.model, splits)
     num_classes = _num_classes(training)
     for name, split in splits.items():
         _check_labels(name, split, num_classes)
@@ -46,6 +49,20 @@ def _check_pixels(name: str, split: Split) -> None:
         f"dataset: image {first} of {name} has a pixel that is not a finite number; remove or mend "
         "such images"
     )
+
+
+def _check_shapes(model: Model, splits: Mapping[str, Split]) -> None:
+    shapes = {name: split.images.shape[1:] for name, split in splits.items()}
+    if len(set(shapes.values())) > 1:
+        words = ", ".join(f"of {name} {shape}" for name, shape in shapes.items())
+        raise DataError(f"dataset: images differ in shape: {words}; make them alike")
+    shape = shapes["train"]
+    if isinstance(model, MLP) and math.prod(shape) != model.layers[0]:
+        raise DataError(
+            f"dataset: an image has {math.prod(shape)} values, of shape {shape}, expected "
+            f"{model.layers[0]}, the model's inputs; make a model with {math.prod(shape)} inputs, "
+            "or give other images"
+        )
 
 
 def _check_labels(name: str, split: Split, num_classes: Callable[[], int]) -> None:

@@ -232,7 +232,8 @@ def test_a_ticket_of_another_model(tickets: Path) -> None:
 def test_a_model_that_does_not_fit_the_images(workspace: Path) -> None:
     Path("params.yaml").write_text("model:\n  layers: [700, 30, 9]\ntrain:\n  device: cpu\n")
     assert (
-        refusal(2, "prune") == "model.layers: starts with 700, and an image of mnist has 784 values, of shape (784,); begin with 784, or choose another data.name"
+        refusal(2, "prune")
+        == "model.layers: starts with 700, and an image of mnist has 784 values, of shape (784,); begin with 784, or choose another data.name"
     )
 
 

@@ -462,7 +462,10 @@ def test_vanishing_moments_become_0(kernel: str, laid_out: list[Network]) -> Non
 def test_what_compiled_code_would_not_check_is_refused() -> None:
     with pytest.raises(DataError, match="labels are 0 to 9, expected 0 to 4, the model's classes"):
         run(make((70, 5), (0.5,), train=digits(600, 70, 10)))
-    with pytest.raises(DataError, match="an image has 70 values, expected 64, the model's inputs"):
+    with pytest.raises(
+        DataError,
+        match=r"an image has 70 values, of shape \(70,\), expected 64, the model's inputs",
+    ):
         run(make((64, 10), (0.5,), train=digits(600, 70, 10)))
 
 

@@ -13,9 +13,12 @@ from lthctl.errors import DataError, ParamsError, TrainingError
 from lthctl.interop.apply import apply_ticket_
 from lthctl.lottery.find import find_ticket
 from lthctl.lottery.retrain import retrain
+from lthctl.mask import Mask
 from lthctl.models.entry import as_model
+from lthctl.models.mlp import MLP
 from lthctl.models.module import ModuleModel
 from lthctl.params import ModelParams, TrainParams
+from lthctl.seeding import Stream
 from lthctl.training.engines import run
 from lthctl.training.spec import Training
 
@@ -202,3 +205,23 @@ def test_reinit_of_a_pretrained_module_is_refused(dataset: Dataset) -> None:
     own = ModuleModel("own", Own, output="out")
     ticket = find_ticket(own, dataset, method="random", ratio=0.5, seed=1)
     retrain(ticket, dataset, control="reinit", train=train, model=own)
+
+
+def test_images_of_another_shape_than_the_model_takes() -> None:
+    """The same for both engines, before anything is computed."""
+    images = Split(np.zeros((6, 3, 2, 2), np.uint8), np.arange(6) % 2)
+    model = MLP((784, 2))
+    mask, start = Mask.full(model.prunable(biases=True)), model.draw(Stream(1, "init"))
+    for engine in ("sparse", "torch"):
+        params = TrainParams(steps=2, evaluate_every=1, batch_size=2, engine=engine, device="cpu")
+        with pytest.raises(DataError) as refusal:
+            run(Training(model, start, mask, Dataset("x", images, images), 1, params))
+        assert str(refusal.value) == (
+            "dataset: an image has 12 values, of shape (3, 2, 2), expected 784, the model's inputs; "
+            "make a model with 12 inputs, or give other images"
+        )
+    other = Split(np.zeros((6, 3, 2, 3), np.uint8), np.arange(6) % 2)
+    with pytest.raises(
+        DataError, match=r"images differ in shape: of train \(3, 2, 2\), of validation"
+    ):
+        run(Training(model, start, mask, Dataset("x", images, other), 1, params))

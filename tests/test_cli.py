@@ -222,8 +222,7 @@ def test_a_folder_with_no_ticket(there: bool, workspace: Path) -> None:
 
 
 def test_a_ticket_of_another_model(tickets: Path) -> None:
-    Path("params.yaml").write_text("model:\n  layers: [784, 30, 10]\ntrain:\n  device: cpu\n")
-    assert refusal(3, "retrain", "masks/dense-s1") == (
+    assert refusal(3, "retrain", "masks/dense-s1", "--layers", "784,30,10") == (
         "masks/dense-s1: is a ticket of an MLP 784-20-12-10 with uniform weights, expected an MLP 784-30-10 with uniform "
         "weights; change the model's parameters or choose other tickets"
     )

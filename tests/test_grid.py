@@ -305,7 +305,7 @@ def test_a_ticket_of_another_model_is_named_by_its_folder(params: Params) -> Non
         TicketError,
         match=r"^masks/dense-s1: is a ticket of an MLP 784-20-12-10 .* expected an MLP 784-7-10",
     ):
-        walk.retraining_tasks(other, DATA, [Path("masks")], Variant("rewind"), Path("runs"))
+        run_grid(["masks"], params=other, data=DATA, held_to=["model.layers"])
 
 
 PROGRAM = """

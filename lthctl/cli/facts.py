@@ -11,6 +11,7 @@ from rich.text import Text
 from lthctl.artifacts.run import Run
 from lthctl.cli.sparks import finite_values
 from lthctl.cli.terminal import new_table, plain
+from lthctl.params import RoundParams, rate_words
 
 CUT_OFF = 0.1  # this share of the first evaluations, which differ from the rest more than it varies
 
@@ -85,3 +86,13 @@ CHANCE = Text(
     "two-sided.",
     style="dim",
 )
+
+
+def settings_words(train: RoundParams) -> str:
+    """How many steps of which kind.
+
+    Example:
+      >>> settings_words(RoundParams(steps=2000))
+      '2,000 steps, adam 0.0012, batch 60'
+    """
+    return f"{train.steps:,} steps, {train.optimizer} {rate_words(train)}, batch {train.batch_size}"

@@ -154,7 +154,7 @@ def parameters(
     if isinstance(context.obj, LthctlError):
         raise context.obj
     visible = visible_to(command, context.obj)
-    given, typed = _given(context, command, flags or {})
+    given, typed = typed_parameters(context, command, flags or {})
     if given.get("model.name", visible.model.name) != visible.model.name:
         # What the file says of its own model, such as its layers, is not for another one.
         visible = visible.model_copy(update={"model": ModelParams()})
@@ -165,7 +165,7 @@ def parameters(
     return visible.override(given, typed=typed)
 
 
-def _given(
+def typed_parameters(
     context: Context, command: str, flags: Mapping[str, object]
 ) -> tuple[dict[str, object], dict[str, str]]:
     """What was typed, by flags of their own and by `--set`: "section.key" -> value, and -> how."""

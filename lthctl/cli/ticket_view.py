@@ -18,6 +18,7 @@ from lthctl.cli.facts import (
     fact_grid,
     fact_table,
     percent_or_blank,
+    settings_words,
     step_words,
 )
 from lthctl.cli.sparks import PixelPicture, Spark, SparsityTables, finite_values
@@ -25,7 +26,7 @@ from lthctl.cli.terminal import plain
 from lthctl.datasets.base import DataDescription
 from lthctl.lottery.controls import CONTROLS
 from lthctl.models.base import MlpDescription, ModelDescription
-from lthctl.params import RoundParams, rate_words
+from lthctl.params import RoundParams
 from lthctl.reporting.dead_units import Units, units_of
 from lthctl.reporting.sides import Side
 
@@ -245,13 +246,12 @@ def _data(data: DataDescription | None) -> str:
 
 
 def _training(train: RoundParams, first_step: int = 0) -> str:
-    steps = f"{train.steps:,} steps"
+    words = settings_words(train)
     if first_step:
-        steps = f"steps {first_step + 1:,} to {train.steps:,}"
-    return (
-        f"{steps}, {train.optimizer} {rate_words(train)}, batch {train.batch_size}, "
-        f"engine {train.engine} on {train.device}"
-    )
+        words = words.replace(
+            f"{train.steps:,} steps", f"steps {first_step + 1:,} to {train.steps:,}", 1
+        )
+    return f"{words}, engine {train.engine} on {train.device}"
 
 
 def _dead_units(units: Units) -> RenderableType:

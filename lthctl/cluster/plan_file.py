@@ -133,7 +133,7 @@ def write_plan(asked: Asked, store: Path, *, executor: str, replace: bool) -> Wo
         "kind": "plan",
         "schema_": 1,
         "function": asked.function,
-        "params": asked.params.model_dump(mode="json"),
+        "params": asked.params.model_dump(mode="json", exclude_unset=True),
         "arguments": asked.arguments,
         "executor": executor,
         "replace": replace,

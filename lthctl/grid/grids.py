@@ -8,8 +8,8 @@ outcome = grid.run()
 """
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lthctl.artifacts.names import run_place
@@ -19,6 +19,7 @@ from lthctl.cores import num_cores
 from lthctl.errors import ParamsError
 from lthctl.families import EXECUTORS, choices, trust
 from lthctl.grid import plan as plans
+from lthctl.grid.as_found import Sources, Taken
 from lthctl.grid.asked import Asked
 from lthctl.grid.driver import run_tasks
 from lthctl.grid.dvc import refuse_if_owned
@@ -44,6 +45,7 @@ class Grid:
       store: where finished trainings are kept.
       option: of the command line, that chooses other folders.
       asked: what was asked for, so that workers can make the same grid; None where nobody can.
+      taken: of retrainings: ticket name -> how it is trained, and what of that is its own.
     """
 
     what: str
@@ -53,6 +55,7 @@ class Grid:
     store: Path
     option: str = "--out"
     asked: Asked | None = None
+    taken: Mapping[str, Taken] = field(default_factory=dict)
 
     @property
     def missing(self) -> list[Task]:
@@ -156,6 +159,7 @@ def run_grid(
     out: Path | str = "runs",
     store: Path | str | None = None,
     look: bool = True,
+    held_to: Collection[str] = (),
 ) -> Grid:
     """A run of every ticket at or below some paths, under one control or some. With
     `retrain.order_seed` each has a second copy beside it.
@@ -164,13 +168,15 @@ def run_grid(
       paths: tickets, or folders with tickets below them.
       control: what training starts from; "rewind", "reinit", "shuffle", or your own as
         "module:name"; or a list of them.
-      params: the sections data, model, train and retrain are read.
+      params: the sections data, model, train and retrain are read. Model and dataset are the
+        ticket's own; what `train` does not state is as the ticket was found.
       data: folder of the dataset; data/<its name> if not given.
       out: folder for the runs; they go to a folder per control in it, second copies to one more,
         and further draws to a folder per draw in that.
       store: where finished trainings are kept; if not given, the folder that LTHCTL_STORE names,
         or .lthctl.
       look: whether to look what the folders hold; else they count as missing.
+      held_to: parameters, such as "model.layers", in which tickets have to agree with `params`.
 
     Raises:
       ParamsError: there is no such control, or the order of second copies is a ticket's own.
@@ -186,10 +192,13 @@ def run_grid(
     folders = [Path(out) / run_place(*variant) for variant in variants]
     tickets = [Path(path) for path in paths]
     place = None if data is None else Path(data)
+    sources = Sources(params, place, tickets, held_to)
     tasks = [
         task
         for variant in variants
-        for task in retraining_tasks(params, place, tickets, variant, Path(out), look=look)
+        for task in retraining_tasks(
+            params, place, tickets, variant, Path(out), sources=sources, look=look
+        )
     ]
     refuse_if_owned(*(task.place for task in tasks if task.state is not State.PRESENT))
     folder = folders[0] if len(folders) == 1 else Path(out)
@@ -198,10 +207,11 @@ def run_grid(
         "control": list(controls),
         "data": _text(data),
         "out": str(out),
+        "held_to": sorted(held_to),
     }
     asked = Asked("run_grid", params, given)
     kept = default_store() if store is None else Path(store)
-    return Grid("run", folder, tuple(tasks), len(tasks), kept, asked=asked)
+    return Grid("run", folder, tuple(tasks), len(tasks), kept, asked=asked, taken=sources.taken)
 
 
 def experiment_grid(

@@ -19,6 +19,7 @@ from lthctl.artifacts.ticket_document import TicketSpecification
 from lthctl.datasets.base import Dataset
 from lthctl.datasets.entry import open_folder
 from lthctl.errors import OutputError, ParamsError, TicketError
+from lthctl.grid.as_found import Sources
 from lthctl.grid.tasks import PlannedTraining, State, Task, Work, difference, state_of
 from lthctl.grid.wanted import wanted_tickets
 from lthctl.lottery.asked import RateAsked, specify_pruning
@@ -115,10 +116,20 @@ def retraining_tasks(
     out: Path,
     *,
     look: bool = True,
+    sources: Sources | None = None,
 ) -> list[Task]:
     """A task for every ticket at or below some paths that `retrain` wants, for a control with one
     of its draws and one order of the batches; where, `run_place` says. These tickets are read and
     verified first.
+
+    Args:
+      params: the sections data, model, train and retrain.
+      data: folder of the dataset; where it lies if that is None.
+      paths: tickets, or folders with tickets below them.
+      variant: control, order of the batches, and draw.
+      out: folder for the runs.
+      sources: what gives a ticket its model, dataset and training; the ticket itself, with what
+        `params` states, if not given.
 
     Raises:
       ParamsError: that order is the ticket's own.
@@ -133,16 +144,11 @@ def retraining_tasks(
         siblings = siblings_of(
             {path: TicketFolder(path).document.specification for path in find_tickets(*paths)}
         )
-    folder, model = open_folder(params.data, data), model_from(params.model)
-    train = resolve(params.train, model, params.data.augment)
+    sources = sources or Sources(params, data, paths, ())
     tasks: dict[str, Task] = {}
     origin: dict[str, tuple[str, Path]] = {}
-    seed_by_seed = params.data.holdout > 0
-    for path in (
-        sorted(folders, key=lambda path: str(TicketFolder(path).document.seed))
-        if seed_by_seed
-        else folders
-    ):
+    # Seed by seed: with images held out, every seed has a dataset of its own.
+    for path in sorted(folders, key=lambda path: str(TicketFolder(path).document.seed)):
         ticket = load_ticket(path)
         if ticket.name in origin:
             digest, first = origin[ticket.name]
@@ -153,8 +159,10 @@ def retraining_tasks(
                 )
             continue
         origin[ticket.name] = ticket.digest, path
-        dataset = folder.dataset(params.data, ticket.seed)
+        model = sources.model(ticket, where=str(path))
+        dataset = sources.dataset(ticket)
         check_ticket(ticket, model, dataset, where=str(path))
+        train = resolve(sources.train(ticket, where=str(path)), model, dataset.augment)
         check_order_seed(order_seed, ticket.seed, where=str(path))
         check_first_step(ticket, control, train, where=str(path))
         sibling = None
@@ -169,11 +177,13 @@ def retraining_tasks(
             other: tuple[Path, str] | None = None
             if sibling is None
             else (siblings[path], sibling.digest),
+            model: Model = model,
+            train: TrainParams = train,
         ) -> Work:
             # Read again, so that a grid holds the arrays of the tickets under way and not of all.
             ticket = _same_ticket(path, digest)
             sibling = None if other is None else _same_ticket(*other)
-            dataset = folder.dataset(params.data, ticket.seed)
+            dataset = sources.dataset(ticket)
             return retraining(
                 ticket,
                 dataset,

@@ -12,6 +12,7 @@ from lthctl.canonical import digest_of_arrays
 from lthctl.datasets.base import Dataset
 from lthctl.errors import ParamsError, TicketError, TrainingError
 from lthctl.families import is_own, sources_of, trust
+from lthctl.lottery.as_found import train_as_found
 from lthctl.lottery.controls import CONTROLS, apply_control, first_step_of
 from lthctl.lottery.find import run_all
 from lthctl.lottery.trained import params_under, trained_weights
@@ -49,7 +50,7 @@ def retrain(
         positions given by chance; "finetune" and "lr-rewind", the weights that the ticket was
         pruned from; another built-in one; or your own as "module:name".
       draw: which draw of the control's random numbers, from 1.
-      train: how to train; the defaults are those of params.yaml.
+      train: how to train; as the ticket was found if not given, see `train_as_found`.
       model: needed where the ticket is not of an MLP.
       order_seed: another seed for the order of the batches, and for that alone: it makes a second
         copy, to be joined with the first by `lthctl.connect`. A module that draws numbers while it
@@ -68,7 +69,8 @@ def retrain(
       >>> run.metrics.best_accuracy
     """
     trust(control)
-    resolved = resolve(train or TrainParams(), _model_of(ticket, model), dataset.augment)
+    asked = train_as_found(TrainParams(), ticket.train) if train is None else train
+    resolved = resolve(asked, _model_of(ticket, model), dataset.augment)
     work = retraining(
         ticket,
         dataset,
@@ -260,7 +262,10 @@ def _way_to(theirs: ModelDescription, here: ModelDescription) -> str:
         return "change the model's parameters or choose other tickets"
     if not is_own(theirs.name):
         return "that module only you can build: call lthctl.retrain with it as `model`"
-    return f"set model in params.yaml: {{name: {theirs.name}, output: {theirs.output}}}"
+    return (
+        f"if you trust that code, give --model {theirs.name}, or set model in params.yaml: "
+        f"{{name: {theirs.name}, output: {theirs.output}}}"
+    )
 
 
 def proof_of(mask: Mask, start: Weights, weights: Weights) -> Proof:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from lthctl.artifacts.folders import RunFolder, TicketFolder
 from lthctl.artifacts.names import (
     CONNECTION_JSON,
     HISTORY_FILE,
@@ -22,8 +23,8 @@ from lthctl.artifacts.names import (
     TICKET_JSON,
     WEIGHTS_FILE,
 )
-from lthctl.datasets.base import Dataset
-from lthctl.errors import TicketError
+from lthctl.datasets.base import DataDescription, Dataset
+from lthctl.errors import LthctlError, TicketError
 from lthctl.models.base import Model
 from lthctl.reading import find_folders, is_there
 from lthctl.verification.checks import Check
@@ -97,6 +98,29 @@ def verify(
     finally:
         cancel.set()
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def descriptions_of(*paths: Path | str) -> list[DataDescription]:
+    """What the tickets and runs at or below some paths say of their data, each once; those that
+    cannot be read are passed over.
+
+    Raises:
+      LthctlError: there is neither ticket nor run at or below a path.
+    """
+    tickets, runs, _, _ = _find([Path(path) for path in paths])
+    found: list[DataDescription] = []
+    folders: list[TicketFolder | RunFolder] = [
+        *map(TicketFolder, tickets),
+        *map(RunFolder, runs),
+    ]
+    for folder in folders:
+        try:
+            data = folder.document.data
+        except LthctlError:
+            continue
+        if data is not None and data not in found:
+            found.append(data)
+    return found
 
 
 def _find(

@@ -60,13 +60,13 @@ def connect(
     from lthctl.cli.connection_view import connection_screen
     from lthctl.connecting.connect import connect as connect_runs
     from lthctl.connecting.connect import folder_beside
-    from lthctl.datasets.entry import open_folder
+    from lthctl.datasets.described import DescribedDatasets
 
     folder = out or folder_beside(paths)
     try:
         connections = connect_runs(
             *paths,
-            dataset=open_folder(params.data, data).described,
+            dataset=DescribedDatasets(params.data, data),
             points=points,
             out=folder,
             replace=force,

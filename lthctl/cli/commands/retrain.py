@@ -16,11 +16,11 @@ from lthctl.cli.options import (
     OrderSeedOption,
     TrainingOptions,
 )
-from lthctl.cli.parameters import controls_of, is_set, is_typed, parameters
+from lthctl.cli.parameters import controls_of, is_set, is_typed, parameters, typed_parameters
 from lthctl.cli.settings import SettingOptions
 from lthctl.cli.spread import ShortForms, spread
 from lthctl.errors import ParamsError, TicketError
-from lthctl.families import CONTROLS
+from lthctl.families import CONTROLS, EXECUTORS, trust
 
 
 @spread
@@ -45,12 +45,16 @@ def retrain(
 ) -> None:
     """Retrain every ticket at or below the paths.
 
+    Model and dataset are the ticket's own. It is trained as it was found, unless a flag or
+    params.yaml says otherwise.
+
     `rewind` starts from the ticket's own weights. `reinit` starts from fresh weights under the
     same mask. `shuffle` starts from the ticket's weights, with the mask permuted inside each layer.
     `--reinit 3` is short for `--reinit --draws 3`; write a folder of that name as ./3.
     """
-    flags = {"retrain.order_seed": order_seed, "retrain.draws": draws}
-    params = parameters(context, "retrain", {**settings.flags(), **flags})
+    flags = {"retrain.order_seed": order_seed, "retrain.draws": draws, **settings.flags()}
+    params = parameters(context, "retrain", flags)
+    typed, _ = typed_parameters(context, "retrain", flags)
     if len(short_forms) + is_typed(context, "control") + is_set(context, "retrain.control") > 1:
         *first, last = ("--control", *(f"--{name}" for name in CONTROLS.names()))
         raise ParamsError(
@@ -60,6 +64,7 @@ def retrain(
     controls = short_forms or controls_of(context, params)
     if is_typed(context, "draws") and draws > 1:
         refuse_draws_of_none(controls, draws)
+    from lthctl.cli.as_found_view import taken_lines
     from lthctl.cli.grid_view import make_folders, run_documents, runs_table
     from lthctl.cli.older_runs import older_runs_note
     from lthctl.grid.grids import run_grid
@@ -67,11 +72,18 @@ def retrain(
     if (note := older_runs_note(out)) and not training.quiet:
         say(note)
     try:
-        grid = run_grid(paths, control=controls, params=params, data=settings.data, out=out)
+        grid = run_grid(
+            paths, control=controls, params=params, data=settings.data, out=out, held_to=typed
+        )
     except TicketError as error:
         if training.dry_run:
             raise TicketError(f"{error}; there is no plan before that") from None
         raise
+    trust(training.executor)
+    EXECUTORS.get(training.executor)
+    if not training.quiet:
+        for line in taken_lines(grid.taken):
+            say(line)
     verb = f"retraining ({', '.join(controls)})"
     if not make_folders(
         grid, training, verb, on=cluster, to_json=run_documents, to_table=runs_table

@@ -50,16 +50,21 @@ def verify(
     from dataclasses import asdict
 
     from lthctl.cli.check_view import check_tables
-    from lthctl.datasets.entry import open_folder
+    from lthctl.datasets.described import DescribedDatasets
     from lthctl.families import trust as trust_names
+    from lthctl.verification.paths import descriptions_of
     from lthctl.verification.paths import verify as verify_paths
 
     trust_names(*trust)
     params = parameters(context, "verify", runs_code=replay)
+    datasets = DescribedDatasets(params.data, data)
+    if replay:
+        for description in descriptions_of(*paths):
+            datasets.open(description)
     try:
         checks = verify_paths(
             *paths,
-            replay=open_folder(params.data, data).described if replay else None,
+            replay=datasets if replay else None,
             num_jobs=jobs or num_cores(),
             announce=lambda text: None if quiet else say(text),
         )

@@ -140,7 +140,7 @@ def test_another_model_does_not_take_over_the_layers_of_the_files(
     )
     assert planned("--model", "flagged_net:small", "--engine", "torch")["asked"] == 1
     said = refusal("prune", "--model", "flagged_net:small", "--layers", "784,10,10")
-    assert said.startswith("model.layers: is for mlp")
+    assert said.startswith("model.layers: is for ")
 
 
 def test_controls_can_be_set(workspace: Path) -> None:

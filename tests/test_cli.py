@@ -19,6 +19,7 @@ from lthctl.artifacts.run import save_run
 from lthctl.artifacts.ticket import save_ticket
 from lthctl.canonical import sha256
 from lthctl.cli.app import app
+from lthctl.datasets import fashion_mnist, mnist
 from lthctl.families import CONTROLS, choices
 from lthctl.reporting import figures
 
@@ -546,6 +547,19 @@ def test_download_from_a_folder(workspace: Path) -> None:
     assert "copy/t10k-labels-idx1-ubyte: truncated or altered, fetching it again" in result.stderr
     assert "copy/train-images-idx3-ubyte: verified, already there" in result.stdout
     assert (workspace / "copy" / "notes.txt").read_text() == "mine"
+
+
+def test_download_of_another_dataset(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, digest in mnist.MNIST.items():
+        monkeypatch.setitem(fashion_mnist.FASHION_MNIST, name, digest)
+    for words in (["fashion-mnist"], ["--dataset", "fashion-mnist"]):
+        result = lthctl("download", *words, "--from", "data/mnist")
+        assert result.exit_code == 0
+        assert "data/fashion-mnist/t10k-labels-idx1-ubyte: verified" in result.stdout
+        assert "lthctl run --dataset fashion-mnist" in result.stdout + result.stderr
+    assert refusal(2, "download", "mnist", "--dataset", "cifar10") == (
+        "--dataset: is 'cifar10', and NAME is 'mnist'; give one of them"
+    )
 
 
 def test_as_a_process(tmp_path: Path) -> None:

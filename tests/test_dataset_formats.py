@@ -447,6 +447,9 @@ def test_files_that_are_no_arrays_are_refused(tmp_path: Path) -> None:
         (tmp_path / "a.npz").write_bytes(content)
         with pytest.raises(DataError, match=rf"a\.npz: ({said})"):
             open_folder(DataParams(name="npz"), tmp_path / "a.npz")
+    (tmp_path / "a.npz").write_bytes(zip_of(dict.fromkeys(arrays(), b"no array")))
+    with pytest.raises(DataError, match=r"train_images is no array of NumPy's"):
+        open_folder(DataParams(name="npz"), tmp_path / "a.npz")
     np.save(tmp_path / "one.npy", noise(3))
     with pytest.raises(DataError, match="holds one array, expected several with names"):
         open_folder(DataParams(name="npz"), tmp_path / "one.npy")

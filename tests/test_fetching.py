@@ -212,6 +212,18 @@ def test_what_could_not_be_fetched_names_the_dataset_and_the_ways_out(
         fashion_mnist.FILES.open(tmp_path / "m")
 
 
+def test_one_archive_is_named_where_it_could_not_be_fetched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(known_files, "sources_of", lambda *_: iter(()))
+    with pytest.raises(DataError) as refusal:
+        download(tmp_path / "m", "cifar10")
+    assert str(refusal.value).endswith(
+        "Fetch cifar-10-binary.tar.gz elsewhere and name its folder: lthctl download cifar10 "
+        "--from DIR"
+    )
+
+
 def test_a_download_over_the_network(
     server: Server, digits_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

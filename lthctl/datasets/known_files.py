@@ -15,7 +15,7 @@ from lthctl.errors import DataError
 Contents = Mapping[str, bytes]
 """File name -> the bytes that were trusted."""
 
-NUMBERS = {1: "", 2: "two ", 4: "four "}
+NUMBERS = {1: "one", 2: "two", 4: "four"}
 
 
 @dataclass(frozen=True)
@@ -96,12 +96,13 @@ class KnownFiles:
         missing = [name for name in self.digests if name not in origins]
         if missing:
             tried = "".join(f"\n  {failure}" for failure in failures)
-            several = "s" if len(self.digests) > 1 else ""
-            files = f"{NUMBERS[len(self.digests)]}{self.title} file{several}"
+            files, their = f"the {NUMBERS[len(self.digests)]} {self.title} files", "their"
+            if len(self.digests) == 1:
+                files, their = missing[0], "its"
             packed = ", plain or as .gz," if self.packed else ""
             raise DataError(
                 f"{folder}: {', '.join(missing)} could not be fetched. Tried:{tried}\n"
-                f"Fetch the {files} elsewhere{packed} and name their folder: {self._command} "
+                f"Fetch {files} elsewhere{packed} and name {their} folder: {self._command} "
                 f"--from DIR{self.also and f'. {self.also}'}"
             )
         return origins

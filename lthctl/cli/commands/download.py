@@ -64,4 +64,5 @@ def download(
     elif not quiet:
         for file, origin in origins.items():
             show(f"{folder / file}: verified, {origin}")
-    say_next(context, "run", *([] if folder == entry.folder else ["--data", folder]))
+    named = [] if name == context.obj.data.name else ["--dataset", name]
+    say_next(context, "run", *named, *([] if folder == entry.folder else ["--data", folder]))

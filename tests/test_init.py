@@ -15,7 +15,11 @@ from typer.testing import CliRunner
 
 from lthctl.cli.app import app
 from lthctl.errors import OutputError, ParamsError
-from lthctl.presets.init import PRESETS, TEMPLATES, init
+from lthctl.grid.walk import asked_prunings
+from lthctl.models.entry import model_from
+from lthctl.params_file import read_params
+from lthctl.presets.init import NETWORKS, PRESETS, TEMPLATES, init
+from lthctl.training.engines import resolve
 
 from .conftest import write_digits
 from .test_pipeline import SHIM
@@ -45,11 +49,24 @@ def test_the_presets_are_the_experiments_of_this_repository() -> None:
     folders = {
         "root": ROOT, "video": ROOT / "experiments/video", "paper": ROOT / "experiments/paper"
     }  # fmt: skip
-    assert list(folders) == list(PRESETS)
+    assert [name for name in PRESETS if not name.startswith("paper-")] == list(folders)
     for preset_name, folder in folders.items():
         for name, template in PRESETS[preset_name].items():
             if name != "dvc.yaml":
                 assert (TEMPLATES / template).read_text() == (folder / name).read_text()
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_preset_asks_for_what_there_is(name: str) -> None:
+    """Its ladder is the one that its report is about."""
+    params = read_params(TEMPLATES / f"networks/{name}.yaml")
+    prunings = asked_prunings(params.prune, model_from(params.model))
+    assert {pruning.seed for pruning in prunings} == {1, 2, 3, 4, 5}
+    last = max(prunings, key=lambda pruning: pruning.rounds)
+    (primary,) = params.report.primary
+    assert last.name_of_replicates.replace(f"-n{last.rounds}", "") == primary
+    assert params.data.name == "cifar10" and params.model.name == name
+    resolve(params.train.model_copy(update={"device": "cpu"}), model_from(params.model))
 
 
 def test_dvc_takes_no_template_for_a_pipeline_of_this_repository() -> None:
@@ -61,7 +78,9 @@ def test_dvc_takes_no_template_for_a_pipeline_of_this_repository() -> None:
     assert found.split() == expected
 
 
-@pytest.mark.parametrize("template", ["pipeline.yaml", "paper/pipeline.yaml"])
+@pytest.mark.parametrize(
+    "template", ["pipeline.yaml", "paper/pipeline.yaml", "networks/pipeline.yaml"]
+)
 def test_a_preset_depends_on_the_version_instead_of_the_code(template: str) -> None:
     stages = YAML(typ="safe", pure=True).load((TEMPLATES / template).read_text())["stages"]
     for name in ("prune", "retrain", "report"):
@@ -170,7 +189,8 @@ def test_an_unknown_preset_and_a_file_in_the_way(project: Path) -> None:
         init("x", preset="vidoe")
     assert (
         str(refusal.value)
-        == "preset: is 'vidoe'; did you mean 'video'? Expected 'root', 'video' or 'paper'"
+        == "preset: is 'vidoe'; did you mean 'video'? Expected 'root', 'video', 'paper', "
+        "'paper-conv2', 'paper-conv4', 'paper-conv6', 'paper-resnet20' or 'paper-vgg19'"
     )
     (project / "taken").write_text("")
     with pytest.raises(OutputError, match="taken: is no folder; give another one"):

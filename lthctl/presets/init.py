@@ -27,6 +27,11 @@ PRESETS = {
     },
 }
 """Name -> file that is written -> its template."""
+NETWORKS = ("conv2", "conv4", "conv6", "resnet20", "vgg19")
+PRESETS |= {
+    f"paper-{name}": {"dvc.yaml": "networks/pipeline.yaml", "params.yaml": f"networks/{name}.yaml"}
+    for name in NETWORKS
+}
 IGNORES = {".gitignore": "gitignore", ".dvcignore": "dvcignore"}
 
 
@@ -53,8 +58,9 @@ def init(folder: Path | str = ".", *, preset: str = "root") -> Initialized:
 
     Args:
       folder: is made if it is not there.
-      preset: "root", a few ratios in minutes; "video", the whole grid of the walk-through; or
-        "paper", that of the paper, with its claims.
+      preset: "root", a few ratios in minutes; "video", the whole grid of the walk-through;
+        "paper", that of the paper for MNIST, with its claims; or "paper-conv2" and others, those of
+        its networks for CIFAR-10.
 
     Raises:
       ParamsError: there is no such preset.

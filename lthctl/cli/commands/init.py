@@ -21,7 +21,8 @@ def init(
 
     It is params.yaml, dvc.yaml, .gitignore and .dvcignore. `root` has a few ratios and takes
     minutes. `video` has the whole grid of the walk-through. `paper` has that of the paper, with its
-    claims, and takes one to two hours. Your folder may be in a git repository and in a DVC project.
+    claims, and takes one to two hours. `paper-conv2` and others have its networks for CIFAR-10, and
+    want a GPU. Your folder may be in a git repository and in a DVC project.
     Where there is no DVC project, it becomes one.
     """
     from lthctl.presets.init import init as write_experiment

@@ -12,7 +12,7 @@ from lthctl.datasets.base import Dataset, Split
 from lthctl.errors import LthctlError, ParamsError
 from lthctl.lottery.asked import specify_pruning
 from lthctl.lottery.find import find_ticket
-from lthctl.lottery.layers import excluded_layers, matching, rates_by_layer
+from lthctl.lottery.layers import excluded_layers, layers_of, matching, rates_by_layer
 from lthctl.models.entry import model_from
 from lthctl.models.mlp import MLP
 from lthctl.params import ModelParams, Params, TrainParams
@@ -68,6 +68,10 @@ def test_a_pattern_that_means_nothing_is_refused(pattern: str, said: str) -> Non
     with pytest.raises(ParamsError) as error:
         matching(pattern, LAYERS, "x")
     assert str(error.value) == said
+
+
+def test_a_parameter_of_the_network_itself_is_a_layer() -> None:
+    assert layers_of(["pos_embed", "head.weight", "head.bias"]) == ["pos_embed", "head"]
 
 
 def test_a_layers_own_name_wins_over_a_pattern() -> None:

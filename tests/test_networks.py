@@ -1,6 +1,10 @@
 """Built-in networks: their sizes, their first weights, a step of training, and tickets of them."""
 
 import math
+import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -267,3 +271,30 @@ def test_a_network_goes_all_the_way(workspace_of_workers: Path, name: str) -> No
     done("verify", "masks", "runs", "--replay")
     done("show", "masks")
     done("show", "runs")
+
+
+def tree(*folders: str) -> dict[str, bytes]:
+    files = (path for folder in folders for path in sorted(Path(folder).rglob("*")))
+    return {str(path): path.read_bytes() for path in files if path.is_file()}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["conv2", "resnet20"])
+def test_a_killed_command_goes_on_to_the_same_bytes(workspace_of_workers: Path, name: str) -> None:
+    workspace = workspace_of_workers
+    size = ", size: 28" if name in SIDES else ""
+    (workspace / "params.yaml").write_text(PARAMS.format(name=name, size=size))
+    command = [sys.executable, "-m", "lthctl", "run", "--jobs", "1", "--quiet"]
+    process = subprocess.Popen(command)
+    while not any((workspace / ".lthctl").rglob("training.json")):  # the first of three is done
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    assert not list(Path("runs").rglob("run.json"))
+    subprocess.run(command, check=True)
+    resumed = tree("masks", "runs")
+    for folder in ("masks", "runs", ".lthctl"):
+        shutil.rmtree(folder)
+    subprocess.run(command, check=True)
+    assert resumed and tree("masks", "runs") == resumed

@@ -16,8 +16,8 @@ def layers_of(names: Sequence[str] | Shapes) -> list[str]:
 
 
 def layer_of(name: str) -> str:
-    """The layer of a parameter."""
-    return name.rpartition(".")[0]
+    """The layer of a parameter; a parameter of the network itself, such as `pos_embed`, is one."""
+    return name.rpartition(".")[0] or name
 
 
 def matching(pattern: str, layers: Sequence[str], key: str) -> list[str]:

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from lthctl.mask import Mask
 from lthctl.models.described import known_model
 from lthctl.models.entry import model_from
 from lthctl.models.mlp import MLP
+from lthctl.models.module import GENERATOR_LOCK
 from lthctl.models.network import Network
 from lthctl.models.sharing import load_weights
 from lthctl.params import ModelParams, TrainParams
@@ -27,7 +29,7 @@ from lthctl.seeding import Stream
 from lthctl.training.engines import run
 from lthctl.training.spec import Training
 
-from .test_families import documents, done
+from .test_families import documents, done, refusal
 
 SIZES = {
     "lenet5": (61_470, 2_550, 61_706),
@@ -229,6 +231,26 @@ def test_a_network_comes_back_from_what_a_ticket_says_of_it() -> None:
     assert description.kwargs == {"classes": 100}  # what is as ever needs no saying
     again = known_model(type(description).model_validate(description.to_json()))
     assert again == model and again.describe() == description
+
+
+def test_pictures_that_a_network_cannot_take_are_refused(workspace: Path) -> None:
+    """The digits have one channel."""
+    (workspace / "params.yaml").write_text("model: conv2\n")
+    assert refusal("prune", "--quiet") == (
+        "model conv2: cannot take images of shape (784,) (RuntimeError: shape '[2, 3, 16, 16]' is "
+        "invalid for input of size 1568); give it their channels and size, such as model.kwargs "
+        "{channels: 1, size: 28}"
+    )
+
+
+def test_trainings_of_networks_may_overlap() -> None:
+    """They draw nothing, so they need not wait for torch's generator."""
+    model, dataset = small("lenet5"), pictures("lenet5")
+    params = TrainParams(steps=1, evaluate_every=1, batch_size=8, engine="torch", device="cpu")
+    everything = Mask.full(model.prunable(biases=True))
+    training = Training(model, model.draw(Stream(1, "init")), everything, dataset, 1, params)
+    with GENERATOR_LOCK, ThreadPoolExecutor(1) as pool:
+        pool.submit(run, training).result(timeout=60)
 
 
 PARAMS = """

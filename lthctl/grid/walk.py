@@ -38,6 +38,7 @@ from lthctl.lottery.trained import train_of, was_trained
 from lthctl.models.base import Model
 from lthctl.models.entry import model_from
 from lthctl.models.mlp import MLP
+from lthctl.models.network import Network
 from lthctl.params import Params, PruneParams, TrainParams
 from lthctl.training.engines import resolve
 
@@ -345,9 +346,14 @@ def _check_outputs(model: Model, dataset: Dataset) -> None:
         shape = outputs_of(model, images)
     except Exception as error:
         reason = (str(error).splitlines() or [""])[0]
+        hint = (
+            "; give it their channels and size, such as model.kwargs {channels: 1, size: 28}"
+            if isinstance(model, Network)
+            else ""
+        )
         raise ParamsError(
             f"model {name}: cannot take images of shape {images.shape[1:]} "
-            f"({type(error).__name__}: {reason})"
+            f"({type(error).__name__}: {reason}){hint}"
         ) from error
     if len(shape) != 2 or shape[1] < num_classes:
         raise ParamsError(

@@ -13,6 +13,7 @@ from torch.nn.functional import cross_entropy
 
 from lthctl.models.base import state_of
 from lthctl.models.mlp import MLP
+from lthctl.models.network import Network
 from lthctl.models.sharing import load_weights
 from lthctl.surroundings import same_sums, torch_defaults
 from lthctl.training.dense.determinism import own_generator, torch_threads
@@ -100,7 +101,7 @@ def _train(
 
 def _draws_nothing(training: Training) -> bool:
     """Whether a training surely does not use torch's generator."""
-    return isinstance(training.model, MLP)
+    return isinstance(training.model, MLP | Network)
 
 
 def _arithmetic(precision: str, device: torch.device) -> AbstractContextManager[object]:

@@ -1,5 +1,6 @@
 """The names of tickets and of their files."""
 
+import re
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import NamedTuple
@@ -120,6 +121,12 @@ CONNECTION_JSON, PATH_FILE = "connection.json", "path.csv"
 def layer_order(name: str) -> tuple[object, ...]:
     """Sorts parameters by the numbers of their layers, weights before biases."""
     parts = [
-        (part.isdigit(), int(part) if part.isdigit() else 0, part) for part in name.split(".")[:-1]
+        (part.isdigit(), int(part) if part.isdigit() else 0, _numbered(part))
+        for part in name.split(".")[:-1]
     ]
     return parts, not name.endswith("weight"), name
+
+
+def _numbered(part: str) -> list[str | int]:
+    """Text and number in turn, so that conv10 comes after conv2."""
+    return [int(one) if one.isdecimal() else one for one in re.split("([0-9]+)", part)]

@@ -1,7 +1,7 @@
 """One ticket or run on a screen, or a list of them."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from rich.console import Group as Lines
@@ -27,7 +27,7 @@ from lthctl.datasets.base import DataDescription
 from lthctl.lottery.controls import CONTROLS
 from lthctl.models.base import MlpDescription, ModelDescription
 from lthctl.params import RoundParams
-from lthctl.reporting.dead_units import Units, units_of
+from lthctl.reporting.dead_units import HiddenLayer, Units, channels_of, units_of
 from lthctl.reporting.sides import Side
 
 
@@ -60,7 +60,9 @@ def ticket_screen(label: str, ticket: Ticket, files: Mapping[str, str]) -> Rende
     if ticket.counts:
         parts += [Text(), SparsityTables(ticket)]
     units = units_of(mask)
-    if units is None:
+    if channels := channels_of(mask, ticket.model.name):
+        parts += [Text(), *_dead_channels(channels)]
+    elif units is None:
         parts += [
             Text(),
             Text("Not a chain of layers.<i>.weight: units are not counted.", style="dim"),
@@ -265,6 +267,22 @@ def _dead_units(units: Units) -> RenderableType:
         counts = hidden.num_units, hidden.dead, hidden.without_incoming, hidden.without_outgoing
         table.add_row(f"hidden {index}", *(f"{value:,}" for value in counts))
     return table
+
+
+def _dead_channels(layers: Sequence[HiddenLayer]) -> Iterator[RenderableType]:
+    table = fact_grid(
+        "Channels with no surviving weights", "layer", ">channels", ">dead", ">none in", ">none out"
+    )
+    for layer in layers:
+        out = "" if layer.without_outgoing is None else f"{layer.without_outgoing:,}"
+        counts = (layer.num_units, layer.dead, layer.without_incoming)
+        table.add_row(plain(layer.layer), *(f"{value:,}" for value in counts), out)
+    yield table
+    if layers[0].without_outgoing is None:
+        yield Text(
+            "Which layer comes after another is not known here: what goes on is not counted.",
+            style="dim",
+        )
 
 
 def _picture(units: Units) -> list[RenderableType]:

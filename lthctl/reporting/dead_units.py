@@ -1,5 +1,5 @@
-"""What a mask leaves of an MLP's units: inputs, and hidden units without weights. Knows masks
-only."""
+"""What a mask leaves of a network's units: of an MLP's inputs and hidden units, and of the channels
+of other networks. Knows masks only, and which networks are a chain of layers."""
 
 from dataclasses import dataclass
 from itertools import count, pairwise
@@ -7,6 +7,7 @@ from itertools import count, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from lthctl.artifacts.names import layer_order
 from lthctl.canonical import Json
 from lthctl.mask import Bools, Mask
 
@@ -20,14 +21,14 @@ class HiddenLayer:
       num_units: its size.
       without_incoming: units with no surviving weight from the layer before; they give a constant.
       without_outgoing: units with no surviving weight to the layer after; what they give reaches
-        nothing.
+        nothing. None where nobody knows which layer comes after.
       dead: units of which at least one of both is true.
     """
 
     layer: str
     num_units: int
     without_incoming: int
-    without_outgoing: int
+    without_outgoing: int | None
     dead: int
 
 
@@ -78,11 +79,48 @@ def units_of(mask: Mask) -> Units | None:
     return Units(np.count_nonzero(mask[names[0]], axis=0).astype(np.int64), hidden)
 
 
-def _hidden(name: str, incoming: Bools, outgoing: Bools) -> HiddenLayer:
-    no_incoming, no_outgoing = ~np.any(incoming, axis=1), ~np.any(outgoing, axis=0)
+def _hidden(name: str, incoming: Bools, outgoing: Bools | None) -> HiddenLayer:
+    """Counts of a layer; `outgoing` has a row for each unit of the layer after, or is None."""
+    no_incoming = ~np.any(incoming.reshape(len(incoming), -1), axis=1)
+    if outgoing is None:
+        dead = int(np.count_nonzero(no_incoming))
+        return HiddenLayer(name, no_incoming.size, dead, None, dead)
+    # A channel that is laid out flat has as many columns as its map has places.
+    by_unit = outgoing.reshape(len(outgoing), no_incoming.size, -1)
+    no_outgoing = ~np.any(by_unit, axis=(0, 2))
     dead = no_incoming | no_outgoing
     return HiddenLayer(
         name,
         dead.size,
         *(int(np.count_nonzero(units)) for units in (no_incoming, no_outgoing, dead)),
+    )
+
+
+CHAINS = ("lenet5", "conv", "vgg")
+"""What the names of built-in networks begin with whose layers come one after the other. In others,
+such as residual networks, what a channel gives may go on past the next layer."""
+
+
+def channels_of(mask: Mask, network: str) -> tuple[HiddenLayer, ...]:
+    """The channels and units of a network with convolutions, layer by layer, without the output.
+
+    Args:
+      mask: of the network. Layers are its parameters of two dimensions or more, (outputs, inputs,
+        ...), in the order of their names.
+      network: its name. Only of built-in chains it is known what comes after a layer.
+
+    Returns:
+      Empty where no layer has a kernel.
+    """
+    names = [
+        name
+        for name in sorted(mask, key=layer_order)
+        if name.endswith(".weight") and mask[name].ndim >= 2
+    ]
+    if not any(mask[name].ndim > 2 for name in names):
+        return ()
+    is_chain = ":" not in network and network.startswith(CHAINS)
+    return tuple(
+        _hidden(name, mask[name], mask[after] if is_chain else None)
+        for name, after in pairwise(names)
     )

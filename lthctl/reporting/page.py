@@ -30,7 +30,7 @@ from lthctl.reporting.unknowns import unknowns_of
 SCRIPTS = (
     "words", "state", "document", "save", "charts", "labels", "learning", "sizes", "forests",
     "answers", "how_far", "how_much_sooner", "curves", "weights_or_mask", "axes", "runs",
-    "selection", "masks", "sparsity", "provenance", "main",
+    "selection", "masks", "kernels", "sparsity", "provenance", "main",
 )  # fmt: skip
 """Files of page_assets/ in the order in which they make one script."""
 

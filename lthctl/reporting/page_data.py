@@ -117,6 +117,7 @@ def group_data(group: Group, survivors: Survivors, stride: int) -> Json:
             [*row.key[1:4], row.n, [round(float(kept), 1) for kept in row.kept]]
             for row in survivors.pixels
         ],
+        "kernels": [[*row.key[1:4], *row[1:]] for row in survivors.kernels],
         "common": [[*row.a[1:4], *row.b[1:4], *row[2:]] for row in survivors.common],
         "missing": list(survivors.missing),
     }

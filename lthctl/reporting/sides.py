@@ -22,7 +22,7 @@ from lthctl.artifacts.ticket import Ticket, ticket_of
 from lthctl.canonical import Json
 from lthctl.errors import LthctlError, PathError
 from lthctl.reading import find_folders
-from lthctl.reporting.dead_units import units_of
+from lthctl.reporting.dead_units import channels_of, units_of
 
 FILES: Mapping[str, int] = {
     TICKET_JSON: JSON_LIMIT,
@@ -115,11 +115,13 @@ def facts(side: Side) -> list[Json]:
     documents: list[Json] = []
     for name, ticket in side.tickets.items():
         units = units_of(ticket.mask)
-        counted = {
+        counted: Json = {
             "size": ticket.mask.size,
             "kept": ticket.mask.num_kept,
             "units": units and units.to_json(),
         }
+        if channels := channels_of(ticket.mask, ticket.model.name):
+            counted["channels"] = [vars(layer) for layer in channels]
         documents.append({"path": side.named(name), **side.folders[name].json, **counted})
     for name, run in side.runs.items():
         history = [row._asdict() for row in run.history]

@@ -60,6 +60,20 @@ class Pixels(NamedTuple):
     kept: NDArray[np.float64]
 
 
+class Kernels(NamedTuple):
+    """The kernels of the first convolution of one ticket, that of the lowest seed.
+
+    `shape` is (outputs, inputs, rows, columns). `values` are the weights that it rewinds to, in
+    row-major order; None where a weight is pruned.
+    """
+
+    key: ExperimentKey
+    ticket: str
+    layer: str
+    shape: tuple[int, ...]
+    values: tuple[float | None, ...]
+
+
 class Common(NamedTuple):
     """What the masks of two experiments keep in common, over pairs of tickets that differ in one
     thing only.
@@ -91,12 +105,14 @@ class Survivors:
       pixels: per experiment; empty where the inputs are no square picture.
       common: overlaps.
       missing: names of tickets that the runs name and that were not found, sorted.
+      kernels: per experiment; empty where the first layer is no convolution over pictures.
     """
 
     layers: tuple[LayerCount, ...]
     pixels: tuple[Pixels, ...]
     common: tuple[Common, ...]
     missing: tuple[str, ...]
+    kernels: tuple[Kernels, ...] = ()
 
 
 def find_survivors(
@@ -188,6 +204,7 @@ def _survivors(group: Group, places: Mapping[str, Path]) -> Survivors:
     )
     layers: list[LayerCount] = []
     pixels: list[Pixels] = []
+    kernels: list[Kernels] = []
     masks: dict[ExperimentKey, dict[int, Mask]] = {}
     for key in sorted(tickets, key=ExperimentKey.order):
         if key.method == "dense":
@@ -209,10 +226,31 @@ def _survivors(group: Group, places: Mapping[str, Path]) -> Survivors:
                 kept.append(first.sum(axis=0))
             if seed in compared:
                 masks.setdefault(key, {})[seed] = mask
+            if not any(one.key == key for one in kernels):
+                kernels += _kernels(key, folder, mask)
         layers += _layer_counts(key, counts)
         if kept:
             pixels.append(Pixels(key, len(kept), np.mean(kept, axis=0)))
-    return Survivors(tuple(layers), tuple(pixels), tuple(_common(masks)), tuple(sorted(missing)))
+    common = tuple(_common(masks))
+    return Survivors(tuple(layers), tuple(pixels), common, tuple(sorted(missing)), tuple(kernels))
+
+
+MOST_KERNEL_WEIGHTS = 10_000  # of a picture: 9,408 are those of a ResNet-18
+CHANNELS = (1, 3)  # of a picture
+
+
+def _kernels(key: ExperimentKey, folder: TicketFolder, mask: Mask) -> Iterator[Kernels]:
+    for name in sorted(mask, key=layer_order):
+        kept = mask[name]
+        if kept.ndim == 4 and kept.shape[1] in CHANNELS and kept.size <= MOST_KERNEL_WEIGHTS:
+            rewound = folder.rewound
+            weights = (folder.init if rewound is None else rewound)[name]
+            values = tuple(
+                float(f"{value:.3g}") if there else None
+                for value, there in zip(weights.ravel().tolist(), kept.ravel(), strict=True)
+            )
+            yield Kernels(key, folder.document.name, name, kept.shape, values)
+            return
 
 
 def _layer_counts(

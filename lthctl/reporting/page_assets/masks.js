@@ -16,6 +16,7 @@ function drawMasks() {
       ),
     ),
   );
+  drawKernels();
   drawKept();
   drawCommon();
   put("masks-save", saveMasks());

@@ -4,6 +4,8 @@ import csv
 import io
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from lthctl.artifacts.ticket import Ticket, save_ticket
 from lthctl.mask import Mask
 from lthctl.reporting.experiments import ExperimentKey
 from lthctl.reporting.reading import Report
-from lthctl.reporting.survivors import Survivors, find_survivors, survivor_files
+from lthctl.reporting.survivors import Survivors, _kernels, find_survivors, survivor_files
 
 from .by_hand import one_round, respecified, specification_of
 from .test_report import DATA, DENSE_TICKET, MODEL, Asked, make_run, report_of
@@ -216,3 +218,23 @@ def test_files(tmp_path: Path, report: Report) -> None:
 def test_empty_files_have_their_headings() -> None:
     files = survivor_files([Survivors((), (), (), ())])
     assert all(content.count(b"\n") == 1 for content in files.values())
+
+
+def test_kernels_are_the_weights_that_are_kept() -> None:
+    """Of the first layer over pictures, whatever comes before it by name."""
+    key = ExperimentKey("rewind", "l1", 1, 0.5)
+    weights = np.arange(-9, 9, dtype=np.float32).reshape(2, 1, 3, 3)
+    mask = Mask(
+        {
+            "block.0.weight": np.ones((2, 2, 3, 3), bool),
+            "conv.weight": weights > 0,
+            "fc.weight": np.ones((2, 2), bool),
+        }
+    )
+    folder: Any = SimpleNamespace(
+        init={"conv.weight": weights}, rewound=None, document=SimpleNamespace(name="l1-r0.50-n1-s1")
+    )
+    (kernels,) = _kernels(key, folder, mask)
+    assert (kernels.layer, kernels.shape) == ("conv.weight", (2, 1, 3, 3))
+    assert kernels.values == (None,) * 10 + (1, 2, 3, 4, 5, 6, 7, 8)
+    assert not list(_kernels(key, folder, Mask({"layers.0.weight": np.ones((2, 2), bool)})))

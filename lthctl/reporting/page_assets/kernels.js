@@ -1,7 +1,7 @@
 // The kernels of the first layer, where it has some.
 
-const KERNEL_CELL = 6,
-  KERNEL_GAP = 6;
+const KERNEL_CELL = 8,
+  KERNEL_GAP = 7;
 
 function drawKernels() {
   find("kernels-lede").hidden = !group.kernels.length;
@@ -30,7 +30,7 @@ function drawKernels() {
 
 function kernelPicture([method, , ratio, ticket, layer, shape, values]) {
   const [outputs, inputs, height, width] = shape;
-  const across = Math.min(outputs, Math.max(4, Math.round(96 / width / 2)));
+  const across = Math.min(outputs, Math.max(4, Math.round(42 / width)));
   const tall = inputs * height * KERNEL_CELL + (inputs - 1) * 2;
   const wide = width * KERNEL_CELL;
   const size = [

@@ -1,27 +1,31 @@
 // The kernels of the first layer, where it has some.
 
+const KERNEL_COLOURS = { above: "var(--accent)", below: "var(--bad)", pruned: "var(--faint)" };
 const KERNEL_CELL = 8,
   KERNEL_GAP = 7;
 
 function drawKernels() {
   find("kernels-lede").hidden = !group.kernels.length;
   const byRatio = grouped(group.kernels, (row) => `${row[1]} ${row[2]}`);
+  find("kernels").classList.add("pixels");
   put(
     "kernels",
     ...byRatio.map(([, rows]) =>
       make(
         "div",
-        { class: "kernels" },
+        {},
         make("h4", {}, `ratio ${ratioText(rows[0][2])}, ${roundsOf(rows[0][1])}`),
         make("div", { class: "pair" }, ...rows.map(kernelPicture)),
         make(
-          "div",
-          { class: "key" },
+          "p",
+          { class: "notes" },
           ...[
-            ["above 0", "kernel-positive"],
-            ["below 0", "kernel-negative"],
-            ["pruned", "kernel-pruned"],
-          ].map(([text, mark]) => make("span", {}, make("i", { class: mark }), text)),
+            ["above", "■ above 0 "],
+            ["below", "■ below 0 "],
+            ["pruned", "· pruned"],
+          ].map(([mark, text]) =>
+            make("span", { style: `color:${KERNEL_COLOURS[mark]}` }, `${text}\u2003`),
+          ),
         ),
       ),
     ),
@@ -52,7 +56,7 @@ function kernelPicture([method, , ratio, ticket, layer, shape, values]) {
         Math.floor(place / width) * KERNEL_CELL;
     const shadeOf = Math.ceil((4 * Math.abs(value)) / most);
     const key =
-      value === null ? "kernel-pruned 4" : `kernel-${value < 0 ? "negative" : "positive"} ${shadeOf}`;
+      value === null ? "pruned 4" : `${value < 0 ? "below" : "above"} ${shadeOf}`;
     const side = value === null ? 1.6 : KERNEL_CELL,
       shift = (KERNEL_CELL - side) / 2;
     const square = `M${x + shift} ${y + shift}h${side}v${side}h${-side}z`;
@@ -60,7 +64,7 @@ function kernelPicture([method, , ratio, ticket, layer, shape, values]) {
   });
   const drawnPaths = [...paths].map(([key, d]) => {
     const [name, level] = key.split(" ");
-    return drawn("path", { d, class: name, "fill-opacity": 0.2 + 0.2 * level });
+    return drawn("path", { d, fill: KERNEL_COLOURS[name], "fill-opacity": 0.2 + 0.2 * level });
   });
   const picture = drawn(
     "svg",
@@ -69,6 +73,7 @@ function kernelPicture([method, , ratio, ticket, layer, shape, values]) {
       height: size[1],
       viewBox: `0 0 ${size[0]} ${size[1]}`,
       role: "img",
+      style: "max-width:100%;height:auto;display:block",
       "aria-label":
         `Kernels of ${layer}, ${method} at ratio ${ratioText(ratio)}: ` +
         `${kept} of ${values.length} weights kept`,

@@ -48,6 +48,7 @@ def run(
     store: Path | str | None = None,
     claims: Path | str | None = None,
     make: Callable[[Grid], Outcome | None] | None = None,
+    devices: Sequence[str] = (),
 ) -> FinishedExperiment:
     """Fetch the data, make tickets and their runs, and report on them.
 
@@ -71,6 +72,7 @@ def run(
       claims: a YAML file with the claims of a paper, which the report judges.
       make: makes the folders in the place of this process, such as workers do. Where it returns
         None they are being made, and there is no report yet.
+      devices: those that trainings are spread over; see `Grid.run`.
 
     Returns:
       What became of all. Trainings that failed are named in its outcome.
@@ -95,7 +97,9 @@ def run(
     grid = experiment_grid(params, control=control, name=name, data=place, store=store)
     watcher = watcher or Watcher()
     if make is None:
-        outcome = grid.run(num_jobs, executor=executor, replace=replace, watcher=watcher)
+        outcome = grid.run(
+            num_jobs, executor=executor, replace=replace, watcher=watcher, devices=devices
+        )
     else:
         by_others = make(grid)
         if by_others is None:

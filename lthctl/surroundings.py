@@ -108,14 +108,26 @@ def _set_determinism(pair: tuple[bool, bool]) -> None:
     torch.use_deterministic_algorithms(pair[0], warn_only=pair[1])
 
 
-def _ask_for_the_same_sums(stack: ExitStack) -> None:
+WORKSPACE_VARIABLE = "CUBLAS_WORKSPACE_CONFIG"
+"""Without it cuBLAS may share out its memory in another way, and sum in another order."""
+
+
+def _insist_on_the_same_sums(stack: ExitStack) -> None:
+    import torch
+
+    os.environ.setdefault(WORKSPACE_VARIABLE, ":4096:8")  # read when a GPU is first used
     stack.callback(_set_determinism, _determinism())
-    _set_determinism((True, True))
+    _set_determinism((True, False))
+    cudnn = torch.backends.cudnn
+    ours = {"deterministic": True, "benchmark": False, "allow_tf32": False}
+    for name, value in ours.items():
+        stack.callback(setattr, cudnn, name, getattr(cudnn, name))
+        setattr(cudnn, name, value)
 
 
-same_sums = _Shared(_ask_for_the_same_sums)
-"""A context in which a GPU is asked for the same sums every time. A CPU with a fixed number of
-threads gives them anyway."""
+same_sums = _Shared(_insist_on_the_same_sums)
+"""A context in which a GPU gives the same sums every time, in float32 that is no TF32. What it has
+no such kernel for raises RuntimeError. A CPU with a fixed number of threads gives them anyway."""
 
 _torch_settings = _Shared(_set_torch)
 

@@ -79,6 +79,8 @@ class ClusterOptions:
             return None
         if self.workers is None and self.on != "local":
             raise ParamsError(f"--workers: is missing; say how many with --on {self.on}")
+        if training.devices:
+            raise ParamsError("--devices: is for this machine; leave it out with --on")
         settings = {}
         for text in self.slurm:
             key, equals, value = text.partition("=")

@@ -53,7 +53,13 @@ def make_folders(
         return True
     if team is None:
         with progress(how, verb) as watcher:
-            outcome = grid.run(how.jobs, executor=how.executor, replace=how.force, watcher=watcher)
+            outcome = grid.run(
+                how.jobs,
+                executor=how.executor,
+                replace=how.force,
+                watcher=watcher,
+                devices=how.device_names(),
+            )
     elif (made := by_workers(grid, team, how, verb)) is None:
         return False
     else:

@@ -138,6 +138,16 @@ JobsOption = Annotated[
 ExecutorOption = Annotated[
     str, choice("--executor", "executor", "Where trainings run: {names}. Changes no result.")
 ]
+DevicesOption = Annotated[
+    list[str],
+    typer.Option(
+        "--devices",
+        metavar="LIST",
+        help="Spread trainings over GPUs, in a process each, such as cuda:0,cuda:1. Changes no "
+        "digest.",
+        show_default=False,
+    ),
+]
 ForceOption = Annotated[
     bool, typer.Option("--force", help="Replace folders that hold something else.")
 ]
@@ -323,8 +333,13 @@ class TrainingOptions:
 
     jobs: JobsOption = None
     executor: ExecutorOption = "threads"
+    devices: DevicesOption = field(default_factory=list)
     force: ForceOption = False
     dry_run: DryRunOption = False
     json: JsonOption = False
     verbose: VerboseOption = False
     quiet: QuietOption = False
+
+    def device_names(self) -> tuple[str, ...]:
+        """The devices that trainings are spread over; none where torch chooses."""
+        return tuple(listed_values(self.devices))

@@ -21,12 +21,14 @@ from lthctl.disk import check_writable, write_folder
 from lthctl.errors import LthctlError, OutputError, RunError
 from lthctl.families import trust
 from lthctl.grid.executors.base import EXECUTORS, Executor
+from lthctl.grid.executors.device_pool import DevicePool
 from lthctl.grid.others import ASK_SECONDS, Others
 from lthctl.grid.outcome import Interrupted, Outcome
 from lthctl.grid.scheduler import Scheduler
 from lthctl.grid.signals import interrupts_noted
 from lthctl.grid.tasks import State, Task, Work
 from lthctl.grid.watcher import Watcher
+from lthctl.training.devices import check_devices
 from lthctl.training.engines import needs_preparing, prepare
 from lthctl.training.history import Result
 from lthctl.training.spec import Training
@@ -45,6 +47,7 @@ def run_tasks(
     watcher: Watcher | None = None,
     option: str = "--out",
     others: Others | None = None,
+    devices: Sequence[str] = (),
 ) -> Outcome:
     """Do tasks, each to its folder.
 
@@ -57,18 +60,20 @@ def run_tasks(
       watcher: is told what happens.
       option: of the command line, that chooses other folders.
       others: knows of those that work on the same tasks.
+      devices: those that trainings are spread over, such as "cuda:0" and "cuda:1".
 
     Returns:
       What became of them. A task that fails does not stop the others.
 
     Raises:
-      ParamsError: there is no such executor.
+      ParamsError: there is no such executor, or no such device.
       OutputError: a folder holds something else, it or the store cannot be written, or the disk is
         full; what is finished is kept.
       Interrupted: by Ctrl-C; what is finished is kept.
     """
     trust(executor)
     kind = EXECUTORS.get(executor)
+    check_devices(devices, {one.params.device for task in tasks for one in task.trainings})
     check_places(tasks, store=store, replace=replace, option=option)
     is_foreign = store.is_foreign
     present = [task.place for task in tasks if task.state is State.PRESENT]
@@ -79,6 +84,7 @@ def run_tasks(
     watcher.planned(missing)
     others = others or Others()
     running = kind(num_jobs)
+    running.devices = DevicePool(devices)
     # Numbers in somebody else's can be invented, as results can.
     running.checkpoints = checkpoints = None if is_foreign else store.checkpoints()
     with store.leases() as leases:

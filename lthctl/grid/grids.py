@@ -86,27 +86,32 @@ class Grid:
         executor: str = "threads",
         replace: bool = False,
         watcher: Watcher | None = None,
+        devices: Sequence[str] = (),
     ) -> Outcome:
         """Make the folders that are not there yet.
 
         Args:
-          num_jobs: trainings that run at the same time; one per core if not given.
+          num_jobs: trainings that run at the same time; one per device, or per core, if not given.
           executor: where trainings run, "threads" or "processes". It changes no byte.
           replace: replace folders that hold something else.
           watcher: is told what happens.
+          devices: those that trainings are spread over, such as "cuda:0" and "cuda:1". Several
+            need processes.
 
         Raises:
+          ParamsError: there is no such device.
           OutputError: a folder holds something else, or cannot be written.
         """
         trust(executor)
         return run_tasks(
             self.tasks,
             store=Store(self.store),
-            num_jobs=num_jobs or num_cores(),
-            executor=executor,
+            num_jobs=num_jobs or len(devices) or num_cores(),
+            executor="processes" if len(devices) > 1 else executor,
             replace=replace,
             watcher=watcher,
             option=self.option,
+            devices=devices,
         )
 
     def finished(self, outcome: Outcome) -> list[Path]:

@@ -1,6 +1,8 @@
 """Which device a training runs on."""
 
+import re
 import sys
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from lthctl.errors import ParamsError
@@ -14,6 +16,11 @@ def resolve_device(device: str) -> str:
     """
     if device == "cpu" or (device == "auto" and not _may_have_gpu()):
         return "cpu"
+    if device.startswith("cuda:"):
+        raise ParamsError(
+            f"train.device: is {device!r}; which GPU it is, is no part of a training: set it to "
+            f"cuda, and give --devices {device}"
+        )
     import torch
 
     if device == "auto":
@@ -26,6 +33,43 @@ def resolve_device(device: str) -> str:
             f"train.device: is {device!r}, which torch cannot use here ({reason}); use auto or cpu"
         ) from None
     return device
+
+
+def check_devices(names: Sequence[str], kinds: Collection[str]) -> None:
+    """Refuse devices that trainings cannot be spread over.
+
+    Args:
+      names: such as "cuda:0" and "cuda:1".
+      kinds: the devices of the trainings, such as "cuda".
+
+    Raises:
+      ParamsError: one is none, is not here, is there twice, or is of no kind that is asked for.
+    """
+    for name in names:
+        kind, _, number = name.partition(":")
+        if not re.fullmatch("[a-z]+(:[0-9]{1,4})?", name):
+            raise ParamsError(f"--devices: is {name!r}, expected devices such as cuda:0,cuda:1")
+        if names.count(name) > 1:
+            raise ParamsError(f"--devices: names {name} more than once; give --jobs for that")
+        if kinds and kind not in kinds:
+            raise ParamsError(
+                f"--devices: is {name}, but the trainings run on {', '.join(sorted(kinds))}; set "
+                f"train.device to {kind}, or leave --devices out"
+            )
+        if kind == "cuda" and (count := num_gpus()) <= int(number or 0):
+            raise ParamsError(
+                f"--devices: is {name}, and there {'is' if count == 1 else 'are'} {count} here"
+                f"{f', cuda:0 to cuda:{count - 1}' if count else ''}"
+            )
+
+
+def num_gpus() -> int:
+    """How many GPUs torch can use here."""
+    if not _may_have_gpu():
+        return 0
+    import torch
+
+    return torch.cuda.device_count()
 
 
 def _may_have_gpu() -> bool:

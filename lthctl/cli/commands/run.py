@@ -77,6 +77,7 @@ def run(
             on_bytes=display.fetching,
             claims=claims_file(context, None),
             make=by_workers,
+            devices=training.device_names(),
         )
     if cluster.detach:
         return

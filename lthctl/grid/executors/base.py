@@ -10,6 +10,7 @@ from typing import Protocol
 from lthctl import families
 from lthctl.artifacts.checkpoints import CheckpointStore
 from lthctl.families import Family
+from lthctl.grid.executors.device_pool import DevicePool
 from lthctl.training.history import Result
 from lthctl.training.spec import OnStep, Training
 
@@ -25,10 +26,12 @@ class Executor(Protocol):
       words: what it is, for help.
       checkpoints: where trainings keep how far they are; None where they do not. It is set before
         the first training. An executor that passes it over trains from the start.
+      devices: those that trainings are spread over; set before the first training, too.
     """
 
     words: str
     checkpoints: CheckpointStore | None
+    devices: DevicePool
 
     def __init__(self, num_jobs: int) -> None: ...
 

@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from lthctl.artifacts.checkpoints import CheckpointStore
+from lthctl.grid.executors.device_pool import DevicePool
 from lthctl.training.history import Result
 from lthctl.training.resources import Resources
 from lthctl.training.spec import OnStep, Training
@@ -16,11 +17,16 @@ class PooledExecutor(ABC):
     checkpoints: CheckpointStore | None = None
 
     def __init__(self, num_jobs: int) -> None:
+        self.devices = DevicePool()
         self._pool = ThreadPoolExecutor(num_jobs, thread_name_prefix="training")
         self._cancelled = threading.Event()
 
     def submit(self, training: Training, on_step: OnStep) -> Future[Result]:
-        return self._pool.submit(self._run, training, on_step)
+        return self._pool.submit(self._run_on_one, training, on_step)
+
+    def _run_on_one(self, training: Training, on_step: OnStep) -> Result:
+        with self.devices.one_for(training.params.device) as device:
+            return self._run(training, on_step, device)
 
     def cancel(self) -> None:
         self._cancelled.set()
@@ -29,14 +35,22 @@ class PooledExecutor(ABC):
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     @abstractmethod
-    def _run(self, training: Training, on_step: OnStep) -> Result:
+    def _run(self, training: Training, on_step: OnStep, device: str | None) -> Result:
         """Run a training to its end.
+
+        Args:
+          training, on_step: as in `submit`.
+          device: which one of its kind it runs on; None where torch chooses.
 
         Raises:
           Cancelled: it is not wanted any more.
         """
 
 
-def resources_of(training: Training, checkpoints: CheckpointStore | None) -> Resources:
+def resources_of(
+    training: Training, checkpoints: CheckpointStore | None, device: str | None
+) -> Resources:
     """What a training may use."""
-    return Resources() if checkpoints is None else Resources(checkpoints.of(training))
+    if checkpoints is None:
+        return Resources(device=device)
+    return Resources(checkpoints.of(training), device)

@@ -9,6 +9,7 @@ import os
 import pickle
 import signal
 import threading
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import get_context, resource_tracker
@@ -35,20 +36,21 @@ class ProcessExecutor(PooledExecutor):
 
     def __init__(self, num_jobs: int) -> None:
         super().__init__(num_jobs)
-        self._idle: list[_Worker] = []
+        self._idle: dict[str | None, list[_Worker]] = defaultdict(list)
 
     def close(self) -> None:
         super().close()
-        while self._idle:
-            self._idle.pop().end()
+        for workers in self._idle.values():
+            while workers:
+                workers.pop().end()
 
-    def _run(self, training: Training, on_step: OnStep) -> Result:
-        pickled = _pickled(training, self.checkpoints)
+    def _run(self, training: Training, on_step: OnStep, device: str | None) -> Result:
+        pickled = _pickled(training, self.checkpoints, device)
         deaths: list[str] = []
         while len(deaths) < ATTEMPTS:
             if self._cancelled.is_set():
                 raise Cancelled
-            worker = self._take_worker()
+            worker = self._take_worker(device)
             try:
                 answer = self._converse(worker, pickled, on_step)
             except (EOFError, OSError):
@@ -57,7 +59,7 @@ class ProcessExecutor(PooledExecutor):
             except BaseException:
                 worker.kill()
                 raise
-            self._idle.append(worker)
+            self._idle[device].append(worker)
             if isinstance(answer, Failure):
                 raise answer.kind(answer.message)
             return answer
@@ -66,9 +68,11 @@ class ProcessExecutor(PooledExecutor):
             "little memory: try fewer --jobs"
         )
 
-    def _take_worker(self) -> "_Worker":
+    def _take_worker(self, device: str | None) -> "_Worker":
+        """One that has used no other device: each would hold memory of a GPU."""
         try:
-            return self._idle.pop()  # not looked at first: another thread may take the last one
+            # Not looked at first: another thread may take the last one.
+            return self._idle[device].pop()
         except IndexError:
             return _Worker()
 
@@ -141,9 +145,9 @@ def _safe_path() -> Iterator[None]:
             os.environ["PYTHONSAFEPATH"] = before
 
 
-def _pickled(training: Training, checkpoints: CheckpointStore | None) -> bytes:
+def _pickled(training: Training, checkpoints: CheckpointStore | None, device: str | None) -> bytes:
     try:
-        return pickle.dumps((training, checkpoints))
+        return pickle.dumps((training, checkpoints, device))
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise TrainingError(
             f"its model or dataset cannot go to another process ({error}); define it at the top "

@@ -12,10 +12,10 @@ class ThreadExecutor(PooledExecutor):
 
     words = "threads of one process, best for MLPs on a CPU and for a GPU"
 
-    def _run(self, training: Training, on_step: OnStep) -> Result:
+    def _run(self, training: Training, on_step: OnStep, device: str | None) -> Result:
         def check(step: int) -> None:
             if self._cancelled.is_set():
                 raise Cancelled
             on_step(step)
 
-        return run(training, check, resources_of(training, self.checkpoints))
+        return run(training, check, resources_of(training, self.checkpoints, device))

@@ -42,8 +42,8 @@ Answer = int | Result | Failure
 def serve(connection: Connection, trusted: tuple[str, ...]) -> None:
     """Run trainings until the other end is closed, or its process has ended.
 
-    A training comes as a pickle, with where it keeps its checkpoints. Answers are numbers of steps
-    and, at the end, a result or a failure.
+    A training comes as a pickle, with where it keeps its checkpoints and on which device it runs.
+    Answers are numbers of steps and, at the end, a result or a failure.
 
     Args:
       connection: to the process that asks for trainings.
@@ -68,7 +68,7 @@ def _run(pickled: bytes, connection: Connection) -> Result | Failure:
             connection.send(step)
 
     try:
-        asked: tuple[Training, CheckpointStore | None] = pickle.loads(pickled)
+        asked: tuple[Training, CheckpointStore | None, str | None] = pickle.loads(pickled)
     except LthctlError as error:
         return Failure.of(error)
     except Exception as error:

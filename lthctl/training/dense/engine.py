@@ -17,9 +17,11 @@ from lthctl.models.network import Network
 from lthctl.models.sharing import load_weights
 from lthctl.surroundings import same_sums, torch_defaults
 from lthctl.training.dense.determinism import own_generator, torch_threads
+from lthctl.training.dense.device_errors import explained
 from lthctl.training.dense.evaluation import evaluate_network
 from lthctl.training.dense.images import TrainingInputs, on_device
 from lthctl.training.dense.masked_optimizer import MaskedOptimizer
+from lthctl.training.dense.memory_format import for_device
 from lthctl.training.dense.state import TrainingState
 from lthctl.training.history import Result, Row, steps_evaluated
 from lthctl.training.resources import Resources
@@ -37,7 +39,8 @@ def train(training: Training, on_step: OnStep, resources: Resources | None = Non
     # then trainings must not overlap.
     alone = nullcontext() if _draws_nothing(training) else own_generator(training.seed, device)
     on_gpu = nullcontext() if device.type == "cpu" else same_sums()
-    with torch_defaults(), on_gpu, alone, torch_threads(training.params.threads):
+    settings = torch_threads(training.params.threads)
+    with explained(training, device), torch_defaults(), on_gpu, alone, settings:
         return _train(training, device, on_step, resources)
 
 
@@ -47,9 +50,10 @@ def _train(
     params, dataset = training.params, training.dataset
     network = training.model.build().to(device)
     load_weights(network, training.start)
+    inputs = TrainingInputs(training, device)
+    network = for_device(network, device, params.precision, inputs.first_two)
     optimizer = MaskedOptimizer(network, training.mask, params)
     in_precision = _arithmetic(params.precision, device)
-    inputs = TrainingInputs(training, device)
     evaluated = [
         on_device(split, device)
         for split in (dataset.validation, dataset.test)

@@ -60,6 +60,10 @@ class TrainingInputs:
         else:
             yield from torch.from_numpy(self._order.draws(first, count)).to(self.images.device)
 
+    def first_two(self) -> Tensor:
+        """Two images as the network sees them, or the one that there is."""
+        return as_input(self.images[:2], self._levels)
+
     def of(self, batch: Tensor, draw: Tensor | None) -> Tensor:
         """The batch of a step.
 

@@ -26,6 +26,7 @@ from lthctl.training.dense import images as dense_images
 from lthctl.training.dense.images import TrainingInputs, as_input, on_device
 from lthctl.training.spec import Training
 
+from .test_cli import lthctl
 from .test_report import DATA, L1_TICKET, make_run, report_of
 
 BOTH = Augment(crop=2, flip=True)
@@ -168,6 +169,8 @@ def test_a_folder_gives_it_and_finds_it_again(digits_folder: Path) -> None:
         there = pickle.loads(pickle.dumps(dataset))
         assert there.digest == dataset.digest and there.augment == BOTH
         assert dataset.train.images.dtype == np.uint8
+    kept = [folder.dataset(DataParams(augment=Augment(crop=crop)), 1) for crop in (1, 2)]
+    assert [one.augment for one in kept] == [Augment(crop=1), Augment(crop=2)]
 
 
 def test_the_sparse_engine_refuses_it_and_auto_takes_torch(
@@ -211,6 +214,13 @@ def test_runs_that_differ_in_it_are_never_averaged_together(tmp_path: Path) -> N
     titles = [group.title for group in report.groups]
     assert len(titles) == 2
     assert sum("augmented (crop 2, flip)" in one for one in titles) == 1
+
+
+def test_show_says_it() -> None:
+    fixture = Path(__file__).parent / "fixtures/schema-3/augment"
+    for place in ("masks/l1-r0.50-n1-s1", "runs/rewind/l1-r0.50-n1-s1"):
+        shown = " ".join(lthctl("show", str(fixture / place)).stdout.split())
+        assert "pixels normalized, augmented (crop 1, flip)" in shown
 
 
 # ---- channels ----

@@ -3,6 +3,7 @@ so."""
 
 import gzip
 import io
+import pickle
 import struct
 import tarfile
 import zipfile
@@ -23,8 +24,9 @@ from lthctl.datasets.base import Split
 from lthctl.datasets.entry import DATASETS, open_folder
 from lthctl.datasets.idx import TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS, idx_bytes
 from lthctl.datasets.known_files import KnownFiles, sources_of
+from lthctl.datasets.reference import _open_folder
 from lthctl.errors import DataError
-from lthctl.params import DataParams
+from lthctl.params import Augment, DataParams
 
 RANDOM = np.random.default_rng(1)
 
@@ -327,6 +329,37 @@ def test_where_no_cache_can_be_kept_it_is_read_anyway(
     assert len(opened(photos).train) == 6
 
 
+def test_other_processes_open_it_again_by_its_name(photos: Path, tmp_path: Path) -> None:
+    """Neither images nor arrays travel."""
+    np.savez(
+        tmp_path / "mine.npz",
+        **arrays(train_images=noise(6, 3, 64, 64), test_images=noise(4, 3, 64, 64)),
+    )
+    for name, place in (("folder", photos), ("npz", tmp_path / "mine.npz")):
+        params = DataParams(name=name, normalize="per-channel", augment=Augment(flip=True))
+        dataset = open_folder(params, place).dataset(params, 1)
+        content = pickle.dumps(dataset)
+        assert len(content) < 2000
+        there = pickle.loads(content)
+        assert there.digest == dataset.digest and there.describe() == dataset.describe()
+    save(photos / "train" / "cat" / "0.png", noise(4, 6, 3))
+    _open_folder.cache_clear()
+    params = DataParams(name="folder")
+    content = pickle.dumps(open_folder(params, photos).dataset(params, 1))
+    save(photos / "train" / "cat" / "0.png", noise(4, 6, 3))
+    _open_folder.cache_clear()
+    with pytest.raises(
+        DataError, match="it was changed meanwhile: restore it, or run the command again"
+    ):
+        pickle.loads(content)
+
+
+def cut_jpeg(folder: Path) -> None:
+    place = folder / "train" / "cat" / "9.jpg"
+    save(place, noise(64, 64, 3))
+    place.write_bytes(place.read_bytes()[:-500])
+
+
 def add(name: str, content: bytes | np.ndarray) -> Callable[[Path], None]:
     def change(folder: Path) -> None:
         if isinstance(content, bytes):
@@ -365,6 +398,7 @@ def removed(name: str) -> Callable[[Path], None]:
         (add("train/cat/9.png", noise(6, 4, 3)), r"cat/9.png: is an image of 4 x 6 pixels, and .*/cat/0.png of 6 x 4; make all of one size"),
         (add("train/cat/9.png", noise(1, 1025, 3)), r"1025 x 1 pixels, expected at most 1024 x 1024"),
         (add("train/cat/9.png", noise(4, 6).astype(np.uint16)), r"Pillow's mode I;16, expected 8 bits"),
+        (cut_jpeg, r"9.jpg: cannot be read as an image \(OSError: .*truncated"),
         (add("train/cat/9.png", b"not an image"), r"9.png: cannot be read as an image \(UnidentifiedImageError"),
         (add("train/cat/9.png", b"\x89PNG\r\n\x1a\n\0\0"), r"9.png: cannot be read as an image"),
     ],

@@ -26,7 +26,7 @@ from lthctl.cli.terminal import plain
 from lthctl.datasets.base import DataDescription
 from lthctl.lottery.controls import CONTROLS
 from lthctl.models.base import MlpDescription, ModelDescription
-from lthctl.params import RoundParams
+from lthctl.params import RoundParams, augment_words
 from lthctl.reporting.dead_units import HiddenLayer, Units, channels_of, units_of
 from lthctl.reporting.sides import Side
 
@@ -244,7 +244,12 @@ def _data(data: DataDescription | None) -> str:
     if data is None:  # imported from elsewhere
         return "not known"
     test = f", {data.test:,} test" if data.test else ""
-    return f"{data.name}, {data.train:,} train, {data.validation:,} validation{test} images"
+    words = f"{data.name}, {data.train:,} train, {data.validation:,} validation{test} images"
+    if data.normalize is not None:
+        words += ", pixels normalized"
+    if data.augment is not None:
+        words += f", augmented ({augment_words(data.augment)})"
+    return words
 
 
 def _training(train: RoundParams, first_step: int = 0) -> str:

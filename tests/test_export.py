@@ -12,14 +12,15 @@ from torch.nn.utils import prune
 
 from lthctl.artifacts.run import Run
 from lthctl.artifacts.ticket import Ticket
-from lthctl.datasets.base import Dataset
+from lthctl.datasets.base import Dataset, Split
 from lthctl.errors import OutputError, ParamsError, RunError, TicketError
 from lthctl.interop.export import export_to, num_kept_zeros
 from lthctl.lottery.find import find_ticket
 from lthctl.lottery.retrain import retrain
+from lthctl.models.entry import model_from
 from lthctl.models.mlp import MLP
 from lthctl.models.module import ModuleModel
-from lthctl.params import TrainParams
+from lthctl.params import ModelParams, TrainParams
 
 TRAIN = TrainParams(steps=3, evaluate_every=3, engine="torch", device="cpu")
 
@@ -197,3 +198,32 @@ def test_what_cannot_be_exported_says_why(
             for kind in ("orig", "mask")
         )
     )
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("name", "shape"), [("lenet5", (1, 28, 28)), ("resnet20", (3, 32, 32))])
+def test_onnx_of_a_built_in_network_computes_what_torch_computes(
+    name: str, shape: tuple[int, ...], tmp_path: Path
+) -> None:
+    """Masked, with batch norm, for any number of images, and with no path of this machine."""
+    runtime = pytest.importorskip("onnxruntime")
+    model = model_from(ModelParams(name=name))
+    images, labels = np.zeros((10, *shape), np.uint8), np.arange(10)
+    data = Dataset("pictures", Split(images, labels), Split(images, labels))
+    found = find_ticket(model, data, method="random", ratio=0.8, seed=3)
+    export_to(found, tmp_path / "a.onnx", to="onnx")
+    export_to(found, tmp_path / "b.onnx", to="onnx")
+    content = (tmp_path / "a.onnx").read_bytes()
+    assert content == (tmp_path / "b.onnx").read_bytes()
+    assert b".py" not in content and str(Path(__file__).parents[1]).encode() not in content
+    pictures = torch.rand(5, *shape)
+    session = runtime.InferenceSession(tmp_path / "a.onnx", providers=["CPUExecutionProvider"])
+    (logits,) = session.run(None, {"images": pictures.numpy()})
+    module = model.build().eval()
+    module.load_state_dict(
+        {key: torch.from_numpy(np.array(one)) for key, one in masked(found).items()}
+    )
+    with torch.no_grad():
+        expected = module(pictures).numpy()
+    assert np.abs(expected).max() > 0.01
+    np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-5)

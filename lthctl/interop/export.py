@@ -16,10 +16,12 @@ from lthctl.artifacts.run import Run, load_run
 from lthctl.artifacts.ticket import Ticket, load_ticket
 from lthctl.disk import write_file, write_folder
 from lthctl.errors import OutputError, ParamsError, RunError, TicketError
+from lthctl.interop.onnx_network import network_graph
 from lthctl.mask import Array, Mask, Weights
 from lthctl.models.base import prunable_among
-from lthctl.models.described import from_description
+from lthctl.models.described import from_description, known_model
 from lthctl.models.mlp import MLP
+from lthctl.models.network import Network
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -44,7 +46,7 @@ def export_to(
         "csr", per weight matrix a file that `scipy.sparse.load_npz` opens, with an entry for every
         kept weight, those with more than two dimensions as (outputs, rest), and per bias a plain
         `.npy`; "onnx", a graph from `images` (n, inputs), in [0, 1], to `logits` (n, classes); of
-        an MLP.
+        an MLP, and of a built-in network, whose images are (n, channels, rows, columns).
       replace: whether what is there may be replaced.
 
     Returns:
@@ -216,10 +218,9 @@ def _csr(source: Ticket | Run) -> dict[str, bytes]:
 
 
 def _onnx(source: Ticket | Run) -> bytes:
-    """Written with onnx's own helpers: torch.onnx.export puts paths of this machine into the
-    file."""
-    model = from_description(source.model)
-    if not isinstance(model, MLP):
+    """An MLP is written with onnx's own helpers, a built-in network by PyTorch's exporter."""
+    model = known_model(source.model)
+    if not isinstance(model, MLP | Network):
         raise TicketError(
             f"{source.model.name!r} is a module that only you can build; load its "
             "state_dict into it and call "
@@ -231,6 +232,12 @@ def _onnx(source: Ticket | Run) -> bytes:
         raise ParamsError(
             "to: onnx needs the package onnx; install it with pip install 'lthctl[onnx]'"
         ) from None
+    if isinstance(model, Network):
+        written = network_graph(model, _weights(source), ONNX_OPSET)
+        written.ir_version, written.producer_name = ONNX_IR, "lthctl"
+        written.ClearField("producer_version")
+        checker.check_model(written)
+        return bytes(written.SerializeToString(deterministic=True))
     nodes, last = [], len(model.layers) - 2
     for index in range(last + 1):
         inputs = [

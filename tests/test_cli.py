@@ -137,7 +137,7 @@ def test_the_parameters_file_is_told_off_with_line_and_column_all_at_once(worksp
     Path("params.yaml").write_text("train:\n  stepz: 3\nprune:\n  method: l2\n  rounds: 0\n")
     assert refusal(2, "prune").splitlines() == [
         "params.yaml:2:3: train.stepz: is not a parameter; did you mean 'steps'? known here: steps, "
-        "batch_size, optimizer, lr, schedule, warmup, lr_drops, momentum, nesterov, weight_decay, label_smoothing, precision, engine, device, threads, evaluate_every",
+        "batch_size, optimizer, lr, schedule, warmup, lr_drops, momentum, nesterov, weight_decay, label_smoothing, precision, engine, device, threads, evaluate_every, epochs",
         "params.yaml:4:3: prune.method.0: is 'l2', expected 'dense', 'l1', 'random', 'magnitude-init', 'magnitude-increase', 'snip', 'grasp', 'synflow' or 'erk', or your own as module:name, such as mypackage.scores:taylor",
         "params.yaml:5:3: prune.rounds.0: is 0, expected greater than or equal to 1",
     ]

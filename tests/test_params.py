@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from lthctl.errors import ParamsError
-from lthctl.params import SECTIONS, Params, TrainParams
+from lthctl.params import SECTIONS, Params, TrainSection
 from lthctl.params_file import load_params
 
 
@@ -42,6 +42,7 @@ def test_defaults() -> None:
             "init": "uniform",
         },
         "train": {
+            "epochs": None,
             "steps": 15_000,
             "evaluate_every": 250,
             "batch_size": 60,
@@ -182,7 +183,7 @@ report: 3
         "params.yaml:7:3: model.init: is 'zeros', expected 'uniform', 'glorot', "
         "'glorot-uniform', 'kaiming-normal', 'kaiming-uniform' or 'orthogonal'\n"
         "params.yaml:9:3: train.stepps: is not a parameter; did you mean 'steps'? "
-        "known here: steps, batch_size, optimizer, lr, schedule, warmup, lr_drops, momentum, nesterov, weight_decay, label_smoothing, precision, engine, device, threads, evaluate_every\n"
+        "known here: steps, batch_size, optimizer, lr, schedule, warmup, lr_drops, momentum, nesterov, weight_decay, label_smoothing, precision, engine, device, threads, evaluate_every, epochs\n"
         "params.yaml:10:3: train.lr: is 'fast', expected a valid number\n"
         "params.yaml:11:3: train.steps: is 1.5, expected a valid integer\n"
         "params.yaml:12:3: train.threads: is True, expected a valid integer\n"
@@ -280,7 +281,7 @@ def test_values_out_of_range(params_yaml: Path, section: str, key: str, value: s
 def test_drops_are_a_mapping_or_pairs(params_yaml: Path, text: str) -> None:
     train = loaded(params_yaml, f"train: {{schedule: step, lr_drops: {text}}}").train
     assert train.lr_drops == ((5, 0.5), (20, 0.1))
-    assert TrainParams.model_validate(train.identity()) == train
+    assert TrainSection.model_validate(train.identity()) == train
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from lthctl.lottery.as_found import train_as_found
 from lthctl.models.base import Model, ModelDescription
 from lthctl.models.described import known_model
 from lthctl.models.entry import model_from
-from lthctl.params import Params, RoundParams, TrainParams
+from lthctl.params import Params, RoundParams, TrainParams, TrainSection
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,10 @@ class Sources:
                 "retrain it by itself"
             )
         found = ticket.train or next(iter(self._beside), None)
-        train = train_as_found(stated, found)
+        num_images = 0
+        if stated.epochs is not None:
+            num_images = len(self.dataset(ticket).train)
+        train = train_as_found(_in_steps(stated, num_images, found), found)
         is_stated = RoundParams.model_fields.keys() <= stated.model_fields_set
         self.taken[ticket.name] = Taken(train, found, is_stated, tuple(self._otherwise(ticket)))
         return train
@@ -158,12 +161,21 @@ class Sources:
         by_result: dict[TrainParams, RoundParams] = {}
         for folder in folders:
             try:
-                found = TicketFolder(folder).document.train
+                document = TicketFolder(folder).document
             except LthctlError:  # whoever needs this ticket says so
                 continue
-            if found is not None:
-                by_result.setdefault(train_as_found(stated, found), found)
+            if (found := document.train) is not None:
+                num_images = document.data.train if document.data else 0
+                in_steps = _in_steps(stated, num_images, found)
+                by_result.setdefault(train_as_found(in_steps, found), found)
         return list(by_result.values())
+
+
+def _in_steps(stated: TrainSection, num_images: int, found: RoundParams | None) -> TrainParams:
+    """What is stated, with epochs as steps, of the batches that the training will have."""
+    if found is None or "batch_size" in stated.model_fields_set:
+        return stated.for_images(num_images)
+    return stated.for_images(num_images, found.batch_size)
 
 
 def _neighbours(paths: Sequence[Path]) -> list[Path]:

@@ -79,7 +79,10 @@ def asked_tickets(
 ) -> list[AskedTicket]:
     """The tickets in the product of `prune`'s lists; see `ticket_tasks`."""
     folder, model = open_folder(params.data, data), model_from(params.model)
-    train = resolve(params.train, model, params.data.augment)
+    num_images = 0
+    if params.train.epochs is not None:
+        num_images = len(folder.dataset(params.data, params.prune.seed[0]).train)
+    train = resolve(params.train.for_images(num_images), model, params.data.augment)
     prunings = {one.ticket_name: one for one in asked_prunings(params.prune, model)}
     tickets: dict[str, AskedTicket] = {}
     # Seed by seed, and in no task: with images held out, every seed has a dataset of its own.

@@ -18,6 +18,7 @@ from lthctl.params.section import Section as Section
 from lthctl.params.sections import SECTIONS as SECTIONS
 from lthctl.params.train import RoundParams as RoundParams
 from lthctl.params.train import TrainParams as TrainParams
+from lthctl.params.train import TrainSection as TrainSection
 from lthctl.params.train import rate_words as rate_words
 from lthctl.params.visible import SECTIONS_READ as SECTIONS_READ
 from lthctl.params.visible import visible_to as visible_to

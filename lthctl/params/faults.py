@@ -23,7 +23,7 @@ def explain(fault: ErrorDetails) -> str:
         return (
             f"is {shown(fault['input'])}, expected keys with values; known here: {', '.join(known)}"
         )
-    if fault["type"] == "seed_range":
+    if fault["type"] in ("seed_range", "length"):
         return fault["msg"]
     if fault["type"] == "int_type" and fault["loc"][:2] == ("prune", "seed"):
         return f"is {shown(fault['input'])}, expected a seed such as 7, or a range such as 1-20"

@@ -8,12 +8,12 @@ from lthctl.params.prune import PruneParams
 from lthctl.params.report import ReportParams
 from lthctl.params.retrain import RetrainParams
 from lthctl.params.section import Section
-from lthctl.params.train import TrainParams
+from lthctl.params.train import TrainSection
 
 SECTIONS: Mapping[str, type[Section]] = {
     "data": DataParams,
     "model": ModelParams,
-    "train": TrainParams,
+    "train": TrainSection,
     "prune": PruneParams,
     "retrain": RetrainParams,
     "report": ReportParams,

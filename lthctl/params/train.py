@@ -2,7 +2,8 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from lthctl.parameter_types import (
     Count,
@@ -130,3 +131,40 @@ class TrainParams(RoundParams):
         """The same without what only a retraining has."""
         values = {name: getattr(self, name) for name in RoundParams.model_fields}
         return RoundParams.model_construct(**values)
+
+
+class TrainSection(TrainParams):
+    """The section `train` of params.yaml, in which the length of a training may be said in epochs.
+
+    Files and digests know steps alone: the same training has the same name, whichever was said.
+    """
+
+    epochs: Count | None = None
+    """How often a retraining sees every image, in the place of `steps`, which are rounded up."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_length(cls, values: object) -> object:
+        if isinstance(values, dict) and "steps" in values and values.get("epochs") is not None:
+            raise PydanticCustomError(
+                "length", "gives both steps and epochs; leave one of them out"
+            )
+        return values
+
+    def for_images(self, num_images: int, batch_size: int | None = None) -> TrainParams:
+        """The same in steps, which count as stated if epochs are.
+
+        Args:
+          num_images: that there are to train on.
+          batch_size: of the training, where it is not the one here.
+
+        Example:
+          >>> TrainSection(epochs=2, batch_size=64).for_images(50_000).steps
+          1563
+        """
+        values = {name: getattr(self, name) for name in TrainParams.model_fields}
+        stated = self.model_fields_set - {"epochs"}
+        if self.epochs is not None:
+            values["steps"] = -(-self.epochs * num_images // (batch_size or self.batch_size))
+            stated |= {"steps"}
+        return TrainParams.model_construct(stated, **values)

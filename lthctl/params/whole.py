@@ -15,12 +15,19 @@ from lthctl.params.prune import PruneParams
 from lthctl.params.report import ReportParams
 from lthctl.params.retrain import RetrainParams
 from lthctl.params.section import Section
-from lthctl.params.train import TrainParams
+from lthctl.params.train import TrainParams, TrainSection
 
 
 def _as_named(value: object) -> object:
     """A name stands for a section with this name and nothing else."""
     return {"name": value} if isinstance(value, str) else value
+
+
+def _as_section(value: object) -> object:
+    """Parameters of a training are a section that says nothing of epochs."""
+    if isinstance(value, TrainParams) and not isinstance(value, TrainSection):
+        return TrainSection.model_construct(set(value.model_fields_set), **dict(value))
+    return value
 
 
 def _flag_of(keys: Sequence[object]) -> str:
@@ -75,7 +82,7 @@ class Params(Section):
 
     data: Annotated[DataParams, BeforeValidator(_as_named)] = DataParams()
     model: Annotated[ModelParams, BeforeValidator(_as_named)] = ModelParams()
-    train: TrainParams = TrainParams()
+    train: Annotated[TrainSection, BeforeValidator(_as_section)] = TrainSection()
     prune: PruneParams = PruneParams()
     retrain: RetrainParams = RetrainParams()
     report: ReportParams = ReportParams()
@@ -108,6 +115,9 @@ class Params(Section):
         names = typed or {}
         for path, value in flags.items():
             _put(values, path, value, named=names.get(path, _flag_of(path.split("."))))
+        for path, other in (("train.steps", "epochs"), ("train.epochs", "steps")):
+            if flags.get(path) is not None and f"train.{other}" not in flags:
+                values["train"].pop(other, None)  # the other way to say how long
         try:
             return type(self).model_validate(values)
         except ValidationError as error:

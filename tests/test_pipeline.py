@@ -61,6 +61,8 @@ def test_an_experiment_is_the_same_pipeline_on_the_same_data(folder: Path) -> No
     expected = deepcopy(PIPELINE)
     if params.data.name == "mnist":
         del expected["stages"]["download"]
+    elif params.data.name == "folder":
+        expected = on_photographs(expected)
     else:
         add_dataset(expected, params.data.name)
     if (folder / "one-shot.yaml").exists():
@@ -80,6 +82,18 @@ def add_dataset(pipeline: dict[str, Any], name: str) -> None:
     loaded["stages"]["download"]["cmd"] = f"lthctl download {name} --out data/{name}"
     pipeline.clear()
     pipeline.update(loaded)
+
+
+def on_photographs(pipeline: dict[str, Any]) -> dict[str, Any]:
+    """A folder of images that nothing fetches, in the place of MNIST's four files."""
+    text = json.dumps(pipeline)
+    for name in mnist.MNIST:
+        text = text.replace(f"data/mnist/{name}", "data/photographs")
+    loaded: dict[str, Any] = json.loads(text.replace("data/mnist", "data/photographs"))
+    del loaded["stages"]["download"]
+    for stage in loaded["stages"].values():
+        stage["deps"] = list(dict.fromkeys(stage["deps"]))
+    return loaded
 
 
 def add_second_grid(stages: dict[str, Any]) -> None:

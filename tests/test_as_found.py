@@ -104,6 +104,10 @@ def test_a_file_that_states_all_wins_to_the_byte(colleagues: Path) -> None:
     assert (
         "as a flag or params.yaml says (the ticket was found with steps 20, batch_size 30" in line
     )
+    stated |= {"steps": 20, "batch_size": 30, "lr": 0.01}
+    Path("params.yaml").write_text(json.dumps({"train": stated}))
+    line = said("retrain", TICKET, "--dry-run")
+    assert "Training as the ticket was found: 20 steps, adam 0.01, batch 30\n" in line
     expected = TrainParams(steps=12, engine="sparse", device="cpu").identity()
     assert run_of("l1-r0.50-n2-s1")["train"] == expected
 

@@ -19,6 +19,9 @@ from lthctl.models.described import known_model
 from lthctl.models.entry import model_from
 from lthctl.params import Params, RoundParams, TrainParams, TrainSection
 
+SHOWN = frozenset({"steps", "batch_size", "optimizer", "lr"})
+"""The settings that people are shown."""
+
 
 @dataclass(frozen=True)
 class Taken:
@@ -27,7 +30,7 @@ class Taken:
     Attributes:
       train: how, with nothing left out.
       found: how they were found; None where they hold nothing of it.
-      is_stated: whether flags or params.yaml say all of `train` that a ticket may hold.
+      is_stated: whether flags or params.yaml say all of `SHOWN`.
       otherwise: what params.yaml says of model and data that is not so in the ticket, a sentence
         each. The ticket counts.
     """
@@ -84,7 +87,8 @@ class Sources:
         if stated.epochs is not None:
             num_images = len(self.dataset(ticket).train)
         train = train_as_found(_in_steps(stated, num_images, found), found)
-        is_stated = RoundParams.model_fields.keys() <= stated.model_fields_set
+        length = {"steps"} if stated.epochs is not None else set()
+        is_stated = stated.model_fields_set | length >= SHOWN
         self.taken[ticket.name] = Taken(train, found, is_stated, tuple(self._otherwise(ticket)))
         return train
 

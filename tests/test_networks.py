@@ -16,7 +16,9 @@ from torch.nn.functional import cross_entropy
 from lthctl.artifacts.ticket import load_ticket
 from lthctl.canonical import digest_of_arrays
 from lthctl.datasets.base import Dataset, Split
-from lthctl.errors import ParamsError
+from lthctl.errors import ParamsError, TicketError
+from lthctl.lottery.find import find_ticket
+from lthctl.lottery.retrain import check_ticket
 from lthctl.mask import Mask
 from lthctl.models.described import known_model
 from lthctl.models.entry import model_from
@@ -251,6 +253,18 @@ def test_trainings_of_networks_may_overlap() -> None:
     training = Training(model, model.draw(Stream(1, "init")), everything, dataset, 1, params)
     with GENERATOR_LOCK, ThreadPoolExecutor(1) as pool:
         pool.submit(run, training).result(timeout=60)
+
+
+def test_a_ticket_of_another_network_is_refused_with_the_way_out() -> None:
+    dataset = pictures("conv2")
+    ticket = find_ticket(small("conv2"), dataset, method="random", ratio=0.5)
+    with pytest.raises(TicketError) as error:
+        check_ticket(ticket, small("lenet5"), dataset, where="x")
+    assert str(error.value) == (
+        "x: is a ticket of conv2 (size 8), uniform weights, expected lenet5 (channels 3, size 12), "
+        'uniform weights; set model in params.yaml: {"name": "conv2", "init": "uniform", "kwargs": '
+        '{"size": 8}}'
+    )
 
 
 PARAMS = """

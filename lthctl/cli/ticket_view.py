@@ -25,7 +25,7 @@ from lthctl.cli.sparks import PixelPicture, Spark, SparsityTables, finite_values
 from lthctl.cli.terminal import plain
 from lthctl.datasets.base import DataDescription
 from lthctl.lottery.controls import CONTROLS
-from lthctl.models.base import MlpDescription, ModelDescription
+from lthctl.models.base import MlpDescription, ModelDescription, ModuleDescription
 from lthctl.params import RoundParams, augment_words
 from lthctl.reporting.dead_units import HiddenLayer, Units, channels_of, units_of
 from lthctl.reporting.sides import Side
@@ -237,7 +237,7 @@ def _found_by(ticket: Ticket) -> str:
 def _model(model: ModelDescription) -> str:
     if isinstance(model, MlpDescription):
         return f"MLP {model.name}, {model.init} weights"
-    return f"module {model.name}"
+    return model.words if isinstance(model, ModuleDescription) else f"module {model.name}"
 
 
 def _data(data: DataDescription | None) -> str:

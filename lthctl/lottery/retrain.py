@@ -1,5 +1,6 @@
 """Retraining a ticket, or a control of it."""
 
+import json
 from collections.abc import Callable, Generator
 from typing import Any
 
@@ -248,6 +249,8 @@ def check_ticket(ticket: Ticket, model: Model, dataset: Dataset, *, where: str) 
 def _model_words(model: ModelDescription) -> str:
     if isinstance(model, MlpDescription):
         return f"an MLP {model.name} with {model.init} weights"
+    if isinstance(model, ModuleDescription) and model.init is not None:
+        return model.words
     shapes = (
         {name: list(shape) for name, shape in model.shapes.items()}
         if isinstance(model, ModuleDescription)
@@ -260,6 +263,9 @@ def _way_to(theirs: ModelDescription, here: ModelDescription) -> str:
     """What to do where a ticket is of another model than the parameters ask for."""
     if not isinstance(theirs, ModuleDescription) or theirs.name == getattr(here, "name", ""):
         return "change the model's parameters or choose other tickets"
+    if theirs.init is not None:
+        said = {"name": theirs.name, "init": theirs.init, "kwargs": theirs.kwargs}
+        return f"set model in params.yaml: {json.dumps({k: v for k, v in said.items() if v})}"
     if not is_own(theirs.name):
         return "that module only you can build: call lthctl.retrain with it as `model`"
     return (

@@ -73,6 +73,13 @@ class ModuleDescription(Section):
     kwargs: dict[str, JsonValue] = Field(default_factory=dict)
     init: Annotated[Init | None, not_null] = None
 
+    @property
+    def words(self) -> str:
+        """What it is, for people: `conv2 (classes 100), glorot weights`."""
+        kwargs = ", ".join(f"{key} {value}" for key, value in self.kwargs.items())
+        name = f"{self.name} ({kwargs})" if kwargs else self.name
+        return f"module {name}" if self.init is None else f"{name}, {self.init} weights"
+
     def to_json(self) -> Json:
         return self.identity()
 

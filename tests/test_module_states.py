@@ -10,6 +10,7 @@ from torch import nn
 from lthctl.artifacts.ticket import Ticket, load_ticket, save_ticket
 from lthctl.datasets.base import Dataset
 from lthctl.errors import ParamsError
+from lthctl.interop.export import num_kept_zeros
 from lthctl.lottery.find import find_ticket
 from lthctl.lottery.retrain import retrain
 from lthctl.models.entry import as_model
@@ -29,7 +30,7 @@ class Net(nn.Module):
         self.norm = nn.BatchNorm1d(16)
         self.drop = nn.Dropout(0.3)
         self.second = nn.Linear(16, 12)
-        self.second.bias.requires_grad_(False)
+        nn.init.zeros_(self.second.bias).requires_grad_(False)
         self.out = nn.Linear(12, 10)
         self.register_buffer("calls", torch.zeros((), dtype=torch.int16))
         self.register_buffer("signs", torch.tensor([True, False]))
@@ -61,6 +62,13 @@ def test_frozen_parameters_are_never_pruned_nor_trained(dataset: Dataset) -> Non
     for name in ("frozen.weight", "frozen.bias", "second.bias"):
         assert np.array_equal(weights[name], ticket.init[name])
     assert not np.array_equal(weights["norm.weight"], ticket.init["norm.weight"])
+
+
+def test_zeros_of_frozen_parameters_are_no_pruned_weights(dataset: Dataset) -> None:
+    """A run's mask is what is not 0; it is exported."""
+    ticket = found(dataset)
+    run = retrain(ticket, dataset, model=MODEL, train=TRAIN)
+    assert not (run.weights or {})["second.bias"].any() and num_kept_zeros(run) == 0
 
 
 def test_a_module_that_freezes_others_is_another_model() -> None:

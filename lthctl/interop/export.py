@@ -17,8 +17,8 @@ from lthctl.artifacts.ticket import Ticket, load_ticket
 from lthctl.disk import write_file, write_folder
 from lthctl.errors import OutputError, ParamsError, RunError, TicketError
 from lthctl.interop.onnx_network import network_graph
-from lthctl.mask import Array, Mask, Weights
-from lthctl.models.base import prunable_among
+from lthctl.mask import Array, Mask, Shapes, Weights
+from lthctl.models.base import ModuleDescription, prunable_among
 from lthctl.models.described import from_description, known_model
 from lthctl.models.mlp import MLP
 from lthctl.models.network import Network
@@ -124,11 +124,19 @@ def num_kept_zeros(source: Ticket | Run) -> int:
             for name, kept in source.mask.items()
         )
     weights = _weights(source)
-    prunable = prunable_among(
-        {name: array.shape for name, array in weights.items()}, biases=source.ticket.biases
+    num_zeros = sum(
+        int(np.count_nonzero(weights[name] == 0)) for name in _prunable(source, weights)
     )
-    num_zeros = sum(int(np.count_nonzero(weights[name] == 0)) for name in prunable)
     return num_zeros - source.proof.pruned
+
+
+def _prunable(run: Run, weights: Weights) -> Shapes:
+    """The parameters of a run that may be pruned: no buffers, and none that are frozen."""
+    shapes = {name: array.shape for name, array in weights.items()}
+    if isinstance(run.model, ModuleDescription):
+        trained = run.model.shapes.keys() - set(run.model.frozen)
+        shapes = {name: shape for name, shape in shapes.items() if name in trained}
+    return prunable_among(shapes, biases=run.ticket.biases)
 
 
 def _weights(source: Ticket | Run) -> dict[str, Array]:
@@ -158,10 +166,7 @@ def _mask(source: Ticket | Run) -> Mask:
             "its mask; "
             "export it to state_dict, or its ticket"
         )
-    prunable = prunable_among(
-        {name: array.shape for name, array in weights.items()}, biases=source.ticket.biases
-    )
-    return Mask({name: weights[name] != 0 for name in prunable})
+    return Mask({name: weights[name] != 0 for name in _prunable(source, weights)})
 
 
 def _state_dict(source: Ticket | Run) -> bytes:

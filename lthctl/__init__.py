@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from lthctl.interop.apply import apply_ticket_, keep_pruned_
     from lthctl.interop.export import export, export_to
     from lthctl.interop.importing import import_ticket
+    from lthctl.interop.sparsify import sparsify_
     from lthctl.lottery.find import find_ticket
     from lthctl.lottery.retrain import retrain
     from lthctl.mask import Mask
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from lthctl.reporting.report import FinishedReport, report
     from lthctl.reporting.sides import Side
     from lthctl.tracking.track import Tracked, track
+    from lthctl.training.sparse.linear import SparseLinear
     from lthctl.verification.checks import Check
     from lthctl.verification.paths import verify
 
@@ -62,6 +64,7 @@ _HOME = {
     "ReportParams": "params",
     "Run": "artifacts.run",
     "Side": "reporting.sides",
+    "SparseLinear": "training.sparse.linear",
     "Split": "datasets.base",
     "Ticket": "artifacts.ticket",
     "Tracked": "tracking.track",
@@ -91,6 +94,7 @@ _HOME = {
     "save_run": "artifacts.run",
     "save_ticket": "artifacts.ticket",
     "show": "reporting.paths",
+    "sparsify_": "interop.sparsify",
     "store_size": "artifacts.housekeeping",
     "ticket_grid": "grid.grids",
     "track": "tracking.track",
@@ -113,6 +117,7 @@ __all__ = [
     "ReportParams",
     "Run",
     "Side",
+    "SparseLinear",
     "Split",
     "Ticket",
     "Tracked",
@@ -142,6 +147,7 @@ __all__ = [
     "save_run",
     "save_ticket",
     "show",
+    "sparsify_",
     "store_size",
     "ticket_grid",
     "track",

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from lthctl.artifacts.ticket import Ticket
 from lthctl.errors import TicketError
-from lthctl.interop.fitting import Match, fit
+from lthctl.interop.fitting import Fit, Match, fit
 
 if TYPE_CHECKING:
     from torch import nn
@@ -46,11 +46,15 @@ def apply_ticket_(module: "nn.Module", ticket: Ticket, *, match: Match = "name")
       >>> handles = apply_ticket_(net, load_ticket("masks/l1-r0.80-n5-s1"), match="shape")
       >>> optimizer = torch.optim.Adam(net.parameters())  # a new one, after the call
     """
+    return put_on(module, fit(module, ticket, match), match)
+
+
+def put_on(module: "nn.Module", fitting: Fit, match: Match) -> list["Handle"]:
+    """The work of `apply_ticket_`, once the ticket is known to fit."""
     import torch
 
     from lthctl.interop.protection import Handle, protect, protected, unprotect
 
-    fitting = fit(module, ticket, match)
     steps = any(protection.steps for protection in protected(module).values())
     unprotect(module)
     state = module.state_dict()  # with what is no tensor, as it is

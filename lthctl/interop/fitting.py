@@ -189,8 +189,13 @@ def _refuse_what_cannot_be_set(
     from torch.nn.parameter import is_lazy
 
     faults = []
+    own = {id(tensor) for tensor in (*module.parameters(), *module.buffers())}
     for name, tensor in state.items():
-        if is_lazy(tensor):
+        if id(tensor) not in own:
+            faults.append(
+                f"{name!r} is computed from others, as in a SparseLinear: make a new module"
+            )
+        elif is_lazy(tensor):
             faults.append(f"{name!r} has no shape yet: call the module once with a batch")
         elif tensor.is_meta:
             faults.append(f"{name!r} is on the device meta: call module.to_empty(device=...)")

@@ -29,7 +29,7 @@ class SparseEngine:
 
     def obstacles(self, params: TrainParams, model: Model) -> list[str]:
         obstacles = []
-        if _compiler_is_off():
+        if compiler_is_off():
             obstacles.append("numba's compiler is switched off (NUMBA_DISABLE_JIT)")
         if not isinstance(model, MLP):
             obstacles.append("the model is no MLP")
@@ -64,7 +64,7 @@ class SparseEngine:
         return engine.train(training, on_step)
 
 
-def _compiler_is_off() -> bool:
+def compiler_is_off() -> bool:
     """Whether numba would run Python in the place of compiled code. Does not import it."""
     # Another thread may be importing it just now: then the environment tells.
     config = getattr(sys.modules.get("numba"), "config", None)

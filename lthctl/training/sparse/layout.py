@@ -108,11 +108,11 @@ class _Room:
         """For a pruned layer, where its weights are in the matrix."""
         place, inputs, outputs = self._indices.place, int(layer["inputs"]), int(layer["outputs"])
         self._products = max(self._products, alive)
-        layer["tile"] = _tile(inputs, outputs, alive)
+        layer["tile"] = tile_of(inputs, outputs, alive)
         layer["rows"] = place(num_parts(inputs, layer["tile"]) * outputs + 1)
         layer["columns"] = place(alive + LANES)
         if self._learning and not first:
-            layer["transposed_tile"] = _tile(outputs, inputs, alive)
+            layer["transposed_tile"] = tile_of(outputs, inputs, alive)
             parts = num_parts(outputs, layer["transposed_tile"])
             layer["transposed_rows"] = place(parts * inputs + 1)
             layer["transposed_columns"] = place(alive)
@@ -159,7 +159,7 @@ class _Room:
         )
 
 
-def _tile(columns: int, rows: int, alive: int) -> int:
+def tile_of(columns: int, rows: int, alive: int) -> int:
     """The columns of a pruned layer that are walked at a time: as many as keep what belongs to them
     in the first-level cache, unless the rows of a tile would be so short that their ends cost more
     than that saves."""

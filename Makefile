@@ -5,7 +5,7 @@ BIN := $(CURDIR)/.venv/bin
 export PATH := $(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: repro test test-all check format bench fuzz torture fuzz-guided locked lock newest release clean
+.PHONY: repro test test-all check format bench league roofline fuzz torture fuzz-guided locked lock newest release clean
 
 repro: .venv/installed    ## real MNIST, tickets, retrainings, report
 	dvc repro
@@ -27,6 +27,12 @@ format: .venv/installed-dev
 
 bench: .venv/installed-dev    ## steps a second against plain PyTorch; wants an idle machine
 	python benchmarks/training.py
+
+league: .venv-league/installed    ## beside every peer; QUICK=1 for a third of it; goes on where it was
+	.venv-league/bin/python benchmarks/league $(if $(QUICK),--quick) --write
+
+roofline: .venv/installed-dev    ## where a step stands against the limits of this machine
+	python benchmarks/roofline.py
 
 fuzz: .venv/installed-dev    ## every reader against 100,000 mutated files, some minutes
 	python -m tests.fuzz 100000 --json fuzz.json
@@ -63,6 +69,13 @@ fuzz-guided: .venv/installed-dev    ## a second fuzzer, guided by coverage, 1,00
 .venv/installed-dev: pyproject.toml | .venv/bin/python
 	$(BIN)/pip install --quiet --editable '.[dev]'
 	touch .venv/installed $@
+
+.venv-league/installed: benchmarks/league/requirements.txt
+	$(PYTHON) -m venv .venv-league
+	PATH=$(CURDIR)/.venv-league/bin:$(PATH) && pip install --quiet --requirement $< && \
+	  pip install --quiet --no-build-isolation --no-deps sparseprop==0.1.14 && \
+	  pip install --quiet --no-deps --editable .
+	touch $@
 
 clean:    ## everything that can be made again, the dataset and the environment excepted
 	rm -rf .lthctl masks/pipeline runs/pipeline .pytest_cache .mypy_cache .ruff_cache

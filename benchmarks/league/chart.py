@@ -1,0 +1,154 @@
+"""The table and the chart of the league, from the records of its rounds."""
+
+import re
+import statistics
+from pathlib import Path
+from typing import Any
+
+from problems import DENSITIES, SHAPES
+
+COLOURS = {
+    "PyTorch": "#444444", "torch.compile": "#888888", "JAX": "#1b7837", "torch CSR": "#b35806",
+    "sparselab": "#8073ac", "sparseprop": "#c51b7d", "sparseprop, batch 64": "#f1a0d0",
+    "lthctl.SparseLinear": "#4393c3", "lthctl": "#08519c",
+}  # fmt: skip
+TITLES = {
+    shape: f"{'-'.join(map(str, sizes))}, batch {batch}" for shape, (sizes, batch) in SHAPES.items()
+}
+OURS = ("lthctl", "lthctl.SparseLinear")
+
+
+def latest(records: list[dict[str, Any]]) -> dict[tuple[str, float], dict[str, Any]]:
+    """(shape, density) -> contender -> its last figures; steps of 64 samples as of the batch."""
+    found: dict[tuple[str, float], dict[str, Any]] = {}
+    for record in records:
+        here = found.setdefault((record["shape"], record["density"]), {})
+        for name, result in record["results"].items():
+            scale = SHAPES[record["shape"]][1] / 64 if name.endswith("64") else 1.0
+            if "median" in result:
+                here[name] = {
+                    "median": scale * result["median"],
+                    "ratios": sorted(ratio / scale for ratio in result["ratios"]),
+                }
+            else:
+                here[name] = result
+    return found
+
+
+def cell(result: dict[str, Any] | None) -> str:
+    if result is None:
+        return ""
+    if "median" not in result:
+        return "failed"
+    ratios = result["ratios"]
+    middle = statistics.median(ratios)
+    digits = 1 if middle >= 10 else 2
+    least, most = (f"{ratio:.{digits}f}" for ratio in (ratios[0], ratios[-1]))
+    return f"{1e6 * result['median']:,.0f} ({middle:.{digits}f}; {least} to {most})"
+
+
+def table(records: list[dict[str, Any]]) -> str:
+    """Microseconds a step, and how many times as fast as PyTorch; median and range."""
+    found, parts = latest(records), []
+    for shape, title in TITLES.items():
+        densities = [density for density in DENSITIES if (shape, density) in found]
+        if not densities:
+            continue
+        head = " | ".join(f"{100 * density:g} %" for density in densities)
+        lines = [f"| {title} | {head} |", "|---" * (1 + len(densities)) + "|"]
+        for name in COLOURS:
+            cells = [cell(found[shape, density].get(name)) for density in densities]
+            if any(cells):
+                lines.append(f"| {name} | {' | '.join(cells)} |")
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts)
+
+
+def verdicts(records: list[dict[str, Any]]) -> list[str]:
+    """A sentence for each place where a peer is faster than the engine, or failed."""
+    said = []
+    for (shape, density), here in latest(records).items():
+        ours = here.get("lthctl", {}).get("median")
+        faster = [
+            f"{name} ({ours / result['median']:.2f} times as fast)"
+            for name, result in here.items()
+            if ours and name not in OURS and result.get("median", ours) < ours
+        ]
+        if faster:
+            said.append(
+                f"- {TITLES[shape]} with {100 * density:g} % of the weights: faster than lthctl is "
+                f"{', '.join(faster)}."
+            )
+        for name, result in here.items():
+            if "median" not in result:
+                said.append(f"- {name} failed at {TITLES[shape]}, {100 * density:g} %.")
+    return said or ["No peer is faster than the engine anywhere."]
+
+
+def about(records: list[dict[str, Any]]) -> str:
+    loads = [record["load"] for record in records]
+    rounds = sorted({record["rounds"] for record in records})
+    departs = [
+        result["departs"]
+        for record in records
+        for result in record["results"].values()
+        if "median" in result
+    ]
+    return (
+        f"{records[-1]['machine']}; one core, medians of {'/'.join(map(str, rounds))} rounds; load "
+        f"{min(loads):.1f} to {max(loads):.1f} before each network. Losses of the first 20 steps "
+        f"differ from PyTorch's by at most {max(departs):.1g} of the loss."
+    )
+
+
+def draw(records: list[dict[str, Any]], path: Path) -> None:
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    found = latest(records)
+    shapes = [shape for shape in SHAPES if any(key[0] == shape for key in found)]
+    with mpl.rc_context({"font.size": 9, "svg.hashsalt": "league"}):
+        figure = Figure(figsize=(9, 7), layout="constrained")
+        axes = list(figure.subplots(2, 2).flat)
+        for shape, axis in zip(shapes, axes, strict=False):
+            for name, colour in COLOURS.items():
+                points = [
+                    (100 * density, 1e6 * found[shape, density][name]["median"])
+                    for density in DENSITIES
+                    if "median" in found.get((shape, density), {}).get(name, {})
+                ]
+                if points:
+                    axis.plot(
+                        *zip(*points, strict=True),
+                        marker="o",
+                        markersize=3,
+                        color=colour,
+                        label=name,
+                        linewidth=2.2 if name in OURS else 1.1,
+                    )
+            axis.set(xscale="log", yscale="log", title=TITLES[shape])
+            axis.set_xticks([100 * density for density in DENSITIES])
+            axis.set_xticklabels([f"{100 * density:g}" for density in DENSITIES])
+            axis.minorticks_off()
+            axis.invert_xaxis()
+            axis.grid(True, which="both", alpha=0.2)
+        for axis in axes[len(shapes) :]:
+            axis.set_visible(False)
+        figure.supxlabel("weights left in all layers but the last, %")
+        figure.supylabel("a training step on one core, µs")
+        handles, labels = axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=5, frameon=False)
+        figure.savefig(path, metadata={"Date": None}, format="svg")
+
+
+def write(records: list[dict[str, Any]], docs: Path) -> None:
+    """Put what was measured into PERFORMANCE.md, between its marks, and beside it the chart."""
+    draw(records, docs / "league.svg")
+    page = docs / "PERFORMANCE.md"
+    text = page.read_text()
+    inside = "\n\n".join([about(records), "\n".join(verdicts(records)), table(records)])
+    marks = r"(<!-- league -->\n).*?(<!-- /league -->)"
+    text, count = re.subn(marks, lambda m: f"{m[1]}\n{inside}\n\n{m[2]}", text, flags=re.DOTALL)
+    if count != 1:
+        raise SystemExit(f"{page}: has no place for the table, <!-- league --> to <!-- /league -->")
+    page.write_text(text)

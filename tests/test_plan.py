@@ -14,8 +14,11 @@ from lthctl.grid import plan, walk
 from lthctl.grid.cost import Speed, Speeds
 from lthctl.grid.driver import run_tasks
 from lthctl.grid.tasks import Task
-from lthctl.params import DataParams, Params
+from lthctl.models.mlp import MLP
+from lthctl.params import DataParams, Params, TrainParams
 from lthctl.params_file import load_params
+from lthctl.training.engines import resolve
+from lthctl.training.spec import Training
 
 DATA = Path("data/mnist")
 
@@ -148,3 +151,42 @@ def test_datasets_of_many_seeds_are_not_all_held(
     assert [task.name for task in runs] == [f"dense-s{seed}" for seed in range(10)]
     assert not any(reference() for reference in alive)
     assert len({id(reference) for reference in alive}) > 10
+
+
+def test_an_engine_that_is_clearly_faster_is_named(
+    params: Params, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured: list[str] = []
+    factor = 0.5
+
+    def measure(like: Training, densities: list[float], num_jobs: int) -> Speeds:
+        measured.append(like.params.engine)
+        assert (densities, num_jobs) == ([1.0], 1)
+        return speeds_of(like.params.engine, factor)
+
+    def speeds_of(engine: str, seconds: float) -> Speeds:
+        speeds = Speeds((1.0,), Speed(engine), Speed(engine))
+        speeds.step.learn(1.0, 1, seconds)
+        speeds.evaluation.learn(1.0, 1, 5 * seconds)
+        return speeds
+
+    monkeypatch.setattr(plan, "measure", measure)
+    one = {"rounds": (3,), "ratio": (0.5,), "method": ("l1",), "seed": (1,)}
+    made = plan.make_plan(tickets(params.override({"train.engine": "sparse"}), **one), store)
+    speeds = speeds_of("sparse", 1.0)
+    seconds = made.seconds(speeds_of("torch", factor), 1)
+    assert made.faster_engine(speeds, 1) == ("torch", seconds) and measured == ["torch"]
+    described = plan.describe_plan(made, [], speeds, 1, 1)
+    assert described["faster_engine"] == {"name": "torch", "seconds": seconds}
+    factor = 0.95
+    assert made.faster_engine(speeds, 1) is None
+    assert "faster_engine" not in plan.describe_plan(made, [], speeds, 1, 1)
+    chosen = plan.make_plan(tickets(params.override({"train.engine": "torch"}), **one), store)
+    del measured[:]
+    assert chosen.faster_engine(speeds_of("torch", 1.0), 1) is None and measured == []
+
+
+@pytest.mark.parametrize("sizes", [(784, 300, 100, 10), (3072, 4096, 4096, 10)])
+def test_auto_does_not_look_at_sizes(sizes: tuple[int, ...]) -> None:
+    """Else one ladder could mix engines, and extending it could begin it anew."""
+    assert resolve(TrainParams(engine="auto", device="cpu"), MLP(sizes)).engine == "sparse"

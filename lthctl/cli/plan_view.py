@@ -42,6 +42,14 @@ def plan_table(plan: Json, what: str) -> RenderableType:
                 "evaluation",
             )
         )
+    if faster := plan.get("faster_engine"):
+        rows.append(
+            (
+                "",
+                f"--engine {faster['name']} would take about {duration(faster['seconds'])}, as "
+                "measured now; give it to all sizes of an experiment, or to none",
+            )
+        )
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(style="dim")
     table.add_column()

@@ -7,7 +7,11 @@ from lthctl.artifacts.store import Store
 from lthctl.canonical import Json
 from lthctl.grid.cost import Speeds, measure
 from lthctl.grid.tasks import PlannedTraining, State, Task
+from lthctl.training.engines import alternatives
 from lthctl.training.spec import Training
+
+CLEARLY_FASTER = 0.9
+"""Of the time with the engine that is taken: another that needs less is worth a word."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,19 @@ class Plan:
             return None
         densities = [training.density for training in distinct]
         return measure(self.first, densities, min(num_jobs, len(distinct)))
+
+    def faster_engine(self, speeds: Speeds, num_jobs: int) -> tuple[str, float] | None:
+        """An engine that would do all of this clearly faster here and now, and its seconds."""
+        if self.first is None:
+            return None
+        wanted = CLEARLY_FASTER * self.seconds(speeds, num_jobs)
+        densest = max(training.density for training in self.distinct)
+        jobs = min(num_jobs, len(self.distinct))
+        found = [
+            (self.seconds(measure(other, [densest], jobs), num_jobs), other.params.engine)
+            for other in alternatives(self.first)
+        ]
+        return next(((name, seconds) for seconds, name in sorted(found) if seconds < wanted), None)
 
     def seconds(self, speeds: Speeds, num_jobs: int) -> float:
         """Until all is trained: as the work divides, but never less than the longest task, a
@@ -91,6 +108,7 @@ def describe_plan(
     """A plan as `--dry-run --json` prints it; `num_asked` counts equal experiments as often as they
     were asked for."""
     measured = speeds.densities if speeds else ()
+    faster = plan.faster_engine(speeds, num_jobs) if speeds else None
     is_mixed = len({task.what for task in tasks}) > 1
     return {
         "asked": num_asked,
@@ -120,4 +138,5 @@ def describe_plan(
             for density in measured
             if speeds
         ],
+        **({"faster_engine": {"name": faster[0], "seconds": faster[1]}} if faster else {}),
     }

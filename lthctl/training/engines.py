@@ -1,6 +1,7 @@
 """Which engine runs a training, and running it."""
 
 import math
+from dataclasses import replace
 from typing import Any, cast
 
 from lthctl.errors import ParamsError, TrainingError
@@ -48,6 +49,19 @@ def resolve(params: TrainParams, model: Model, augment: Augment | None = None) -
             return resolved
         refusals.append(f"{name}: {', '.join(obstacles)}")
     raise ParamsError(f"train.engine: no engine can do this; {'; '.join(refusals)}")
+
+
+def alternatives(training: Training) -> list[Training]:
+    """The same training by the engines that come after its own in the order of `auto`, can do it
+    too, and need no preparing."""
+    params, names = training.params, ENGINES.names()
+    after = names[names.index(params.engine) + 1 :] if params.engine in names else ()
+    others = [
+        replace(training, params=params.model_copy(update={"engine": name}))
+        for name in after
+        if not _obstacles(ENGINES.get(name), params, training.model, training.dataset.augment)
+    ]
+    return [other for other in others if not needs_preparing(other)]
 
 
 def _obstacles(

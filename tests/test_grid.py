@@ -146,7 +146,7 @@ def test_a_failed_training_does_not_stop_the_others(
 ) -> None:
     original = threads.run
 
-    def run(training: Training, on_step: Callable[[int], None]) -> Result:
+    def run(training: Training, on_step: Callable[[int], None], resources: object) -> Result:
         if training.seed == 2:
             raise TrainingError(
                 "the loss is not finite at step 10 with train.lr 1; try a smaller one"
@@ -191,7 +191,7 @@ def test_ctrl_c_stops_trainings_and_says_what_is_finished(
 ) -> None:
     stopped = threading.Event()
 
-    def run(training: Training, on_step: Callable[[int], None]) -> Result:
+    def run(training: Training, on_step: Callable[[int], None], resources: object) -> Result:
         try:
             for step in range(10**9):
                 on_step(step)

@@ -21,6 +21,8 @@ from lthctl.families import (
     WORKPLACES,
 )
 
+PAPER_NETWORKS = ("conv2", "conv4", "conv6", "resnet20", "vgg19")
+
 CHOICES: dict[str, Callable[[], tuple[str, ...]]] = {
     "method": SCORES.names,
     "engine": lambda: ("auto", *ENGINES.names()),
@@ -32,7 +34,7 @@ CHOICES: dict[str, Callable[[], tuple[str, ...]]] = {
     "workplace": WORKPLACES.names,
     "scope": lambda: ("layer", "global"),
     "tracker": TRACKERS.names,
-    "preset": lambda: ("root", "video", "paper"),
+    "preset": lambda: ("root", "video", "paper", *(f"paper-{name}" for name in PAPER_NETWORKS)),
     "format": lambda: ("state_dict", "prune", "csr", "onnx"),
 }
 """What may be chosen: for help and for the shell, which completes it. A member of a

@@ -99,7 +99,6 @@ def run(
     """
     params = training.params
     engine = ENGINES.get(params.engine)
-    check_optimizer(params)
     check_schedule(params)
     parts = {"first_step": training.first_step != 0, "last_step": training.end != params.steps}
     unknown = [
@@ -114,6 +113,7 @@ def run(
         raise ParamsError(
             f"train.engine: is {params.engine}, which {engine.words}; {', '.join(obstacles)}"
         )
+    check_optimizer(params)
     check_inputs(training)
     try:
         with numpy_defaults():

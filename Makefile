@@ -14,7 +14,7 @@ test: .venv/installed-dev    ## fast and offline
 	pytest -n auto --dist worksteal
 
 test-all: .venv/installed-dev    ## and what takes seconds each, the page in a browser, and DVC's part
-	pytest -n auto --dist worksteal -m 'not slow and not network'
+	pytest -n auto --dist worksteal -m 'not slow and not network and not slurm'
 
 check: .venv/installed-dev    ## lint, format, types
 	ruff check .

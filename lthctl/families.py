@@ -421,6 +421,7 @@ WORKPLACES: Family[Any] = Family(
     "workplace",
     {
         "local": "lthctl.cluster.local:LocalWorkplace",
+        "slurm": "lthctl.cluster.slurm:SlurmWorkplace",
     },
     accept="lthctl.cluster.workplace:as_workplace",
     example="mypackage.cluster:Kubernetes",

@@ -176,3 +176,20 @@ def test_a_second_command_is_told_who_is_first(start: Start) -> None:
     assert f"process {first.pid} on " in errors and "looks after the workers" in errors
     first.send_signal(signal.SIGINT)
     first.communicate(timeout=60)
+
+
+@pytest.mark.long
+def test_workers_verify_by_training_again(start: Start) -> None:
+    assert start("prune", "--method", "l1", "--seed", "1", "--quiet").wait(120) == 0
+    words = ("verify", "masks", "--replay", "--json")
+    alone, _ = start(*words, "--quiet").communicate(timeout=120)
+    process = start(*words, "--on", "local", "--workers", "2", "--jobs", "1", "--quiet")
+    by_two, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    assert json.loads(by_two) == json.loads(alone)
+    mask = Path("masks/l1-r0.50-n2-s1/mask.safetensors")
+    mask.write_bytes(mask.read_bytes()[:-1] + b"x")
+    process = start(*words, "--on", "local", "--workers", "1", "--quiet")
+    by_one, _ = process.communicate(timeout=120)
+    assert process.returncode == 3
+    assert any(check["state"] == "failed" for check in json.loads(by_one))

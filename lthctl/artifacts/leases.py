@@ -19,12 +19,15 @@ class Leases:
 
     def __init__(self, descriptor: int | None) -> None:
         self.descriptor = descriptor
+        self.has_locks = False  # as far as was seen
 
     def take(self, digest: str) -> bool:
         """Lease a training; whether no other process has it."""
         if self.descriptor is None:
             return True
-        return take_lock(self.descriptor, byte=_byte_of(digest)) is not False
+        is_taken = take_lock(self.descriptor, byte=_byte_of(digest))
+        self.has_locks = is_taken is not None
+        return is_taken is not False
 
     def give_up(self, digest: str) -> None:
         if self.descriptor is not None:

@@ -59,10 +59,10 @@ class SharedLeases(Leases):
             self.give_up(digest)
 
     def give_up(self, digest: str) -> None:
-        self._held.discard(digest)
-        if self.by_files and self._owner(self._place(digest)) == self._heart.name:
+        if self.by_files and digest in self._held:
             with suppress(OSError):
                 self._place(digest).unlink()
+        self._held.discard(digest)
         super().give_up(digest)
 
     def _take_file(self, digest: str) -> bool:
@@ -92,7 +92,8 @@ class SharedLeases(Leases):
         """Whether a lease file still means something, now that the lock is ours."""
         if not owner:  # its name is not written yet
             return self._heart.is_fresh(place)
-        return host_of(owner) != host_of(self._heart.name) and self._heart.lives(owner)
+        is_here = host_of(owner) == host_of(self._heart.name)
+        return not (is_here and self.has_locks) and self._heart.lives(owner)
 
     def _clear_away(self, place: Path, owner: str) -> None:
         """Remove the lease of a lost worker, unless another was faster and has its own there."""

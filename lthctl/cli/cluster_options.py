@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lthctl.cli.options import TrainingOptions, choice
+from lthctl.cli.options import choice
 from lthctl.errors import ParamsError
 
 if TYPE_CHECKING:
@@ -63,13 +63,21 @@ class ClusterOptions:
         ),
     ] = False
 
-    def team(self, training: TrainingOptions) -> "Team | None":
+    def team(
+        self, jobs: int | None, executor: str = "threads", devices: object = ()
+    ) -> "Team | None":
         """Who is to work; None where this process does.
+
+        Args:
+          jobs: trainings at a time of each worker.
+          executor: where a worker trains.
+          devices: of this machine, which workers do not take.
 
         Raises:
           ParamsError: options are in each other's way.
         """
         from lthctl.cluster.coordinator import Team
+        from lthctl.cluster.settings import expect_device_of_nodes
         from lthctl.cores import num_cores
 
         if self.on is None:
@@ -79,7 +87,7 @@ class ClusterOptions:
             return None
         if self.workers is None and self.on != "local":
             raise ParamsError(f"--workers: is missing; say how many with --on {self.on}")
-        if training.devices:
+        if devices:
             raise ParamsError("--devices: is for this machine; leave it out with --on")
         settings = {}
         for text in self.slurm:
@@ -87,11 +95,13 @@ class ClusterOptions:
             if not equals or not key:
                 raise ParamsError(f"--slurm: is {text!r}, expected key=value")
             settings[key.strip()] = value.strip()
+        if self.on == "slurm":
+            expect_device_of_nodes(settings)
         return Team(
             self.on,
             self.workers or num_cores(),
-            training.jobs,
-            training.executor,
+            jobs,
+            executor,
             settings,
             self.detach,
         )

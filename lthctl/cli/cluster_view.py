@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import (
@@ -14,10 +15,15 @@ from rich.progress import (
 )
 from rich.table import Column
 
+from lthctl.cli.console import errors_console, say
 from lthctl.cli.progress import PLAIN_SECONDS, SPEED_SECONDS, clock
 from lthctl.cli.terminal import plain
+from lthctl.cluster.coordinator import Team
 from lthctl.cluster.progress import Picture, Viewer
+from lthctl.cluster.verifying import verify_on
 from lthctl.grid.tasks import Task
+from lthctl.params import Params
+from lthctl.verification.checks import Check
 
 MOST_SHOWN = 16  # trainings, with a bar each
 
@@ -105,6 +111,17 @@ class TeamProgress(Viewer):
         for gone in self._bars.values():
             self._progress.remove_task(gone)
         self._bars = shown
+
+
+def verify_by_workers(
+    paths: Sequence[Path], params: Params, team: Team, data: Path | None, *, quiet: bool
+) -> list[Check] | None:
+    """What workers found; None where they were left to themselves."""
+    with TeamProgress(errors_console(), verb="verifying", enabled=not quiet) as viewer:
+        checks = verify_on(paths, params, team, viewer, data=data)
+    if checks is None:
+        say(f"{team.workers} workers go on by themselves; the same command attaches again")
+    return checks
 
 
 def _counts(picture: Picture) -> str:

@@ -8,7 +8,6 @@ from rich.console import RenderableType
 
 from lthctl.artifacts.folders import RunFolder, TicketFolder
 from lthctl.canonical import Json
-from lthctl.cli.cluster_options import ClusterOptions
 from lthctl.cli.console import errors_console, print_json, results_console, say, show
 from lthctl.cli.options import TrainingOptions
 from lthctl.cli.plan_view import plan_table
@@ -28,7 +27,7 @@ def make_folders(
     how: TrainingOptions,
     verb: str,
     *,
-    on: ClusterOptions,
+    team: "Team | None",
     to_json: Callable[[Sequence[Path]], list[Json]],
     to_table: Callable[[Sequence[Path]], RenderableType],
 ) -> bool:
@@ -38,7 +37,7 @@ def make_folders(
       grid: what is to be there.
       how: the options of the command.
       verb: what is being done, for the progress.
-      on: on which machines.
+      team: who makes them; this process if None.
       to_json, to_table: what is shown of the folders.
 
     Returns:
@@ -47,7 +46,6 @@ def make_folders(
     Raises:
       TrainingError: some trainings failed. The others are shown first.
     """
-    team = on.team(how)
     if how.dry_run:
         show_plan(grid, how, team)
         return True

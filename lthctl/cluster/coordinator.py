@@ -7,16 +7,17 @@ command finds them again.
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lthctl.artifacts.heartbeat import Heartbeat
+from lthctl.artifacts.heartbeat import STALE_SECONDS
 from lthctl.artifacts.store import Store
+from lthctl.cluster.diary import TRAINED, count_trained
 from lthctl.cluster.failures import Failures
-from lthctl.cluster.jobs_file import coordinating, read_jobs, write_jobs
-from lthctl.cluster.plan_file import write_plan
+from lthctl.cluster.jobs_file import Coordinator, coordinating, read_jobs, write_jobs
+from lthctl.cluster.plan_file import WorkPlan, write_plan
 from lthctl.cluster.progress import Picture, Viewer
 from lthctl.cluster.status import WorkerStatus, forget_the_gone, read_statuses
 from lthctl.cluster.workplace import WORKPLACES, JobState, Workplace
@@ -73,8 +74,6 @@ def run_on(grid: Grid, team: Team, viewer: Viewer, *, replace: bool = False) -> 
       ClusterError: the workers are refused, die, or are another command's.
       Interrupted: by Ctrl-C; the workers were ended.
     """
-    if grid.asked is None:
-        raise ParamsError("--on: this grid was made by hand, and workers could not make it again")
     trust(team.workplace)
     kind = WORKPLACES.get(team.workplace)
     store = Store(grid.store)
@@ -83,23 +82,26 @@ def run_on(grid: Grid, team: Team, viewer: Viewer, *, replace: bool = False) -> 
     if not grid.missing:
         return outcome
     is_foreign = store.is_foreign
-    plan = write_plan(grid.asked, grid.store, executor=team.executor, replace=replace)
+    plan = _plan_of(grid, team, replace)
     workplace = kind(plan.path, team.num_jobs, team.settings)
     with coordinating(plan.place) as heart:
-        watch = _Watch(grid, workplace, team, plan.place, Failures(plan.place), viewer)
-        watch.attach(heart)
+        watch = _Watch(grid, workplace, team, plan.place, heart, viewer)
+        watch.attach()
         if team.detach:
             return None
         try:
-            watch.until_the_end(lambda: heart.beat(heart.path.read_bytes()))
-        except BaseException as error:
+            watch.until_the_end()
+        except KeyboardInterrupt:
             workplace.cancel(watch.jobs)
-            if isinstance(error, KeyboardInterrupt):
-                done = len(outcome.present) + watch.num_done
-                raise Interrupted(f"{done} of {len(grid.tasks)} are finished") from None
-            raise
+            done = len(outcome.present) + watch.num_done
+            raise Interrupted(f"{done} of {len(grid.tasks)} are finished") from None
         workplace.cancel(watch.jobs)
     watch.tell(outcome)
+    if len(kinds := watch.kinds) > 1:
+        viewer.note(
+            f"the workers had several kinds of processors, whose results may differ in the last "
+            f"bits: {', '.join(kinds)}; {plan.place}/{TRAINED} says what was trained where"
+        )
     outcome.by_workers = True
     if is_foreign:
         outcome.foreign_store = store.place
@@ -111,12 +113,18 @@ def script(grid: Grid, team: Team, *, replace: bool = False) -> str:
 
     Raises: as `run_on`.
     """
-    if grid.asked is None:
-        raise ParamsError("--on: this grid was made by hand, and workers could not make it again")
     trust(team.workplace)
     kind = WORKPLACES.get(team.workplace)
-    plan = write_plan(grid.asked, grid.store, executor=team.executor, replace=replace)
+    plan = _plan_of(grid, team, replace)
     return kind(plan.path, team.num_jobs, team.settings).script(team.workers)
+
+
+def _plan_of(grid: Grid, team: Team, replace: bool) -> WorkPlan:
+    if grid.asked is None:
+        raise ParamsError("--on: this grid was made by hand, and workers could not make it again")
+    return write_plan(
+        grid.asked, grid.store, executor=team.executor, replace=replace, device=grid.device
+    )
 
 
 class _Watch:
@@ -128,11 +136,12 @@ class _Watch:
         workplace: Workplace,
         team: Team,
         plan: Path,
-        failures: Failures,
+        heart: Coordinator,
         viewer: Viewer,
     ) -> None:
         self._grid, self._workplace, self._team = grid, workplace, team
-        self._plan, self._failures, self._viewer = plan, failures, viewer
+        self._plan, self._heart, self._viewer = plan, heart, viewer
+        self._failures = Failures(plan)
         self._began = time.monotonic()
         self._left = {task.place: task for task in grid.missing}
         self._before = {
@@ -141,6 +150,7 @@ class _Watch:
             if task.state is State.OTHER
         }
         self._ended: set[str] = set()  # jobs whose end was told
+        self._trained_before = count_trained(plan)
         self._at_start = 0  # trainings and folders there were when workers were started last
         self._statuses: dict[str, tuple[float, WorkerStatus]] = {}
         self.jobs: list[str] = []
@@ -150,7 +160,7 @@ class _Watch:
         """Folders made since this command began."""
         return len(self._grid.missing) - len(self._left)
 
-    def attach(self, heart: Heartbeat) -> None:
+    def attach(self) -> None:
         """Take over workers that are there already, and start those that are missing."""
         before = read_jobs(self._plan)
         if before is not None and before.workplace == self._team.workplace:
@@ -160,7 +170,7 @@ class _Watch:
             self._viewer.note(f"attached to {len(self.jobs)} workers that are there already")
         else:
             self._failures.forget()
-            forget_the_gone(self._grid.store, self._plan.name, heart)
+            forget_the_gone(self._grid.store, self._plan.name, self._heart)
         self._start(self._team.workers - len(self.jobs))
 
     def _start(self, count: int) -> None:
@@ -174,14 +184,14 @@ class _Watch:
         trained = sum(status.num_trained for _, status in self._statuses.values())
         return self.num_done + trained
 
-    def until_the_end(self, beat: Callable[[], None]) -> None:
+    def until_the_end(self) -> None:
         """Look until nothing is left, or nobody who could do it."""
         self._viewer.planned(self._grid.missing)
         ended_at: float | None = None
         while True:
             began = time.monotonic()
             states = self._look()
-            beat()
+            self._heart.show()
             alive = [job for job in self.jobs if states[job].kind != "ended"]
             if not alive and self._is_over(states):
                 return
@@ -206,7 +216,11 @@ class _Watch:
         picture = Picture(
             self._grid.missing,
             frozenset(self._left),
-            [status for _, status in self._statuses.values()],
+            [
+                status
+                for written, status in self._statuses.values()
+                if self._heart.now - written < STALE_SECONDS
+            ],
             states,
             time.monotonic() - self._began,
         )
@@ -276,13 +290,19 @@ class _Watch:
         statuses = (status for _, status in self._statuses.values() if status.state == "finished")
         return {name: reason for status in statuses for name, reason in status.failed}
 
+    @property
+    def kinds(self) -> list[str]:
+        """The kinds of machines that trained."""
+        statuses = (status for _, status in self._statuses.values())
+        return sorted({status.machine for status in statuses if status.num_trained})
+
     def tell(self, outcome: Outcome) -> None:
         """What became of the tasks."""
         failed = self._failed()
         outcome.written = [t.place for t in self._grid.missing if t.place not in self._left]
         outcome.failed = [(t.name, failed.get(t.name, "")) for t in self._left.values()]
+        outcome.num_trained = count_trained(self._plan) - self._trained_before
         for _, status in self._statuses.values():
-            outcome.num_trained += status.num_trained
             for method, tied in status.tied.items():
                 outcome.note_ties(method, [tied])
         outcome.seconds = time.monotonic() - self._began

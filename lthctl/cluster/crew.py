@@ -23,7 +23,12 @@ LISTING_SECONDS = 10.0  # for which the names in a folder are remembered
 
 SECONDS_PER_WORKER = 0.1  # of the time between two beats, so that hundreds beat less often
 
-MARGIN_SECONDS = 30.0  # before the end of its time a worker begins nothing more
+MARGIN_SECONDS, MARGIN_SHARE = 60.0, 0.2  # of its time, before whose end a worker begins nothing
+
+
+def margin(seconds: float) -> float:
+    """Seconds before the end of its time in which a worker begins nothing more."""
+    return min(MARGIN_SECONDS, MARGIN_SHARE * seconds)
 
 
 class Crew(Others):
@@ -53,8 +58,8 @@ class Crew(Others):
         lease_folder: Path,
     ) -> None:
         self._store, self._heart, self._failures = store, heart, failures
-        self._say, self._status, self._lease_folder = say, status, lease_folder
-        self._ends = None if seconds is None else time.monotonic() + seconds - MARGIN_SECONDS
+        self.say, self._status, self._lease_folder = say, status, lease_folder
+        self._ends = None if seconds is None else time.monotonic() + seconds - margin(seconds)
         self._longest = 0.0
         self._shared: SharedLeases | None = None
         self._listed: dict[Path, tuple[float, frozenset[str]]] = {}
@@ -154,7 +159,7 @@ class Crew(Others):
         if False in verdicts:
             with suppress(OSError):
                 marker.touch()
-            self._say(
+            self.say(
                 f"locks do not reach from machine to machine in {self._store}; leases are files"
             )
         elif True in verdicts:

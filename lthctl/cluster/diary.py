@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import TextIO
 
 from lthctl.cluster.status import RunningTraining, WorkerStatus
 from lthctl.grid.outcome import Outcome
@@ -13,6 +14,9 @@ from lthctl.grid.tasks import Task
 from lthctl.grid.watcher import Watcher
 from lthctl.training.history import Result
 from lthctl.training.spec import Training
+
+TRAINED = "trained"
+"""The folder of a plan with a table for each worker."""
 
 COLUMNS = "training,task,seconds,host,machine\n"
 
@@ -34,6 +38,7 @@ class Diary(Watcher):
         self._lock = threading.Lock()
         self._running: dict[str, tuple[RunningTraining, int, float]] = {}
         self._num_trained = self._num_from_store = self._num_written = 0
+        self._open: TextIO | None = None
         self._work = 0.0
         self._failed: tuple[tuple[str, str], ...] = ()
         self._tied: dict[str, dict[str, int]] = {}
@@ -66,6 +71,11 @@ class Diary(Watcher):
         self._tied, self._failed = outcome.tied, tuple(outcome.failed)
         self._num_written = len(outcome.written)
         self.state = "out of time" if is_over else "finished"
+
+    def close(self) -> None:
+        """Nothing more comes into the table."""
+        if self._open is not None:
+            self._open.close()
 
     def training_started(self, task: Task, number: int, training: Training) -> None:
         count = max(len(task.trainings), number + 1)
@@ -106,7 +116,16 @@ class Diary(Watcher):
 
     def _note(self, line: str) -> None:
         with suppress(OSError):  # a full disk ends no training for the sake of this
-            is_new = not self._table.exists()
-            self._table.parent.mkdir(exist_ok=True)
-            with self._table.open("a") as file:
-                file.write(COLUMNS + line if is_new else line)
+            if self._open is None:
+                self._table.parent.mkdir(exist_ok=True)
+                self._open = self._table.open("a", buffering=1)
+                line = COLUMNS + line
+            self._open.write(line)
+
+
+def count_trained(plan: Path) -> int:
+    """How many trainings workers of a plan have done, those that were lost since included."""
+    return sum(
+        len(table.read_text(errors="replace").splitlines()) - 1
+        for table in (plan / TRAINED).glob("*.csv")
+    )

@@ -50,8 +50,20 @@ def read_jobs(plan: Path) -> Jobs | None:
         return None
 
 
+class Coordinator(Heartbeat):
+    """The heartbeat of a command that looks after workers."""
+
+    def __init__(self, plan: Path) -> None:
+        super().__init__(plan, COORDINATOR)
+        self.who = f"process {os.getpid()} on {platform.node()}"
+
+    def show(self) -> None:
+        """Show that it lives."""
+        self.beat(self.who.encode())
+
+
 @contextmanager
-def coordinating(plan: Path) -> Iterator[Heartbeat]:
+def coordinating(plan: Path) -> Iterator[Coordinator]:
     """Be the one command that looks after the workers of a plan.
 
     A lock tells that from machine to machine where there are such locks, and else a heartbeat.
@@ -59,8 +71,7 @@ def coordinating(plan: Path) -> Iterator[Heartbeat]:
     Raises:
       ClusterError: another command does.
     """
-    who = f"process {os.getpid()} on {platform.node()}"
-    heart = Heartbeat(plan, COORDINATOR)
+    heart = Coordinator(plan)
     with write_errors(plan):
         descriptor = os.open(plan / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o666)
     try:
@@ -73,7 +84,7 @@ def coordinating(plan: Path) -> Iterator[Heartbeat]:
                 f"{plan}: {other or 'another command'} looks after the workers of this plan; wait "
                 "for it, or end it and give the command again, which takes over"
             )
-        heart.beat(who.encode())
+        heart.show()
         try:
             yield heart
         finally:

@@ -45,12 +45,13 @@ class PlanFile(Section):
 
     kind: Literal["plan"]
     schema_: Literal[1]
-    function: Literal["ticket_grid", "run_grid", "experiment_grid"]
+    function: Literal["ticket_grid", "run_grid", "experiment_grid", "verify"]
     params: dict[str, Any]
     arguments: dict[str, Any]
     executor: str
     replace: bool
     by_dvc: bool
+    device: str
     trusted: list[str]
     folder: str
     store: str
@@ -120,9 +121,18 @@ class WorkPlan:
         return grid
 
 
-def write_plan(asked: Asked, store: Path, *, executor: str, replace: bool) -> WorkPlan:
+def write_plan(
+    asked: Asked, store: Path, *, executor: str = "threads", replace: bool = False, device: str = ""
+) -> WorkPlan:
     """Write the plan of a grid that was asked for in the working folder. The same command has the
     same plan.
+
+    Args:
+      asked: what was asked for.
+      store: for the plan, and for all trainings.
+      executor: where a worker trains.
+      replace: replace folders that hold something else.
+      device: that trainings are specified with; nothing if there are none.
 
     Raises:
       OutputError: it cannot be written.
@@ -138,6 +148,7 @@ def write_plan(asked: Asked, store: Path, *, executor: str, replace: bool) -> Wo
         "executor": executor,
         "replace": replace,
         "by_dvc": "DVC_STAGE" in os.environ,
+        "device": device,
         "trusted": list(trusted()),
         "folder": os.path.relpath(here, os.path.join(root, "x")),  # noqa: PTH118
         "store": os.path.relpath(os.path.realpath(store), here),

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from lthctl.artifacts.heartbeat import Heartbeat, worker_name
 from lthctl.artifacts.store import Store
+from lthctl.cluster.checking import check_folders
 from lthctl.cluster.crew import Crew
-from lthctl.cluster.diary import Diary
+from lthctl.cluster.diary import TRAINED, Diary
 from lthctl.cluster.failures import Failures
 from lthctl.cluster.machine import is_exact_elsewhere, machine_kind
 from lthctl.cluster.plan_file import WorkPlan
@@ -79,7 +80,7 @@ def work(
         for folder in (WORKERS, LEASES):
             (store.place / folder).mkdir(parents=True, exist_ok=True)
     status = WorkerStatus(place.name, platform.node(), job or str(os.getpid()))
-    diary = Diary(status, place / "trained" / f"{name}.csv", say)
+    diary = Diary(status, place / TRAINED / f"{name}.csv", say)
     heart = Heartbeat(store.place / WORKERS, name)
     crew = Crew(
         store.place, heart, Failures(place), say, diary.to_bytes, seconds, store.place / LEASES
@@ -88,12 +89,23 @@ def work(
     crew.begin()
     try:
         plan.check_versions()
+        if plan.said.function == "verify":
+            diary.machine, diary.state = machine_kind(None), "working"
+            outcome = check_folders(plan, crew, name, num_jobs or num_cores())
+            diary.finish(outcome, is_over=crew.is_over())
+            return Shift(outcome, crew.is_over())
         grid = plan.grid(look=plan.said.replace)
+        if grid.device != plan.said.device:
+            raise ClusterError(
+                f"{platform.node()}: trains on {grid.device or 'nothing'}, expected "
+                f"{plan.said.device or 'nothing'} as the plan says; ask for machines with such a "
+                "device, or set train.device"
+            )
         diary.machine = _kind(grid, place)
         crew.expect_replacement(grid.tasks)
         diary.state = "working"
         outcome = run_tasks(
-            _from_somewhere(grid.tasks, name),
+            from_somewhere(grid.tasks, name),
             store=store,
             num_jobs=num_jobs or num_cores(),
             executor=plan.said.executor,
@@ -114,6 +126,7 @@ def work(
         raise
     finally:
         crew.end()
+        diary.close()
 
 
 def _go_to(plan: WorkPlan) -> tuple[Path, Store]:
@@ -156,7 +169,7 @@ def _kind(grid: Grid, place: Path) -> str:
     return kind
 
 
-def _from_somewhere(tasks: Sequence[Task], name: str) -> list[Task]:
+def from_somewhere(tasks: Sequence[Task], name: str) -> list[Task]:
     """The tasks from another place on for every worker, so that they do not ask for the same."""
     first = random.Random(name).randrange(len(tasks)) if tasks else 0
     return [*tasks[first:], *tasks[:first]]

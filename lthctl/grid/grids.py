@@ -62,6 +62,11 @@ class Grid:
         """The tasks whose folder is not there yet."""
         return [task for task in self.tasks if task.state is not State.PRESENT]
 
+    @property
+    def device(self) -> str:
+        """That its trainings are specified with; nothing where nothing is trained."""
+        return next((one.params.device for task in self.tasks for one in task.trainings), "")
+
     def plan(self, num_jobs: int | None = None, *, executor: str = "threads") -> Json:
         """What a run would do, and how long it would take. Nothing is written.
 

@@ -7,6 +7,18 @@ from pathlib import Path
 
 from lthctl.errors import ParamsError
 
+_elsewhere: str | None = None
+
+
+def train_elsewhere(device: str | None) -> None:
+    """Say that trainings run on other machines, whose device `auto` is then; it need not be here.
+
+    Args:
+      device: of those machines; None for this machine's own again.
+    """
+    global _elsewhere
+    _elsewhere = device
+
 
 def resolve_device(device: str) -> str:
     """A device by its name; `auto` is the GPU where there is one.
@@ -14,6 +26,8 @@ def resolve_device(device: str) -> str:
     Raises:
       ParamsError: torch does not have it here.
     """
+    if _elsewhere is not None and device in ("auto", _elsewhere):
+        return _elsewhere
     if device == "cpu" or (device == "auto" and not _may_have_gpu()):
         return "cpu"
     if device.startswith("cuda:"):

@@ -66,37 +66,13 @@ def verify(
       >>> [check for check in verify("masks", "tickets") if check.state == "failed"]
       []
     """
-    tickets, runs, connections, unread = _find([Path(path) for path in paths])
-    cancel = threading.Event()
-    replaying = None
-    if replay is not None:
-        datasets = (lambda *_: replay) if isinstance(replay, Dataset) else replay
-        replaying = Replay(datasets, announce, cancel)
-    # These keep their documents; their arrays are read again where they are needed, so that few are
-    # in memory.
-    may_import = replay is not None
-    peers = [
-        peer
-        for peer in (TicketEvidence(path, model, may_import=may_import) for path in tickets)
-        if peer.is_whole
-    ]
-
-    def check_folder(folder: "TicketEvidence | RunEvidence") -> list[Check]:
-        if isinstance(folder, RunEvidence):
-            return run_claims(folder, peers, replaying)
-        return ticket_claims(folder, peers, replaying)
-
-    folders = [
-        *(TicketEvidence(path, model, may_import=may_import) for path in tickets),
-        *(RunEvidence(path, model, may_import=may_import) for path in runs),
-    ]
+    found = Verification(paths, replay=replay, model=model, announce=announce)
     pool = ThreadPoolExecutor(num_jobs)
     try:
-        checks = [check for checks in pool.map(check_folder, folders) for check in checks]
-        checks += [check for path in connections for check in connection_claims(path, runs)]
-        return unread + checks
+        checks = [check for some in pool.map(found.check, found.folders) for check in some]
+        return found.unread + checks + found.check_connections()
     finally:
-        cancel.set()
+        found.cancel()
         pool.shutdown(wait=True, cancel_futures=True)
 
 
@@ -121,6 +97,54 @@ def descriptions_of(*paths: Path | str) -> list[DataDescription]:
         if data is not None and data not in found:
             found.append(data)
     return found
+
+
+class Verification:
+    """What there is to be checked at or below some paths; see `verify` for the arguments.
+
+    Attributes:
+      folders: tickets, then runs, each in the order of their paths.
+      unread: a failed check for each folder that cannot be looked into.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[Path | str],
+        *,
+        replay: Dataset | Datasets | None,
+        model: Model | None = None,
+        announce: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        tickets, self._runs, self._connections, self.unread = _find([Path(path) for path in paths])
+        self._cancel = threading.Event()
+        self._replay = None
+        if replay is not None:
+            datasets = (lambda *_: replay) if isinstance(replay, Dataset) else replay
+            self._replay = Replay(datasets, announce, self._cancel)
+        self._model = model
+        # These keep their documents; their arrays are read again where they are needed, so that few
+        # are in memory.
+        may_import = self._may_import = replay is not None
+        evidence = [TicketEvidence(path, model, may_import=may_import) for path in tickets]
+        self._peers = [peer for peer in evidence if peer.is_whole]
+        self.folders: tuple[Path, ...] = (*tickets, *self._runs)
+
+    def check(self, folder: Path) -> list[Check]:
+        """Check one of the folders."""
+        if folder in self._runs:
+            run = RunEvidence(folder, self._model, may_import=self._may_import)
+            return run_claims(run, self._peers, self._replay)
+        ticket = TicketEvidence(folder, self._model, may_import=self._may_import)
+        return ticket_claims(ticket, self._peers, self._replay)
+
+    def check_connections(self) -> list[Check]:
+        """Check the connections of the runs."""
+        paths = self._connections
+        return [check for path in paths for check in connection_claims(path, self._runs)]
+
+    def cancel(self) -> None:
+        """End the trainings that run."""
+        self._cancel.set()
 
 
 def _find(

@@ -34,12 +34,13 @@ def prune(
     from lthctl.cli.grid_view import make_folders, ticket_documents, tickets_table
     from lthctl.grid.grids import ticket_grid
 
+    team = cluster.team(training.jobs, training.executor, training.devices)
     grid = ticket_grid(params, data=settings.data, out=out)
     if make_folders(
         grid,
         training,
         "pruning",
-        on=cluster,
+        team=team,
         to_json=ticket_documents,
         to_table=tickets_table,
     ):

@@ -71,6 +71,7 @@ def retrain(
 
     if (note := older_runs_note(out)) and not training.quiet:
         say(note)
+    team = cluster.team(training.jobs, training.executor, training.devices)
     try:
         grid = run_grid(
             paths, control=controls, params=params, data=settings.data, out=out, held_to=typed
@@ -86,7 +87,7 @@ def retrain(
             say(line)
     verb = f"retraining ({', '.join(controls)})"
     if not make_folders(
-        grid, training, verb, on=cluster, to_json=run_documents, to_table=runs_table
+        grid, training, verb, team=team, to_json=run_documents, to_table=runs_table
     ):
         return
     if params.retrain.order_seed is not None:

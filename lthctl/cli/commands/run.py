@@ -52,7 +52,7 @@ def run(
     from lthctl.pipeline import run as run_experiment
 
     controls, data = controls_of(context, params), settings.data
-    team = cluster.team(training)
+    team = cluster.team(training.jobs, training.executor, training.devices)
     if training.dry_run:
         try:
             grid = experiment_grid(params, control=controls, name=name, data=data)

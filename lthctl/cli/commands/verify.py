@@ -1,25 +1,33 @@
 """`lthctl verify`."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lthctl.cli import options
+from lthctl.cli.cluster_options import ClusterOptions
 from lthctl.cli.console import print_json, results_console, say
 from lthctl.cli.next_step import say_next
-from lthctl.cli.parameters import parameters
+from lthctl.cli.parameters import is_typed, parameters
 from lthctl.cli.settings import SetOption
+from lthctl.cli.spread import spread
 from lthctl.cores import num_cores
-from lthctl.errors import LthctlError
+from lthctl.errors import LthctlError, ParamsError
+
+if TYPE_CHECKING:
+    from lthctl.verification.checks import Check
 
 
+@spread
 def verify(
     context: typer.Context,
     paths: Annotated[
         list[Path],
         typer.Argument(metavar="PATH", help="Tickets and runs, or folders with such below them."),
     ],
+    *,
     replay: Annotated[
         bool,
         typer.Option("--replay", help="Train again, without the store, and compare the bytes."),
@@ -45,11 +53,10 @@ def verify(
     jobs: options.JobsOption = None,
     json: options.JsonOption = False,
     quiet: options.QuietOption = False,
+    cluster: ClusterOptions,
 ) -> None:
     """Prove from the files what can be proven. Exit with 3 if a claim fails."""
-    from dataclasses import asdict
-
-    from lthctl.cli.check_view import check_tables
+    from lthctl.cli.cluster_view import verify_by_workers
     from lthctl.datasets.described import DescribedDatasets
     from lthctl.families import trust as trust_names
     from lthctl.verification.paths import descriptions_of
@@ -61,6 +68,15 @@ def verify(
     if replay:
         for description in descriptions_of(*paths):
             datasets.open(description)
+    if not replay and is_typed(context, "on"):
+        raise ParamsError("--on: is for --replay, which trains; without it there is little to do")
+    team = cluster.team(jobs) if replay else None
+    if team is not None:
+        by_workers = verify_by_workers(paths, params, team, data, quiet=quiet)
+        if by_workers is None:
+            return
+        _show(by_workers, json=json, quiet=quiet)
+        return
     try:
         checks = verify_paths(
             *paths,
@@ -71,11 +87,19 @@ def verify(
     except KeyboardInterrupt:
         say("Interrupted: nothing was written, and the same command starts over.")
         raise typer.Exit(130) from None
+    _show(checks, json=json, quiet=quiet)
+    if not replay:
+        say_next(context, "verify", *paths, "--replay")
+
+
+def _show(checks: "Sequence[Check]", *, json: bool, quiet: bool) -> None:
+    from dataclasses import asdict
+
+    from lthctl.cli.check_view import check_tables
+
     if json:
         print_json([{**asdict(check), "path": str(check.path)} for check in checks])
     elif not quiet:
         results_console().print(check_tables(checks))
     if any(check.state == "failed" for check in checks):
         raise typer.Exit(LthctlError.exit_code)
-    if not replay:
-        say_next(context, "verify", *paths, "--replay")

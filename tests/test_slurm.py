@@ -1,0 +1,279 @@
+"""`--on slurm`: its script, its errors, and a real SLURM of two nodes, one of which loses power."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from lthctl.artifacts.store import Store
+from lthctl.cluster import slurm_queue
+from lthctl.cluster.settings import MINUTES, read_settings
+from lthctl.cluster.slurm_queue import in_its_words
+from lthctl.cluster.workplace import JobState
+from lthctl.errors import ParamsError
+
+from .test_cli import lthctl
+from .test_invariants import same_trees
+from .test_workers import wait_until
+from .two_nodes import TwoNodes, obstacle
+
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the settings of this person go."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    file = tmp_path / "config" / "lthctl" / "cluster.toml"
+    file.parent.mkdir(parents=True)
+    return file
+
+
+def test_settings_come_from_the_file_and_flags_win(config: Path) -> None:
+    config.write_text(
+        '[slurm]\npartition = "cpu"\ntime = "02:00:00"\ncores = 4\nmemory = "8GB"\n'
+        'setup = ["module load cuda"]\ngres-flags = "enforce-binding"\n'
+    )
+    settings = read_settings({"partition": "gpu", "gpus": "1", "array": "10"})
+    assert settings.minutes == 120 and settings.at_once == 10
+    assert settings.setup_lines == ["export PYTHONSAFEPATH=1", "module load cuda"]
+    assert settings.parameters == {
+        "partition": "gpu",
+        "gpus_per_node": 1,
+        "cpus_per_task": 4,
+        "mem": "8GB",
+        "additional_parameters": {"gres_flags": "enforce-binding"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "minutes"),
+    [("90", 90), ("1-12", 2160), ("1-0:30", 1470), ("02:30:00", 150), ("10:30", 11)],
+)
+def test_times_are_those_of_slurm(config: Path, text: str, minutes: int) -> None:
+    assert read_settings({}).minutes == MINUTES
+    assert read_settings({"time": text}).minutes == minutes
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"time": "soon"}, "--slurm time: is 'soon', expected minutes, or days-hours:minutes:seconds"),
+        ({"time": "0"}, "--slurm time: is '0', expected more than that"),
+        ({"gpus": "0"}, "--slurm gpus: is '0', expected a whole number above 0"),
+        ({"Queue": "x"}, "--slurm Queue: is no setting; there are partition, account, "),
+    ],
+)  # fmt: skip
+def test_wrong_settings_are_refused(config: Path, flags: dict[str, str], message: str) -> None:
+    with pytest.raises(ParamsError) as error:
+        read_settings(flags)
+    assert str(error.value).startswith(message)
+
+
+def test_a_file_that_is_no_toml_is_refused(config: Path) -> None:
+    config.write_text("partition: gpu\n")
+    with pytest.raises(ParamsError, match=r"cluster\.toml: cannot be read .*; expected TOML"):
+        read_settings({})
+
+
+def test_the_script_is_printed_and_nothing_submitted(workspace: Path, config: Path) -> None:
+    flags = (
+        "--slurm",
+        "partition=gpu",
+        "--slurm",
+        "time=2:00:00",
+        "--slurm",
+        "setup=module load x",
+    )
+    done = lthctl("prune", "--on", "slurm", "--workers", "3", "--dry-run", *flags)
+    assert done.exit_code == 0, done.output
+    lines = done.stdout.splitlines()
+    assert lines[0] == "#!/bin/bash"
+    for line in (
+        "#SBATCH --array=0-2%3",
+        "#SBATCH --partition=gpu",
+        "#SBATCH --time=120",
+        "module load x",
+    ):
+        assert line in lines
+    assert "-m submitit.core._submit" in done.stdout
+    assert not Path("masks").exists()
+
+
+def test_what_is_missing_is_said(
+    workspace: Path, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert lthctl("prune", "--on", "slurm").stderr == (
+        "Error: --workers: is missing; say how many with --on slurm\n"
+    )
+    assert lthctl("prune", "--slurm", "time=5").stderr == (
+        "Error: --slurm: is for workers; say where, such as --on slurm\n"
+    )
+    monkeypatch.setenv("PATH", "/nowhere")
+    done = lthctl("prune", "--on", "slurm", "--workers", "2")
+    assert done.exit_code == 3
+    assert done.stderr.startswith(
+        "Error: sbatch: is not on this machine, so no SLURM can be reached"
+    )
+
+
+def test_jobs_are_looked_at_in_the_words_of_slurm(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        slurm_queue,
+        "ask",
+        lambda *words: (
+            "7_0|RUNNING|None|n1\n7_1|PENDING|Priority|\n7_2|PENDING|BadConstraints|\n"
+            "7_3|NODE_FAIL|NodeDown|n2\n7_4|COMPLETED|None|n1\n8|RUNNING|None|n1\n"
+        ),
+    )
+    assert slurm_queue.look([f"7_{number}" for number in range(6)]) == {
+        "7_0": JobState("running", "n1"),
+        "7_1": JobState("queued", "Priority"),
+        "7_2": JobState("queued", "BadConstraints, which does not pass by waiting"),
+        "7_3": JobState("ended", "NODE_FAIL, NodeDown"),
+        "7_4": JobState("ended"),
+        "7_5": JobState("ended"),
+    }
+
+
+def test_errors_are_in_the_words_of_slurm() -> None:
+    assert in_its_words(
+        "sbatch: error: invalid partition specified: x\n"
+        "sbatch: error: Batch job submission failed: Invalid partition name specified\n"
+    ) == (
+        "invalid partition specified: x; Batch job submission failed: Invalid partition name "
+        "specified"
+    )
+
+
+# With a real one.
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoNodes]:
+    if why := obstacle():
+        assert "CI" not in os.environ, why
+        pytest.skip(why)
+    running = TwoNodes(tmp_path_factory.mktemp("slurm"))
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def start(
+    cluster: TwoNodes, config: Path, workspace_of_workers: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Start]:
+    monkeypatch.setenv("SLURM_CONF", str(cluster.configuration))
+    started: list[subprocess.Popen[str]] = []
+
+    def run(*words: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-P", "-m", "lthctl", *words]
+        started.append(
+            subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        )
+        return started[-1]
+
+    yield run
+    for process in started:
+        process.kill()
+        process.communicate()
+    cluster.ask("scancel", "-u", "root")
+
+
+def workers_at_work() -> list[str]:
+    """The nodes' workers that train just now."""
+    statuses = [json.loads(path.read_text()) for path in Path(".lthctl").glob("workers/*.json")]
+    return [status["job"] for status in statuses if status["running"]]
+
+
+# Slow on every machine, so that there is time to lose a node. An executor changes no byte.
+SLOW = """
+import time
+from lthctl.grid.executors.threads import ThreadExecutor
+
+class Slow(ThreadExecutor):
+    words = "slow"
+
+    def _run(self, training, on_step):
+        time.sleep(3)
+        return super()._run(training, on_step)
+"""
+GRID = ("prune", "--method", "l1", "--ratio", "0.5", "--rounds", "4", "--seed", "1,2")
+
+
+def by_workers(start: Start, count: int, *words: str) -> subprocess.Popen[str]:
+    Path("slow.py").write_text(SLOW)
+    team = ("--on", "slurm", "--workers", str(count), "--slurm", "time=5")
+    return start(*GRID, "--executor", "slow:Slow", *team, *words)
+
+
+@pytest.fixture
+def one_machine(start: Start, cluster: TwoNodes) -> Path:
+    """The tickets as one machine makes them; the store is empty again."""
+    assert start(*GRID, "--out", "one", "--quiet").wait(200) == 0
+    shutil.rmtree(".lthctl")
+    wait_until(lambda: cluster.ask("sinfo", "-h", "-N", "-o", "%t").split() == ["idle", "idle"])
+    return Path("one")
+
+
+@pytest.mark.slurm
+def test_a_node_loses_power_and_the_other_goes_on(
+    start: Start, cluster: TwoNodes, one_machine: Path
+) -> None:
+    process = by_workers(start, 2, "--out", "two")
+    wait_until(lambda: len(workers_at_work()) == 2)
+    wait_until(lambda: len(list(Store(Path(".lthctl")))) >= 1)
+    cluster.cut_power("n2")
+    _, errors = process.communicate(timeout=150)
+    assert process.returncode == 0, errors
+    assert "2 tickets written to two; 8 trainings run" in errors
+    assert same_trees(one_machine, Path("two"))
+    cluster.switch_on("n2")
+
+
+@pytest.mark.slurm
+def test_a_job_of_a_lost_node_is_started_again_on_the_other(
+    start: Start, cluster: TwoNodes, one_machine: Path
+) -> None:
+    process = by_workers(start, 1, "--out", "two")
+    wait_until(lambda: len(list(Store(Path(".lthctl")))) >= 1)
+    node = cluster.ask("squeue", "-h", "-o", "%N").strip()
+    cluster.cut_power(node)
+    _, errors = process.communicate(timeout=150)
+    assert process.returncode == 0, errors
+    assert same_trees(one_machine, Path("two"))
+    logs = "".join(path.read_text() for path in Path(".lthctl").glob("plans/*/jobs/*_log.out"))
+    assert logs.count("Starting with JobEnvironment") == 2  # the same job, twice
+    cluster.switch_on(node)
+
+
+@pytest.mark.slurm
+def test_ctrl_c_cancels_and_a_detached_grid_is_taken_up_again(
+    start: Start, cluster: TwoNodes
+) -> None:
+    assert by_workers(start, 1, "--detach").wait(60) == 0
+    process = by_workers(start, 1)
+    wait_until(workers_at_work)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "attached to 1 workers that are there already" in errors
+    wait_until(lambda: cluster.ask("squeue", "-h") == "", 30)
+
+
+@pytest.mark.slurm
+def test_what_slurm_refuses_is_said_in_its_words(start: Start) -> None:
+    words = ("prune", "--on", "slurm", "--workers", "1", "--slurm")
+    process = start(*words, "partition=none")
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 3
+    assert "sbatch: invalid partition specified: none" in errors
+    waiting = start(*words, "constraint=none")
+    _, errors = waiting.communicate(timeout=60)
+    assert "Invalid feature specification" in errors

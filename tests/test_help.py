@@ -53,7 +53,7 @@ def test_help_is_made_of_short_sentences(words: tuple[str, ...]) -> None:
         (("retrain",), "What training starts from: rewind, reinit, shuffle, "),
         (("retrain",), "Where trainings run: threads or processes."),
         (("export",), "The format: state_dict, prune, csr or onnx."),
-        (("init",), "The experiment: root, video or paper."),
+        (("init",), "The experiment: root, video, paper, paper-conv2, "),
     ],
 )
 def test_choices_are_listed(words: tuple[str, ...], listed: str) -> None:

@@ -21,7 +21,7 @@ Make = Callable[[Problem], Steps]
 
 
 def network(problem: Problem, pruned: Callable[[nn.Linear, Any], nn.Module]) -> nn.Sequential:
-    """The problem's network, whose pruned layers are made by a function of layer and mask."""
+    """The problem's network, whose layers but the last are made by a function of layer and mask."""
     layers: list[nn.Module] = []
     parts = zip(problem.weights, problem.biases, problem.masks, strict=True)
     for i, (weight, bias, mask) in enumerate(parts):
@@ -29,7 +29,8 @@ def network(problem: Problem, pruned: Callable[[nn.Linear, Any], nn.Module]) -> 
         with torch.no_grad():
             layer.weight.copy_(torch.from_numpy(weight))
             layer.bias.copy_(torch.from_numpy(bias))
-        layers += [pruned(layer, mask) if problem.is_pruned(i) else layer, nn.ReLU()]
+        last = i + 1 == len(problem.weights)
+        layers += [layer if last else pruned(layer, mask), nn.ReLU()]
     return nn.Sequential(*layers[:-1])
 
 

@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -73,7 +74,7 @@ def limits() -> tuple[float, dict[str, float]]:
     peak = 2 * BLOCK * count / best(lambda: fused(count, few))
     speeds = {}
     for level, size in LEVELS.items():
-        memory = np.zeros(size + 64, np.uint8)
+        memory = np.ones(size + 64, np.uint8)  # zeros would be one page, read again and again
         start = -memory.ctypes.data % 64
         numbers = memory[start : start + size].view(np.float32)
         times = max(1, 2**27 // size)
@@ -120,7 +121,7 @@ def draw(peak: float, speeds: dict[str, float], rows: list[dict[str, Any]], path
     with mpl.rc_context({"font.size": 9, "svg.hashsalt": "roofline"}):
         figure = Figure(figsize=(8, 5.5), layout="constrained")
         axis = figure.subplots()
-        x = np.geomspace(0.5, 200, 200)
+        x = np.geomspace(0.3, 40, 200)
         for i, (level, speed) in enumerate(speeds.items()):
             roof = np.minimum(peak, speed * x) / 1e9
             axis.plot(x, roof, color="#888888", linewidth=1, linestyle=("-", "--", "-.", ":")[i],
@@ -183,10 +184,11 @@ def main() -> None:
                   f"{rows[-1]['intensity']:>8.1f} flops/byte", flush=True)  # fmt: skip
     draw(peak, speeds, rows, arguments.docs / "roofline.svg")
     page = arguments.docs / "PERFORMANCE.md"
-    inside = (
+    about = (
         f"Arithmetic in registers does {peak / 1e9:,.0f} GFLOPS here. Reading gives, in GB/s: "
-        f"{reading}.\nThe load before was {load:.1f}.\n\n{table(rows)}"
+        f"{reading}. The load before was {load:.1f}."
     )
+    inside = "\n\n".join([fill(about, 100), "![roofline](roofline.svg)", table(rows)])
     marks = r"(<!-- roofline -->\n).*?(<!-- /roofline -->)"
     text, count = re.subn(
         marks, lambda m: f"{m[1]}\n{inside}\n\n{m[2]}", page.read_text(), flags=re.DOTALL

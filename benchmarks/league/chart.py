@@ -3,6 +3,7 @@
 import re
 import statistics
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 from problems import DENSITIES, SHAPES
@@ -95,8 +96,9 @@ def about(records: list[dict[str, Any]]) -> str:
         if "median" in result
     ]
     return (
-        f"{records[-1]['machine']}; one core, medians of {'/'.join(map(str, rounds))} rounds; load "
-        f"{min(loads):.1f} to {max(loads):.1f} before each network. Losses of the first 20 steps "
+        f"On {records[-1]['machine']}: one core, medians of {'/'.join(map(str, rounds))} rounds. "
+        f"The load was {min(loads):.1f} to {max(loads):.1f} before each network. "
+        "Losses of the first 20 steps "
         f"differ from PyTorch's by at most {max(departs):.1g} of the loss."
     )
 
@@ -137,7 +139,7 @@ def draw(records: list[dict[str, Any]], path: Path) -> None:
         figure.supxlabel("weights left in all layers but the last, %")
         figure.supylabel("a training step on one core, µs")
         handles, labels = axes[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=5, frameon=False)
+        figure.legend(handles, labels, loc="outside upper center", ncols=5, frameon=False)
         figure.savefig(path, metadata={"Date": None}, format="svg")
 
 
@@ -146,7 +148,9 @@ def write(records: list[dict[str, Any]], docs: Path) -> None:
     draw(records, docs / "league.svg")
     page = docs / "PERFORMANCE.md"
     text = page.read_text()
-    inside = "\n\n".join([about(records), "\n".join(verdicts(records)), table(records)])
+    said = "\n".join(fill(sentence, 100, subsequent_indent="  ") for sentence in verdicts(records))
+    picture = "![a training step of each contender](league.svg)"
+    inside = "\n\n".join([fill(about(records), 100), said, picture, table(records)])
     marks = r"(<!-- league -->\n).*?(<!-- /league -->)"
     text, count = re.subn(marks, lambda m: f"{m[1]}\n{inside}\n\n{m[2]}", text, flags=re.DOTALL)
     if count != 1:

@@ -118,7 +118,12 @@ def main() -> None:
             sizes, batch = SHAPES[shape]
             for density in arguments.density:
                 here = [r for r in known if (r["shape"], r["density"]) == (shape, density)]
-                done = {name for record in here for name in record["results"]}
+                done = {
+                    n
+                    for record in here
+                    for n, result in record["results"].items()
+                    if "median" in result
+                }
                 names = [
                     name for name in NAMES
                     if name in (BASE, *arguments.only)

@@ -91,6 +91,10 @@ def sparse_linear(problem: Problem) -> Steps:
 def sparselab(problem: Problem) -> Steps:
     from sparselab.layout import from_dense
     from sparselab.nn import SparseLinear
+    from sparselab.ops import _clear_transpose_cache
+
+    # It keeps transposes by the address of a matrix, where the next problem's matrix may lie.
+    _clear_transpose_cache()
 
     def pruned(layer: nn.Linear, _: Any) -> nn.Module:
         made = SparseLinear(layer.in_features, layer.out_features)

@@ -127,6 +127,7 @@ CASES = [
     Case("connect", "made/runs --points 2 --out joined" + DATA, writes=("place/joined",), own=True),
     Case("download", "--from {own}/data/mnist --out got", writes=("place/got",)),
     Case("download", "--out got2", 3, asks="asked ('127.0.0.1', 9)"),
+    Case("work", "plan.json", 3),
     Case("store"),
     Case("store check", "", 3, writes=(STORE,)),
     Case("store prune", "made", writes=(STORE,)),

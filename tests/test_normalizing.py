@@ -145,8 +145,12 @@ def test_normalized_runs_are_made_and_verified(workspace: Path) -> None:
     assert run["data"]["normalize"] == [0.1307, 0.3081]
     checked = lthctl("verify", "runs", "masks", "--replay", "--json")
     assert checked.exit_code == 0
-    Path("params.yaml").write_text(text)
-    assert "normalize" in refusal(3, "retrain", "masks", "--quiet")
+    Path("params.yaml").write_text(text)  # says nothing of it, so that of the tickets counts
+    before = Path("runs/rewind/l1-r0.50-n1-s1/run.json").read_bytes()
+    assert lthctl("retrain", "masks", "--quiet").exit_code == 0
+    assert Path("runs/rewind/l1-r0.50-n1-s1/run.json").read_bytes() == before
+    other = ("--set", "data.normalize=standard")
+    assert "normalize" in refusal(3, "retrain", "masks", "--quiet", *other)
 
 
 def test_runs_that_differ_in_it_are_never_averaged_together(tmp_path: Path) -> None:

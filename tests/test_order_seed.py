@@ -175,7 +175,8 @@ def test_a_parameter_asks_for_second_copies_too(workspace: Path) -> None:
     # Dense and the ticket, two seeds each, both copies.
     assert plan["trainings"]["to_run"] == 8
     call("prune", "--method", "random", "--ratio", "0.5", "--rounds", "1", "--quiet")
-    assert json.loads(call("retrain", "masks", "--dry-run", "--json"))["trainings"]["to_run"] == 4
+    planned = CliRunner().invoke(app, ["retrain", "masks", "--dry-run", "--json"]).stdout
+    assert json.loads(planned)["trainings"]["to_run"] == 4
 
 
 @pytest.mark.parametrize("command", [("retrain", "masks"), ("run", "--ratio", "0.5")])

@@ -22,6 +22,7 @@ FIRST_WORD = {
     "reinit": 0xB7BB50DD28DF3260,
     "split": 0x4D5EA7AA01449BA8,
     "shuffle": 0x326117253F22F841,
+    "augment": 0x41EEFB60E93F3451,
 }
 
 

@@ -200,9 +200,9 @@ from lthctl.grid.executors.threads import ThreadExecutor
 class Slow(ThreadExecutor):
     words = "slow"
 
-    def _run(self, training, on_step):
+    def _run(self, training, *others):
         time.sleep(3)
-        return super()._run(training, on_step)
+        return super()._run(training, *others)
 """
 GRID = ("prune", "--method", "l1", "--ratio", "0.5", "--rounds", "4", "--seed", "1,2")
 

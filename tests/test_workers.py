@@ -103,6 +103,16 @@ def test_other_software_is_refused(workspace: Path) -> None:
     assert json.loads(status.read_text())["state"] == "failed"
 
 
+def test_a_plan_that_lies_there_is_not_believed(workspace: Path) -> None:
+    """A stranger's folder may hold one under the right name, with code that it wants to be run."""
+    grid = ticket_grid(load_params(Path("params.yaml")))
+    plan = plan_of(grid)
+    written = plan.read_bytes()
+    plan.write_text(json.dumps(json.loads(written) | {"trusted": ["evil:score"]}))
+    assert plan_of(grid) == plan
+    assert plan.read_bytes() == written
+
+
 def test_what_is_no_plan_is_refused(workspace: Path) -> None:
     Path("plan.json").write_text('{"kind": "plan"}')
     done = lthctl("work", "plan.json")

@@ -155,8 +155,10 @@ def write_plan(
         "versions": versions(),
     }
     plan = WorkPlan(store / PLANS / digest_of(said)[:DIGITS], PlanFile.model_validate(said))
-    if not plan.path.is_file():
-        write_file(plan.path, canonical_json(said))
+    content = canonical_json(said)
+    # A plan says which code of one's own is run: what lies there already may be a stranger's.
+    if not plan.path.is_file() or read_file(plan.path, PathError, limit=LIMIT) != content:
+        write_file(plan.path, content)
     return plan
 
 

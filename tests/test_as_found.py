@@ -171,7 +171,7 @@ def test_a_module_of_the_ticket_is_built_if_its_code_is_trusted(
         "    return nn.Sequential(nn.Flatten(), nn.Linear(784, 6), nn.ReLU(), nn.Linear(6, 10))\n"
     )
     Path("params.yaml").unlink()
-    monkeypatch.setattr("lthctl.families._trusted", set())
+    monkeypatch.setattr("lthctl.families.own_code._trusted", set())
     words = ["--method", "l1", "--ratio", "0.5", "--rounds", "1", "--seed", "1", "-q"]
     said(
         "prune",
@@ -183,7 +183,7 @@ def test_a_module_of_the_ticket_is_built_if_its_code_is_trusted(
         "--set",
         "train.device=cpu",
     )
-    monkeypatch.setattr("lthctl.families._trusted", set())
+    monkeypatch.setattr("lthctl.families.own_code._trusted", set())
     refused = refusal(3, "retrain", "masks")
     assert "is a ticket of the module 'as_found_net:small'" in refused
     assert "if you trust that code, give --model as_found_net:small" in refused

@@ -44,7 +44,7 @@ def test_every_command_takes_its_tickets(
     model = ["--model", name] if own else []
     small = ["--method", "l1", "--ratio", "0,0.5", "--rounds", "2", "--seed", "1", "-q"]
     lthctl("prune", *small, "--model", name, "--steps", "4", "--set", "train.device=cpu")
-    monkeypatch.setattr("lthctl.families._trusted", set())
+    monkeypatch.setattr("lthctl.families.own_code._trusted", set())
     lthctl("retrain", "masks", "-q", *model)
     lthctl("retrain", "masks", "--reinit", "-q", *model)
     ticket, run = "masks/l1-r0.50-n2-s1", "runs/rewind/l1-r0.50-n2-s1"

@@ -32,6 +32,7 @@ from lthctl.families import (
     Family,
     choices,
     is_own,
+    own_code,
     trust,
 )
 from lthctl.lottery.find import find_ticket
@@ -53,7 +54,7 @@ def _families_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for family in FAMILIES:
         monkeypatch.setattr(family, "_members", dict(family._members))
         monkeypatch.setattr(family, "_sources", dict(family._sources))
-    monkeypatch.setattr(families, "_trusted", set(families._trusted))
+    monkeypatch.setattr(own_code, "_trusted", set(own_code._trusted))
     monkeypatch.setattr(sys, "path", list(sys.path))
     modules = set(sys.modules)
     yield
@@ -101,8 +102,13 @@ def test_listing_imports_nothing() -> None:
         "assert all(family.names() for family in FAMILIES)\n"
         "print(sorted(name for name in sys.modules if name.startswith('lthctl.')), 'numpy' in sys.modules)"
     )
-    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert said.stdout == "['lthctl.errors', 'lthctl.families'] False\n"
+    said = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert said.stdout == (
+        "['lthctl.errors', 'lthctl.families', 'lthctl.families.family', "
+        "'lthctl.families.members', 'lthctl.families.own_code'] False\n"
+    )
 
 
 @pytest.mark.parametrize(

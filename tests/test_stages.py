@@ -35,9 +35,9 @@ NAMES_ONLY = {"cli/options.py", "cli/settings.py", "params/whole.py", "parameter
 
 @cache
 def families() -> dict[str, set[Path]]:
-    """Name of a family in families.py -> the files of its members."""
+    """Name of a family in families/members.py -> the files of its members."""
     found = {}
-    for node in ast.parse((PACKAGE / "families.py").read_text()).body:
+    for node in ast.parse((PACKAGE / "families" / "members.py").read_text()).body:
         if isinstance(node, ast.AnnAssign) and isinstance(node.value, ast.Call):
             found[ast.unparse(node.target)] = named_in(node.value)
     return found
@@ -68,8 +68,8 @@ def imported_by(file: Path) -> set[Path]:
     """The files that a file imports, or lets a family import."""
     name = file.relative_to(PACKAGE).as_posix()
     tree = ast.parse(file.read_text())
-    found = set() if name == "families.py" else named_in(tree)
-    if name != "families.py" and name not in NAMES_ONLY:
+    found = set() if name == "families/members.py" else named_in(tree)
+    if name != "families/members.py" and name not in NAMES_ONLY:
         for family, members in families().items():
             if any(
                 (isinstance(node, ast.Name) and node.id == family)

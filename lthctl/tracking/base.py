@@ -1,7 +1,7 @@
 """What a tracker is: a place of another library where runs are logged, each once.
 
-A new one is a class with these methods in a file here, and an entry in `families/members.py`; or your own,
-as `--to mypackage.tracking:Tracker`.
+A new one is a class with these methods in a file here, and an entry in `families/members.py`. Or it
+is your own, as `--to mypackage.tracking:Tracker`.
 """
 
 from collections.abc import Mapping

@@ -84,9 +84,14 @@ def _classes(folder: Path, part: str) -> dict[str, list[Path]]:
     return found
 
 
+LITTER = {"thumbs.db", "desktop.ini"}
+"""What Windows puts into folders of images, as macOS puts `.DS_Store`."""
+
+
 def _visible(folder: Path) -> list[str]:
     with os.scandir(folder) as entries:
-        return sorted(entry.name for entry in entries if not entry.name.startswith("."))
+        names = [entry.name for entry in entries]
+    return sorted(name for name in names if name[:1] != "." and name.lower() not in LITTER)
 
 
 def _decode(paths: list[Path]) -> NDArray[np.uint8]:
@@ -110,7 +115,7 @@ def _decode(paths: list[Path]) -> NDArray[np.uint8]:
 
 def _pixels(path: Path) -> tuple[NDArray[np.uint8], bool]:
     """The pixels of an image, (height, width, 3), and whether it is gray."""
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     try:
         with Image.open(io.BytesIO(read_file(path, DataError, limit=FILE_LIMIT))) as image:
@@ -127,6 +132,10 @@ def _pixels(path: Path) -> tuple[NDArray[np.uint8], bool]:
             return np.asarray(image.convert("RGB")), image.mode in ("1", "L")
     except DataError:
         raise
+    except UnidentifiedImageError:
+        raise DataError(
+            f"{path}: is no image that Pillow knows; mend it, or move it away"
+        ) from None
     except Exception as error:  # decoders fail in more ways than can be listed
         raise DataError(
             f"{path}: cannot be read as an image ({type(error).__name__}: {error}); mend it, or "

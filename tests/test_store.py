@@ -13,7 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lthctl.artifacts.housekeeping import StoreCheck, check_store
 from lthctl.artifacts.names import HISTORY_FILE, RUN_JSON, TICKET_JSON, WEIGHTS_FILE
+from lthctl.artifacts.references import unreferenced
 from lthctl.artifacts.sealed import seal
 from lthctl.artifacts.store import LOCK_FILE, TRAINING_JSON, Store
 from lthctl.artifacts.tensors import tensors_bytes
@@ -310,9 +312,9 @@ def test_check_names_and_throws_out_what_is_damaged(
     shutil.copytree(place_of(tmp_path, trainings[0]), place_of(tmp_path, trainings[2]))
     killed = place_of(tmp_path, trainings[0]).with_name(f".{'0' * 64}.abc123.new")
     killed.mkdir()
-    damaged, unread = store.throw_out_damaged()
-    found = dict(damaged)
-    assert unread == []
+    check = check_store(tmp_path / ".lthctl")
+    found = dict(check.damaged)
+    assert check.unread == () and check.num_whole == 2
     assert found.keys() == {trainings[1].digest, trainings[2].digest}
     assert found[trainings[1].digest].startswith(
         f"{place_of(tmp_path, trainings[1]) / WEIGHTS_FILE}: has SHA-256 "
@@ -322,7 +324,7 @@ def test_check_names_and_throws_out_what_is_damaged(
     )
     assert list(store) == sorted(training.digest for training in (trainings[0], trainings[3]))
     assert not killed.exists()
-    assert store.throw_out_damaged() == ([], [])
+    assert check_store(tmp_path / ".lthctl") == StoreCheck(2, ())
 
 
 @pytest.mark.parametrize(
@@ -333,8 +335,8 @@ def test_check_finds_every_damage_that_needs_no_training_to_be_seen(
 ) -> None:
     store.put(training, a_result(training))
     DAMAGES[damage](place_of(tmp_path, training))
-    gone, kept = store.throw_out_damaged()
-    assert kept == [] and [digest for digest, _ in gone] == [training.digest]
+    check = check_store(tmp_path / ".lthctl")
+    assert check.unread == () and [digest for digest, _ in check.damaged] == [training.digest]
     assert not place_of(tmp_path, training).exists()
 
 
@@ -362,19 +364,19 @@ def test_what_a_run_or_a_ticket_came_from_is_referenced(
     rounds = [rounds[0] | {"trained": None}, rounds[1] | {"trained": trained}]
     write_document(tmp_path / "masks" / "b", f"masks/l1-r0.50-n2-s1/{TICKET_JSON}", sparsity=rounds)
     both = [tmp_path / "runs", tmp_path / "masks"]
-    assert store.unreferenced(both) == sorted([of_nobody.digest, damaged.digest])
-    assert store.unreferenced(both[:1]) == sorted(
+    assert unreferenced(store, both) == sorted([of_nobody.digest, damaged.digest])
+    assert unreferenced(store, both[:1]) == sorted(
         [of_ticket.digest, of_nobody.digest, damaged.digest]
     )
     assert len(list(store)) == 4
     (tmp_path / "masks" / "b" / TICKET_JSON).write_bytes(b"{")
     with pytest.raises(TicketError):
-        store.unreferenced(both)
+        unreferenced(store, both)
     with pytest.raises(RunError, match="nowhere: does not exist; name the folders"):
-        store.unreferenced([*both[:1], tmp_path / "nowhere"])
+        unreferenced(store, [*both[:1], tmp_path / "nowhere"])
     (tmp_path / "empty").mkdir()
     with pytest.raises(RunError, match="empty: holds neither ticket nor run"):
-        store.unreferenced([tmp_path / "empty"])
+        unreferenced(store, [tmp_path / "empty"])
 
 
 LEASING = """
@@ -446,7 +448,7 @@ def test_ten_thousand_trainings(
     flip(tmp_path / ".lthctl" / "trainings" / digests[1][:2] / digests[1] / WEIGHTS_FILE)
     began = time.process_time()
     assert len(list(store)) == 10_000
-    assert [digest for digest, _ in store.throw_out_damaged()[0]] == [digests[1]]
-    assert len(store.unreferenced([tmp_path / "runs"])) == 9_998
+    assert [digest for digest, _ in check_store(tmp_path / ".lthctl").damaged] == [digests[1]]
+    assert len(unreferenced(store, [tmp_path / "runs"])) == 9_998
     assert sum(map(store.size, digests[2:])) > 10**6
     assert time.process_time() - began < 60

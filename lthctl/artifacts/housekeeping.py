@@ -4,7 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lthctl.artifacts import references
 from lthctl.artifacts.store import Store
+from lthctl.errors import RunError
+from lthctl.reading import is_there
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,9 @@ def store_size(place: Path | str = ".lthctl") -> StoreSize:
 def check_store(place: Path | str = ".lthctl") -> StoreCheck:
     """Check every training against its digests, and throw out those that are proven wrong.
 
+    So goes what killed processes left behind: half-written files, and checkpoints that are damaged
+    or whose training has a result.
+
     Args:
       place: the store; one that does not exist is empty.
 
@@ -80,7 +86,23 @@ def check_store(place: Path | str = ".lthctl") -> StoreCheck:
       How many are whole, what was thrown out, and what could not be read.
     """
     store = Store(Path(place))
-    damaged, unread = store.throw_out_damaged()
+    store.remove_abandoned()
+    digests, unread = store.listed()
+    checkpoints = store.checkpoints(0)
+    for digest in store.cut_off():
+        if digest in digests or not checkpoints.is_whole(digest):
+            checkpoints.remove(digest)
+    damaged = []
+    for digest in digests:
+        try:
+            if is_there(store.folder_of(digest), RunError):  # nobody has thrown it out since
+                store.read(digest)
+        except RunError as error:
+            if error.unread or error.newer:
+                unread.append((digest, str(error)))
+                continue
+            damaged.append((digest, str(error)))
+            store.throw_out(digest)
     left = set(store.listed()[0]) - {name for name, _ in unread}
     return StoreCheck(len(left), tuple(damaged), tuple(unread))
 
@@ -99,7 +121,7 @@ def prune_store(place: Path | str, paths: Sequence[Path], *, dry_run: bool = Fal
         the store cannot be read. Nothing is thrown out.
     """
     store = Store(Path(place))
-    unreferenced = tuple(store.unreferenced(paths))
+    unreferenced = tuple(references.unreferenced(store, paths))
     checkpoints = store.checkpoints(0)
     cut_off = tuple(store.cut_off())
     num_bytes = sum(map(store.size, unreferenced)) + sum(map(checkpoints.size, cut_off))

@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -17,23 +17,21 @@ from typing import Any
 import numpy as np
 
 from lthctl.artifacts.checkpoints import CheckpointStore, seconds_between
-from lthctl.artifacts.folders import RunFolder, TicketFolder, TrainingFolder
+from lthctl.artifacts.folders import TrainingFolder
 from lthctl.artifacts.history_csv import history_bytes
 from lthctl.artifacts.leases import Leases
 from lthctl.artifacts.names import (
     HISTORY_FILE,
-    RUN_JSON,
-    TICKET_JSON,
     TRAINING_JSON,
     WEIGHTS_FILE,
 )
 from lthctl.artifacts.sealed import seal
 from lthctl.artifacts.store_maker import mark_as_own, marked_as_own
 from lthctl.artifacts.tensors import tensors_bytes
-from lthctl.canonical import digest_of_arrays, sha256
+from lthctl.canonical import sha256
 from lthctl.disk import check_writable, write_errors, write_folder
 from lthctl.errors import OutputError, RunError
-from lthctl.reading import dangling_link, find_folders, is_there, unreadable, what_is_at
+from lthctl.reading import dangling_link, is_there, unreadable, what_is_at
 from lthctl.replacing import remove_abandoned
 from lthctl.training.history import Result, history_fault
 from lthctl.training.spec import Training
@@ -122,8 +120,12 @@ class Store:
         between = seconds_between() if seconds is None else seconds
         return CheckpointStore(self._folder / CHECKPOINTS_FOLDER, between)
 
+    def folder_of(self, digest: str) -> Path:
+        """Where a training is kept, or would be."""
+        return self._root / digest[:2] / digest
+
     def __contains__(self, digest: str) -> bool:
-        place = self._place(digest)
+        place = self.folder_of(digest)
         here = what_is_at(place, RunError)
         if here is None or stat.S_ISREG(here.st_mode):
             return False
@@ -160,95 +162,35 @@ class Store:
         try:
             if training.digest not in self:
                 return None
-            result = self._read(training.digest)
+            result = self.read(training.digest)
         except RunError as error:
             if error.unread:
                 raise
             return None
         return result if _may_be_of(training, result) else None
 
+    def read(self, digest: str) -> Result:
+        """The result that is kept under a digest, whatever it is of.
+
+        Raises:
+          RunError: it is damaged, or not what it should be.
+        """
+        folder = TrainingFolder(self.folder_of(digest))
+        here = what_is_at(folder.path, RunError)
+        if here is not None and stat.S_ISREG(here.st_mode):
+            raise RunError(f"{folder.path}: is a file, expected a folder")
+        if (actual := folder.document.training) != digest:
+            raise RunError(f"{folder.path}: is the training {actual}, in the place of another")
+        return Result(folder.weights, folder.history)
+
     def size(self, digest: str) -> int:
         """Bytes of its files; 0 where another process has thrown it out."""
-        place, total = self._place(digest), 0
+        place, total = self.folder_of(digest), 0
         with suppress(FileNotFoundError, NotADirectoryError), os.scandir(place) as entries:
             for entry in entries:
                 if entry.is_file():
                     total += entry.stat().st_size
         return total
-
-    def throw_out_damaged(self) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-        """Check every training against its digests, and delete those that are proven wrong, and
-        what killed processes left behind: half-written files, and checkpoints that are damaged or
-        whose training has a result.
-
-        Returns:
-          Digest and reason of each that was wrong and is gone; and of each that nothing is proven
-          about, and that stays.
-        """
-        for shard in self._names(self._root, []):
-            for name in self._names(self._root / shard, []):
-                if name.startswith("."):
-                    remove_abandoned(self._root / shard / name[1 : 1 + DIGEST_DIGITS])
-        digests, unread = self.listed()
-        checkpoints = self.checkpoints(0)
-        checkpoints.remove_abandoned()
-        for digest in self.cut_off():
-            if digest in digests or not checkpoints.is_whole(digest):
-                checkpoints.remove(digest)
-        damaged = []
-        for digest in digests:
-            try:
-                if is_there(self._place(digest), RunError):
-                    self._read(digest)
-            except RunError as error:
-                if error.unread or error.newer:
-                    unread.append((digest, str(error)))
-                    continue
-                damaged.append((digest, str(error)))
-                self.throw_out(digest)
-        return damaged, unread
-
-    def unreferenced(self, paths: Sequence[Path]) -> list[str]:
-        """The trainings that no ticket and no run at or below some paths came from.
-
-        A run names its training. A ticket names the weights that its rounds ended in, and holds
-        those that it rewinds to: a training is kept for them. A ticket that is not finished, or a
-        run elsewhere, is no reason to keep anything.
-
-        Raises:
-          TicketError, RunError: one of them is damaged, so that nobody knows what it came from.
-          RunError: a path does not exist, or there is neither ticket nor run at or below it; or
-            one of these, or a training, cannot be looked into.
-        """
-        trainings: set[str] = set()
-        weights: set[str | None] = set()
-        for path in paths:
-            runs = find_folders([path], RUN_JSON).all_of_them(RunError)
-            tickets = find_folders([path], TICKET_JSON).all_of_them(RunError)
-            if not runs and not tickets:
-                there = is_there(path, RunError)
-                what = "holds neither ticket nor run" if there else "does not exist"
-                raise RunError(
-                    f"{path}: {what}; name the folders of those whose trainings are to be kept"
-                )
-            trainings |= {RunFolder(folder).document.training for folder in runs}
-            for ticket in map(TicketFolder, tickets):
-                weights |= {after.trained for after in ticket.document.counts}
-                if ticket.rewound is not None:
-                    weights.add(digest_of_arrays(ticket.rewound))
-        unreferenced = []
-        for digest in self:
-            if digest in trainings:
-                continue
-            try:
-                if weights and digest_of_arrays(self._read(digest).weights) in weights:
-                    continue
-            except RunError as error:
-                if error.unread:
-                    raise
-                # It is damaged, and no use to anybody.
-            unreferenced.append(digest)
-        return unreferenced
 
     def cut_off(self) -> list[str]:
         """The digests of trainings that have a checkpoint and that no other process runs."""
@@ -260,13 +202,21 @@ class Store:
                 leases.give_up(digest)
         return free
 
+    def remove_abandoned(self) -> None:
+        """Delete what killed processes left half-written."""
+        for shard in self._names(self._root, []):
+            for name in self._names(self._root / shard, []):
+                if name.startswith("."):
+                    remove_abandoned(self._root / shard / name[1 : 1 + DIGEST_DIGITS])
+        self.checkpoints(0).remove_abandoned()
+
     def throw_out(self, digest: str) -> None:
         """Delete a training; another process may do so at the same time.
 
         Raises:
           OutputError: it cannot be deleted.
         """
-        place = self._place(digest)
+        place = self.folder_of(digest)
         with write_errors(place):
             if place.is_dir() and not place.is_symlink():
                 shutil.rmtree(place, onerror=_unless_gone)
@@ -290,7 +240,7 @@ class Store:
             "training": training.digest,
             "files": {name: sha256(content) for name, content in files.items()},
         }
-        place = self._place(training.digest)
+        place = self.folder_of(training.digest)
         with write_errors(place):
             if place.is_file() or place.is_symlink():  # not lthctl's, which alone has business here
                 place.unlink()
@@ -302,9 +252,8 @@ class Store:
         """Leases on trainings; all are given up in the end, by whatever end the process comes
         to."""
         descriptor = None
-        with suppress(
-            OSError
-        ):  # without it nothing can be leased, and equal trainings may run twice
+        # Without it nothing can be leased, and equal trainings may run twice.
+        with suppress(OSError):
             self._root.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(self._root / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o666)
         try:
@@ -312,20 +261,6 @@ class Store:
         finally:
             if descriptor is not None:
                 os.close(descriptor)
-
-    def _read(self, digest: str) -> Result:
-        """The result that is kept under a digest.
-
-        Raises:
-          RunError: it is damaged, or not what it should be.
-        """
-        folder = TrainingFolder(self._place(digest))
-        here = what_is_at(folder.path, RunError)
-        if here is not None and stat.S_ISREG(here.st_mode):
-            raise RunError(f"{folder.path}: is a file, expected a folder")
-        if (actual := folder.document.training) != digest:
-            raise RunError(f"{folder.path}: is the training {actual}, in the place of another")
-        return Result(folder.weights, folder.history)
 
     def _names(self, folder: Path, unread: list[tuple[str, str]]) -> list[str]:
         """The names in a folder of the store, or in the store; none where there is no such folder.
@@ -345,9 +280,6 @@ class Store:
             reason = f"{folder}: cannot be looked into ({error.strerror or error})"
             unread.append((folder.name, reason))
         return []
-
-    def _place(self, digest: str) -> Path:
-        return self._root / digest[:2] / digest
 
 
 def _unless_gone(function: object, path: str, error: Any) -> None:

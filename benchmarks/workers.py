@@ -30,7 +30,7 @@ from lthctl.cluster.crew import Crew
 from lthctl.cluster.diary import Diary
 from lthctl.cluster.failures import Failures
 from lthctl.cluster.status import WORKERS, WorkerStatus
-from lthctl.cluster.worker import LEASES, from_somewhere
+from lthctl.cluster.worker import LEASES, in_own_order
 from lthctl.datasets.base import Dataset, Split
 from lthctl.families import EXECUTORS
 from lthctl.grid.driver import run_tasks
@@ -147,7 +147,7 @@ def worker(number: int, root: Path, given: argparse.Namespace) -> None:
     crew.begin()
     try:
         run_tasks(
-            from_somewhere(tasks_of(given.trainings, root / "out"), name),
+            in_own_order(tasks_of(given.trainings, root / "out"), name),
             store=store, num_jobs=1, executor="instant", watcher=diary, others=crew,
         )  # fmt: skip
     finally:

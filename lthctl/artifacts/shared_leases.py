@@ -32,6 +32,7 @@ class SharedLeases(Leases):
         self._folder, self._heart = folder, heart
         self.by_files = True
         self._held: set[str] = set()
+        self._files: set[str] = set()  # of those, the ones with a file
         super().take(
             sha256(heart.name.encode())
         )  # by which others see whether our locks reach them
@@ -59,7 +60,8 @@ class SharedLeases(Leases):
             self.give_up(digest)
 
     def give_up(self, digest: str) -> None:
-        if self.by_files and digest in self._held:
+        if digest in self._files:
+            self._files.discard(digest)
             with suppress(OSError):
                 self._place(digest).unlink()
         self._held.discard(digest)
@@ -74,6 +76,7 @@ class SharedLeases(Leases):
             except FileExistsError:
                 owner = self._owner(place)
                 if owner == self._heart.name:
+                    self._files.add(digest)
                     return True
                 if owner is None:
                     continue  # given up just now
@@ -83,7 +86,9 @@ class SharedLeases(Leases):
                 continue
             except OSError:
                 return True
-            with os.fdopen(descriptor, "wb") as file:
+            self._files.add(digest)
+            # On a full disk it stays empty, and counts for a while.
+            with suppress(OSError), os.fdopen(descriptor, "wb") as file:
                 file.write(self._heart.name.encode())
             return True
         return False

@@ -10,6 +10,7 @@ from pathlib import Path
 from lthctl.artifacts.heartbeat import BEAT_SECONDS, Heartbeat, host_of
 from lthctl.artifacts.leases import Leases
 from lthctl.artifacts.shared_leases import SharedLeases
+from lthctl.canonical import sha256
 from lthctl.cluster.failures import Failure, Failures
 from lthctl.cluster.status import worker_names
 from lthctl.errors import OutputError
@@ -19,9 +20,9 @@ from lthctl.grid.tasks import State, Task
 NO_LOCKS = "locks-do-not-reach"
 """A file in the store that says so, once a worker has seen it."""
 
-LISTING_SECONDS = 10.0  # for which the names in a folder are remembered
+PAUSE_SECONDS = 10.0  # between two looks at the same folder or lease, if nothing changes for long
 
-SECONDS_PER_WORKER = 0.1  # of the time between two beats, so that hundreds beat less often
+SECONDS_PER_WORKER = 0.1  # added to such times, so that hundreds of workers ask less often
 
 MARGIN_SECONDS, MARGIN_SHARE = 60.0, 0.2  # of its time, before whose end a worker begins nothing
 
@@ -45,7 +46,7 @@ class Crew(Others):
     """
 
     most_looks = 8
-    most_seconds = 10.0
+    most_seconds = PAUSE_SECONDS
 
     def __init__(
         self,
@@ -68,7 +69,6 @@ class Crew(Others):
         self._stop = threading.Event()
         self._soon = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
-        self.num_workers = 1
 
     # What the driver asks.
 
@@ -84,13 +84,17 @@ class Crew(Others):
         return self._ends is not None and time.monotonic() + self._longest > self._ends
 
     def has_done(self, task: Task) -> bool:
-        there = task.place.name in self._names(task.place.parent)
-        if not there:
-            there = os.path.lexists(task.place)
-        if there and task.place in self._before:
-            with suppress(OSError):
-                return _identity(task.place) != self._before[task.place]
-        return there
+        if self.is_seen_done(task):
+            return True
+        return os.path.lexists(task.place) and not self._is_as_before(task.place)
+
+    def is_seen_done(self, task: Task) -> bool:
+        seen = task.place.name in self._names(task.place.parent)
+        return seen and not self._is_as_before(task.place)
+
+    def lease_of(self, task: Task) -> str | None:
+        plan = self._heart.name.partition("-")[0]
+        return sha256(f"{plan}/{task.place}".encode(errors="surrogateescape"))
 
     def failure_of(self, digest: str) -> str | None:
         return self._believed.get(digest)
@@ -99,6 +103,12 @@ class Crew(Others):
         with suppress(OutputError):
             self._failures.add(Failure(digest, self._heart.name, task.name, reason))
         self._soon.set()
+
+    def _is_as_before(self, place: Path) -> bool:
+        if place in self._before:
+            with suppress(OSError):
+                return _identity(place) == self._before[place]
+        return False
 
     # What the worker does.
 
@@ -136,8 +146,9 @@ class Crew(Others):
                 return
             self._heart.beat(self._status())
             names = worker_names(self._store, self._heart.name.partition("-")[0])
-            self.num_workers = max(1, len(names))
-            seconds = min(BEAT_SECONDS, max(1.0, SECONDS_PER_WORKER * self.num_workers))
+            more = SECONDS_PER_WORKER * len(names)
+            seconds = min(BEAT_SECONDS, max(1.0, more))
+            self.most_seconds = max(PAUSE_SECONDS, more)
             self._failures.look()
             self._believed = dict(self._failures.believed())
             self._test_locks(names)
@@ -169,7 +180,7 @@ class Crew(Others):
         """The names in a folder, as they were a moment ago."""
         now = time.monotonic()
         listed = self._listed.get(folder)
-        if listed is None or now - listed[0] > max(LISTING_SECONDS, 0.1 * self.num_workers):
+        if listed is None or now - listed[0] > self.most_seconds:
             names: frozenset[str] = frozenset()
             with suppress(OSError):
                 names = frozenset(os.listdir(folder))  # noqa: PTH208

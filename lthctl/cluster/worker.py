@@ -105,7 +105,7 @@ def work(
         crew.expect_replacement(grid.tasks)
         diary.state = "working"
         outcome = run_tasks(
-            from_somewhere(grid.tasks, name),
+            in_own_order(grid.tasks, name),
             store=store,
             num_jobs=num_jobs or num_cores(),
             executor=plan.said.executor,
@@ -169,7 +169,6 @@ def _kind(grid: Grid, place: Path) -> str:
     return kind
 
 
-def from_somewhere(tasks: Sequence[Task], name: str) -> list[Task]:
-    """The tasks from another place on for every worker, so that they do not ask for the same."""
-    first = random.Random(name).randrange(len(tasks)) if tasks else 0
-    return [*tasks[first:], *tasks[:first]]
+def in_own_order(tasks: Sequence[Task], name: str) -> list[Task]:
+    """The tasks in another order for every worker, so that they do not ask for the same."""
+    return random.Random(name).sample(tasks, len(tasks))

@@ -173,11 +173,11 @@ class _Driver:
     interrupted: threading.Event
     others: Others
     checkpoints: CheckpointStore | None
-    look_seconds: float = ASK_SECONDS
+    look_seconds: float = 0.0
     next_look: float = 0.0
     compiled: bool = False
     running: dict[Future[Result], _Active] = field(default_factory=dict)
-    elsewhere: dict[str, _Active] = field(default_factory=dict)
+    elsewhere: dict[str, tuple[Task, _Step, int]] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)  # digest -> reason
 
     def drive(self) -> None:
@@ -188,10 +188,7 @@ class _Driver:
             if not is_over:
                 self._look_elsewhere()
             while not self.others.is_over() and (task := self.scheduler.next_task()) is not None:
-                if self.others.has_done(task):
-                    self.watcher.task_ended(task)
-                    continue
-                self._advance(task, partial(_first, task), 0)
+                self._take_up(task, partial(_first, task), 0)
             self.watcher.tick()
             for future in self._wait():
                 self._end(future)
@@ -213,57 +210,85 @@ class _Driver:
         return ended
 
     def _look_elsewhere(self) -> None:
-        """Go on with tasks whose training another process has ended, one way or the other.
+        """Go on with tasks that another process has left, or whose training it has ended.
 
-        Where there are many others they are asked less and less often, and about a few trainings at
-        a time: hundreds of them would keep a file server busy with nothing else.
+        Where there are many others they are asked less and less often, and about a few at a time:
+        hundreds of them would keep a file server busy with nothing else.
         """
         now = time.monotonic()
-        if now < self.next_look or not self.scheduler.elsewhere:
+        if now < self.next_look or not (self.scheduler.elsewhere and self.scheduler.has_room):
             return
-        looked_at = self.scheduler.elsewhere[: self.others.most_looks]
-        is_new = False
-        for digest in looked_at:
+        for digest, (task, _, _) in [*self.elsewhere.items()]:
+            if self.others.is_seen_done(task):
+                self._return(digest)
+                self.watcher.task_ended(task)
+        longer = max(ASK_SECONDS, 2 * self.look_seconds)
+        self.look_seconds = min(longer, self.others.most_seconds)
+        for digest in self.scheduler.elsewhere[: self.others.most_looks]:
             if self.scheduler.has_room and self.leases.take(digest):
-                is_new = True
                 self.leases.give_up(digest)
-                self.scheduler.retake(digest)
-                active = self.elsewhere.pop(digest)
-                if self.others.has_done(active.task):
-                    self.watcher.task_ended(active.task)
-                    continue
-                self._advance(active.task, partial(_same, active), active.number)
+                if self._take_up(*self._return(digest)):
+                    self.look_seconds = 0.0
             else:
                 self.scheduler.look_later(digest)
-        longer = min(2 * self.look_seconds, self.others.most_seconds)
-        self.look_seconds = ASK_SECONDS if is_new else longer
-        self.next_look = now + (0 if self.look_seconds == ASK_SECONDS else self.look_seconds)
+        self.next_look = now + self.look_seconds
 
-    def _advance(self, task: Task, step: _Step, number: int) -> None:
+    def _leave(self, digest: str, task: Task, step: _Step, number: int) -> None:
+        """Another process has what is leased by this digest; the task waits for it."""
+        self.scheduler.leave(digest)
+        self.elsewhere[digest] = task, step, number
+
+    def _return(self, digest: str) -> tuple[Task, _Step, int]:
+        """Who has waited for what another process had."""
+        self.scheduler.retake(digest)
+        return self.elsewhere.pop(digest)
+
+    def _take_up(self, task: Task, step: _Step, number: int) -> bool:
+        """Take a task on, unless others have done it or are at it; whether they were not."""
+        if self.others.has_done(task):
+            self.watcher.task_ended(task)
+            return False
+        lease = self.others.lease_of(task)
+        if lease is not None and not self.leases.take(lease):
+            self._leave(lease, task, partial(_first, task), 0)
+            return False
+        self._go_on(task, step, number)
+        return True
+
+    def _go_on(self, task: Task, step: _Step, number: int) -> None:
+        """Take a task on that is leased. It stays so for as long as it has a training here."""
+        if not self._advance(task, step, number):
+            self._let_go(task)
+
+    def _let_go(self, task: Task) -> None:
+        lease = self.others.lease_of(task)
+        if lease is not None:
+            self.leases.give_up(lease)
+
+    def _advance(self, task: Task, step: _Step, number: int) -> bool:
         """Take a task to its next training that is not known yet, from its training `number` on, or
-        to its end."""
+        to its end; whether that training runs here now."""
         try:
             while True:
                 active = _Active(task, *step(), number)
                 reason = self.failures.get(active.digest) or self.others.failure_of(active.digest)
                 if reason is not None:
                     self._fail(task, reason)  # it would fail again
-                    return
+                    return False
                 if self.scheduler.wait_for(active.digest, task):
-                    return
+                    return False
                 known = self.store.get(active.training)
                 if known is None:
                     if not self.leases.take(active.digest):
-                        self.scheduler.leave(active.digest)
-                        self.elsewhere[active.digest] = active
-                        return
+                        self._leave(active.digest, task, partial(_same, active), number)
+                        return False
                     known = self.store.get(active.training)  # by now, perhaps
                     if known is None and self.others.is_over():
                         self.leases.give_up(active.digest)
-                        return
+                        return False
                     if known is None:
                         self._start(active)
-                        return
+                        return True
                     self.leases.give_up(active.digest)
                 from_store = self.scheduler.recall(active.digest)
                 self.outcome.num_from_store += from_store
@@ -280,6 +305,7 @@ class _Driver:
             raise
         except LthctlError as error:
             self._fail(task, str(error))
+        return False
 
     def _start(self, active: _Active) -> None:
         if not self.compiled:
@@ -322,13 +348,14 @@ class _Driver:
             self.others.note_failure(active.digest, active.task, reason)
             for task in active.task, *self.scheduler.fail(active.digest):
                 self._fail(task, reason)
+            self._let_go(active.task)
             return
         self.watcher.training_ended(active.digest, result)
         self.outcome.num_trained += 1
         self.store.put(active.training, result)
         self.leases.give_up(active.digest)
         self.scheduler.finish(active.digest)
-        self._advance(active.task, partial(_next, active, result), active.number + 1)
+        self._go_on(active.task, partial(_next, active, result), active.number + 1)
 
     def _write(self, task: Task, files: dict[str, bytes]) -> None:
         try:

@@ -12,7 +12,7 @@ class Others:
     """What is known of others with the same tasks. This one knows of none.
 
     Attributes:
-      most_looks: trainings of others that are looked at in one go.
+      most_looks: trainings and tasks of others that are looked at in one go.
       most_seconds: between two looks, if nothing changes for long.
     """
 
@@ -34,6 +34,15 @@ class Others:
     def has_done(self, task: Task) -> bool:
         """Whether another has made the folder of a task meanwhile."""
         return False
+
+    def is_seen_done(self, task: Task) -> bool:
+        """The same, as far as that is known without asking for this one folder."""
+        return False
+
+    def lease_of(self, task: Task) -> str | None:
+        """A digest by which the whole task is leased while one of its trainings runs; None if that
+        is not worth it. Others then see that somebody is at it, and read none of its results."""
+        return None
 
     def failure_of(self, digest: str) -> str | None:
         """Why a training failed elsewhere, so that it need not be tried here."""

@@ -59,6 +59,15 @@ def test_stated_before_found_before_default() -> None:
     assert train_as_found(TrainParams(steps=5), None) == TrainParams(steps=5)
 
 
+def test_momentum_is_not_taken_along_to_adam() -> None:
+    found = RoundParams(optimizer="sgd", momentum=0.9, nesterov=True)
+    taken = train_as_found(TrainParams(optimizer="adam"), found)
+    assert (taken.momentum, taken.nesterov) == (0.0, False)
+    assert train_as_found(TrainParams(lr=0.2), found).momentum == 0.9
+    older = RoundParams(optimizer="adam", momentum=0.9)
+    assert train_as_found(TrainParams(), older).momentum == 0.9  # it is trained as ever
+
+
 def test_a_colleagues_ticket_is_trained_as_it_was_found(colleagues: Path) -> None:
     assert (
         "Training as the ticket was found: 20 steps, adam 0.01, batch 30 "

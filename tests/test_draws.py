@@ -180,6 +180,10 @@ def test_bad_numbers_of_draws(tickets: Path) -> None:  # noqa: F811
     assert "--draws: is 3, but rewind draws no random numbers" in refusal(
         2, "retrain", one, "--rewind", "3"
     )
+    for words in (["--draws", "3"], ["--set", "retrain.draws=3"]):
+        assert "--draws: is 3, but rewind draws no random numbers" in refusal(
+            2, "run", "--control", "rewind", *words
+        )
     assert lthctl("retrain", one, "--reinit", "2.5").exit_code == 2
 
 

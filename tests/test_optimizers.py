@@ -168,8 +168,8 @@ def test_bfloat16_is_for_training_steps_alone(
     [
         (
             {"optimizer": "adam", "nesterov": True, "momentum": 0.9},
-            "train.nesterov: is true, but train.optimizer is adam, which has no momentum of "
-            "Nesterov's; set train.optimizer to sgd, or leave it out",
+            "train.nesterov: is true, but train.optimizer is adam, which has no momentum; "
+            "set train.optimizer to sgd, or leave it out",
         ),
         (
             {"optimizer": "sgd", "nesterov": True},

@@ -14,6 +14,7 @@ from lthctl.artifacts.pruning import Pruning
 from lthctl.datasets.base import Dataset, Split
 from lthctl.errors import MaskError, ParamsError, TrainingError
 from lthctl.families import SCORES
+from lthctl.lottery.asked import specify_pruning
 from lthctl.lottery.find import find_ticket
 from lthctl.lottery.pruning_round import prune_once
 from lthctl.lottery.rates import kept_by_density, rates_of
@@ -402,16 +403,11 @@ def test_erk_has_no_scope_and_no_rate_of_the_output_layer(
 ) -> None:
     model = MLP((784, 30, 20, 10))
     plain = find_ticket(model, dataset, method="erk", rounds=3, train=train_params)
-    other = find_ticket(
-        model,
-        dataset,
-        method="erk",
-        rounds=3,
-        scope="global",
-        output_factor=1.0,
-        train=train_params,
-    )
-    assert plain.digest == other.digest and plain.name == "erk-r0.80-n3-s1"
+    asked = {"method": "erk", "ratio": 0.8, "rounds": 3, "seed": 1}
+    other = specify_pruning(model, **asked, scope="global", output_factor=1.0)
+    assert plain.specification.pruning == other and plain.name == "erk-r0.80-n3-s1"
+    with pytest.raises(ParamsError, match="scope: is global, but method erk says itself"):
+        find_ticket(model, dataset, **asked, scope="global", train=train_params)
     assert len(set(plain.rate.values())) == 1
     for after in plain.counts:
         for name, layer in after.layers.items():

@@ -18,6 +18,7 @@ from lthctl.models.base import Model, ModelDescription
 from lthctl.models.described import known_model
 from lthctl.models.entry import model_from
 from lthctl.params import Params, RoundParams, TrainParams, TrainSection
+from lthctl.training.asked import refuse_unread_training
 
 SHOWN = frozenset({"steps", "batch_size", "optimizer", "lr"})
 """The settings that people are shown."""
@@ -86,7 +87,9 @@ class Sources:
         num_images = 0
         if stated.epochs is not None:
             num_images = len(self.dataset(ticket).train)
-        train = train_as_found(_in_steps(stated, num_images, found), found)
+        in_steps = _in_steps(stated, num_images, found)
+        train = train_as_found(in_steps, found)
+        refuse_unread_training(train, in_steps)
         length = {"steps"} if stated.epochs is not None else set()
         is_stated = stated.model_fields_set | length >= SHOWN
         self.taken[ticket.name] = Taken(train, found, is_stated, tuple(self._otherwise(ticket)))

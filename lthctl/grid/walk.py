@@ -22,7 +22,7 @@ from lthctl.errors import OutputError, ParamsError, TicketError
 from lthctl.grid.as_found import Sources
 from lthctl.grid.tasks import PlannedTraining, State, Task, Work, difference, state_of
 from lthctl.grid.wanted import wanted_tickets
-from lthctl.lottery.asked import RateAsked, specify_pruning
+from lthctl.lottery.asked import RateAsked, refuse_unread, specify_pruning
 from lthctl.lottery.controls import CONTROLS
 from lthctl.lottery.find import params_of_round, prune_rounds, specify_ticket, until_rewind
 from lthctl.lottery.retrain import (
@@ -40,6 +40,7 @@ from lthctl.models.entry import model_from
 from lthctl.models.mlp import MLP
 from lthctl.models.network import Network
 from lthctl.params import Params, PruneParams, TrainParams
+from lthctl.training.asked import refuse_unread_training
 from lthctl.training.engines import resolve
 
 
@@ -82,7 +83,9 @@ def asked_tickets(
     num_images = 0
     if params.train.epochs is not None:
         num_images = len(folder.dataset(params.data, params.prune.seed[0]).train)
-    train = resolve(params.train.for_images(num_images), model, params.data.augment)
+    in_steps = params.train.for_images(num_images)
+    refuse_unread_training(in_steps)
+    train = resolve(in_steps, model, params.data.augment)
     prunings = {one.ticket_name: one for one in asked_prunings(params.prune, model)}
     tickets: dict[str, AskedTicket] = {}
     # Seed by seed, and in no task: with images held out, every seed has a dataset of its own.
@@ -246,7 +249,7 @@ def asked_prunings(prune: PruneParams, model: Model) -> list[Pruning]:
         ratios = [(0.0, None, None)] if 0 in prune.ratio else []
         ratios.append((None, prune.rate, prune.layer_ratio))
     rounds = range(1, max(prune.rounds) + 1) if prune.every_round else prune.rounds
-    return [
+    prunings = [
         specify_pruning(
             model,
             method=method,
@@ -265,6 +268,8 @@ def asked_prunings(prune: PruneParams, model: Model) -> list[Pruning]:
             prune.method, rounds, ratios, prune.rewind_step, prune.seed
         )
     ]
+    refuse_unread(prunings, output_factor=prune.output_factor, scope=prune.scope)
+    return prunings
 
 
 def trainings_of(

@@ -125,6 +125,32 @@ def specify_pruning(
     )
 
 
+def refuse_unread(prunings: Sequence[Pruning], *, output_factor: float, scope: Scope) -> None:
+    """Refuse what was asked for and none of the tickets has. The dense network never has it.
+
+    Args:
+      prunings: what came of it.
+      output_factor, scope: what was asked for.
+
+    Raises:
+      ParamsError: one of them says nothing here.
+    """
+    pruned = [one for one in prunings if one.rounds > 0]
+    if not pruned:
+        return
+    first = pruned[0]
+    by_method = f"method {first.method} says itself how dense each layer is"
+    if scope == "global" and all(one.scope == "layer" for one in pruned):
+        raise ParamsError(f"scope: is global, but {by_method}; leave it out")
+    if output_factor != 0.5 and all(one.output_factor == 0.5 for one in pruned):
+        reason = by_method
+        if first.scope == "global":
+            reason = "with scope global the output layer has no rate of its own"
+        elif first.layer_rate is not None or first.layer_ratio is not None:
+            reason = f"{'rate' if first.layer_rate else 'layer_ratio'} says it of each layer"
+        raise ParamsError(f"output_factor: is {output_factor}, but {reason}; leave it out")
+
+
 def _in_order(
     rates: Mapping[str, float] | Sequence[tuple[str, float]],
 ) -> tuple[tuple[str, float], ...]:

@@ -22,7 +22,7 @@ from lthctl.canonical import digest_of_arrays
 from lthctl.datasets.base import Dataset
 from lthctl.errors import ParamsError
 from lthctl.families import sources_of, trust
-from lthctl.lottery.asked import RateAsked, specify_pruning
+from lthctl.lottery.asked import RateAsked, refuse_unread, specify_pruning
 from lthctl.lottery.pruning_round import prune_once
 from lthctl.lottery.rates import (
     desired_after,
@@ -38,6 +38,7 @@ from lthctl.models.entry import MODELS
 from lthctl.parameter_types import Scope, rate_text
 from lthctl.params import TrainParams
 from lthctl.seeding import Stream
+from lthctl.training.asked import refuse_unread_training
 from lthctl.training.engines import resolve, run
 from lthctl.training.history import Result
 from lthctl.training.spec import Training, sources_of_training
@@ -104,7 +105,9 @@ def find_ticket(
       >>> ticket = find_ticket(MLP(), load_mnist("data/mnist"), ratio=0.8)
     """
     trust(method)
-    resolved = resolve(train or TrainParams(), model, dataset.augment)
+    asked = train or TrainParams()
+    refuse_unread_training(asked)
+    resolved = resolve(asked, model, dataset.augment)
     pruning = specify_pruning(
         model,
         method=method,
@@ -119,6 +122,7 @@ def find_ticket(
         scope=scope,
         rewind_step=rewind_step,
     )
+    refuse_unread([pruning], output_factor=output_factor, scope=scope)
     specification = specify_ticket(model, dataset, pruning, resolved)
     return run_all(prune_rounds(model, dataset, specification, resolved), train_with)
 

@@ -22,6 +22,7 @@ from lthctl.models.base import MlpDescription, Model, ModelDescription, ModuleDe
 from lthctl.models.described import known_model
 from lthctl.models.entry import MODELS
 from lthctl.params import TrainParams
+from lthctl.training.asked import refuse_unread_training
 from lthctl.training.engines import resolve, run
 from lthctl.training.history import Result, metrics_of
 from lthctl.training.spec import Training, sources_of_training
@@ -70,6 +71,8 @@ def retrain(
       >>> run.metrics.best_accuracy
     """
     trust(control)
+    if train is not None:
+        refuse_unread_training(train)
     asked = train_as_found(TrainParams(), ticket.train) if train is None else train
     resolved = resolve(asked, _model_of(ticket, model), dataset.augment)
     work = retraining(

@@ -30,12 +30,12 @@ class Optimizer:
         called again.
       keeps_zeros: whether it leaves a weight of 0 with a gradient of 0 exactly where it is, and its
         moments at 0. Otherwise pruned weights are set to 0 after every step.
-      has_nesterov: whether it reads `train.nesterov`.
+      has_momentum: whether it reads `train.momentum` and `train.nesterov`.
     """
 
     make: Make
     keeps_zeros: bool = False
-    has_nesterov: bool = False
+    has_momentum: bool = False
 
 
 def as_optimizer(name: str, given: object) -> Optimizer:
@@ -50,7 +50,7 @@ def as_optimizer(name: str, given: object) -> Optimizer:
         "a function (parameters, params, fused) that returns a torch optimizer, or a "
         "lthctl.training.optimizers.Optimizer"
     )
-    return Optimizer(checked_callable(given, 3, expected), has_nesterov=True)
+    return Optimizer(checked_callable(given, 3, expected), has_momentum=True)
 
 
 def _adam(
@@ -91,7 +91,7 @@ ADAM = Optimizer(_adam, keeps_zeros=True)
 
 ADAMW = Optimizer(_adamw, keeps_zeros=True)
 
-SGD = Optimizer(_sgd, keeps_zeros=True, has_nesterov=True)
+SGD = Optimizer(_sgd, keeps_zeros=True, has_momentum=True)
 
 OPTIMIZERS: Family[Optimizer] = families.OPTIMIZERS
 
@@ -104,12 +104,29 @@ def check_optimizer(params: TrainParams) -> None:
         or the momentum is 0.
     """
     optimizer = OPTIMIZERS.get(params.optimizer)
-    if params.nesterov and not optimizer.has_nesterov:
-        raise ParamsError(
-            f"train.nesterov: is true, but train.optimizer is {params.optimizer}, which has no "
-            "momentum of Nesterov's; set train.optimizer to sgd, or leave it out"
-        )
+    if params.nesterov and not optimizer.has_momentum:
+        raise ParamsError(_no_momentum("nesterov", params))
     if params.nesterov and params.momentum == 0:
         raise ParamsError(
             "train.nesterov: is true, but train.momentum is 0; give one above 0, such as 0.9"
         )
+
+
+def check_momentum(params: TrainParams) -> None:
+    """Refuse a momentum that the optimizer does not read.
+
+    Trainings of former versions may have one, so it is for what a person states.
+
+    Raises:
+      ParamsError: there is no such optimizer, or it has no momentum.
+    """
+    if params.momentum and not OPTIMIZERS.get(params.optimizer).has_momentum:
+        raise ParamsError(_no_momentum("momentum", params))
+
+
+def _no_momentum(key: str, params: TrainParams) -> str:
+    value = str(getattr(params, key)).lower()
+    return (
+        f"train.{key}: is {value}, but train.optimizer is {params.optimizer}, which has no "
+        "momentum; set train.optimizer to sgd, or leave it out"
+    )

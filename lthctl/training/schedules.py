@@ -108,6 +108,20 @@ def check_schedule(params: TrainParams) -> None:
         )
 
 
+def check_drops(params: TrainParams) -> None:
+    """Refuse drops of the rate that no training comes to; for what a person states.
+
+    Raises:
+      ParamsError: one is after the last step.
+    """
+    late = [step for step, _ in params.lr_drops if step >= params.steps]
+    if late:
+        raise ParamsError(
+            f"train.lr_drops: has one after {late[0]} steps, expected fewer than {params.steps}, "
+            "the steps of a training; leave it out, or train for more"
+        )
+
+
 def at_one_rate(params: TrainParams) -> TrainParams:
     """The same with `train.lr` at every step."""
     return params.model_copy(update={"schedule": "constant", "warmup": 0, "lr_drops": ()})

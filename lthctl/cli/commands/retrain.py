@@ -1,6 +1,5 @@
 """`lthctl retrain`."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +7,7 @@ import typer
 
 from lthctl.cli.cluster_options import ClusterOptions
 from lthctl.cli.console import say
+from lthctl.cli.draws import refuse_draws_of_none
 from lthctl.cli.next_step import say_next
 from lthctl.cli.options import (
     CONTROLS_GROUP,
@@ -16,7 +16,13 @@ from lthctl.cli.options import (
     OrderSeedOption,
     TrainingOptions,
 )
-from lthctl.cli.parameters import controls_of, is_set, is_typed, parameters, typed_parameters
+from lthctl.cli.parameters import (
+    controls_of,
+    is_set,
+    is_typed,
+    parameters,
+    typed_parameters,
+)
 from lthctl.cli.settings import SettingOptions
 from lthctl.cli.spread import ShortForms, spread
 from lthctl.errors import ParamsError, TicketError
@@ -62,8 +68,7 @@ def retrain(
             f"next, or give a list: --control {','.join(CONTROLS.names()[:2])}"
         )
     controls = short_forms or controls_of(context, params)
-    if is_typed(context, "draws") and draws > 1:
-        refuse_draws_of_none(controls, draws)
+    refuse_draws_of_none(context, controls, params)
     from lthctl.cli.as_found_view import taken_lines
     from lthctl.cli.grid_view import make_folders, run_documents, runs_table
     from lthctl.cli.older_runs import older_runs_note
@@ -94,19 +99,3 @@ def retrain(
         say_next(context, "connect", out)
         return
     say_next(context, "report", *([] if out == Path("runs") else [out]))
-
-
-def refuse_draws_of_none(controls: Sequence[str], draws: int) -> None:
-    """Refuse several draws where no control draws random numbers.
-
-    Raises:
-      ParamsError: none does; or there is no such control.
-    """
-    from lthctl.grid.grids import known_controls
-    from lthctl.lottery.controls import draws_of
-
-    if all(len(draws_of(name, draws)) == 1 for name in known_controls(controls)):
-        raise ParamsError(
-            f"--draws: is {draws}, but {', '.join(controls)} draws no random numbers, and every "
-            "draw would be the same; leave it out"
-        )

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from lthctl.cli.cluster_options import ClusterOptions
+from lthctl.cli.draws import refuse_draws_of_none
 from lthctl.cli.next_step import say_next
 from lthctl.cli.options import (
     ControlOption,
@@ -52,6 +53,7 @@ def run(
     from lthctl.pipeline import run as run_experiment
 
     controls, data = controls_of(context, params), settings.data
+    refuse_draws_of_none(context, controls, params)
     team = cluster.team(training.jobs, training.executor, training.devices)
     if training.dry_run:
         try:

@@ -135,3 +135,15 @@ def test_python_m_has_the_same_name_in_help_and_completion() -> None:
         done = subprocess.run([*command, *words], cwd=ROOT, env=environment, capture_output=True)
         text = done.stdout.decode()
         assert "python" not in text.lower() and "lthctl" in text
+
+
+def test_help_of_retrain_says_what_the_ticket_decides(workspace: Path) -> None:
+    (workspace / "params.yaml").write_text("model: conv2\ntrain: {lr: 0.25}\n")
+    told = " ".join(help_of("retrain").split())
+    assert "Learning rate. [default: 0.25]" in told
+    assert "Images per step. [default: (the ticket's)]" in told
+    assert "or module:name. [default: (the ticket's)]" in told  # whatever the file says of a model
+    (workspace / "params.yaml").unlink()
+    told = " ".join(help_of("retrain").split())
+    assert "Learning rate. [default: (the ticket's)]" in told and "[default: 15000]" not in told
+    assert "Images per step. [default: 60]" in " ".join(help_of("prune").split())

@@ -9,6 +9,9 @@ from typer.core import TyperCommand
 from lthctl.errors import ParamsError
 from lthctl.families import CONTROLS
 
+OF_TICKET = ("model", "layers", "dataset", "steps", "batch_size", "lr", "optimizer", "engine")
+"""Options that `retrain` takes from each ticket, where neither a flag nor params.yaml says them."""
+
 
 class Command(TyperCommand):
     """A command whose help names an argument as people do: "PATH", and not "PATH <list[str]>".
@@ -34,6 +37,9 @@ class Command(TyperCommand):
         groups: dict[str, list[tuple[str, str]]] = {"Arguments": []}
         rest = []
         for parameter in self.get_params(ctx):
+            if self.name == "retrain" and parameter.name in OF_TICKET:
+                stated = parameter.name in (ctx.default_map or {})
+                parameter.show_default = True if stated else "the ticket's"  # type: ignore[attr-defined]
             if (record := parameter.get_help_record(ctx)) is None:
                 continue
             if parameter.param_type_name == "argument":

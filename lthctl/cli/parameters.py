@@ -53,11 +53,13 @@ def load_into(context: Context, file: Path) -> None:
     }
     controls = {"control": list(loaded.retrain.control)} if loaded.retrain.control else {}
     retrain = loaded.retrain
-    retraining = {**training, **controls, "order_seed": retrain.order_seed, "draws": retrain.draws}
+    runs = {**controls, "order_seed": retrain.order_seed, "draws": retrain.draws}
+    # What the file does not state of a retraining is the ticket's, as are model and dataset.
+    stated = {name: value for name, value in training.items() if name in train.model_fields_set}
     context.default_map = {
         "prune": {**training, **grid},
-        "retrain": retraining,
-        "run": {**retraining, **grid},
+        "retrain": {**stated, **runs},
+        "run": {**training, **runs, **grid},
     }
 
 

@@ -208,7 +208,7 @@ def test_a_missing_dataset_says_how_to_get_it(workspace: Path) -> None:
     message = refusal(3, "prune", "--data", "nowhere")
     assert message.startswith("nowhere/train-images-idx3-ubyte is missing; nowhere/train-labels")
     assert message.endswith(
-        "run `lthctl download --out nowhere`, which fetches what is missing or altered"
+        "run `lthctl download mnist --out nowhere`, which fetches what is missing or altered"
     )
 
 
@@ -557,6 +557,13 @@ def test_download_of_another_dataset(workspace: Path, monkeypatch: pytest.Monkey
         assert result.exit_code == 0
         assert "data/fashion-mnist/t10k-labels-idx1-ubyte: verified" in result.stdout
         assert "lthctl run --dataset fashion-mnist" in result.stdout + result.stderr
+    (workspace / "params.yaml").write_text("data: fashion-mnist\n")
+    result = lthctl("download", "--from", "data/mnist")
+    assert "params.yaml says data.name fashion-mnist" in result.stderr
+    assert "data/fashion-mnist/t10k-labels-idx1-ubyte: verified" in result.stdout
+    assert "params.yaml" not in lthctl("download", "mnist", "--from", "data/mnist").output
+    (workspace / "params.yaml").write_text("data: folder\n")
+    assert "data folder: cannot be downloaded" in refusal(2, "download")
     assert refusal(2, "download", "mnist", "--dataset", "cifar10") == (
         "--dataset: is 'cifar10', and NAME is 'mnist'; give one of them"
     )

@@ -185,9 +185,7 @@ def test_half_downloaded_and_altered_files_are_refused_and_fetched(
         with pytest.raises(DataError) as refusal:
             files.open(tmp_path)
         assert str(tmp_path / name) in str(refusal.value)
-        assert f"`lthctl download{'' if files.name == 'mnist' else f' {files.name}'} --out " in str(
-            refusal.value
-        )
+        assert f"`lthctl download {files.name} --out " in str(refusal.value)
     with pytest.raises(DataError, match="could not be fetched"):
         files.download(tmp_path, source=tmp_path)
     if files is not mnist.FILES:

@@ -200,7 +200,7 @@ def test_missing_and_altered_files_are_all_named(digits_folder: Path) -> None:
     assert str(refusal.value) == (
         f"{digits_folder / TRAIN_LABELS} is missing; {digits_folder / TEST_IMAGES} is missing; "
         f"{digits_folder / TEST_LABELS} has SHA-256 e3b0c44298fc..., MNIST's has {mnist.MNIST[TEST_LABELS][:12]}...; "
-        f"run `lthctl download --out {digits_folder}`, which fetches what is missing or altered"
+        f"run `lthctl download mnist --out {digits_folder}`, which fetches what is missing or altered"
     )
 
 
@@ -452,7 +452,7 @@ def test_nothing_reachable(web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyP
         f"  https://c/: {TRAIN_LABELS}: 404 Not Found\n"
         f"  https://c/: {TEST_IMAGES}: 404 Not Found\n"
         "  the index: pip failed\n"
-        "Fetch the four MNIST files elsewhere, plain or as .gz, and name their folder: lthctl download --from DIR"
+        "Fetch the four MNIST files elsewhere, plain or as .gz, and name their folder: lthctl download mnist --from DIR"
     )
     # what did come is kept, nothing is half-written
     assert contents_of(tmp_path / "m") == {TEST_LABELS: right}
@@ -515,7 +515,7 @@ def test_from_a_folder_that_lacks_some(web: Web, digits_folder: Path, tmp_path: 
         f"{tmp_path / 'm'}: {TRAIN_IMAGES}, {TEST_LABELS} could not be fetched. Tried:\n"
         f"  {digits_folder}: {TRAIN_IMAGES}: {digits_folder / TRAIN_IMAGES} is missing\n"
         f"  {digits_folder}: {TEST_LABELS}: {digits_folder / TEST_LABELS} is missing\n"
-        "Fetch the four MNIST files elsewhere, plain or as .gz, and name their folder: lthctl download --from DIR"
+        "Fetch the four MNIST files elsewhere, plain or as .gz, and name their folder: lthctl download mnist --from DIR"
     )
     assert contents_of(tmp_path / "m").keys() == {TRAIN_LABELS, TEST_IMAGES}
     assert web.asked == []

@@ -167,3 +167,11 @@ def write_lists(pipeline: Path) -> None:
 if __name__ == "__main__":
     for pipeline in PIPELINES:
         write_lists(pipeline)
+
+
+@pytest.mark.parametrize("pipeline", [*PIPELINES, *(PACKAGE / "presets").rglob("pipeline.yaml")])
+def test_a_stage_that_fetches_names_its_dataset(pipeline: Path) -> None:
+    """Else it would be that of params.yaml, which the stage does not depend on."""
+    stages = YAML(typ="safe", pure=True).load(pipeline)["stages"]
+    if "download" in stages:
+        assert re.match(r"lthctl download [a-z]", stages["download"]["cmd"])

@@ -113,7 +113,7 @@ class KnownFiles:
 
     @property
     def _command(self) -> str:
-        return "lthctl download" + ("" if self.name == "mnist" else f" {self.name}")
+        return f"lthctl download {self.name}"
 
 
 def sources_of(known: KnownFiles, on_bytes: OnBytes | None) -> Iterator[Source]:

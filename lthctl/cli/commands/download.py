@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from lthctl.cli.console import errors_console, print_json, show
+from lthctl.cli.console import errors_console, print_json, say, show
 from lthctl.cli.next_step import say_next
 from lthctl.cli.options import JsonOption, QuietOption
 from lthctl.cli.parameters import parameters
@@ -20,7 +20,7 @@ def download(
         typer.Argument(
             metavar="[NAME]",
             help=f"Dataset: {', '.join(DATASETS.names())}.",
-            show_default="mnist",
+            show_default="that of params.yaml, else mnist",
         ),
     ] = None,
     dataset: Annotated[
@@ -49,7 +49,11 @@ def download(
 
     if name is not None and dataset is not None and name != dataset:
         raise ParamsError(f"--dataset: is {dataset!r}, and NAME is {name!r}; give one of them")
-    name = name or dataset or "mnist"
+    name = name or dataset
+    if name is None:
+        name = context.obj.data.name
+        if "name" in context.obj.data.model_fields_set and not quiet:
+            say(f"params.yaml says data.name {name}")
     trust(name)
     entry = DATASETS.get(name)
     folder = out or entry.folder

@@ -7,6 +7,7 @@ import pytest
 import typer
 
 from lthctl.cli.app import app
+from lthctl.params import SECTIONS
 
 from .test_imports import ROWS
 
@@ -179,3 +180,23 @@ def test_these_checks_see_what_they_should() -> None:
         ("lthctl store check", ""),
         ("", "lthctl report    # all"),
     ]
+
+
+def named_in_docs(name: str) -> bool:
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    return any(re.search(rf"{re.escape(name)}(?![\w-])", page.read_text()) for page in pages)
+
+
+def test_every_flag_is_in_the_documents() -> None:
+    of_the_shell = {"--install-completion", "--show-completion", "--help"}
+    flags = {flag for one in flags_of_commands().values() for flag in one}
+    long = {flag for flag in flags if flag.startswith("--")} - of_the_shell
+    assert not [flag for flag in sorted(long) if not named_in_docs(flag)]
+
+
+def test_every_parameter_is_in_the_documents() -> None:
+    text = (ROOT / "docs" / "COMMANDS.md").read_text()
+    for name, section in SECTIONS.items():
+        items = re.findall(rf"^- \*\*{name}\*\*.*?(?=^- |^#)", text, re.DOTALL | re.MULTILINE)
+        said = set(re.findall(r"`(\w+)[`:]", "".join(items)))
+        assert section.model_fields.keys() - said == set()

@@ -5,7 +5,7 @@ gives the same bytes, as long as the library that writes the format is of one ve
 """
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,22 +16,25 @@ from lthctl.artifacts.run import Run, load_run
 from lthctl.artifacts.ticket import Ticket, load_ticket
 from lthctl.disk import write_file, write_folder
 from lthctl.errors import OutputError, ParamsError, RunError, TicketError
-from lthctl.interop.onnx_network import network_graph
+from lthctl.interop.onnx_file import onnx_bytes
+from lthctl.lottery.retrain import check_code
 from lthctl.mask import Array, Mask, Shapes, Weights
 from lthctl.models.base import ModuleDescription, prunable_among
 from lthctl.models.described import from_description, known_model
 from lthctl.models.mlp import MLP
-from lthctl.models.network import Network
+from lthctl.models.module import ModuleModel
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-ONNX_OPSET, ONNX_IR = 17, 8  # old enough for every runtime of the last years
-
-
 def export_to(
-    source: Ticket | Run, out: Path | str, *, to: str = "state_dict", replace: bool = False
+    source: Ticket | Run,
+    out: Path | str,
+    *,
+    to: str = "state_dict",
+    replace: bool = False,
+    shape: Sequence[int] | None = None,
 ) -> Path:
     """Write a ticket or a run in another program's format.
 
@@ -45,9 +48,10 @@ def export_to(
           `<name>_mask` of everything prunable;
         "csr", per weight matrix a file that `scipy.sparse.load_npz` opens, with an entry for every
         kept weight, those with more than two dimensions as (outputs, rest), and per bias a plain
-        `.npy`; "onnx", a graph from `images` (n, inputs), in [0, 1], to `logits` (n, classes); of
-        an MLP, and of a built-in network, whose images are (n, channels, rows, columns).
+        `.npy`; "onnx", a graph from `images` (n, inputs), in [0, 1], to `logits` (n, classes). Of
+        a built-in network, and of most others, images are (n, channels, rows, columns).
       replace: whether what is there may be replaced.
+      shape: of an image, for "onnx" of a module of one's own, such as (3, 32, 32).
 
     Returns:
       `out`.
@@ -63,7 +67,9 @@ def export_to(
     if to not in FORMATS:
         raise ParamsError(f"to: is {to!r}, expected one of {', '.join(FORMATS)}")
     out = Path(out)
-    content = FORMATS[to](source)
+    if shape is not None and to != "onnx":
+        raise ParamsError(f"shape: is for onnx, and to is {to}; leave it out")
+    content = FORMATS[to](source) if shape is None else _onnx(source, shape)
     if isinstance(content, Mapping):
         write_folder(out, content, replace=replace)
         return out
@@ -76,13 +82,18 @@ def export_to(
 
 
 def export(
-    path: Path | str, out: Path | str, *, to: str = "state_dict", replace: bool = False
+    path: Path | str,
+    out: Path | str,
+    *,
+    to: str = "state_dict",
+    replace: bool = False,
+    shape: Sequence[int] | None = None,
 ) -> int:
     """Write the ticket or the run in a folder in another program's format.
 
     Args:
       path: the folder of a ticket or a run.
-      out, to, replace: see `export_to`.
+      out, to, replace, shape: see `export_to`.
 
     Returns:
       How many kept weights are exactly 0 and cannot be told from pruned ones in this format.
@@ -97,7 +108,7 @@ def export(
     folder = Path(path)
     _check_there(folder)
     source = load_run(folder) if (folder / RUN_JSON).exists() else load_ticket(folder)
-    export_to(source, out, to=to, replace=replace)
+    export_to(source, out, to=to, replace=replace, shape=shape)
     return num_kept_zeros(source) if to == "state_dict" else 0
 
 
@@ -222,52 +233,16 @@ def _csr(source: Ticket | Run) -> dict[str, bytes]:
     return files
 
 
-def _onnx(source: Ticket | Run) -> bytes:
-    """An MLP is written with onnx's own helpers, a built-in network by PyTorch's exporter."""
-    model = known_model(source.model)
-    if not isinstance(model, MLP | Network):
+def _onnx(source: Ticket | Run, shape: Sequence[int] | None = None) -> bytes:
+    model = known_model(source.model, may_import=True)
+    if not isinstance(model, MLP | ModuleModel):
         raise TicketError(
-            f"{source.model.name!r} is a module that only you can build; load its "
-            "state_dict into it and call "
-            "torch.onnx.export"
+            f"{source.model.name!r} is a module that only you can build; load its state_dict into "
+            "it and call torch.onnx.export"
         )
-    try:
-        from onnx import TensorProto, checker, helper, numpy_helper
-    except ImportError:
-        raise ParamsError(
-            "to: onnx needs the package onnx; install it with pip install 'lthctl[onnx]'"
-        ) from None
-    if isinstance(model, Network):
-        written = network_graph(model, _weights(source), ONNX_OPSET)
-        written.ir_version, written.producer_name = ONNX_IR, "lthctl"
-        written.ClearField("producer_version")
-        checker.check_model(written)
-        return bytes(written.SerializeToString(deterministic=True))
-    nodes, last = [], len(model.layers) - 2
-    for index in range(last + 1):
-        inputs = [
-            "images" if index == 0 else f"hidden.{index - 1}",
-            f"layers.{index}.weight",
-            f"layers.{index}.bias",
-        ]
-        output = "logits" if index == last else f"sums.{index}"
-        nodes.append(helper.make_node("Gemm", inputs, [output], transB=1))
-        if index < last:
-            nodes.append(helper.make_node("Relu", [output], [f"hidden.{index}"]))
-    graph = helper.make_graph(
-        nodes,
-        "mlp",
-        [helper.make_tensor_value_info("images", TensorProto.FLOAT, ["n", model.layers[0]])],
-        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", model.layers[-1]])],
-        [numpy_helper.from_array(array, name) for name, array in _weights(source).items()],
-    )
-    opset = helper.make_opsetid("", ONNX_OPSET)
-    document = helper.make_model(
-        graph, producer_name="lthctl", opset_imports=[opset], ir_version=ONNX_IR
-    )
-    checker.check_model(document)
-    content: bytes = document.SerializeToString(deterministic=True)
-    return content
+    specification = source.specification
+    check_code(source.model.name, specification.sources, where=source.model.name)
+    return onnx_bytes(model, _weights(source), shape)
 
 
 FORMATS: Mapping[str, Callable[[Ticket | Run], bytes | dict[str, bytes]]] = {

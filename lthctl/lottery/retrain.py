@@ -1,7 +1,7 @@
 """Retraining a ticket, or a control of it."""
 
 import json
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
 import numpy as np
@@ -230,13 +230,7 @@ def check_ticket(ticket: Ticket, model: Model, dataset: Dataset, *, where: str) 
             f"{where}: is a ticket of {theirs}, expected {expected}; "
             f"{_way_to(ticket.model, model.describe())}"
         )
-    name = getattr(ticket.model, "name", "")
-    source, source_here = ticket.specification.sources.get(name), MODELS.source_digest(name)
-    if source is not None and source_here is not None and source != source_here:
-        raise TicketError(
-            f"{where}: was found with another version of {name} (SHA-256 {source[:12]}..., here "
-            f"{source_here[:12]}...); restore that file, or find the ticket again"
-        )
+    check_code(getattr(ticket.model, "name", ""), ticket.specification.sources, where=where)
     if ticket.data is not None and (here := dataset.describe()) != ticket.data:
         differing = [
             f"{name} {value!r}, here {getattr(here, name)!r}"
@@ -246,6 +240,25 @@ def check_ticket(ticket: Ticket, model: Model, dataset: Dataset, *, where: str) 
         raise TicketError(
             f"{where}: was found on other data ({'; '.join(differing)}); use its own dataset and "
             "data.holdout"
+        )
+
+
+def check_code(name: str, sources: Mapping[str, str], *, where: str) -> None:
+    """Refuse another version of a model of one's own than the one of a ticket or a run.
+
+    Args:
+      name: of the model.
+      sources: of the ticket or the run: name -> SHA-256 of the file that its code came from.
+      where: what the message starts with.
+
+    Raises:
+      TicketError: it is.
+    """
+    source, here = sources.get(name), MODELS.source_digest(name)
+    if source is not None and here is not None and source != here:
+        raise TicketError(
+            f"{where}: was found with another version of {name} (SHA-256 {source[:12]}..., here "
+            f"{here[:12]}...); restore that file, or find the ticket again"
         )
 
 

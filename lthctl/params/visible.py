@@ -14,6 +14,7 @@ SECTIONS_READ: Mapping[str, tuple[str, ...]] = {
     "report": ("report",),
     "compare": ("report",),
     "import": ("model",),
+    "export": ("model",),
     "run": tuple(SECTIONS),
 }
 """Command -> the sections of params.yaml that it reads; dvc.yaml lists the same, and a test holds

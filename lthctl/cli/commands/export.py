@@ -7,12 +7,31 @@ import typer
 
 from lthctl.cli import options
 from lthctl.cli.console import say, show
+from lthctl.cli.parameters import parameters
+from lthctl.families import trust as trust_names
 
 
 def export(
+    context: typer.Context,
     path: Annotated[Path, typer.Argument(metavar="PATH", help="The folder of a ticket or a run.")],
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The file. For csr a folder.")],
     to: Annotated[str, options.choice("--to", "format", "The format: {names}.")] = "state_dict",
+    shape: Annotated[
+        str | None,
+        typer.Option(
+            "--shape",
+            metavar="LIST",
+            help="Of an image, for onnx of a module of your own, such as 3,32,32.",
+        ),
+    ] = None,
+    trust: Annotated[
+        list[str],
+        typer.Option(
+            "--trust",
+            metavar="NAME",
+            help="Somebody's own code, as module:name, that onnx may run. May be repeated.",
+        ),
+    ] = [],  # noqa: B006
     force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
     quiet: options.QuietOption = False,
 ) -> None:
@@ -24,7 +43,15 @@ def export(
     from lthctl.interop.export import export as export_path
 
     refuse_if_owned(out)
-    num_kept_zeros = export_path(path, out, to=to, replace=force)
+    trust_names(*trust)
+    if to == "onnx":
+        parameters(context, "export")  # code that params.yaml names may run
+    given = (
+        None
+        if shape is None
+        else [int(str(one)) for one in options.numbers("--shape", [shape], int)]
+    )
+    num_kept_zeros = export_path(path, out, to=to, replace=force, shape=given)
     if quiet:
         return
     show(f"{out}: {to} of {path}")

@@ -162,6 +162,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=0.5, help="of a training, on average")
     parser.add_argument("--killed", type=int, default=5, help="workers, on the way")
     parser.add_argument("--per-node", type=int, default=8, help="workers of a node")
+    parser.add_argument("--minutes", type=float, default=60.0, help="after which all is ended")
     parser.add_argument("--no-locks", action="store_true", help="leases by files alone")
     parser.add_argument("--place", type=Path, default=Path("workers-simulation"))
     given = parser.parse_args()
@@ -185,6 +186,11 @@ def main() -> None:
     lasts = given.trainings * given.seconds / given.workers
     ended: dict[int, int] = {}
     while len(ended) < len(workers):
+        if time.monotonic() - began > 60 * given.minutes:
+            print(f"ended after {given.minutes} minutes")
+            for process in workers.keys() - ended.keys():
+                os.kill(process, signal.SIGKILL)
+            given.minutes = float("inf")
         if dying and time.monotonic() - began > lasts * (given.killed - len(dying) + 1) / (
             given.killed + 2
         ):

@@ -13,9 +13,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 from lthctl.artifacts.store import Store
+from lthctl.artifacts.trained_where import PLANS
 from lthctl.canonical import canonical_json, sha256
 from lthctl.cluster.crew import Crew
-from lthctl.cluster.plan_file import PLANS, WorkPlan
+from lthctl.cluster.plan_file import WorkPlan
 from lthctl.datasets.described import DescribedDatasets
 from lthctl.disk import write_file
 from lthctl.families import trust

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from lthctl.artifacts.heartbeat import STALE_SECONDS
 from lthctl.artifacts.store import Store
-from lthctl.cluster.diary import TRAINED, count_trained
+from lthctl.artifacts.trained_where import TRAINED, count_trained
 from lthctl.cluster.failures import Failures
 from lthctl.cluster.jobs_file import Coordinator, coordinating, read_jobs, write_jobs
 from lthctl.cluster.plan_file import WorkPlan, write_plan
@@ -27,6 +27,7 @@ from lthctl.grid.driver import check_places
 from lthctl.grid.grids import Grid
 from lthctl.grid.outcome import Interrupted, Outcome
 from lthctl.grid.tasks import State
+from lthctl.training.engines import may_differ
 
 LOOK_SECONDS = 1.0  # between two looks, or longer where a look takes long
 
@@ -97,10 +98,11 @@ def run_on(grid: Grid, team: Team, viewer: Viewer, *, replace: bool = False) -> 
             raise Interrupted(f"{done} of {len(grid.tasks)} are finished") from None
         workplace.cancel(watch.jobs)
     watch.tell(outcome)
-    if len(kinds := watch.kinds) > 1:
+    if grid.train and may_differ(grid.train, kinds := watch.kinds):
         viewer.note(
             f"the workers had several kinds of processors, whose results may differ in the last "
-            f"bits: {', '.join(kinds)}; {plan.place}/{TRAINED} says what was trained where"
+            f"bits: {', '.join(kinds)}; {plan.place}/{TRAINED} says what was trained where, and "
+            "a report of these runs says so, too"
         )
     outcome.by_workers = True
     if is_foreign:

@@ -8,17 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
 
+from lthctl.artifacts.trained_where import COLUMNS
 from lthctl.cluster.status import RunningTraining, WorkerStatus
 from lthctl.grid.outcome import Outcome
 from lthctl.grid.tasks import Task
 from lthctl.grid.watcher import Watcher
 from lthctl.training.history import Result
 from lthctl.training.spec import Training
-
-TRAINED = "trained"
-"""The folder of a plan with a table for each worker."""
-
-COLUMNS = "training,task,seconds,host,machine\n"
 
 
 class Diary(Watcher):
@@ -119,13 +115,5 @@ class Diary(Watcher):
             if self._open is None:
                 self._table.parent.mkdir(exist_ok=True)
                 self._open = self._table.open("a", buffering=1)
-                line = COLUMNS + line
+                line = ",".join(COLUMNS) + "\n" + line
             self._open.write(line)
-
-
-def count_trained(plan: Path) -> int:
-    """How many trainings workers of a plan have done, those that were lost since included."""
-    return sum(
-        len(table.read_text(errors="replace").splitlines()) - 1
-        for table in (plan / TRAINED).glob("*.csv")
-    )

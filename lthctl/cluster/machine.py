@@ -19,19 +19,13 @@ def machine_kind(train: TrainParams | None) -> str:
     return processor()
 
 
-def is_exact_elsewhere(train: TrainParams | None) -> bool:
-    """Whether another kind of machine may be expected to give the same bytes. GPUs sum in orders of
-    their own; processors with the same instructions do not."""
-    return train is None or train.device == "cpu"
-
-
 def processor() -> str:
-    """The name of the processor."""
+    """The name of the processor, and its architecture."""
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             key, _, value = line.partition(":")
             if key.strip() == "model name":
-                return value.strip()
+                return f"{value.strip()} {platform.machine()}"
     except OSError:
         pass
     return platform.processor() or platform.machine()

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
+from lthctl.artifacts.trained_where import PLANS
 from lthctl.canonical import Json, canonical_json, digest_of
 from lthctl.disk import write_file
 from lthctl.errors import ClusterError, PathError
@@ -26,7 +27,7 @@ from lthctl.params import Params, Section
 from lthctl.reading import read_file
 from lthctl.training.engine import ENGINES
 
-PLANS, PLAN_FILE = "plans", "plan.json"
+PLAN_FILE = "plan.json"
 
 LIMIT = 16 * 2**20  # bytes
 

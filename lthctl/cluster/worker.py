@@ -14,11 +14,12 @@ from pathlib import Path
 
 from lthctl.artifacts.heartbeat import Heartbeat, worker_name
 from lthctl.artifacts.store import Store
+from lthctl.artifacts.trained_where import TRAINED
 from lthctl.cluster.checking import check_folders
 from lthctl.cluster.crew import Crew
-from lthctl.cluster.diary import TRAINED, Diary
+from lthctl.cluster.diary import Diary
 from lthctl.cluster.failures import Failures
-from lthctl.cluster.machine import is_exact_elsewhere, machine_kind
+from lthctl.cluster.machine import machine_kind
 from lthctl.cluster.plan_file import WorkPlan
 from lthctl.cluster.status import WORKERS, WorkerStatus
 from lthctl.cores import num_cores
@@ -146,15 +147,15 @@ def _go_to(plan: WorkPlan) -> tuple[Path, Store]:
 
 
 def _kind(grid: Grid, place: Path) -> str:
-    """The kind of this machine. Where another would give other bytes, the first that works on a
-    plan decides which kind does.
+    """The kind of this machine. As GPUs sum in orders of their own, the first that works on a plan
+    decides which kind does.
 
     Raises:
       ClusterError: it is another one.
     """
-    train = next((one.params for task in grid.tasks for one in task.trainings), None)
+    train = grid.train
     kind = machine_kind(train)
-    if is_exact_elsewhere(train):
+    if train is None or train.device == "cpu":
         return kind
     file = place / KIND_FILE
     with suppress(FileExistsError), write_errors(file), file.open("x") as opened:

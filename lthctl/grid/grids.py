@@ -30,7 +30,7 @@ from lthctl.grid.watcher import Watcher
 from lthctl.grid.whole import run_tasks_of
 from lthctl.lottery.controls import CONTROLS, variants_of
 from lthctl.models.entry import model_from
-from lthctl.params import Params
+from lthctl.params import Params, TrainParams
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,12 @@ class Grid:
     @property
     def device(self) -> str:
         """That its trainings are specified with; nothing where nothing is trained."""
-        return next((one.params.device for task in self.tasks for one in task.trainings), "")
+        return "" if self.train is None else self.train.device
+
+    @property
+    def train(self) -> TrainParams | None:
+        """How its first training is done; None where nothing is trained."""
+        return next((one.params for task in self.tasks for one in task.trainings), None)
 
     def plan(self, num_jobs: int | None = None, *, executor: str = "threads") -> Json:
         """What a run would do, and how long it would take. Nothing is written.

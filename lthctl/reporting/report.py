@@ -1,14 +1,16 @@
 """What `lthctl report` does, for Python: read runs, judge tickets, write page and tables."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from lthctl.artifacts.store import default_store
 from lthctl.canonical import Json, canonical_json
 from lthctl.disk import write_file, write_set
 from lthctl.params import ReportParams
 from lthctl.reporting import reading, tables
 from lthctl.reporting.claims_file import load_claims
+from lthctl.reporting.machines import machines_that_differ
 from lthctl.reporting.survivors import Survivors, find_survivors, survivor_files
 
 PAGE, UNFINISHED = "index.html", "UNFINISHED.txt"
@@ -30,12 +32,14 @@ class FinishedReport:
       survivors: per group, what survived pruning.
       left_out: damaged runs and tickets, with the reason.
       files: file name -> bytes, of all that was written to `out`; empty if nothing was.
+      machines: kind of machine -> runs trained on it, where that may change their bytes.
     """
 
     report: reading.Report
     survivors: tuple[Survivors, ...]
     left_out: tuple[tuple[Path, str], ...]
     files: Mapping[str, bytes]
+    machines: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def num_missing_tickets(self) -> int:
@@ -92,22 +96,24 @@ def report(
     judged = reading.make_report([Path(path) for path in places], params, Path(masks), asked)
     survivors, damaged_tickets = find_survivors(judged, Path(masks))
     left_out = (*judged.left_out, *damaged_tickets)
+    machines = machines_that_differ(judged, default_store())
     files: dict[str, bytes] = {}
     if out is not None:
-        files = _files(judged, survivors, left_out, title)
+        files = _files(judged, survivors, left_out, machines, title)
         write_set(Path(out), files, first={UNFINISHED: NOT_ONE, PAGE: NOT_ONE}, last=PAGE)
     if paper is not None:
         from lthctl.reporting.paper import paper_files
 
         for name, content in paper_files(judged, survivors).items():
             write_file(Path(paper) / name, content)
-    return FinishedReport(judged, survivors, left_out, files)
+    return FinishedReport(judged, survivors, left_out, files, machines)
 
 
 def _files(
     judged: reading.Report,
     survivors: tuple[Survivors, ...],
     left_out: Sequence[tuple[Path, str]],
+    machines: Mapping[str, int],
     title: str | None,
 ) -> dict[str, bytes]:
     from lthctl.reporting.answer_files import answer_files
@@ -117,7 +123,7 @@ def _files(
     from lthctl.reporting.provenance import provenance_of
     from lthctl.reporting.stability_files import stability_files
 
-    provenance = provenance_of(judged)
+    provenance = provenance_of(judged, machines)
     figures = figure_files(judged.groups[0], survivors[0])
     files = {**tables.report_files(judged), **answer_files(judged)}
     files |= {**claim_files(judged.claims), **stability_files(judged)}

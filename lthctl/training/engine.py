@@ -22,6 +22,9 @@ class Engine(Protocol):
       parameters: the keys of `train` in params.yaml that it honours. It is never given a training
         with another key off its default: what it does not know, it would silently leave out. The
         same holds for `first_step` and `last_step` of a training, and for `augment` of its dataset.
+
+    It may have an attribute `same_on`: architectures, such as "x86_64", on all processors of which
+    its results have the same bytes.
     """
 
     words: str

@@ -1,6 +1,7 @@
 """Which engine runs a training, and running it."""
 
 import math
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any, cast
 
@@ -141,3 +142,16 @@ def relative_cost(engine: str, density: float) -> float:
     """About what a step costs at a density in [0, 1], of what a dense one costs; the same holds for
     evaluations."""
     return ENGINES.get(engine).relative_cost(density)
+
+
+def may_differ(params: TrainParams, machines: Collection[str]) -> bool:
+    """Whether the same training may have other bytes on one of some kinds of machine than on
+    another.
+
+    Args:
+      params: of the training.
+      machines: as `lthctl.cluster.machine` names them; a processor's ends in its architecture.
+    """
+    engine = ENGINES.get(params.engine) if params.engine in ENGINES.names() else None
+    same = [f" {name}" for name in getattr(engine, "same_on", ())]
+    return len({*machines}) > 1 and not any(all(m.endswith(one) for m in machines) for one in same)

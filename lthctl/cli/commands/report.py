@@ -35,7 +35,9 @@ def report(
     from lthctl.cli.claims_place import claims_file
     from lthctl.cli.older_runs import RUNS, older_runs_note
     from lthctl.cli.report_view import report_tables
+    from lthctl.cli.terminal import plain
     from lthctl.cli.tracking_view import log_runs, open_trackers
+    from lthctl.reporting.machines import machines_words
     from lthctl.reporting.report import report as make_report
 
     folder = report_folder(how.out)
@@ -66,6 +68,8 @@ def report(
             console.print(report_tables(finished.report))
         else:
             print_answers(console, finished.report)
+        if finished.machines:
+            console.print(plain(machines_words(finished.machines), style="yellow"))
         print_page(console, folder, ", and with --full")
         if how.paper:
             show(

@@ -1,7 +1,7 @@
 // Where it all comes from.
 
 function drawProvenance(index) {
-  const { revision, software, groups } = data.provenance,
+  const { revision, software, groups, machines } = data.provenance,
     of = groups[index];
   fillTable(
     find("protocol"),
@@ -35,6 +35,7 @@ function drawProvenance(index) {
       "engine",
       `${of.train.engine} on ${of.train.device}, ${plural(of.train.threads, "thread")} a training`,
     ],
+    ...(machines ? [["trained on", machines.note]] : []),
     ["retrained with", list(of.train)],
     ...of.train_of_tickets.map((train) => ["tickets found with", list(train)]),
     ["model", list(of.model)],

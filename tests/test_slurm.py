@@ -14,9 +14,10 @@ import pytest
 from lthctl.artifacts.store import Store
 from lthctl.cluster import slurm_queue
 from lthctl.cluster.settings import MINUTES, read_settings
+from lthctl.cluster.slurm import make_private
 from lthctl.cluster.slurm_queue import in_its_words
 from lthctl.cluster.workplace import JobState
-from lthctl.errors import ParamsError
+from lthctl.errors import ClusterError, ParamsError
 
 from .test_cli import lthctl
 from .test_invariants import same_trees
@@ -123,6 +124,22 @@ def test_what_is_missing_is_said(
     )
 
 
+def test_only_this_user_can_write_where_jobs_load_pickles(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "plan" / "jobs"
+    folder.mkdir(parents=True)
+    folder.chmod(0o777)
+    make_private(folder)
+    assert folder.stat().st_mode & 0o777 == 0o700
+    (tmp_path / "link").symlink_to(folder)
+    with pytest.raises(ClusterError, match="link or another user's, who could run code as you"):
+        make_private(tmp_path / "link")
+    monkeypatch.setattr(os, "geteuid", lambda: folder.stat().st_uid + 1)
+    with pytest.raises(ClusterError, match="use a store of your own: LTHCTL_STORE=DIR"):
+        make_private(folder)
+
+
 def test_jobs_are_looked_at_in_the_words_of_slurm(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         slurm_queue,
@@ -192,6 +209,12 @@ def workers_at_work() -> list[str]:
     return [status["job"] for status in statuses if status["running"]]
 
 
+def num_starts() -> int:
+    """How often jobs were started, all together."""
+    logs = "".join(path.read_text() for path in Path(".lthctl").glob("plans/*/jobs/*_log.out"))
+    return logs.count("Starting with JobEnvironment")
+
+
 # Slow on every machine, so that there is time to lose a node. An executor changes no byte.
 SLOW = """
 import time
@@ -248,9 +271,30 @@ def test_a_job_of_a_lost_node_is_started_again_on_the_other(
     _, errors = process.communicate(timeout=150)
     assert process.returncode == 0, errors
     assert same_trees(one_machine, Path("two"))
-    logs = "".join(path.read_text() for path in Path(".lthctl").glob("plans/*/jobs/*_log.out"))
-    assert logs.count("Starting with JobEnvironment") == 2  # the same job, twice
+    assert num_starts() == 2  # of the same job
     cluster.switch_on(node)
+
+
+@pytest.mark.slurm
+def test_controller_coordinator_and_job_are_ended_one_after_another(
+    start: Start, cluster: TwoNodes, one_machine: Path
+) -> None:
+    process = by_workers(start, 1, "--out", "two")
+    wait_until(workers_at_work)
+    cluster.kill_controller()
+    wait_until(lambda: len(list(Store(Path(".lthctl")))) >= 1)
+    cluster.start_controller()
+    assert process.poll() is None  # it has waited for the controller
+    process.kill()
+    process.communicate()
+    process = by_workers(start, 1, "--out", "two")
+    wait_until(lambda: len(list(Store(Path(".lthctl")))) >= 2)
+    cluster.ask("scontrol", "requeue", cluster.ask("squeue", "-h", "-o", "%A").strip())
+    _, errors = process.communicate(timeout=150)
+    assert process.returncode == 0, errors
+    assert "attached to 1 workers that are there already" in errors
+    assert same_trees(one_machine, Path("two"))
+    assert num_starts() == 2  # of the one job
 
 
 @pytest.mark.slurm

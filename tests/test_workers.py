@@ -1,5 +1,6 @@
 """Workers: processes on one plan and one store, whoever is killed, end in the bytes of one."""
 
+import errno
 import json
 import os
 import shutil
@@ -13,9 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from lthctl import disk
 from lthctl.artifacts.store import Store
 from lthctl.cluster.plan_file import read_plan, write_plan
-from lthctl.errors import ClusterError
+from lthctl.cluster.worker import work
+from lthctl.errors import ClusterError, OutputError
 from lthctl.grid.grids import experiment_grid, run_grid, ticket_grid
 from lthctl.params_file import load_params
 
@@ -118,6 +121,43 @@ def test_what_is_no_plan_is_refused(workspace: Path) -> None:
     done = lthctl("work", "plan.json")
     assert done.exit_code == 3
     assert "plan.json: is no plan of this lthctl (schema_: Field required)" in done.stderr
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_ends_a_worker_and_what_is_finished_is_kept(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    params = load_params(Path("params.yaml")).override({"prune.method": ("l1",)})
+    grid, written = ticket_grid(params), list[Path]()
+    assert grid.asked is not None
+    plan = write_plan(grid.asked, Path(".lthctl"), device=grid.device)
+    write = disk._write_flushed
+
+    def fill(path: Path, content: bytes) -> None:
+        written.append(path)
+        if sum(one.name == "weights.safetensors" for one in written) > 1:
+            path.write_bytes(content[:10])
+            raise OSError(number, os.strerror(number))
+        write(path, content)
+
+    def no_log(text: str) -> None:
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as full:
+        full.setattr(disk, "_write_flushed", fill)
+        with pytest.raises(OutputError, match="the disk is full; make room and run the same"):
+            work(plan, num_jobs=1, say=no_log)
+    (status,) = Path(".lthctl/workers").glob("*.json")
+    said = json.loads(status.read_text())
+    assert (said["state"], said["num_trained"]) == ("failed", 1)
+    assert "the disk is full; make room" in said["failure"]
+    assert len(list(Store(Path(".lthctl")))) == 1
+    assert not list(Path(".lthctl/leases").iterdir())
+    assert not [
+        path for path in Path().rglob(".*") if path.suffix == ".new"
+    ]  # nothing half-written
+    assert work(plan, num_jobs=1).outcome.num_trained == 3
+    assert {path.name for path in Path("masks").iterdir()} >= {"l1-r0.50-n2-s1", "l1-r0.50-n2-s2"}
 
 
 @pytest.mark.long

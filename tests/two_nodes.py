@@ -79,7 +79,7 @@ class TwoNodes:
             Path("/run/munge").mkdir(mode=0o755, exist_ok=True)
             shutil.chown("/run/munge", "munge", "munge")
             self._run("su", "munge", "-s", "/bin/sh", "-c", "/usr/sbin/munged")
-        self._run("slurmctld", "-f", str(self.configuration))
+        self.start_controller()
         for node in NODES:
             self.switch_on(node)
         deadline = time.monotonic() + 60
@@ -87,6 +87,13 @@ class TwoNodes:
             if time.monotonic() > deadline:
                 raise RuntimeError((folder / "log" / "controller").read_text()[-2000:])
             time.sleep(0.2)
+
+    def start_controller(self) -> None:
+        self._run("slurmctld", "-f", str(self.configuration))
+
+    def kill_controller(self) -> None:
+        """Jobs go on; SLURM answers nobody."""
+        _kill(int((self._folder / "pid" / "controller").read_text()))
 
     def switch_on(self, node: str) -> None:
         self._run("slurmd", "-N", node, "-f", str(self.configuration))

@@ -272,13 +272,14 @@ class _Watch:
         failed = self._failed()
         if all(task.name in failed for task in self._left.values()):
             return True
-        if self._progress > self._at_start:
+        said = [self._status_of(job) for job in self.jobs]
+        reasons = [status.failure for status in said if status and status.failure]
+        # New ones would fail as all of these have, such as where the disk is full.
+        if self._progress > self._at_start and len(reasons) < len(self.jobs):
             self._viewer.note("all workers have ended before all is done; new ones are started")
             self.jobs = []
             self._start(self._team.workers)
             return False
-        said = [(job, self._status_of(job)) for job in self.jobs]
-        reasons = [status.failure for _, status in said if status and status.failure]
         job = self.jobs[-1]
         last = reasons[-1] if reasons else (self._workplace.log(job) or self._silent())
         words = f" ({states[job].words})" if states[job].words else ""

@@ -14,10 +14,12 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from lthctl.artifacts.store import STORE_VARIABLE
 from lthctl.cluster.crew import margin
 from lthctl.cluster.settings import read_settings
 from lthctl.cluster.slurm_queue import ask, in_its_words, look
 from lthctl.cluster.workplace import JobState, tail
+from lthctl.disk import write_errors
 from lthctl.errors import ClusterError
 
 JOBS = "jobs"
@@ -102,6 +104,7 @@ class SlurmWorkplace:
     def start(self, count: int) -> list[str]:
         submitit = _submitit()
         ask("sbatch", "--version")
+        make_private(self._folder)
         executor = submitit.SlurmExecutor(
             folder=self._folder, max_num_timeout=10**6, python=self._settings.python
         )
@@ -144,6 +147,23 @@ class SlurmWorkplace:
             "setup": self._settings.setup_lines,
             **self._settings.parameters,
         }
+
+
+def make_private(folder: Path) -> None:
+    """Make a folder that nobody else can write in: jobs run the pickles that lie there.
+
+    Raises:
+      OutputError: it cannot be made.
+      ClusterError: it is another user's.
+    """
+    with write_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        if folder.is_symlink() or folder.stat().st_uid != os.geteuid():
+            raise ClusterError(
+                f"{folder}: is a link or another user's, who could run code as you; delete it, or "
+                f"use a store of your own: {STORE_VARIABLE}=DIR"
+            )
+        folder.chmod(0o700)
 
 
 def _submitit() -> Any:

@@ -76,6 +76,7 @@ def work(
       Interrupted: by a signal; what is finished is kept.
     """
     place, store = _go_to(plan)
+    say = _if_possible(say)
     name = worker_name(place.name)
     with write_errors(store.place):
         for folder in (WORKERS, LEASES):
@@ -128,6 +129,16 @@ def work(
     finally:
         crew.end()
         diary.close()
+
+
+def _if_possible(say: Callable[[str], None]) -> Callable[[str], None]:
+    """The same, but a log that cannot be written ends no training."""
+
+    def said(text: str) -> None:
+        with suppress(OSError):
+            say(text)
+
+    return said
 
 
 def _go_to(plan: WorkPlan) -> tuple[Path, Store]:

@@ -350,9 +350,9 @@ class _Driver:
                 self._fail(task, reason)
             self._let_go(active.task)
             return
+        self.store.put(active.training, result)
         self.watcher.training_ended(active.digest, result)
         self.outcome.num_trained += 1
-        self.store.put(active.training, result)
         self.leases.give_up(active.digest)
         self.scheduler.finish(active.digest)
         self._go_on(active.task, partial(_next, active, result), active.number + 1)

@@ -1,0 +1,111 @@
+"""When the command that looks after workers starts new ones, and when it gives up."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from lthctl.cluster.coordinator import Team, run_on
+from lthctl.cluster.progress import Viewer
+from lthctl.cluster.status import WORKERS, WorkerStatus
+from lthctl.cluster.workplace import WORKPLACES, JobState
+from lthctl.errors import ClusterError
+from lthctl.grid.grids import Grid, ticket_grid
+from lthctl.params_file import load_params
+
+
+class Played:
+    """A workplace whose workers have ended as soon as they are started; `ends` says how, one group
+    after another."""
+
+    words = "nothing real"
+    ends: list[list[WorkerStatus]] = []
+    started = 0
+    grid: Grid
+
+    def __init__(self, plan: Path, num_jobs: int | None, settings: Mapping[str, str]) -> None:
+        self._plan = plan
+
+    def start(self, count: int) -> list[str]:
+        group, type(self).started = self.ends[self.started], self.started + 1
+        folder = Path(".lthctl") / WORKERS
+        folder.mkdir(parents=True, exist_ok=True)
+        names = [f"{self.started}_{number}" for number in range(count)]
+        for name, status in zip(names, group, strict=True):
+            said = WorkerStatus(
+                self._plan.parent.name, "n", name, state=status.state,
+                num_trained=status.num_trained, failure=status.failure,
+            )  # fmt: skip
+            (folder / f"{said.plan}-n-{name}.json").write_bytes(said.to_bytes())
+            if status.state == "finished":
+                for task in self.grid.tasks:
+                    task.place.mkdir(parents=True, exist_ok=True)
+        return names
+
+    def script(self, count: int) -> str:
+        return ""
+
+    def look(self, jobs: Sequence[str]) -> dict[str, JobState]:
+        return {job: JobState("ended") for job in jobs}
+
+    def cancel(self, jobs: Sequence[str]) -> None: ...
+
+    def log(self, job: str) -> str:
+        return f"the log of {job}"
+
+
+class Notes(Viewer):
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+def ended(state: str, failure: str = "", *, num_trained: int = 1) -> WorkerStatus:
+    return WorkerStatus("", "", "", state=state, num_trained=num_trained, failure=failure)
+
+
+FULL = "x: the disk is full; make room"
+
+
+def play(*groups: list[WorkerStatus], monkeypatch: pytest.MonkeyPatch) -> Notes:
+    monkeypatch.setitem(WORKPLACES._members, "played", Played)
+    monkeypatch.setattr(Played, "ends", list(groups))
+    monkeypatch.setattr(Played, "started", 0)
+    grid, notes = ticket_grid(load_params(Path("params.yaml"))), Notes()
+    monkeypatch.setattr(Played, "grid", grid, raising=False)
+    os.makedirs("masks", exist_ok=True)  # noqa: PTH103
+    run_on(grid, Team("played", 2), notes)
+    return notes
+
+
+def test_where_all_workers_fail_no_new_ones_are_started(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They have trained something, and it could not be kept."""
+    with pytest.raises(ClusterError) as error:
+        play([ended("failed", FULL), ended("failed", FULL)], monkeypatch=monkeypatch)
+    assert Played.started == 1
+    assert str(error.value) == (
+        f"2 workers have ended, and 6 of 6 are missing; the last one said:\n{FULL}"
+    )
+
+
+@pytest.mark.parametrize("state", ["out of time", "working"])  # the second was killed
+def test_where_one_ended_otherwise_and_something_was_done_new_ones_are_started(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, state: str
+) -> None:
+    first = [ended(state), ended("failed", FULL)]
+    notes = play(first, [ended("finished"), ended("finished")], monkeypatch=monkeypatch)
+    assert Played.started == 2
+    assert "all workers have ended before all is done; new ones are started" in notes.notes
+
+
+def test_where_nothing_was_done_no_new_ones_are_started(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = [ended("starting", num_trained=0)] * 2
+    with pytest.raises(ClusterError, match=r"6 of 6 are missing.*\n.*the log of 1_1"):
+        play(first, monkeypatch=monkeypatch)

@@ -27,7 +27,6 @@ import json
 import multiprocessing
 import os
 import pickle
-import random
 import re
 import resource
 import shutil
@@ -72,72 +71,19 @@ from lthctl.reporting import reading, tables
 from lthctl.training.history import Result, Row
 from lthctl.training.spec import Training
 
+from . import fuzz_datasets as datasets
+from .mutations import EXTREMES, Files, Rng, mutate_bytes
+
 SCHEMA_1 = Path(__file__).parent / "fixtures" / "schema-1"
 SECONDS, MEGABYTES, LONGEST_MESSAGE = 10, 512, 20_000
 """What a mutant may take at the most: time to read it, memory beyond what the process has,
 characters of its refusal."""
 
 MARK = "<!-- figures of make fuzz -->"
-Files = dict[str, bytes]
-Rng = random.Random
 
 
 class Broken(Exception):  # noqa: N818
     """A reader accepted what it must not."""
-
-
-# ---- mutations of bytes ----
-
-EXTREMES = ["0", "-1", "1", "255", "4294967295", "-2147483649", "9223372036854775807", "9223372036854775808",
-            "18446744073709551616", "1e308", "1e400", "-0.0", "1e-320", "NaN", "Infinity", "9" * 400, "9" * 5000,
-            "107374182400", "0x10", "1_0", "٣", "true", "null"]  # fmt: skip
-PIECES = [b"\xef\xbb\xbf", b"\xff\xfe", b"\x00", b"\xed\xa0\x80", b"\xc0\xaf", b"\x1b]0;owned\x07", b"\x9b31m",
-          "‮".encode(), b"../../", b"/etc/passwd", b"\n", b"\r\n", b'"', b"[" * 2000, b'{"a":' * 500, b"A" * 5000,
-          b"\x80\x04cos\nsystem\n(S'true'\ntR.", b"PK\x03\x04", b"\x1f\x8b\x08"]  # fmt: skip
-
-
-def mutate_bytes(content: bytes, rng: Rng, others: Sequence[bytes] = ()) -> bytes:
-    size = len(content)
-    start = rng.randrange(size + 1)
-    stop = min(size, start + rng.choice([1, 2, 4, 8, 16, 64, 256, size]))
-    match rng.randrange(9):
-        case 0 if size:
-            flipped = bytearray(content)
-            for _ in range(rng.choice([1, 1, 2, 8])):
-                flipped[rng.randrange(size)] ^= 1 << rng.randrange(8)
-            return bytes(flipped)
-        case 1:
-            return content[:start]
-        case 2:
-            return content[:start] + content[stop:]
-        case 3:
-            return content[:stop] + content[start:]
-        case 4:
-            return content[:start] + rng.choice(PIECES) + content[start:]
-        case 5:
-            return content[:start] + rng.randbytes(stop - start) + content[stop:]
-        case 6:
-            other = rng.choice(others) if others else content[::-1]
-            cut = rng.randrange(len(other) + 1)
-            return (
-                content[:start]
-                + other[cut : cut + rng.choice([1, 16, 256, len(other)])]
-                + content[stop:]
-            )
-        case 7:
-            numbers = list(re.finditer(rb"-?[0-9]+(\.[0-9]+)?", content[: 1 << 16]))
-            if numbers:
-                found = rng.choice(numbers)
-                return (
-                    content[: found.start()]
-                    + rng.choice(EXTREMES).encode()
-                    + content[found.end() :]
-                )
-            return content + rng.choice(PIECES)
-        case _:
-            return (
-                rng.choice(PIECES) + content if rng.random() < 0.5 else content + rng.choice(PIECES)
-            )
 
 
 # ---- mutations of values ----
@@ -612,7 +558,8 @@ def read_digits(folder: Path) -> OpenedFolder:
 def check_digits(opened: OpenedFolder, folder: Path) -> None:
     for split in opened.whole.train, opened.whole.validation:
         require(
-            split.images.shape[0] == len(split.labels) > 0 and split.images.dtype == np.uint8,
+            split.images.shape[0] == len(split.labels) > 0
+            and split.images.dtype in (np.uint8, np.float32),
             "images",
         )
         require(split.images.flags.writeable and split.labels.dtype == np.int64, "labels")
@@ -772,6 +719,21 @@ READERS: dict[str, Reader] = {
     ),
     "IDX": Reader(0.08, digits, mutate_digits, read_digits, check_digits),
     "IDX .gz": Reader(0.05, zipped, mutate_zipped, read_zipped, check_zipped),
+    "npz": Reader(
+        0.05, datasets.arrays, datasets.mutate_arrays, datasets.read_arrays, check_digits
+    ),
+    "image folder": Reader(
+        0.05, datasets.pictures, datasets.mutate_pictures, datasets.read_pictures, check_digits
+    ),
+    "CIFAR": Reader(
+        0.05, datasets.records, datasets.mutate_records, datasets.read_records, check_digits
+    ),
+    "EMNIST": Reader(
+        0.05, datasets.letters, datasets.mutate_letters, datasets.read_letters, check_digits
+    ),
+    "SVHN": Reader(
+        0.05, datasets.house_numbers, datasets.mutate_one, datasets.read_house_numbers, check_digits
+    ),
     "wheel": Reader(0.10, wheel, mutate_wheel, read_wheel, check_wheel),
     "checkpoint": Reader(0.10, checkpoints, mutate_checkpoint, read_checkpoint, check_checkpoint),
 }
@@ -873,6 +835,7 @@ def verdict(name: str, folder: Path, watch: Watch) -> tuple[bool, str | None]:
 def write(folder: Path, files: Files) -> None:
     folder.mkdir()
     for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
 
 

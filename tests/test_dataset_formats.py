@@ -107,6 +107,19 @@ def test_emnist_is_read_out_of_its_archive_and_stands_upright(tmp_path: Path) ->
     assert len(whole.validation) == 2
 
 
+def test_a_damaged_part_of_an_archive_is_refused(tmp_path: Path) -> None:
+    """Its digest is right: somebody served it so."""
+    packed = gzip.compress(idx_bytes(noise(2, 28, 28)))[:-9]
+    names = [f"gzip/emnist-balanced-{part}-{kind}-ubyte.gz"
+             for part in ("train", "test") for kind in ("images-idx3", "labels-idx1")]  # fmt: skip
+    archive = zip_of(dict.fromkeys(names, packed))
+    with pytest.raises(DataError, match=r"archive: is no whole gzip archive \(EOFError"):
+        put(emnist.FILES, tmp_path, {"gzip.zip": archive}).open(tmp_path)
+    contents = {name: packed[: -1 - n] for n, name in enumerate(kmnist.FILES.digests)}
+    with pytest.raises(DataError, match=r"archive: is no whole gzip archive \(EOFError"):
+        put(kmnist.FILES, tmp_path, contents).open(tmp_path)
+
+
 def records(images: np.ndarray, *labels: np.ndarray) -> bytes:
     flat = images.reshape(len(images), -1)
     return np.concatenate([*(label[:, None] for label in labels), flat], axis=1).tobytes()
@@ -302,7 +315,12 @@ def test_a_second_reading_decodes_nothing_unless_a_file_has_changed(
     first = opened(photos)
     opens: list[object] = []
     original = Image.open
-    monkeypatch.setattr(Image, "open", lambda *given: opens.append(given) or original(*given))
+
+    def counted(*given: Any, **more: Any) -> Image.Image:
+        opens.append(given)
+        return original(*given, **more)
+
+    monkeypatch.setattr(Image, "open", counted)
     again = opened(photos)
     assert opens == [] and again.digest == first.digest
     assert again.train.images.flags.writeable
@@ -400,6 +418,9 @@ def removed(name: str) -> Callable[[Path], None]:
         (cut_jpeg, r"9.jpg: cannot be read as an image \(OSError: .*truncated"),
         (add("train/cat/9.png", b"not an image"), r"9.png: is no image that Pillow knows; mend it, or move it away$"),
         (add("train/cat/9.png", b"\x89PNG\r\n\x1a\n\0\0"), r"9.png: is no image that Pillow knows"),
+        # Pillow would give it to a program that runs what is in it.
+        (add("train/cat/9.png", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n"),
+         r"9.png: is no image that Pillow knows"),
     ],
 )  # fmt: skip
 def test_a_folder_that_is_no_dataset_is_refused(

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import PurePosixPath
 
+from lthctl.datasets.fetching import gunzip
 from lthctl.errors import DataError
 
 
@@ -49,6 +50,16 @@ def members_of_zip(content: bytes, names: Collection[str], *, limit: int) -> dic
                 _check_size(member.filename, member.file_size, limit)
                 found[member.filename] = archive.read(member)
     return _all_of(found, names)
+
+
+def gunzipped(content: bytes, limit: int) -> bytes:
+    """At most `limit` bytes of a gzip file.
+
+    Raises:
+      DataError: it is damaged.
+    """
+    with _damage("gzip"):
+        return gunzip(content, limit)
 
 
 @contextmanager

@@ -56,7 +56,7 @@ def _split(records: bytes, num_labels: int) -> Split:
             "fetch it again"
         )
     rows = np.frombuffer(records, np.uint8).reshape(-1, size)
-    images = np.ascontiguousarray(rows[:, num_labels:]).reshape(-1, 3, 32, 32)
+    images = rows[:, num_labels:].reshape(-1, 3, 32, 32).copy()  # of one image it is no copy yet
     return Split(images, rows[:, num_labels - 1].astype(np.int64))
 
 

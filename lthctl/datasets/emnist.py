@@ -3,9 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from lthctl.datasets.archives import members_of_zip
+from lthctl.datasets.archives import gunzipped, members_of_zip
 from lthctl.datasets.base import Split
-from lthctl.datasets.fetching import gunzip
 from lthctl.datasets.idx import idx_images, idx_labels
 from lthctl.datasets.known_files import Contents, KnownFiles
 
@@ -25,7 +24,7 @@ def _read(contents: Contents) -> tuple[Split, Split]:
         for kind in ("images-idx3", "labels-idx1")
     }
     members = members_of_zip(contents[ARCHIVE], list(parts.values()), limit=LIMIT)
-    unpacked = {key: gunzip(members[name], LIMIT) for key, name in parts.items()}
+    unpacked = {key: gunzipped(members[name], LIMIT) for key, name in parts.items()}
     train, test = (
         Split(
             _upright(idx_images(unpacked[split, "images-idx3"])),

@@ -25,6 +25,9 @@ MODES = (
 )  # fmt: skip
 """Pillow's names for images of at most 8 bits a channel."""
 
+FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TGA", "TIFF", "WEBP")
+"""Pillow's names for files that it reads itself. PostScript it gives to a program that runs it."""
+
 FILE_LIMIT = 64 * 2**20
 """Bytes that a file may have."""
 
@@ -118,7 +121,8 @@ def _pixels(path: Path) -> tuple[NDArray[np.uint8], bool]:
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with Image.open(io.BytesIO(read_file(path, DataError, limit=FILE_LIMIT))) as image:
+        content = io.BytesIO(read_file(path, DataError, limit=FILE_LIMIT))
+        with Image.open(content, formats=FORMATS) as image:
             if max(image.size) > MAX_SIDE:
                 raise DataError(
                     f"{path}: is an image of {image.width} x {image.height} pixels, expected at "

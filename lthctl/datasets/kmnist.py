@@ -1,7 +1,7 @@
 """KMNIST (Clanuwat et al., 2018): cursive Japanese characters in the place of digits, 28 x 28."""
 
+from lthctl.datasets.archives import gunzipped
 from lthctl.datasets.base import Split
-from lthctl.datasets.fetching import gunzip
 from lthctl.datasets.idx import (
     IDX_LIMIT,
     TEST_IMAGES,
@@ -24,7 +24,8 @@ KMNIST = {
 
 def _read(contents: Contents) -> tuple[Split, Split]:
     unpacked = {
-        name.removesuffix(".gz"): gunzip(content, IDX_LIMIT) for name, content in contents.items()
+        name.removesuffix(".gz"): gunzipped(content, IDX_LIMIT)
+        for name, content in contents.items()
     }
     return idx_splits(unpacked)
 

@@ -62,10 +62,8 @@ def test_choices_are_listed(words: tuple[str, ...], listed: str) -> None:
 
 def test_choices_are_those_that_there_are() -> None:
     from lthctl.interop.export import FORMATS
-    from lthctl.presets.init import PRESETS
 
     assert CHOICES["format"]() == tuple(FORMATS)
-    assert CHOICES["preset"]() == tuple(PRESETS)
 
 
 def lthctl(*words: str, **environment: str) -> str:

@@ -21,8 +21,6 @@ from lthctl.families import (
     WORKPLACES,
 )
 
-PAPER_NETWORKS = ("conv2", "conv4", "conv6", "resnet20", "vgg19")
-
 CHOICES: dict[str, Callable[[], tuple[str, ...]]] = {
     "method": SCORES.names,
     "engine": lambda: ("auto", *ENGINES.names()),
@@ -34,7 +32,6 @@ CHOICES: dict[str, Callable[[], tuple[str, ...]]] = {
     "workplace": WORKPLACES.names,
     "scope": lambda: ("layer", "global"),
     "tracker": TRACKERS.names,
-    "preset": lambda: ("root", "video", "paper", *(f"paper-{name}" for name in PAPER_NETWORKS)),
     "format": lambda: ("state_dict", "prune", "csr", "onnx"),
 }
 """What may be chosen: for help and for the shell, which completes it. A member of a
@@ -46,18 +43,23 @@ TICKETS_GROUP, CONTROLS_GROUP, SETTINGS_GROUP = "Tickets", "Controls", "Model, d
 
 
 def choice(
-    flag: str, family: str, help: str, group: str | None = None, *, envvar: str | None = None
+    flag: str,
+    family: str | Callable[[], tuple[str, ...]],
+    help: str,
+    group: str | None = None,
+    *,
+    envvar: str | None = None,
 ) -> Any:
     """An option whose values are listed in its help, and completed by the shell.
 
     Args:
       flag: such as "--method".
-      family: a key of `CHOICES`.
+      family: a key of `CHOICES`, or what gives the names.
       help: with "{names}" in the place of the choices.
       group: of the help, that it stands in.
       envvar: the environment variable that gives it, too.
     """
-    names = CHOICES[family]
+    names = CHOICES[family] if isinstance(family, str) else family
 
     def complete(incomplete: str) -> list[str]:
         return [name for name in names() if name.startswith(incomplete)]

@@ -8,13 +8,17 @@ import typer
 
 from lthctl.cli.console import show
 from lthctl.cli.options import QuietOption, choice
+from lthctl.presets.init import PRESETS
+from lthctl.presets.init import init as write_experiment
 
 
 def init(
     folder: Annotated[
         Path, typer.Argument(metavar="DIR", help="The folder. It is made if it is not there.")
     ] = Path(),
-    preset: Annotated[str, choice("--preset", "preset", "The experiment: {names}.")] = "root",
+    preset: Annotated[
+        str, choice("--preset", lambda: tuple(PRESETS), "The experiment: {names}.")
+    ] = "root",
     quiet: QuietOption = False,
 ) -> None:
     """Write an experiment of your own, for `dvc repro` to run. Overwrite nothing.
@@ -25,8 +29,6 @@ def init(
     want a GPU. Your folder may be in a git repository and in a DVC project.
     Where there is no DVC project, it becomes one.
     """
-    from lthctl.presets.init import init as write_experiment
-
     done = write_experiment(folder, preset=preset)
     if quiet:
         return

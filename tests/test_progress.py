@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from lthctl.cli import bars
 from lthctl.cli import progress as progress_module
 from lthctl.cli.progress import TrainingProgress
 from lthctl.grid.tasks import PlannedTraining, Task
@@ -225,7 +226,7 @@ def test_the_rate_is_of_the_last_half_minute(clock: Clock, make_training: MakeTr
 
 
 def test_time_left_has_hours_where_there_are_any() -> None:
-    assert [progress_module.clock(seconds) for seconds in (0, 59.7, 61, 3599, 3960.2)] == [
+    assert [bars.clock(seconds) for seconds in (0, 59.7, 61, 3599, 3960.2)] == [
         "0:00", "1:00", "1:01", "59:59", "1:06:00",
     ]  # fmt: skip
 

@@ -1,22 +1,13 @@
 """How many workers get on, on the terminal: a bar of all, who trains what, and who waits why."""
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    Progress,
-    TaskID,
-    TaskProgressColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.table import Column
+from rich.progress import TaskID
 
+from lthctl.cli.bars import PlainLines, bars, time_left
 from lthctl.cli.console import errors_console, say
-from lthctl.cli.progress import PLAIN_SECONDS, SPEED_SECONDS, clock
 from lthctl.cli.terminal import plain
 from lthctl.cluster.coordinator import Team
 from lthctl.cluster.progress import Picture, Viewer
@@ -39,23 +30,9 @@ class TeamProgress(Viewer):
 
     def __init__(self, console: Console, *, verb: str, enabled: bool) -> None:
         self._enabled = enabled
-        self._printed = time.monotonic()
+        self._lines = PlainLines(console, enabled=enabled)
         self._queue = ""
-        self._progress = Progress(
-            TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
-            BarColumn(bar_width=None),
-            TaskProgressColumn(),
-            TimeRemainingColumn(compact=True, table_column=Column(no_wrap=True)),
-            TextColumn(
-                "{task.fields[note]}", style="dim", markup=False, table_column=Column(no_wrap=True)
-            ),
-            console=console,
-            disable=not enabled or not console.is_terminal,
-            transient=True,
-            refresh_per_second=2,
-            expand=True,
-            speed_estimate_period=SPEED_SECONDS,
-        )
+        self._progress = bars(console, enabled=enabled, per_second=2)
         self._verb = verb
         self._all = self._progress.add_task(verb, total=None, note="")
         self._bars: dict[str, TaskID] = {}
@@ -84,17 +61,13 @@ class TeamProgress(Viewer):
             self._queue = queue
             if queue and self._enabled:
                 self.note(queue)
-        now = time.monotonic()
-        drawn = self._progress.console.is_terminal
-        if self._enabled and not drawn and now - self._printed >= PLAIN_SECONDS:
-            self._printed = now
-            left = self._progress.tasks[0].time_remaining
-            time_left = "--:--" if left is None else clock(left)
+        if self._lines.is_due():
             running = ", ".join(
                 f"{one.name} {100 * one.step // max(1, one.steps)} % on {worker.host}"
                 for worker, one in picture.running[:MOST_SHOWN]
             )
-            self.note(f"{self._verb}: {note}, {time_left} left; {running}")
+            left = time_left(self._progress.tasks[0])
+            self.note(f"{self._verb}: {note}, {left} left; {running}")
 
     def _show_running(self, picture: Picture) -> None:
         shown = {}

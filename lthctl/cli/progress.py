@@ -1,7 +1,6 @@
 """Progress of many trainings: how far they are, what runs, how fast, and how long it will take.
 
-The display is rich's. Ours is what a training weighs in the bar of all, and the plain lines where
-nothing can be drawn.
+Ours is what a training weighs in the bar of all; see `lthctl.cli.bars` for the rest.
 """
 
 import time
@@ -11,16 +10,9 @@ from dataclasses import dataclass, replace
 
 from rich import progress as rich_progress
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    Progress,
-    TaskID,
-    TaskProgressColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.table import Column
+from rich.progress import TaskID
 
+from lthctl.cli.bars import PlainLines, bars, time_left
 from lthctl.cli.terminal import plain
 from lthctl.grid.tasks import PlannedTraining, Task
 from lthctl.grid.watcher import Watcher
@@ -29,8 +21,6 @@ from lthctl.training.history import Result
 from lthctl.training.spec import Training
 
 WAITING_SECONDS = 2.0  # for other processes, before that is said
-PLAIN_SECONDS = 30.0  # between two lines where nothing can be drawn
-SPEED_SECONDS = 30.0  # over which rich takes its rates
 
 
 @dataclass(frozen=True)
@@ -78,24 +68,9 @@ class TrainingProgress(Watcher):
         self._files: dict[str, TaskID] = {}  # that are being fetched
         self._running: dict[str, _Running] = {}  # by digest
         self._work_done = 0.0  # by trainings that have ended
-        self._printed = time.monotonic()
+        self._lines = PlainLines(console, enabled=enabled)
         self._waited, self._said = 0.0, set[str]()
-        self._progress = Progress(
-            TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
-            BarColumn(bar_width=None),
-            TaskProgressColumn(),
-            TimeRemainingColumn(compact=True, table_column=Column(no_wrap=True)),
-            TextColumn(
-                "{task.fields[note]}", style="dim", markup=False, table_column=Column(no_wrap=True)
-            ),
-            console=console,
-            disable=not enabled or not console.is_terminal,
-            transient=True,
-            refresh_per_second=4,
-            expand=True,
-            speed_estimate_period=SPEED_SECONDS,
-            get_time=lambda: time.monotonic(),
-        )
+        self._progress = bars(console, enabled=enabled, per_second=4)
         self._all = self._add_bar(verb, 0)
 
     def __enter__(self) -> "TrainingProgress":
@@ -204,16 +179,10 @@ class TrainingProgress(Watcher):
         done = self._work_done + sum(one.work_done for one in running)
         self._progress.update(self._all.id, completed=done)
         self._note()
-        now = time.monotonic()
-        is_drawn = self._progress.console.is_terminal
-        if self._enabled and not is_drawn and now - self._printed >= PLAIN_SECONDS:
-            self._printed = now
-            left = self._all.time_remaining
-            time_left = "--:--" if left is None else clock(left)
+        if self._lines.is_due():
             shown = ", ".join(map(str, running))
-            self.say(
-                f"{self._all.description}: {self._all.fields['note']}, {time_left} left; {shown}"
-            )
+            note, left = self._all.fields["note"], time_left(self._all)
+            self.say(f"{self._all.description}: {note}, {left} left; {shown}")
 
     def _note(self) -> None:
         """What stands beside the bar of all: tasks done, the rate, and what the store knew."""
@@ -240,13 +209,6 @@ class TrainingProgress(Watcher):
         """A line above the bars."""
         if self._enabled:
             self._progress.console.print(plain(text, style="dim"), soft_wrap=True)
-
-
-def clock(seconds: float) -> str:
-    """Seconds as people read them: 1:02:03, or 2:03."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
 def _title(task: Task, number: int) -> str:

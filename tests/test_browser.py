@@ -5,6 +5,7 @@ A missing Chromium is a failure where CI is set, and skips these tests elsewhere
 
 import csv
 import io
+import json
 import os
 import re
 import shutil
@@ -698,6 +699,23 @@ def test_pictures_are_saved_from_the_page(view: Page) -> None:
         pixels = saved(view, f"{name}.png")
         assert pixels.startswith(b"\x89PNG") and len(pixels) > 20_000
     assert b"<image" in saved(view, "runs.svg")  # the lines, which are a canvas
+
+
+def test_kernels_are_saved_from_the_page(show: Callable[..., Page], tmp_path: Path) -> None:
+    weights = [None] * 10 + [0.5, -0.25, 1, 2, 3, 4, 5, 6]
+    kernels = ["l1", 1, 0.5, "l1-r0.50-n1-s1", "conv.weight", [2, 1, 3, 3], weights]
+    text = page_of(unread_report(make_run(DENSE_TICKET), make_run(("l1", 0.5, 1))))
+    assert '"kernels":[]' in text
+    text = text.replace('"kernels":[]', f'"kernels":{json.dumps([kernels])}', 1)
+    (tmp_path / "index.html").write_text(text)
+    page = show(tmp_path / "index.html")
+    table = list(csv.DictReader(io.StringIO(saved(page, "kernels.csv").decode())))
+    assert [row["weight"] for row in table] == ["" if one is None else str(one) for one in weights]
+    assert table[10]["channel"] == "2" and (table[10]["row"], table[10]["column"]) == ("1", "2")
+    picture = saved(page, "kernels.svg").decode()
+    assert "var(--" not in picture and "conv.weight: 8 of 18 weights" in picture
+    assert picture.count("<path") > 3
+    assert saved(page, "kernels.png").startswith(b"\x89PNG")
 
 
 # --- phones, paper, themes

@@ -30,7 +30,31 @@ function drawKernels() {
       ),
     ),
   );
+  put("kernels-save", group.kernels.length ? saveKernels() : "");
 }
+
+const saveKernels = () =>
+  saveButtons("kernels", {
+    rows: () => [
+      ["ticket", "layer", "channel", "colour", "row", "column", "weight"],
+      ...group.kernels.flatMap(([, , , ticket, layer, [, inputs, height, width], values]) =>
+        values.map((value, i) => [
+          ticket,
+          layer,
+          Math.floor(i / (inputs * height * width)) + 1,
+          (Math.floor(i / (height * width)) % inputs) + 1,
+          (Math.floor(i / width) % height) + 1,
+          (i % width) + 1,
+          value,
+        ]),
+      ),
+    ],
+    charts: () =>
+      [...find("kernels").querySelectorAll("figure")].map((box) => ({
+        box,
+        caption: box.querySelector("figcaption").textContent,
+      })),
+  });
 
 function kernelPicture([method, , ratio, ticket, layer, shape, values]) {
   const [outputs, inputs, height, width] = shape;
@@ -64,7 +88,8 @@ function kernelPicture([method, , ratio, ticket, layer, shape, values]) {
   });
   const drawnPaths = [...paths].map(([key, d]) => {
     const [name, level] = key.split(" ");
-    return drawn("path", { d, fill: KERNEL_COLOURS[name], "fill-opacity": 0.2 + 0.2 * level });
+    const style = `fill:${KERNEL_COLOURS[name]};fill-opacity:${0.2 + 0.2 * level}`;
+    return drawn("path", { d, style });
   });
   const picture = drawn(
     "svg",

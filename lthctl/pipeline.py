@@ -1,6 +1,6 @@
 """What `lthctl run` does, for Python: data, tickets, runs and report in one go."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -125,4 +125,22 @@ def _fetch_missing(
     except DataError:
         if entry.download is None:
             raise
+        if folder is not None and _holds_others(folder, entry.files):
+            raise DataError(
+                f"{folder}: holds none of the files of {params.name}, but others; if they are "
+                "yours, give --dataset folder, or npz, or another; to fetch "
+                f"{params.name} there all the same: lthctl download {params.name} --out {folder}"
+            ) from None
         entry.download(folder or entry.folder, announce=announce, on_bytes=on_bytes)
+
+
+def _holds_others(place: Path, files: Collection[str]) -> bool:
+    """Whether a place has something in it, and none of some files."""
+    if not place.is_dir():
+        return place.exists()
+    try:
+        found = {path.name for path in place.iterdir() if not path.name.startswith(".")}
+    except OSError:  # whoever writes there says so
+        return False
+    packed = {f"{name}.gz" for name in files}
+    return bool(found) and found.isdisjoint({*files, *packed})

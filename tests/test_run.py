@@ -195,6 +195,16 @@ def test_missing_data_is_fetched(workspace: Path, monkeypatch: pytest.MonkeyPatc
     assert len(list(Path("data/mnist").iterdir())) == 4
 
 
+def test_nothing_is_fetched_into_a_folder_of_other_things(workspace: Path) -> None:
+    """Such as photographs of one's own, where `--dataset folder` was forgotten."""
+    (workspace / "photos" / "train" / "cat").mkdir(parents=True)
+    (workspace / "x.npz").write_bytes(b"PK")
+    for place in ("photos", "x.npz"):
+        said = refusal(3, "run", *SMALL, "--data", place)
+        assert f"{place}: holds none of the files of mnist, but others; if they are yours" in said
+    assert [path.name for path in (workspace / "photos").iterdir()] == ["train"]
+
+
 def test_failures_end_with_4_and_the_rest_is_reported(workspace: Path) -> None:
     text = Path("params.yaml").read_text().replace("steps: 30", "steps: 30\n  lr: 1.0e+18")
     Path("params.yaml").write_text(text)

@@ -4,7 +4,7 @@ A dataset of one's own is a function `(folder) -> Dataset`. It is called `module
 `data.name`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,11 +27,13 @@ class DatasetEntry:
       folder: where it lies if nobody says otherwise.
       download: fetches it into a folder and returns file -> where it came from; None where that
         cannot be done.
+      files: the names of what is fetched.
     """
 
     open: Callable[[Path], DatasetFolder]
     folder: Path
     download: Callable[..., Mapping[str, str]] | None = None
+    files: Collection[str] = ()
 
 
 def _open_own(name: str, read: Callable[[Path], object], folder: Path) -> OpenedFolder:

@@ -54,7 +54,7 @@ class KnownFiles:
 
     def entry(self) -> DatasetEntry:
         """It as a member of the family."""
-        return DatasetEntry(self.open, self.folder, self.download)
+        return DatasetEntry(self.open, self.folder, self.download, tuple(self.digests))
 
     def open(self, folder: Path) -> OpenedFolder:
         """Read and verify the files in a folder, plain or packed, whatever they are called.

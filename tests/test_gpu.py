@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,12 +12,16 @@ from torch import Tensor, nn
 from lthctl.artifacts.tensors import tensors_bytes
 from lthctl.datasets.base import Dataset, Split
 from lthctl.errors import ParamsError, TrainingError
+from lthctl.grid import plan
+from lthctl.grid.cost import Speeds
 from lthctl.grid.executors.device_pool import DevicePool
 from lthctl.grid.executors.threads import ThreadExecutor
+from lthctl.grid.grids import ticket_grid
 from lthctl.mask import Mask
 from lthctl.models.mlp import MLP
 from lthctl.models.module import ModuleModel
 from lthctl.params import TrainParams
+from lthctl.params_file import load_params
 from lthctl.seeding import Stream
 from lthctl.surroundings import WORKSPACE_VARIABLE, same_sums
 from lthctl.training import devices
@@ -169,6 +173,22 @@ def test_the_command_line_refuses_gpus_that_are_not_here(workspace: Path) -> Non
         "--devices: is cuda:0, but the trainings run on cpu; set train.device to cuda, or leave "
         "--devices out"
     )
+
+
+def test_a_dry_run_counts_the_devices(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ("prune", "--devices", "cuda:0", "--dry-run")
+    assert refusal(2, *words).startswith("--devices: is cuda:0, but the trainings run on cpu")
+    at_once = []
+    measured = plan.measure
+
+    def noting(like: Training, densities: Sequence[float], num_jobs: int) -> Speeds:
+        at_once.append(num_jobs)
+        return measured(like, densities[:1], num_jobs)
+
+    monkeypatch.setattr(plan, "measure", noting)
+    grid = ticket_grid(load_params(Path("params.yaml")))
+    assert grid.plan(devices=["cpu:0", "cpu:1"])["jobs"] == 2
+    assert at_once[0] == 1  # on each
 
 
 # ---- too little memory, other sums ----

@@ -91,7 +91,7 @@ def show_plan(grid: Grid, how: TrainingOptions, team: "Team | None" = None) -> N
 
         show(script(grid, team, replace=how.force))
         return
-    plan = grid.plan(how.jobs, executor=how.executor)
+    plan = grid.plan(how.jobs, executor=how.executor, devices=how.device_names())
     if how.json:
         print_json(plan)
         return

@@ -7,6 +7,7 @@ print(grid.plan()["steps"])
 outcome = grid.run()
 """
 
+import math
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,6 +32,7 @@ from lthctl.grid.whole import run_tasks_of
 from lthctl.lottery.controls import CONTROLS, variants_of
 from lthctl.models.entry import model_from
 from lthctl.params import Params, TrainParams
+from lthctl.training.devices import check_devices
 
 
 @dataclass(frozen=True)
@@ -72,21 +74,29 @@ class Grid:
         """How its first training is done; None where nothing is trained."""
         return next((one.params for task in self.tasks for one in task.trainings), None)
 
-    def plan(self, num_jobs: int | None = None, *, executor: str = "threads") -> Json:
+    def plan(
+        self,
+        num_jobs: int | None = None,
+        *,
+        executor: str = "threads",
+        devices: Sequence[str] = (),
+    ) -> Json:
         """What a run would do, and how long it would take. Nothing is written.
 
         Args:
-          num_jobs: trainings that run at the same time; one per core if not given.
+          num_jobs: trainings that run at the same time; one per device, or per core, if not given.
           executor: where trainings would run. The times are of threads, whatever it is.
+          devices: as in `run`. The times are of one of them, with its share of the trainings.
 
         Raises:
-          ParamsError: there is no such executor.
+          ParamsError: there is no such executor, or no such device.
         """
         trust(executor)
         EXECUTORS.get(executor)
-        num_jobs = num_jobs or num_cores()
+        check_devices(devices, {self.device} - {""})
+        num_jobs = num_jobs or len(devices) or num_cores()
         plan = plans.make_plan(self.tasks, Store(self.store))
-        speeds = plan.measure(num_jobs)
+        speeds = plan.measure(math.ceil(num_jobs / max(1, len(devices))))
         return plans.describe_plan(plan, self.tasks, speeds, self.num_asked, num_jobs)
 
     def run(

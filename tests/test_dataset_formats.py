@@ -120,6 +120,20 @@ def test_a_damaged_part_of_an_archive_is_refused(tmp_path: Path) -> None:
         put(kmnist.FILES, tmp_path, contents).open(tmp_path)
 
 
+def test_names_in_an_archive_may_be_as_long_as_they_like(tmp_path: Path) -> None:
+    """The message stays short. A fuzzer found it."""
+    content = zip_of({"x" * 60_000: b""})
+    wrong = content.replace(b"x" * 60_000, b"/" + b"x" * 59_999)
+    torn = content.replace(b"x" * 60_000, b"y" * 60_000, 1)
+    for archive, names in ((wrong, ["a"]), (torn, ["x" * 60_000])):
+        with pytest.raises(DataError) as error:
+            members_of_zip(archive, names, limit=100)
+        assert len(str(error.value)) < 1000
+    with pytest.raises(DataError) as error:
+        members_of_tar(tar_of({"../" + "x" * 60_000: b""}), ["a"], limit=100)
+    assert len(str(error.value)) < 1000
+
+
 def records(images: np.ndarray, *labels: np.ndarray) -> bytes:
     flat = images.reshape(len(images), -1)
     return np.concatenate([*(label[:, None] for label in labels), flat], axis=1).tobytes()

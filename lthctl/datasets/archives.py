@@ -30,8 +30,8 @@ def members_of_tar(content: bytes, names: Collection[str], *, limit: int) -> dic
             _check_path(member.name)
             if not (member.isreg() or member.isdir()):
                 raise DataError(
-                    f"archive: {member.name!r} is a link or a device, expected files and folders; "
-                    "do not use it"
+                    f"archive: {member.name!r:.200} is a link or a device, expected files and "
+                    "folders; do not use it"
                 )
             file = archive.extractfile(member) if member.name in names else None
             if file is not None:
@@ -69,7 +69,8 @@ def _damage(kind: str) -> Iterator[None]:
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError,
             NotImplementedError, RuntimeError) as error:  # fmt: skip
         raise DataError(
-            f"archive: is no whole {kind} archive ({type(error).__name__}: {error}); fetch it again"
+            f"archive: is no whole {kind} archive ({type(error).__name__}: {error!s:.300}); "
+            "fetch it again"
         ) from error
 
 
@@ -77,8 +78,8 @@ def _check_path(name: str) -> None:
     path = PurePosixPath(name.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or ":" in name:
         raise DataError(
-            f"archive: {name!r} leads outside of the archive's folder, expected paths within it; "
-            "do not use it"
+            f"archive: {name!r:.200} leads outside of the archive's folder, expected paths within "
+            "it; do not use it"
         )
 
 

@@ -793,12 +793,12 @@ def test_the_output_layer_may_be_named(workspace: Path) -> None:
         (
             "model: own_nets:wide\n",
             "model own_nets:wide: cannot be called with no arguments (missing a required argument: "
-            "'width'); give it what it takes in model.kwargs",
+            "'width'); give it what it takes in model.kwargs: width",
         ),
         (
             "model: {name: own_nets:wide, kwargs: {height: 3}}\n",
             "model own_nets:wide: cannot be called with model.kwargs {'height': 3} (missing a "
-            "required argument: 'width'); give it what it takes in model.kwargs",
+            "required argument: 'width'); give it what it takes in model.kwargs: width",
         ),
         (
             "model: own_nets:random\n",

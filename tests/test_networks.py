@@ -199,7 +199,8 @@ def test_a_step_is_that_of_plain_torch_in_float64(name: str) -> None:
         (
             {"name": "conv2", "kwargs": {"colours": 3}},
             "model conv2: cannot be called with model.kwargs {'colours': 3} (got an unexpected "
-            "keyword argument 'colours'); give it what it takes in model.kwargs",
+            "keyword argument 'colours'); give it what it takes in model.kwargs: channels, size, "
+            "classes",
         ),
         (
             {"name": "conv2", "kwargs": {"classes": "ten"}},

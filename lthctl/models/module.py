@@ -83,13 +83,16 @@ def kwargs_for(name: str, make: Callable[..., object], kwargs: Mapping[str, Any]
     Raises:
       ParamsError: it cannot.
     """
+    taken = ""
     try:
-        inspect.signature(make).bind(**kwargs)
+        signature = inspect.signature(make)
+        taken = f": {', '.join(signature.parameters)}" if signature.parameters else ", nothing"
+        signature.bind(**kwargs)
     except (TypeError, ValueError) as error:
         given = f"model.kwargs {dict(kwargs)}" if kwargs else "no arguments"
         raise ParamsError(
             f"model {name}: cannot be called with {given} ({error}); give it what it takes in "
-            "model.kwargs"
+            f"model.kwargs{taken}"
         ) from None
     return dict(kwargs)
 

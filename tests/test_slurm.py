@@ -12,12 +12,14 @@ from pathlib import Path
 import pytest
 
 from lthctl.artifacts.store import Store
-from lthctl.cluster import slurm_queue
+from lthctl.cluster import slurm, slurm_queue
 from lthctl.cluster.settings import MINUTES, read_settings
 from lthctl.cluster.slurm import make_private
 from lthctl.cluster.slurm_queue import in_its_words
+from lthctl.cluster.worker import Shift
 from lthctl.cluster.workplace import JobState
 from lthctl.errors import ClusterError, ParamsError
+from lthctl.grid.outcome import Outcome
 
 from .test_cli import lthctl
 from .test_invariants import same_trees
@@ -157,6 +159,43 @@ def test_jobs_are_looked_at_in_the_words_of_slurm(monkeypatch: pytest.MonkeyPatc
         "7_4": JobState("ended"),
         "7_5": JobState("ended"),
     }
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        ("0:28", 28),
+        ("59:01", 3541),
+        ("3:00:05", 10805),
+        ("2-01:00:00", 176400),
+        ("UNLIMITED", None),
+        ("", None),
+    ],
+)
+def test_a_job_asks_how_long_it_still_has(
+    monkeypatch: pytest.MonkeyPatch, said: str, seconds: int | None
+) -> None:
+    monkeypatch.setattr(slurm_queue, "ask", lambda *words: f"{said}\n")
+    assert slurm_queue.seconds_left("7_1") == seconds
+
+
+@pytest.mark.parametrize(("left", "has"), [(200, 200), (None, 300), (400, 300)])
+def test_a_job_that_came_late_to_its_work_knows_so(
+    monkeypatch: pytest.MonkeyPatch, left: int | None, has: int
+) -> None:
+    """Starting took a while: a queue, modules, imports from a slow disk."""
+    given: dict[str, object] = {}
+
+    def noting(plan: object, **how: object) -> Shift:
+        given.update(how)
+        return Shift(Outcome(num_trained=3), is_over=False)
+
+    monkeypatch.setattr(slurm, "seconds_left", lambda job: left)
+    monkeypatch.setattr("lthctl.cluster.worker.work", noting)
+    monkeypatch.setattr("lthctl.cluster.plan_file.read_plan", lambda path: path)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    assert slurm.SubmittedWorker("plan.json", None, 300)() == 3
+    assert (given["seconds"], given["spare"]) == (has, 60)
 
 
 def test_errors_are_in_the_words_of_slurm() -> None:

@@ -123,6 +123,16 @@ def test_what_is_no_plan_is_refused(workspace: Path) -> None:
     assert "plan.json: is no plan of this lthctl (schema_: Field required)" in done.stderr
 
 
+def test_a_worker_begins_nothing_in_the_time_that_is_to_be_spared(workspace: Path) -> None:
+    grid = ticket_grid(load_params(Path("params.yaml")).override({"prune.method": ("l1",)}))
+    assert grid.asked is not None
+    plan = write_plan(grid.asked, Path(".lthctl"), device=grid.device)
+    shift = work(plan, num_jobs=1, seconds=1000, spare=1000)
+    assert shift.is_over and shift.outcome.num_trained == 0
+    shift = work(plan, num_jobs=1, seconds=1000, spare=0)
+    assert not shift.is_over and shift.outcome.num_trained == 4
+
+
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 def test_a_full_disk_ends_a_worker_and_what_is_finished_is_kept(
     workspace: Path, monkeypatch: pytest.MonkeyPatch, number: int

@@ -41,7 +41,7 @@ class Crew(Others):
       failures: of the plan.
       say: told in a sentence what is noteworthy.
       status: gives what the heartbeat shows.
-      seconds: that this worker has; None if nothing ends it.
+      seconds: in which this worker may finish what it begins; None if nothing ends it.
       lease_folder: for leases by files.
     """
 
@@ -60,7 +60,7 @@ class Crew(Others):
     ) -> None:
         self._store, self._heart, self._failures = store, heart, failures
         self.say, self._status, self._lease_folder = say, status, lease_folder
-        self._ends = None if seconds is None else time.monotonic() + seconds - margin(seconds)
+        self._ends = None if seconds is None else time.monotonic() + seconds
         self._longest = 0.0
         self._shared: SharedLeases | None = None
         self._listed: dict[Path, tuple[float, frozenset[str]]] = {}

@@ -17,7 +17,7 @@ from typing import Any
 from lthctl.artifacts.store import STORE_VARIABLE
 from lthctl.cluster.crew import margin
 from lthctl.cluster.settings import read_settings
-from lthctl.cluster.slurm_queue import ask, in_its_words, look
+from lthctl.cluster.slurm_queue import ask, in_its_words, look, seconds_left
 from lthctl.cluster.workplace import JobState, tail
 from lthctl.disk import write_errors
 from lthctl.errors import ClusterError
@@ -44,10 +44,12 @@ class SubmittedWorker:
 
         signal.signal(signal.SIGTERM, _interrupt)  # submitit has it passed over
         job = job_name(os.environ)
+        left = seconds_left(job)  # fewer than it asked for, as it has taken a while to come here
         shift = work(
             read_plan(Path(self._plan)),
             num_jobs=self._num_jobs,
-            seconds=self._seconds,
+            seconds=self._seconds if left is None else min(left, self._seconds),
+            spare=margin(self._seconds),
             job=job,
             say=_say,
         )

@@ -1,5 +1,6 @@
 """What SLURM's own programs say, and errors in its words."""
 
+import re
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -77,6 +78,19 @@ def look(jobs: Sequence[str]) -> dict[str, JobState]:
         if name in states:
             states[name] = _state(state, reason, node)
     return states
+
+
+def seconds_left(job: str) -> int | None:
+    """Seconds until SLURM ends a job, by its own clock; None where it does not say."""
+    try:
+        said = ask("squeue", "-h", "-j", job, "-o", "%L").strip()
+    except ClusterError:
+        return None
+    match = re.fullmatch(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)", said)
+    if match is None:  # such as UNLIMITED
+        return None
+    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
 
 
 def _state(state: str, reason: str, node: str) -> JobState:

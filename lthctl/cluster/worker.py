@@ -16,7 +16,7 @@ from lthctl.artifacts.heartbeat import Heartbeat, worker_name
 from lthctl.artifacts.store import Store
 from lthctl.artifacts.trained_where import TRAINED
 from lthctl.cluster.checking import check_folders
-from lthctl.cluster.crew import Crew
+from lthctl.cluster.crew import Crew, margin
 from lthctl.cluster.diary import Diary
 from lthctl.cluster.failures import Failures
 from lthctl.cluster.machine import machine_kind
@@ -55,6 +55,7 @@ def work(
     *,
     num_jobs: int | None = None,
     seconds: float | None = None,
+    spare: float | None = None,
     job: str = "",
     say: Callable[[str], None] = lambda _: None,
 ) -> Shift:
@@ -66,6 +67,7 @@ def work(
       plan: what is to be done.
       num_jobs: trainings at a time; one per core if not given.
       seconds: that this worker has; it begins nothing that would not be finished.
+      spare: seconds before their end in which it begins nothing; a part of them if not given.
       job: what a cluster calls this worker.
       say: told in a sentence what it does.
 
@@ -84,6 +86,8 @@ def work(
     status = WorkerStatus(place.name, platform.node(), job or str(os.getpid()))
     diary = Diary(status, place / TRAINED / f"{name}.csv", say)
     heart = Heartbeat(store.place / WORKERS, name)
+    if seconds is not None:
+        seconds -= margin(seconds) if spare is None else spare
     crew = Crew(
         store.place, heart, Failures(place), say, diary.to_bytes, seconds, store.place / LEASES
     )

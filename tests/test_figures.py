@@ -20,11 +20,13 @@ from lthctl.reporting.statistics import Interval
 from lthctl.reporting.survivors import Pixels, Survivors
 from lthctl.reporting.tickets import ticket_verdicts
 from lthctl.reporting.verdicts import Group
+from lthctl.training.history import Row
 
 from .test_report import (
     DENSE_TICKET,
     L1_TICKET,
     RANDOM_TICKET,
+    TRAIN,
     group_of,
     make_run,
     replicates,
@@ -296,3 +298,24 @@ def test_the_figure_of_the_answers_rings_the_smallest_size_and_marks_arrivals(
     (ring,) = [line for line in sizes.lines if line.get_markersize() == 13]
     assert list(ring.get_xdata()) == [50]
     assert learning.get_title(loc="left") == "Learning, at 20 % of the weights"
+
+
+def test_arrivals_early_in_a_long_training_are_seen_apart(tmp_path: Path) -> None:
+    """The last arrival is at step 50, so that the first 200 steps of 600 are shown."""
+
+    def arriving(at: int) -> tuple[Row, ...]:
+        return tuple(Row(n, 0.1, 0.1, 0.98 if n >= at else 0.5) for n in range(10, 601, 10))
+
+    def learning(dense_at: int) -> Any:
+        runs = [
+            make_run(asked, seed, history=arriving(at), train=TRAIN | {"steps": 600})
+            for asked, at in ((DENSE_TICKET, dense_at), (("l1", 0.8, 5), 20))
+            for seed in (1, 2, 3)
+        ]
+        return answer_figure(group_of(tmp_path / str(dense_at), *runs)).axes[0]
+
+    early, late, never = learning(50), learning(200), learning(1000)
+    assert early.get_xlim() == (0, 200)
+    title = "Learning, at 20 % of the weights: the first 200 of 600 steps"
+    assert early.get_title(loc="left") == title
+    assert late.get_xlim()[1] > 600 and never.get_xlim()[1] > 600

@@ -8,7 +8,7 @@ from lthctl.reporting.ladders import Ladder
 from lthctl.reporting.sentences import size_words
 from lthctl.reporting.statistics import interval
 from lthctl.reporting.styles import DENSE_COLOUR, line_style, method_look
-from lthctl.reporting.targets import arrivals_of
+from lthctl.reporting.targets import arrivals_of, steps_worth_seeing
 from lthctl.reporting.verdicts import Group
 
 if TYPE_CHECKING:
@@ -80,10 +80,14 @@ def _draw_learning(panel: "Axes", answers: Answers) -> None:
     above = max(highest - target, LEAST_ROOM)
     if highest > target:
         panel.set_ylim(target - above, highest + 0.35 * above)
-    panel.set_xlim(left=0)
+    shown = [experiment for experiment, _ in lines if experiment is not None]
+    until = steps_worth_seeing(group, shown, much.target)
+    panel.set_xlim(0, until)
     panel.set_xlabel("training steps; a dot: mean step of reaching the target", fontsize=9)
     panel.set_ylabel("validation accuracy (%)", fontsize=9)
     title = f"Learning, at {size_words(much.ticket)} of the weights"
+    if until is not None:
+        title += f": the first {until:,} of {shown[0].histories[0][-1].step:,} steps"
     panel.set_title(title, loc="left", fontsize=10)
 
 

@@ -79,7 +79,7 @@ def _weights_or_mask(answers: Answers, which: WeightsOrMask) -> tuple[str, str]:
     if "worse" in (which.reinit.shown, which.random.shown):
         return "worse", f"than a control, at {size_words(which.ticket)} of the weights"
     if which.random.difference is None and which.reinit.shown == "better":
-        return "the weights", "count; random pruning was not tried"
+        return "the weights", "count; random not tried"
     if None in (which.reinit.difference, which.random.difference):
         return UNKNOWN, "a control is missing"
     counts = COUNTS.get((which.reinit.shown == "better", which.random.shown == "better"))

@@ -15,7 +15,14 @@ from lthctl.reporting.page_answers import answer_cards
 from lthctl.reporting.reading import Report
 from lthctl.reporting.statistics import Interval, t_quantile
 from lthctl.reporting.survivors import Survivors
-from lthctl.reporting.targets import Arrivals, Target, arrivals_of, targets_of, times_sooner
+from lthctl.reporting.targets import (
+    Arrivals,
+    Target,
+    arrivals_of,
+    steps_worth_seeing,
+    targets_of,
+    times_sooner,
+)
 from lthctl.reporting.unknowns import unknowns_of
 from lthctl.reporting.verdicts import Group
 from lthctl.training.history import MetricName, Row
@@ -132,6 +139,9 @@ def _asked(group: Group, place: Mapping[ExperimentKey, int]) -> Json:
         names["ticket"] = place[much.ticket.key]
         for name, key in controls_of(much.ticket.key).items():
             names[name] = None if key is None else place.get(key)
+        asked = [DENSE, much.ticket.key, *controls_of(much.ticket.key).values()]
+        shown = [one for key in asked if key and (one := group.experiment(key)) is not None]
+        names["until"] = steps_worth_seeing(group, shown, much.target)
     numbers = dict(zip((ladder.key for ladder in ladders_of(group)), count(), strict=False))
     ladders = (far.ladder, far.reinit, far.random) if far else ()
     names["ladders"] = [numbers[one.key] for one in ladders if one is not None]

@@ -90,6 +90,26 @@ def arrivals_of(group: Group, experiment: Experiment, target: Target) -> Arrival
     )
 
 
+WORTH_SEEING = 4
+"""Curves are shown for so many times the steps of the last arrival."""
+
+
+def steps_worth_seeing(
+    group: Group, experiments: Sequence[Experiment], target: Target
+) -> int | None:
+    """The step until which learning curves are shown, so that arrivals are seen apart.
+
+    None where all of the training is shown: one never gets there, or the last arrival comes late.
+    """
+    steps = [arrivals_of(group, experiment, target).mean_steps for experiment in experiments]
+    arrived = [step for step in steps if step is not None]
+    trained = [row.step for one in experiments[:1] for row in one.histories[0]]
+    if not arrived or len(arrived) < len(steps):
+        return None
+    until = next((step for step in trained if step >= WORTH_SEEING * max(arrived)), trained[-1])
+    return until if until <= trained[-1] / 2 else None
+
+
 def times_sooner(
     group: Group, experiment: Experiment, other: Experiment | None, target: Target
 ) -> Sooner | None:

@@ -90,6 +90,7 @@ function firstCurves(width, height) {
     curves,
     metric: "accuracy",
     target: { ...group.targets[0], index: 0, accuracy },
+    until: group.asked.until,
     sooner: [ticket, group.experiments[group.asked.dense]],
     width,
     height,

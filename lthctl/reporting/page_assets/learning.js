@@ -63,18 +63,22 @@ const arrivalOf = (experiment, target) => experiment.arrivals[target];
 /**
  * Draw curves ({...curveOf, name, colour, dash, band}).
  *
- * target: {accuracy, index} or null. sooner: [line, other line], between which an arrow is drawn.
+ * target: {accuracy, index} or null. until: the last step shown, if not all are. sooner: [line,
+ * other line], between which an arrow is drawn.
  */
-function learningChart({ curves, metric, target, sooner, width, height, label, named }) {
+function learningChart(chart) {
+  const { metric, target, until, sooner, width, height, label, named } = chart;
   const { svg, plot } = chartOf({ width, height, label });
-  const { steps } = group.curves;
+  const trained = group.curves.steps.at(-1);
+  const steps = group.curves.steps.filter((step) => step <= (until ?? Infinity));
+  const curves = chart.curves.map((curve) => shownOf(curve, steps.length));
   const factor = metric === "accuracy" ? 100 : 1;
   const x = linearScale([0, steps.at(-1)], [plot.left, plot.right]);
   const y = linearScale(heightsOf(curves, target, factor), [plot.bottom, plot.top]);
   drawAxes(
     svg,
     plot,
-    { scale: x, text: count, name: "training steps" },
+    { scale: x, text: count, name: `training steps${until ? `, of ${count(trained)}` : ""}` },
     { scale: y, name: METRICS[metric] },
   );
   svg.append(plot.inside);
@@ -120,6 +124,14 @@ function learningChart({ curves, metric, target, sooner, width, height, label, n
   explain(svg, plot, columnsOf(curves, x, metric), true);
   return svg;
 }
+
+/** A curve without what comes after its first evaluations. */
+const shownOf = (curve, num) => ({
+  ...curve,
+  raw: curve.raw.slice(0, num),
+  values: curve.values.slice(0, num),
+  ends: curve.ends?.slice(0, num),
+});
 
 /**
  * What is shown of the values: from as far below the target as they get above it. Curves that stay
@@ -247,7 +259,7 @@ function drawSooner(svg, plot, { arrived, sooner, target, x, height }, obstacles
 
 function columnsOf(curves, x, metric) {
   const text = metric === "accuracy" ? points : (value) => value.toFixed(4);
-  return group.curves.steps.map((step, s) => {
+  return group.curves.steps.slice(0, curves[0]?.values.length).map((step, s) => {
     const ranked = ordered(
       curves.filter(({ values }) => values[s] !== null),
       ({ values }) => (metric === "accuracy" ? -1 : 1) * values[s],

@@ -3,7 +3,7 @@ them."""
 
 import xml.etree.ElementTree as ElementTree
 from functools import cache
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from lthctl.artifacts.run import Run
+from lthctl.params import ReportParams
 from lthctl.reporting import figure_curves, figure_runs, figure_verdicts, figures
 from lthctl.reporting.experiments import ExperimentKey
 from lthctl.reporting.figure_answer import answer_figure
@@ -319,3 +320,20 @@ def test_arrivals_early_in_a_long_training_are_seen_apart(tmp_path: Path) -> Non
     title = "Learning, at 20 % of the weights: the first 200 of 600 steps"
     assert early.get_title(loc="left") == title
     assert late.get_xlim()[1] > 600 and never.get_xlim()[1] > 600
+
+
+def test_many_sizes_have_labels_apart_and_what_is_far_below_is_cut_off(tmp_path: Path) -> None:
+    ratios = [1 - 0.8**n for n in range(1, 21)]
+    accuracies = [0.98, 0.981, 0.982]
+    runs = replicates(("dense", 0.0, 0), accuracies)
+    for ratio in ratios:
+        runs += replicates(("l1", ratio, 5), accuracies)
+        runs += replicates(("l1", ratio, 5), [0.5, 0.51, 0.52], control="reinit")
+    figure = answer_figure(group_of(tmp_path, *runs))
+    figure.draw_without_rendering()
+    sizes = figure.axes[1]
+    boxes = [label.get_window_extent() for label in sizes.get_xticklabels()]
+    assert len(boxes) > 8
+    assert all(one.x1 < other.x0 for one, other in pairwise(boxes))
+    margin = 100 * ReportParams().margin
+    assert -9 * margin < sizes.get_ylim()[0] < -8 * margin

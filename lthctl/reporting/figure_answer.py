@@ -1,5 +1,6 @@
 """The figure of the three answers: how a ticket learns, and how far down its ladder keeps up."""
 
+from math import log
 from typing import TYPE_CHECKING
 
 from lthctl.reporting.answers import Answers, answers_of, controls_of
@@ -14,6 +15,12 @@ from lthctl.reporting.verdicts import Group
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+FAR = 8
+"""Margins. What lies further below dense is cut off, unless it is the tickets themselves."""
+
+LABEL_ROOM = 0.06
+"""Of the width of an axis, for a label."""
 
 LEAST_ROOM = 0.2
 """Points. The curves are shown from as far below the target as they get above it, and this at
@@ -115,12 +122,34 @@ def _draw_sizes(panel: "Axes", answers: Answers) -> None:
     if sizes:
         panel.set_xscale("log")
         panel.invert_xaxis()
-        panel.set_xticks(sorted(sizes, reverse=True))
+        panel.set_xticks(_apart(sorted(sizes, reverse=True)))
         panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         panel.xaxis.set_minor_locator(NullLocator())
     panel.set_xlabel("weights left (%, log scale); shaded: within the margin", fontsize=9)
     panel.set_ylabel("accuracy minus dense (points)", fontsize=9)
-    panel.set_title("How far down each keeps up: a ring", loc="left", fontsize=10)
+    title = "How far down each keeps up; a ring: the last size that does"
+    panel.set_title(title, loc="left", fontsize=10)
+    if ladders:
+        lowest = min(map(_lowest, [ladder for ladder, _ in ladders]))
+        shown = min(-FAR * margin, _lowest(ladders[0][0]))
+        if lowest < shown:
+            panel.set_ylim(bottom=1.05 * shown)
+
+
+def _lowest(ladder: Ladder) -> float:
+    """The lowest end of an interval, in points; 0 if all lie above."""
+    values = [size.difference for size in ladder.sizes if size.difference is not None]
+    return min([0.0, *(100 * (one.mean if one.low is None else one.low) for one in values)])
+
+
+def _apart(sizes: list[float]) -> list[float]:
+    """Of sizes in descending order those that have room for a label on a logarithmic axis."""
+    room = LABEL_ROOM * log(sizes[0] / sizes[-1])
+    chosen = sizes[:1]
+    for size in sizes[1:]:
+        if log(chosen[-1] / size) >= room:
+            chosen.append(size)
+    return chosen
 
 
 def _draw_ladder(panel: "Axes", ladder: Ladder, words: str) -> None:

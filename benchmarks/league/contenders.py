@@ -185,8 +185,10 @@ def engine(problem: Problem) -> Steps:
     mask = Mask(
         {f"layers.{i}.weight": problem.masks[i] for i in range(count) if problem.is_pruned(i)}
     )
-    net = layout.lay_out(problem.sizes, weights, mask, problem.order.shape[1], learning=True)
-    examples = samples.Samples(Split(problem.images, problem.labels), net).examples
+    split, batch = Split(problem.images, problem.labels), problem.order.shape[1]
+    lit = samples.share_lit(split)
+    net = layout.lay_out(problem.sizes, weights, mask, batch, learning=True, lit=lit)
+    examples = samples.Samples(split, net).examples
 
     def steps(first: int, count: int) -> list[float]:
         losses, order = np.empty(count), problem.order

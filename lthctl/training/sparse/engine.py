@@ -23,7 +23,7 @@ from lthctl.training.schedules import rates
 from lthctl.training.sparse.filling import weights_of
 from lthctl.training.sparse.kernels import steps
 from lthctl.training.sparse.layout import lay_out
-from lthctl.training.sparse.samples import EVALUATION_BATCH, Samples
+from lthctl.training.sparse.samples import EVALUATION_BATCH, Samples, share_lit
 from lthctl.training.spec import OnStep, Training
 
 CALL_SECONDS = 0.1  # of training in one compiled call, so that it can be cancelled
@@ -36,7 +36,8 @@ def train(training: Training, on_step: OnStep) -> Result:
     params = training.params
     batch = max(params.batch_size, EVALUATION_BATCH)
     sizes = _sizes(training)
-    network = lay_out(sizes, training.start, training.mask, batch, learning=True)
+    lit = share_lit(training.dataset.train)
+    network = lay_out(sizes, training.start, training.mask, batch, learning=True, lit=lit)
     splits = (training.dataset.train, training.dataset.validation, training.dataset.test)
     samples, *evaluated = [Samples(split, network) for split in splits if split is not None]
     order = training.batch_order()
@@ -94,7 +95,8 @@ def evaluate(
       mask: which of them may be anything but 0.
       split: images and labels.
     """
-    network = lay_out(sizes, weights, mask, EVALUATION_BATCH, learning=False)
+    lit = share_lit(split)
+    network = lay_out(sizes, weights, mask, EVALUATION_BATCH, learning=False, lit=lit)
     return Samples(split, network).evaluate(network, lambda: None)
 
 

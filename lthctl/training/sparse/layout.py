@@ -21,6 +21,10 @@ long at densities of 0.15, 0.2, 0.25, 0.3 and 0.4 (masks by magnitude, medians o
 the order of sums: a change of it is a change of `NUMERICS`.
 """
 
+MOSTLY_LIT = 0.6
+"""Share of pixels that are not 0 from which on a dense first layer takes whole images. The sums and
+their order are the same, as what is passed over would add 0."""
+
 # Columns of a sparse operand that are walked at a time, so that what belongs to them stays in the
 # first-level cache: of a pruned layer's weights, and of the pixels of a dense one, at most 256.
 TILE, PIXEL_TILE = (208, 208) if WIDE else (112, 160)
@@ -36,7 +40,13 @@ def pixel_tile(inputs: int) -> int:
 
 
 def lay_out(
-    sizes: Sequence[int], weights: Weights, mask: Mask, batch: int, *, learning: bool
+    sizes: Sequence[int],
+    weights: Weights,
+    mask: Mask,
+    batch: int,
+    *,
+    learning: bool,
+    lit: float = 0.0,
 ) -> Network:
     """A network's flat arrays.
 
@@ -46,6 +56,7 @@ def lay_out(
       mask: of the prunable ones; all others are kept.
       batch: the most samples at a time.
       learning: whether it is to be trained and not evaluated only.
+      lit: the share of the images' pixels that are not 0, about. It changes no result.
     """
     layers = np.zeros(len(sizes) - 1, LAYER)
     room = _Room(pad(batch), learning)
@@ -59,7 +70,7 @@ def lay_out(
         room.place_weights(layer, alive)
         if not layer["dense"]:
             room.place_positions(layer, alive, first=number == 0)
-        elif number == 0:
+        elif number == 0 and lit < MOSTLY_LIT:
             room.place_pixels(layer)
         else:
             layer["tile"] = inputs
@@ -120,6 +131,7 @@ class _Room:
 
     def place_pixels(self, layer: Any) -> None:
         """For a dense first layer, the pixels of a batch that are not 0."""
+        layer["pixels"] = 1
         place, inputs = self._indices.place, int(layer["inputs"])
         pixels = self._samples * inputs
         layer["tile"] = pixel_tile(inputs)
@@ -136,7 +148,7 @@ class _Room:
         """What goes into a layer, perhaps from the one below, and what comes out of it."""
         if below is not None:
             layer["activations"] = below["results"]
-        elif not layer["dense"]:  # a dense first layer takes its pixels from the images
+        elif not layer["pixels"]:  # which are taken from the images
             layer["activations"] = self._activations.place(self._samples * pad(layer["inputs"]))
         layer["results"] = self._activations.place(self._samples * pad(layer["outputs"]))
         self._products = max(self._products, pad(layer["outputs"]))

@@ -20,6 +20,8 @@ from lthctl.training.sparse.kernels import steps
 from lthctl.training.sparse.kernels.network import Examples, Network
 from lthctl.training.sparse.kernels.processor import LANES
 
+IMAGES_TO_JUDGE_BY = 512  # how many pixels are 0
+
 IMAGES_AT_A_TIME = 4096  # whose nonzero pixels are looked for
 
 EVALUATION_BATCH = 64  # images at a time: four panels
@@ -44,7 +46,7 @@ class Samples:
                 f"dataset: labels are {labels.min()} to {labels.max()}, expected 0 to "
                 f"{last['outputs'] - 1}, the model's classes"
             )
-        pixels = _pixels_of(split) if first["dense"] else _no_pixels(images)
+        pixels = _pixels_of(split) if first["pixels"] else _no_pixels(images)
         scale = np.float32(1 / 255 if images.dtype == np.uint8 else 1)
         self.examples = Examples(_shared(images), _shared(labels), scale, *pixels)
 
@@ -61,6 +63,12 @@ class Samples:
             loss_sum, num_correct = loss_sum + loss, num_correct + correct
             between_calls()
         return loss_sum / num_images, num_correct / num_images
+
+
+def share_lit(split: Split) -> float:
+    """The share of the first images' pixels that are not 0."""
+    images = _flat_images(split)[:IMAGES_TO_JUDGE_BY]
+    return np.count_nonzero(images) / images.size
 
 
 _Pixels = tuple[NDArray[np.int64], NDArray[np.uint8], NDArray[Any]]

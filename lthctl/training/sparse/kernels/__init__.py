@@ -15,8 +15,8 @@ the operands exchanged:
   pruned layer.
 
 Behind a ReLU only half of the units are 0, and skipping them costs as much as it saves: all three
-products of a dense layer further up are dense (`add_products`), in blocks of sums that stay in
-registers.
+products of a dense layer further up are dense (`add_dense`), in blocks of sums that stay in
+registers. So are the two of a dense first layer whose images have few pixels of 0.
 
 Dense operands are cut into *panels* of 16 rows, so that a column of a panel is one vector of 16
 floats (one AVX-512 register, two of AVX2, four of NEON), and stored in *strips* of up to four

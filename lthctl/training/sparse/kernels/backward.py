@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lthctl.training.sparse.kernels.compiling import compiled
+from lthctl.training.sparse.kernels.dense import multiply_inputs, multiply_outputs
 from lthctl.training.sparse.kernels.network import Examples, Floats, Indices, Network
 from lthctl.training.sparse.kernels.optimizer import Rule, adjust, descend
 from lthctl.training.sparse.kernels.pixels import (
@@ -15,7 +16,7 @@ from lthctl.training.sparse.kernels.pixels import (
     transpose_pixels,
 )
 from lthctl.training.sparse.kernels.processor import AHEAD, CHUNK_ROWS, LANES, STRIP, WIDE
-from lthctl.training.sparse.kernels.products import add_row, multiply, multiply_transposed, sample
+from lthctl.training.sparse.kernels.products import add_row, multiply, sample
 from lthctl.training.sparse.kernels.strips import block_panels, find_panel, for_width, padded
 from lthctl.training.sparse.kernels.tiles import transpose
 from lthctl.training.sparse.kernels.vectors import (
@@ -48,12 +49,11 @@ def descend_dense(
     moment2: Floats,
     inputs: int,
 ) -> None:
-    """The weights' step of one strip of a dense layer that is not the first, whose arrays begin
-    with it."""
+    """The weights' step of one strip of a dense layer, whose arrays begin with it."""
     block, along = block_panels(like), len(like) * LANES
     for begin in range(0, inputs, CHUNK_ROWS):
         end = min(begin + CHUNK_ROWS, inputs)
-        multiply_transposed(like, x, batch, columns, begin, end, gyt, products)
+        multiply_inputs(like, x, batch, columns, begin, end, gyt, products)
         for k in range(begin * along, end * along, len(block) * LANES):
             gradient = load_all(block, products, k - begin * along)
             adjust(rule, masked, kept, weights, moment1, moment2, k, gradient)
@@ -76,7 +76,8 @@ def descend_strip(
     moment2: Floats,
     inputs: int,
 ) -> None:
-    """The weights' step of one strip of a dense first layer, whose arrays begin with it."""
+    """The weights' step of one strip of a first layer that takes pixels, whose arrays begin with
+    it."""
     for i in range(inputs):
         if get(lit, i) == 0 and rule.weight_decay == 0:
             continue  # gradients and moments are 0, and the weights stay where they are
@@ -94,8 +95,8 @@ def descend_strip(
 def backward_pixels(
     network: Network, examples: Examples, upcoming: NDArray[np.int64], panels: int, rule: Rule
 ) -> None:
-    """The weights' step of a dense first layer; and its products with the next batch, while the
-    weights are near.
+    """The weights' step of a first layer that takes pixels; and its products with the next batch,
+    while the weights are near.
 
     `upcoming` is the next batch's row of the order, or none.
     """
@@ -125,7 +126,7 @@ def backward_pixels(
 
 @compiled
 def backward_dense(network: Network, number: int, batch: int, rule: Rule) -> None:
-    """The input gradient and the weights' step of a dense layer that is not the first."""
+    """A dense layer's input gradient, if a layer is below it, and its weights' step."""
     layer = network.layers[number]
     inputs, outputs, panels = padded(layer.inputs), padded(layer.outputs), padded(batch) // LANES
     x, gx = network.activations[layer.activations :], network.gradients[layer.activations :]
@@ -135,12 +136,13 @@ def backward_dense(network: Network, number: int, batch: int, rule: Rule) -> Non
     )  # (output, sample), (sample, output)
     weights, products = network.weights[layer.weights :], network.products
     goals = outputs // LANES
-    for first in range(0, panels, STRIP):
-        there, here = gy[first * outputs * LANES :], gx[first * inputs * LANES :]
-        operands = weights, layer.outputs, layer.inputs, 0, layer.inputs, there, here
-        for_width(multiply_transposed, min(STRIP, panels - first), operands)
-    for k in range(0, panels * LANES * inputs, LANES):
-        store(gx, k, where_positive(load(x, k), load(gx, k)))
+    if number > 0:
+        for first in range(0, panels, STRIP):
+            there, here = gy[first * outputs * LANES :], gx[first * inputs * LANES :]
+            operands = weights, layer.outputs, layer.inputs, there, here
+            for_width(multiply_outputs, min(STRIP, panels - first), operands)
+        for k in range(0, panels * LANES * inputs, LANES):
+            store(gx, k, where_positive(load(x, k), load(gx, k)))
     transpose(gy, panels, outputs, gyt)
     for first in range(0, goals, STRIP):
         at = layer.weights + first * layer.inputs * LANES
@@ -209,7 +211,7 @@ def descend_biases(network: Network, number: int, panels: int, rule: Rule) -> No
 
 @compiled
 def backward(network: Network, number: int, batch: int, rule: Rule) -> None:
-    """A layer that is not the first: the gradient by its input, and an optimizer step."""
+    """A layer: the gradient by its input, if a layer is below it, and an optimizer step."""
     if network.layers[number].dense:
         backward_dense(network, number, batch, rule)
     else:
@@ -219,13 +221,14 @@ def backward(network: Network, number: int, batch: int, rule: Rule) -> None:
 
 @compiled
 def backward_first(
-    network: Network, examples: Examples, upcoming: NDArray[np.int64], panels: int, rule: Rule
+    network: Network, examples: Examples, upcoming: NDArray[np.int64], batch: int, rule: Rule
 ) -> None:
     """The first layer: an optimizer step, and the next batch, if there is one."""
-    if network.layers[0].dense:
+    panels = padded(batch) // LANES
+    if network.layers[0].pixels:
         backward_pixels(network, examples, upcoming, panels, rule)
+        descend_biases(network, 0, panels, rule)
     else:
-        backward_pruned(network, 0, panels, rule)
+        backward(network, 0, batch, rule)
         for order in upcoming:
             read_batch(network, examples, order, panels)
-    descend_biases(network, 0, panels, rule)

@@ -1,34 +1,44 @@
 """The forward pass of a layer."""
 
 from lthctl.training.sparse.kernels.compiling import compiled
+from lthctl.training.sparse.kernels.dense import multiply_samples
 from lthctl.training.sparse.kernels.network import Network
 from lthctl.training.sparse.kernels.processor import LANES, STRIP
-from lthctl.training.sparse.kernels.products import multiply, multiply_dense
+from lthctl.training.sparse.kernels.products import multiply
 from lthctl.training.sparse.kernels.strips import find_panel, for_width, padded
 from lthctl.training.sparse.kernels.tiles import transpose
 from lthctl.training.sparse.kernels.vectors import add, get, load, spread, store, where_positive
 
 
 @compiled
-def forward(network: Network, number: int, panels: int) -> None:
+def multiply_all(network: Network, number: int, batch: int) -> None:
+    """A dense layer's products with its input, by sample, into the scratch."""
+    layer = network.layers[number]
+    inputs, goals, samples = padded(layer.inputs), padded(layer.outputs) // LANES, padded(batch)
+    x, weights = network.activations[layer.activations :], network.weights[layer.weights :]
+    for first in range(0, goals, STRIP):
+        there, here = (
+            weights[first * layer.inputs * LANES :],
+            network.scratch[first * samples * LANES :],
+        )
+        operands = x, batch, inputs, layer.inputs, there, here
+        for_width(multiply_samples, min(STRIP, goals - first), operands)
+
+
+@compiled
+def forward(network: Network, number: int, batch: int) -> None:
     """One layer: results = weights @ activations + bias, and ReLU unless it is the last.
 
-    A dense first layer's products are there before.
+    The products of a layer that takes pixels are there before.
     """
-    layer = network.layers[number]
+    layer, panels = network.layers[number], padded(batch) // LANES
     inputs, outputs = padded(layer.inputs), padded(layer.outputs)
     x, y = network.activations[layer.activations :], network.activations[layer.results :]
     weights = network.weights[layer.weights :]
-    if layer.dense and number == 0:
+    if layer.dense:
+        if not layer.pixels:
+            multiply_all(network, number, batch)
         transpose(network.scratch, outputs // LANES, panels * LANES, y)
-    elif layer.dense:
-        for first in range(0, panels, STRIP):
-            there, here = x[first * inputs * LANES :], y[first * outputs * LANES :]
-            for_width(
-                multiply_dense,
-                min(STRIP, panels - first),
-                (weights, layer.outputs, layer.inputs, there, here),
-            )
     else:
         rows, columns = network.indices[layer.rows :], network.indices[layer.columns :]
         tiles = -(-layer.inputs // layer.tile)

@@ -14,6 +14,7 @@ LAYER = np.dtype(
         (name, np.int64)
         for name in (
             "dense",  # which kernel
+            "pixels",  # of a dense first layer: whether it takes only pixels that are not 0
             "inputs",
             "outputs",
             "weights",  # where its weights begin in `weights` and in the optimizer's moments
@@ -47,7 +48,7 @@ class Examples(NamedTuple):
     images: NDArray[Any]  # (n, inputs), uint8 or float32
     labels: NDArray[np.int64]
     scale: np.float32  # what pixels are multiplied with
-    # Where the first layer is dense: the pixels that are not 0, image by image, and 16 zeros.
+    # Where the first layer takes them: the pixels that are not 0, image by image, and 16 zeros.
     starts: NDArray[np.int64]  # (n * tiles + 1,), of each image's tiles
     places: NDArray[np.uint8]  # in their tile
     shades: NDArray[Any]  # as in the images

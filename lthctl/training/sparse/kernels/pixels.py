@@ -85,7 +85,7 @@ def multiply_pixels(network: Network, first: int, width: int, samples: int) -> N
 def read_batch(network: Network, examples: Examples, order: NDArray[np.int64], panels: int) -> None:
     """Images as the first layer takes them; for a dense one, its products with them."""
     layer = network.layers[0]
-    if layer.dense:
+    if layer.pixels:
         collect_pixels(network, examples, order, panels * LANES)
         goals = padded(layer.outputs) // LANES
         for first in range(0, goals, STRIP):

@@ -12,13 +12,13 @@ _FEATURES = cpu_target.target_context.codegen().magic_tuple()[2].split(",")
 
 WIDE = "+avx512f" in _FEATURES  # 32 registers of a vector each
 
-BLOCK_ROWS = 12  # of a dense product whose sums are kept in registers, at most
+BLOCK_ROWS = 8  # that a dense product may read and write past its last, at most
 
-BLOCK_SUMS = 24 if WIDE else 6  # the same for the vectors of sums
+DEPTH = 64  # inputs of a dense product that are walked at a time
 
 POSITIONS = 8 if WIDE else 4  # of a sparse matrix, sampled at a time
 
-CHUNK_ROWS = 24  # of a dense layer's weight gradient at a time
+CHUNK_ROWS = 96  # of a dense layer's weight gradient at a time
 
 AHEAD = 5  # rows of a strip that are asked for before they are needed
 

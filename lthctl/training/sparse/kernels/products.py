@@ -1,4 +1,4 @@
-"""Products of matrices: the two sparse kernels `multiply` and `sample`, and two dense ones."""
+"""Products of a sparse matrix: `multiply` and `sample`."""
 
 from typing import Any
 
@@ -7,14 +7,9 @@ from lthctl.training.sparse.kernels.network import Floats, Indices
 from lthctl.training.sparse.kernels.processor import LANES, POSITIONS, STRIP
 from lthctl.training.sparse.kernels.strips import (
     add_dots,
-    add_outer,
     add_scaled,
-    block_panels,
     for_width,
-    no_sums,
-    padded,
     position_sums,
-    store_block,
 )
 from lthctl.training.sparse.kernels.vectors import get, load_all, store, store_sums
 
@@ -118,74 +113,3 @@ def sample(
                     sums, like[:1], left, at * LANES, right, to * LANES, rest, columns, k
                 )
             store_sums(result, k, sums)
-
-
-@inlined
-def add_products(
-    like: Any,
-    left: Floats,
-    at: int,
-    down: int,
-    across: int,
-    count: int,
-    right: Floats,
-    to: int,
-    along: int,
-    sums: Any,
-) -> Any:
-    """A block's sums, with left (rows, count) @ right (count, panels) added.
-
-    left[row, k] is at + row * down + k * across, right[k] is to + k * along.
-    """
-    for k in range(count):
-        sums = add_outer(sums, like, left, at + k * across, down, right, to + k * along)
-    return sums
-
-
-@compiled
-def multiply_dense(
-    like: Any, left: Floats, rows: int, columns: int, right: Floats, result: Floats
-) -> None:
-    """result = left (rows, columns) @ right (columns, strip), for one strip as broad as `like`."""
-    block, along = block_panels(like), len(like) * LANES
-    height = len(no_sums(block)) // len(block)
-    for first in range(0, rows, STRIP * LANES):
-        width = min(STRIP * LANES, padded(rows) - first)
-        for row in range(0, min(width, rows - first), height):
-            i = min(row, width - height)  # the last block may overlap with the one before
-            at, to = first * columns + i, (first + i) * along
-            for panel in range(0, along, len(block) * LANES):
-                sums = add_products(
-                    block, left, at, 1, width, columns, right, panel, along, no_sums(block)
-                )
-                store_block(result, to + panel, along, block, sums)
-
-
-@compiled
-def multiply_transposed(
-    like: Any,
-    left: Floats,
-    rows: int,
-    columns: int,
-    begin: int,
-    end: int,
-    right: Floats,
-    result: Floats,
-) -> None:
-    """result = left[:, begin:end].T @ right, for left (rows, columns) and one strip of the others.
-
-    If end - begin is less than a block's rows, the result is as long as a block.
-    """
-    block, along = block_panels(like), len(like) * LANES
-    height = len(no_sums(block)) // len(block)
-    for column in range(begin, end, height):
-        i = max(begin, min(column, end - height))  # the last block may overlap with the one before
-        for panel in range(0, along, len(block) * LANES):
-            sums = no_sums(block)
-            for first in range(0, rows, STRIP * LANES):
-                width = min(STRIP * LANES, padded(rows) - first)
-                at, count = first * columns + i * width, min(width, rows - first)
-                sums = add_products(
-                    block, left, at, width, 1, count, right, first * along + panel, along, sums
-                )
-            store_block(result, (i - begin) * along + panel, along, block, sums)

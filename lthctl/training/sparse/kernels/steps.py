@@ -46,12 +46,12 @@ def train(
             np.float32(EPSILON),
         )
         for number in range(len(network.layers)):
-            forward(network, number, panels)
+            forward(network, number, batch)
         total, _ = losses(network, examples.labels, order[i], True)
         batch_losses[i] = total / batch
         for number in range(len(network.layers) - 1, 0, -1):
             backward(network, number, batch, rule)
-        backward_first(network, examples, order[i + 1 : i + 2], panels, rule)
+        backward_first(network, examples, order[i + 1 : i + 2], batch, rule)
         if step % DUSTING == 0:
             dust(network.moment1)
             dust(network.moment2)
@@ -71,7 +71,7 @@ def evaluate(
         panels = padded(len(order)) // LANES
         read_batch(network, examples, order, panels)
         for number in range(len(network.layers)):
-            forward(network, number, panels)
+            forward(network, number, len(order))
         loss, right = losses(network, examples.labels, order, False)
         total += loss
         correct += right

@@ -19,8 +19,6 @@ from lthctl.training.sparse.kernels.instructions import (
     vector_type,
 )
 from lthctl.training.sparse.kernels.processor import (
-    BLOCK_ROWS,
-    BLOCK_SUMS,
     LANES,
     POSITIONS,
     STRIP,
@@ -95,15 +93,39 @@ def block_panels(_: Any, like: Any) -> Any:
     return kind(like), build
 
 
+def _sums_of(rows: int) -> Any:
+    """The sums of a block of so many rows and the panels of a value, all 0."""
+
+    def zeros(_: Any, like: Any) -> Any:
+        kind = types.UniTuple(vector_type, rows * like.count)
+
+        def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            return ir.Constant(context.get_value_type(kind), None)
+
+        return kind(like), build
+
+    return intrinsic(zeros)
+
+
+six_rows, four_rows = _sums_of(6), _sums_of(4)
+
+
 @intrinsic
-def no_sums(_: Any, like: Any) -> Any:
-    """The sums of a block, by row and panel of `like`, all 0."""
-    kind = types.UniTuple(vector_type, min(BLOCK_ROWS, BLOCK_SUMS // like.count) * like.count)
+def load_block(_: Any, sums: Any, like: Any, array: Any, down: Any) -> Any:
+    """A block's sums, as many as `sums`, from array[row * down + panel * 16:], for the panels of
+    `like`."""
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return ir.Constant(context.get_value_type(kind), None)
+        sums, _, array, down = arguments
+        kinds = signature.args
+        for i in range(kinds[0].count):
+            row, panel = divmod(i, kinds[1].count)
+            index = builder.add(builder.mul(down, down.type(row)), down.type(panel * LANES))
+            address = address_of(context, builder, kinds[2], array, index)
+            sums = builder.insert_value(sums, load_vector(builder, address, VECTOR), i)
+        return sums
 
-    return kind(like), build
+    return sums(sums, like, array, types.intp), build
 
 
 @intrinsic

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from lthctl.datasets.base import Split
+from lthctl.mask import Mask
 from lthctl.training.sparse import engine, layout, samples
 from tests.test_engine_sparse import check, digits, make, ticket
 
@@ -58,7 +59,7 @@ def test_images_are_taken_whole_where_most_pixels_are_lit() -> None:
     start, _ = ticket((9, 5), (1.0,))
     shares = {0.2: 1, 0.9: 0}
     for share, pixels in shares.items():
-        network = layout.lay_out((9, 5), start, make().mask, 4, learning=True, lit=share)
+        network = layout.lay_out((9, 5), start, Mask({}), 4, learning=True, lit=share)
         assert network.layers[0]["pixels"] == pixels
 
 

@@ -632,7 +632,7 @@ def test_an_engine_of_ones_own_goes_all_the_way(workspace: Path) -> None:
     assert refusal("prune", "--engine", name, *ASKED) == (
         "train.engine: is own_engines:ENGINE, which trains with momentum only; train.momentum is 0"
     )
-    with_parameters(workspace, f"  engine: {name}\n  momentum: 0.5\n")
+    with_parameters(workspace, f"  engine: {name}\n  optimizer: sgd\n  momentum: 0.5\n")
     done("prune", "--method", "l1", *ASKED)
     done("retrain", "masks", "--quiet")
     (run,) = documents("runs", "run.json")

@@ -10,7 +10,7 @@ from lthctl.cli.next_step import say_next
 from lthctl.cli.options import JsonOption, QuietOption
 from lthctl.cli.parameters import parameters
 from lthctl.errors import ParamsError
-from lthctl.families import DATASETS, trust
+from lthctl.families import DATASETS, is_own, trust
 
 
 def download(
@@ -52,6 +52,11 @@ def download(
     name = name or dataset
     if name is None:
         name = context.obj.data.name
+        if is_own(name):
+            raise ParamsError(
+                f"data {name}: is a dataset of somebody's own, whose files nobody else can fetch; "
+                "name one to be fetched, such as lthctl download mnist"
+            )
         if "name" in context.obj.data.model_fields_set and not quiet:
             say(f"params.yaml says data.name {name}")
     trust(name)

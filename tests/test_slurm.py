@@ -314,6 +314,9 @@ def test_a_job_of_a_lost_node_is_started_again_on_the_other(
     cluster.switch_on(node)
 
 
+# Slow, as the nodes do not always come back to a controller that was started anew: SLURM then says
+# ReqNodeNotAvail, and the job waits for longer than a test can.
+@pytest.mark.slow
 @pytest.mark.slurm
 def test_controller_coordinator_and_job_are_ended_one_after_another(
     start: Start, cluster: TwoNodes, one_machine: Path

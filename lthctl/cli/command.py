@@ -39,7 +39,8 @@ class Command(TyperCommand):
         for parameter in self.get_params(ctx):
             if self.name == "retrain" and parameter.name in OF_TICKET:
                 stated = parameter.name in (ctx.default_map or {})
-                parameter.show_default = True if stated else "the ticket's"  # type: ignore[attr-defined]
+                shown = True if stated else "the ticket's"
+                parameter.show_default = shown  # type: ignore[attr-defined]
             if (record := parameter.get_help_record(ctx)) is None:
                 continue
             if parameter.param_type_name == "argument":

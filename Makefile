@@ -5,7 +5,7 @@ BIN := $(CURDIR)/.venv/bin
 export PATH := $(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: repro test test-all check format bench league roofline fuzz torture fuzz-guided locked lock newest release clean
+.PHONY: repro test test-all check format bench league sizes roofline fuzz torture fuzz-guided locked lock newest release clean
 
 repro: .venv/installed    ## real MNIST, tickets, retrainings, report
 	dvc repro
@@ -30,6 +30,11 @@ bench: .venv/installed-dev    ## steps a second against plain PyTorch; wants an 
 
 league: .venv-league/installed    ## beside every peer; QUICK=1 for a third of it; goes on where it was
 	.venv-league/bin/python benchmarks/league $(if $(QUICK),--quick) --write
+
+sizes: .venv-league/installed    ## lthctl beside PyTorch for many sizes, batches and densities, 15 minutes
+	.venv-league/bin/python benchmarks/league --only lthctl --rounds 3 --seconds 0.2 --checked 3 \
+	  --shape lenet square colour deep largest --batch 32 128 512 --density 1 0.5 0.3 0.2 0.1 0.03 \
+	  --results sizes.jsonl --write-sizes
 
 roofline: .venv/installed-dev    ## where a step stands against the limits of this machine
 	python benchmarks/roofline.py

@@ -129,6 +129,7 @@ def draw(peak: float, speeds: dict[str, float], rows: list[dict[str, Any]], path
         axis.axhline(peak / 1e9, color="#444444", linewidth=1.5,
                      label=f"arithmetic, {peak / 1e9:,.0f} GFLOPS")  # fmt: skip
         colours = dict(zip(SHAPES, ("#08519c", "#1b7837", "#b35806", "#c51b7d"), strict=True))
+        places = dict(zip(SHAPES, ((4, -9), (-4, 6), (-4, 6), (5, -3)), strict=True))
         for shape, colour in colours.items():
             points = [row for row in rows if row["shape"] == shape]
             axis.plot([row["intensity"] for row in points], [row["gflops"] for row in points],
@@ -136,8 +137,9 @@ def draw(peak: float, speeds: dict[str, float], rows: list[dict[str, Any]], path
                       label="-".join(map(str, SHAPES[shape][0])))  # fmt: skip
             for row in points:
                 axis.annotate(f"{100 * row['density']:g} %", (row["intensity"], row["gflops"]),
-                              xytext=(4, -9), textcoords="offset points", fontsize=7,
-                              color=colour)  # fmt: skip
+                              xytext=places[shape], textcoords="offset points", fontsize=7,
+                              color=colour, ha="left" if places[shape][0] > 0 else "right",
+                              )  # fmt: skip
         axis.set(xscale="log", yscale="log", xlabel="useful flops for each byte that must be moved",
                  ylabel="useful GFLOPS", title="A training step on one core")  # fmt: skip
         axis.grid(True, which="both", alpha=0.2)
@@ -150,7 +152,7 @@ def table(rows: list[dict[str, Any]]) -> str:
     lines.append("|---" * (1 + len(DENSITIES)) + "|")
     for shape, (sizes, batch) in SHAPES.items():
         cells = [
-            f"{row['gflops']:.1f} ({row['share']:.0%})" for row in rows if row["shape"] == shape
+            f"{row['gflops']:.1f} ({100 * row['share']:.0f} %)" for row in rows if row["shape"] == shape
         ]
         if cells:
             lines.append(f"| {'-'.join(map(str, sizes))}, batch {batch} | {' | '.join(cells)} |")

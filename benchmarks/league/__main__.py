@@ -11,6 +11,8 @@ their losses must be those of PyTorch.
 
 What is measured is added to a file, network by network. The same command again goes on from there.
 `--write` then puts the table and the chart into docs.
+
+`make sizes` compares lthctl with PyTorch alone, for more sizes, batches and densities.
 """
 
 import argparse
@@ -21,11 +23,12 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from itertools import product
 from pathlib import Path
 from typing import Any
 
-from chart import write
-from problems import DENSITIES, SHAPES, make
+from chart import write, write_sizes
+from problems import DENSITIES, LARGEST, SHAPES, make
 
 HERE = Path(__file__).parent
 BASE = "PyTorch"
@@ -62,7 +65,11 @@ class Worker:
 
 
 def measure(
-    workers: dict[str, Worker], problems: dict[str, Path], seconds: float, rounds: int
+    workers: dict[str, Worker],
+    problems: dict[str, Path],
+    seconds: float,
+    rounds: int,
+    checked: int,
 ) -> dict[str, Any]:
     """name -> its figures, or why there are none."""
     results: dict[str, Any] = {}
@@ -70,12 +77,12 @@ def measure(
     base = workers[BASE]
     wanted = {}
     for kind in sorted(problems, reverse=True):  # the 64 first: PyTorch goes on with the other
-        wanted[kind] = base.ask(problem=str(problems[kind]))["losses"]
+        wanted[kind] = base.ask(problem=str(problems[kind]), checked=checked)["losses"]
     for name, worker in workers.items():
         kind = "64" if name.endswith("64") else "own"
         answer = {"losses": wanted["own"]}
         if name != BASE:
-            answer = worker.ask(problem=str(problems[kind]))
+            answer = worker.ask(problem=str(problems[kind]), checked=checked)
         if "losses" in answer:
             pairs = zip(answer["losses"], wanted[kind], strict=True)
             answer["departs"] = max(abs(a - b) / b for a, b in pairs)
@@ -98,15 +105,18 @@ def measure(
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, default=Path("data/mnist"), help="folder of MNIST")
-    parser.add_argument("--shape", nargs="+", choices=SHAPES, default=list(SHAPES))
+    parser.add_argument("--shape", nargs="+", choices=SHAPES | LARGEST, default=list(SHAPES))
+    parser.add_argument("--batch", nargs="+", type=int, default=[0], help="in place of its own")
     parser.add_argument("--density", nargs="+", type=float, default=DENSITIES)
     parser.add_argument("--only", nargs="+", choices=NAMES, default=NAMES, help="contenders")
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--checked", type=int, default=20, help="steps whose losses are compared")
     parser.add_argument("--seconds", type=float, default=0.5, help="of a contender in a round")
     parser.add_argument("--quick", action="store_true", help="3 rounds of 0.15 s")
     parser.add_argument("--results", type=Path, default=Path("league.jsonl"))
     parser.add_argument("--again", action="store_true", help="measure what is there already")
     parser.add_argument("--write", action="store_true", help="the table and chart into docs")
+    parser.add_argument("--write-sizes", action="store_true", help="the table of sizes into docs")
     arguments = parser.parse_args()
     if arguments.quick:
         arguments.rounds, arguments.seconds = 3, 0.15
@@ -114,48 +124,58 @@ def main() -> None:
     core = max(os.sched_getaffinity(0))
     workers: dict[str, Worker] = {}
     with tempfile.TemporaryDirectory() as folder:
-        for shape in arguments.shape:
-            sizes, batch = SHAPES[shape]
-            for density in arguments.density:
-                here = [r for r in known if (r["shape"], r["density"]) == (shape, density)]
-                done = {
-                    n
-                    for record in here
-                    for n, result in record["results"].items()
-                    if "median" in result
-                }
-                names = [
-                    name for name in NAMES
-                    if name in (BASE, *arguments.only)
-                    and (arguments.again or name not in done)
-                    and not (name.endswith("64") and batch % 64 == 0)
-                ]  # fmt: skip
-                if names in ([], [BASE]) and (not names or BASE in done):
-                    continue
-                names = [BASE, *(name for name in names if name != BASE)]
-                for name in names:
-                    if name not in workers:
-                        workers[name] = Worker(name.removesuffix(", batch 64"), core)
-                problems = {"own": Path(folder) / "own.npz"}
-                make(sizes, batch, density, arguments.data).save(problems["own"])
-                if any(name.endswith("64") for name in names):
-                    problems["64"] = Path(folder) / "64.npz"
-                    make(sizes, 64, density, arguments.data).save(problems["64"])
-                load = os.getloadavg()[0]
-                chosen = {name: workers[name] for name in names}
-                results = measure(chosen, problems, arguments.seconds, arguments.rounds)
-                record = {
-                    "shape": shape, "density": density, "load": load, "rounds": arguments.rounds,
-                    "machine": machine(), "results": results,
-                }  # fmt: skip
-                known.append(record)
-                with arguments.results.open("a") as file:
-                    file.write(json.dumps(record) + "\n")
-                show(record)
+        for shape, batch, density in product(
+            arguments.shape, arguments.batch, arguments.density
+        ):
+            sizes, own = (SHAPES | LARGEST)[shape]
+            batch = batch or own
+            here = [
+                record for record in known
+                if (record["shape"], record["batch"], record["density"])
+                == (shape, batch, density)
+            ]  # fmt: skip
+            done = {
+                n
+                for record in here
+                for n, result in record["results"].items()
+                if "median" in result
+            }
+            names = [
+                name for name in NAMES
+                if name in (BASE, *arguments.only)
+                and (arguments.again or name not in done)
+                and not (name.endswith("64") and batch % 64 == 0)
+            ]  # fmt: skip
+            if names in ([], [BASE]) and (not names or BASE in done):
+                continue
+            names = [BASE, *(name for name in names if name != BASE)]
+            for name in names:
+                if name not in workers:
+                    workers[name] = Worker(name.removesuffix(", batch 64"), core)
+            problems = {"own": Path(folder) / "own.npz"}
+            make(sizes, batch, density, arguments.data).save(problems["own"])
+            if any(name.endswith("64") for name in names):
+                problems["64"] = Path(folder) / "64.npz"
+                make(sizes, 64, density, arguments.data).save(problems["64"])
+            load = os.getloadavg()[0]
+            chosen = {name: workers[name] for name in names}
+            results = measure(
+                chosen, problems, arguments.seconds, arguments.rounds, arguments.checked
+            )
+            record = {
+                "shape": shape, "batch": batch, "density": density, "load": load, "rounds": arguments.rounds,
+                "machine": machine(), "results": results,
+            }  # fmt: skip
+            known.append(record)
+            with arguments.results.open("a") as file:
+                file.write(json.dumps(record) + "\n")
+            show(record)
     for worker in workers.values():
         worker.process.terminate()
     if arguments.write:
         write(known, Path("docs"))
+    if arguments.write_sizes:
+        write_sizes(known, Path("docs"))
 
 
 def read(path: Path) -> list[str]:
@@ -174,7 +194,7 @@ def machine() -> str:
 
 
 def show(record: dict[str, Any]) -> None:
-    print(f"\n{record['shape']}, density {record['density']:g}, load {record['load']:.1f} before")
+    print(f"\n{record['shape']}, batch {record['batch']}, density {record['density']:g}, load {record['load']:.1f} before")
     for name, result in record["results"].items():
         if "median" in result:
             ratio = statistics.median(result["ratios"])

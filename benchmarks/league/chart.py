@@ -6,7 +6,7 @@ from pathlib import Path
 from textwrap import fill
 from typing import Any
 
-from problems import DENSITIES, SHAPES
+from problems import DENSITIES, LARGEST, SHAPES
 
 COLOURS = {
     "PyTorch": "#444444", "torch.compile": "#888888", "JAX": "#1b7837", "torch CSR": "#b35806",
@@ -23,6 +23,8 @@ def latest(records: list[dict[str, Any]]) -> dict[tuple[str, float], dict[str, A
     """(shape, density) -> contender -> its last figures; steps of 64 samples as of the batch."""
     found: dict[tuple[str, float], dict[str, Any]] = {}
     for record in records:
+        if record["shape"] not in SHAPES or record["batch"] != SHAPES[record["shape"]][1]:
+            continue
         here = found.setdefault((record["shape"], record["density"]), {})
         for name, result in record["results"].items():
             scale = SHAPES[record["shape"]][1] / 64 if name.endswith("64") else 1.0
@@ -69,11 +71,12 @@ def verdicts(records: list[dict[str, Any]]) -> list[str]:
     """A sentence for each place where a peer is faster than the engine, or failed."""
     said = []
     for (shape, density), here in latest(records).items():
-        ours = here.get("lthctl", {}).get("median")
+        speeds = {n: statistics.median(r["ratios"]) for n, r in here.items() if "ratios" in r}
+        ours = speeds.get("lthctl", 0.0)
         faster = [
-            f"{name} ({ours / result['median']:.2f} times as fast)"
-            for name, result in here.items()
-            if ours and name not in OURS and result.get("median", ours) < ours
+            f"{name} ({speed / ours:.2f} times as fast)"
+            for name, speed in speeds.items()
+            if 0 < ours < speed and name not in OURS
         ]
         if faster:
             said.append(
@@ -146,13 +149,48 @@ def draw(records: list[dict[str, Any]], path: Path) -> None:
 def write(records: list[dict[str, Any]], docs: Path) -> None:
     """Put what was measured into PERFORMANCE.md, between its marks, and beside it the chart."""
     draw(records, docs / "league.svg")
-    page = docs / "PERFORMANCE.md"
-    text = page.read_text()
     said = "\n".join(fill(sentence, 100, subsequent_indent="  ") for sentence in verdicts(records))
     picture = "![a training step of each contender](league.svg)"
     inside = "\n\n".join([fill(about(records), 100), said, picture, table(records)])
-    marks = r"(<!-- league -->\n).*?(<!-- /league -->)"
-    text, count = re.subn(marks, lambda m: f"{m[1]}\n{inside}\n\n{m[2]}", text, flags=re.DOTALL)
+    put(inside, "league", docs / "PERFORMANCE.md")
+
+
+def write_sizes(records: list[dict[str, Any]], docs: Path) -> None:
+    """Put into PERFORMANCE.md how many times as fast as PyTorch lthctl is, for every size, batch
+    and density that was measured."""
+    found = {
+        (record["shape"], record["batch"], record["density"]): record["results"]["lthctl"]
+        for record in records
+    }
+    densities = sorted({density for _, _, density in found}, reverse=True)
+    head = " | ".join(f"{100 * density:g} %" for density in densities)
+    lines = [f"| MLP | batch | {head} |", "|---" * (2 + len(densities)) + "|"]
+    for shape, (sizes, _) in (SHAPES | LARGEST).items():
+        for batch in sorted({batch for name, batch, _ in found if name == shape}):
+            results = (found.get((shape, batch, density)) for density in densities)
+            cells = " | ".join(times(result) for result in results)
+            lines.append(f"| {'-'.join(map(str, sizes))} | {batch} | {cells} |")
+    inside = "\n\n".join([fill(about(records), 100), "\n".join(lines)])
+    put(inside, "sizes", docs / "PERFORMANCE.md")
+
+
+def times(result: dict[str, Any] | None) -> str:
+    """The median of the ratios, and the least of them."""
+    if result is None:
+        return ""
+    if "ratios" not in result:
+        return "failed"
+    middle = statistics.median(result["ratios"])
+    digits = 1 if middle >= 10 else 2
+    return f"{middle:.{digits}f} ({min(result['ratios']):.{digits}f})"
+
+
+def put(inside: str, name: str, page: Path) -> None:
+    """Replace what stands between two marks of a page."""
+    marks = rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)"
+    text, count = re.subn(
+        marks, lambda m: f"{m[1]}\n{inside}\n\n{m[2]}", page.read_text(), flags=re.DOTALL
+    )
     if count != 1:
-        raise SystemExit(f"{page}: has no place for the table, <!-- league --> to <!-- /league -->")
+        raise SystemExit(f"{page}: has no place for the table, <!-- {name} --> to <!-- /{name} -->")
     page.write_text(text)

@@ -14,6 +14,8 @@ SHAPES = {
     "colour": ((3072, 1024, 512, 10), 100),
     "deep": ((784, 2048, 2048, 2048, 10), 128),
 }
+LARGEST = {"largest": ((3072, 4096, 4096, 10), 128)}
+"""Measured by `make sizes` alone."""
 DENSITIES = (1.0, 0.2, 0.1, 0.03, 0.01)
 IMAGES, BATCHES, LR = 8000, 400, 1.2e-3
 

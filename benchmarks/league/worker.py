@@ -1,6 +1,6 @@
 """A contender in a process of its own: it reads orders as lines of JSON, and answers them so.
 
-{"problem": FILE} -> {"losses": of the first steps}
+{"problem": FILE, "checked": n} -> {"losses": of the first n steps}
 {"steps": n} -> {"seconds": a step, "steps": n}
 """
 
@@ -13,10 +13,6 @@ import torch
 from contenders import CONTENDERS
 from problems import Problem
 
-CHECKED = 20
-"""Steps whose losses are compared."""
-
-
 def main() -> None:
     answers = os.fdopen(os.dup(1), "w")  # so that what others print is no answer
     os.dup2(2, 1)
@@ -28,8 +24,8 @@ def main() -> None:
             if "problem" in order:
                 steps = None  # its memory is free before the next is made
                 steps = make(Problem.load(order["problem"]))
-                answer = {"losses": steps(0, CHECKED)}
-                first = CHECKED
+                answer = {"losses": steps(0, order["checked"])}
+                first = order["checked"]
             else:
                 begin = time.perf_counter()
                 done = len(steps(first, order["steps"]))

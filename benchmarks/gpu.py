@@ -3,39 +3,50 @@
     python benchmarks/gpu.py          # on a machine with a GPU
     python benchmarks/gpu.py --cpu    # rehearsal: the same code on a CPU, with smaller numbers
 
-It needs no data: images are drawn. It ends with exit code 1 if a check fails. What is timed says
-whether a thing pays: nothing in lthctl depends on it. `captured graph` is a trial in this file
-alone, which lthctl does not do.
+It needs no data: images are drawn. It ends with exit code 1 if a check fails, or if all of it took
+more than five minutes on a GPU. What is timed says whether a thing pays: nothing in lthctl depends
+on it. A captured graph and torch.compile are trials in this file alone, which lthctl does not do.
 """
 
 import argparse
+import math
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from lthctl.artifacts import checkpoints
 from lthctl.artifacts.checkpoints import CheckpointStore
 from lthctl.artifacts.history_csv import history_bytes
 from lthctl.artifacts.tensors import tensors_bytes
+from lthctl.datasets.augmenting import augmented
 from lthctl.datasets.base import Dataset, Split
+from lthctl.datasets.normalizing import normalized
 from lthctl.errors import TrainingError
 from lthctl.grid.executors.base import EXECUTORS
 from lthctl.grid.executors.device_pool import DevicePool
 from lthctl.mask import Mask
+from lthctl.models.base import Model
+from lthctl.models.entry import model_from
 from lthctl.models.mlp import MLP
 from lthctl.models.module import ModuleModel
-from lthctl.params import TrainParams
+from lthctl.models.sharing import load_weights
+from lthctl.params import Augment, ModelParams, TrainParams
 from lthctl.seeding import Stream
 from lthctl.surroundings import same_sums, torch_defaults
+from lthctl.training.dense.images import TrainingInputs
+from lthctl.training.dense.memory_format import channels_last
 from lthctl.training.engines import run
 from lthctl.training.history import Result
 from lthctl.training.resources import Resources
@@ -73,6 +84,13 @@ class Greedy(Conv4):
         return super().forward(images)
 
 
+BUILT_IN = {"lenet5": {"channels": 3, "size": 32}, "conv2": {}, "resnet20": {}, "vgg11": {}}
+"""Networks that have, between them, all layers of those that are built in."""
+
+LONGEST = 300.0
+"""Seconds that all of it may take on a GPU."""
+
+
 @dataclass(frozen=True)
 class Sizes:
     device: str
@@ -80,24 +98,36 @@ class Sizes:
     images: int
     batch: int
 
+    @property
+    def names(self) -> list[str]:
+        """Of all devices here."""
+        if self.device != "cuda":
+            return [self.device]
+        return [f"cuda:{number}" for number in range(torch.cuda.device_count())]
 
+
+@cache
 def dataset_of(shape: tuple[int, ...], sizes: Sizes) -> Dataset:
     """Ten patterns with noise, as bytes."""
     random = np.random.default_rng(1)
-    patterns = random.integers(0, 256, (10, *shape))
+    patterns = random.integers(0, 256, (10, *shape), np.int16)
 
     def split(count: int) -> Split:
         labels = random.integers(0, 10, count)
-        noise = random.integers(-60, 60, (count, *shape))
+        noise = random.integers(-60, 60, (count, *shape), np.int16)
         return Split(np.clip(patterns[labels] + noise, 0, 255).astype(np.uint8), labels)
 
     return Dataset("drawn", split(sizes.images), split(1000))
 
 
 def training_of(kind: str, sizes: Sizes, **changes: object) -> Training:
-    """Of an MLP, or of a convolutional network, half of whose weights are pruned."""
+    """Of an MLP, of a convolutional network, or of one that is built in; half of the weights are
+    pruned."""
     modules = {"conv": Conv4, "greedy": Greedy}
-    model = MLP() if kind == "mlp" else ModuleModel(kind, modules[kind], output="output")
+    if kind in BUILT_IN:
+        model: Model = model_from(ModelParams(name=kind, kwargs=BUILT_IN[kind]))
+    else:
+        model = MLP() if kind == "mlp" else ModuleModel(kind, modules[kind], output="output")
     shape = (784,) if kind == "mlp" else (3, 32, 32)
     shapes = model.prunable(biases=False)
     random = np.random.default_rng(2)
@@ -127,8 +157,52 @@ def same_bytes_twice(sizes: Sizes) -> None:
             assert content(run(training)) == content(run(training)), (kind, precision)
 
 
+def built_in_networks_have_deterministic_kernels(sizes: Sizes) -> None:
+    """torch refuses an operation without one. Their pictures are augmented, as papers do it."""
+    few = replace(sizes, steps=min(sizes.steps, 20) if sizes.device == "cuda" else 2)
+    for kind in BUILT_IN:
+        for precision in ("float32", "bfloat16"):
+            training = training_of(kind, few, precision=precision, label_smoothing=0.1)
+            training = replace(training, dataset=as_papers_do(training.dataset))
+            assert content(run(training)) == content(run(training)), (kind, precision)
+
+
+def as_papers_do(dataset: Dataset) -> Dataset:
+    return augmented(normalized(dataset, "per-channel"), Augment(crop=4, flip=True))
+
+
+def the_device_sees_the_same_pictures(sizes: Sizes) -> None:
+    """To the last bit, and they lie there as bytes."""
+    plain = training_of("conv", sizes)
+    for dataset in (plain.dataset, as_papers_do(plain.dataset)):
+        seen = []
+        for device in (torch.device(sizes.device), torch.device("cpu")):
+            inputs = TrainingInputs(replace(plain, dataset=dataset), device)
+            assert inputs.images.dtype == torch.uint8 and inputs.images.device.type == device.type
+            (draw,) = inputs.draws(7, 1)
+            batch = torch.arange(sizes.batch, device=device) % sizes.images
+            seen.append(inputs.of(batch, draw).cpu())
+        assert torch.equal(*seen)
+
+
+def channels_may_lie_last(sizes: Sizes) -> None:
+    """The networks that are built in can take it, and their outputs stay what they are."""
+    images = torch.rand(8, 3, 32, 32, device=sizes.device)
+    for kind in BUILT_IN:
+        training = training_of(kind, sizes)
+        network = training.model.build().to(sizes.device)
+        load_weights(network, training.start)
+        with torch.no_grad():
+            before = network.eval()(images)
+            network = channels_last(network, images)
+            after = network(images)
+        first = next(one for one in network.parameters() if one.dim() == 4)
+        assert first.is_contiguous(memory_format=torch.channels_last), kind
+        assert torch.allclose(before, after, rtol=1e-3, atol=1e-4 * before.abs().max().item()), kind
+
+
 def agrees_with_the_cpu(sizes: Sizes) -> None:
-    few = replace(sizes, steps=min(sizes.steps, 20))
+    few = replace(sizes, steps=min(sizes.steps, 10))
     for kind in ("mlp", "conv"):
         # Dropout draws other numbers on another device.
         changes = {"optimizer": "sgd", "lr": 0.01, "evaluate_every": few.steps}
@@ -157,7 +231,9 @@ def goes_on_after_a_kill(sizes: Sizes) -> None:
         ("conv", {"precision": "bfloat16", "schedule": "cosine"}),
     ):
         training = training_of(kind, sizes, **changes)
-        with tempfile.TemporaryDirectory() as folder:
+        # One whenever steps are reported, however short they are beside writing it.
+        often = patch.object(checkpoints, "MOST_OF_THE_TIME", math.inf)
+        with tempfile.TemporaryDirectory() as folder, often:
             kept = CheckpointStore(Path(folder), 0.0)
             half = training.end // 2
 
@@ -185,19 +261,24 @@ def says_what_memory_lacks(sizes: Sizes) -> None:
         raise AssertionError("it found 1024 TiB")
 
 
-def several_gpus_give_the_same_bytes(sizes: Sizes) -> None:
-    """And with processes, whatever the number of GPUs."""
-    count = torch.cuda.device_count() if sizes.device == "cuda" else 2
-    names = [f"{sizes.device}:{number}" for number in range(count)]
+def every_device_gives_the_same_bytes(sizes: Sizes) -> None:
+    """By its number in this process, and in processes of their own, two at least."""
+    for kind in ("mlp", "conv"):
+        training = training_of(kind, sizes)
+        expected = content(run(training))
+        for name in sizes.names:
+            resources = Resources(device=name)
+            assert content(run(training, lambda _: None, resources)) == expected, (kind, name)
     training = training_of("mlp", sizes)
-    executor = EXECUTORS.get("processes")(2)
-    executor.devices = DevicePool(names if sizes.device == "cuda" else ["cpu"])
+    num_jobs = max(2, len(sizes.names))
+    executor = EXECUTORS.get("processes")(num_jobs)
+    executor.devices = DevicePool(sizes.names)
     try:
-        futures = [executor.submit(training, lambda _: None) for _ in range(2)]
+        futures = [executor.submit(training, lambda _: None) for _ in range(num_jobs)]
         results = [content(future.result()) for future in futures]
     finally:
         executor.close()
-    assert results == [content(run(training))] * 2
+    assert results == [content(run(training))] * num_jobs
 
 
 # ---- times ----
@@ -253,6 +334,30 @@ def time_of_a_captured_graph(sizes: Sizes) -> None:
         print(f"    {name}: {1000 * before:.2f} ms, captured {1000 * after:.2f} ms")
 
 
+def time_of_torch_compile(sizes: Sizes) -> None:
+    """Its kernels sum in an order of their own, so results would be others."""
+    backend = "inductor" if sizes.device == "cuda" else "eager"
+    for name, network, shape in (("mlp", MLP().build(), (784,)), ("conv", Conv4(), (3, 32, 32))):
+        network = network.to(sizes.device)
+        images = torch.rand(sizes.batch, *shape, device=sizes.device)
+        labels = torch.arange(sizes.batch, device=sizes.device) % 10
+        before = seconds_of(eager(network, images, labels, torch.float32), sizes)
+        began = time.perf_counter()
+        try:
+            compiled = torch.compile(network, backend=backend)
+            step = eager(compiled, images, labels, torch.float32)
+            step()
+        except Exception as error:  # such as for lack of a C compiler: a trial, not a check
+            print(f"    {name}: cannot be compiled here ({type(error).__name__})")
+            continue
+        took = time.perf_counter() - began
+        after = seconds_of(step, sizes)
+        print(
+            f"    {name}: {1000 * before:.2f} ms, by {backend} {1000 * after:.2f} ms; compiling "
+            f"took {took:.0f} s"
+        )
+
+
 def eager(
     network: nn.Module, images: Tensor, labels: Tensor, dtype: torch.dtype
 ) -> Callable[[], None]:
@@ -289,13 +394,16 @@ def seconds_of(work: Callable[[], object], sizes: Sizes) -> float:
 
 CHECKS = (
     same_bytes_twice,
+    built_in_networks_have_deterministic_kernels,
+    the_device_sees_the_same_pictures,
+    channels_may_lie_last,
     agrees_with_the_cpu,
     goes_on_after_a_kill,
     says_what_memory_lacks,
-    several_gpus_give_the_same_bytes,
+    every_device_gives_the_same_bytes,
 )
 
-TIMES = (time_of_steps, time_of_channels, time_of_a_captured_graph)
+TIMES = (time_of_steps, time_of_channels, time_of_a_captured_graph, time_of_torch_compile)
 
 
 def main() -> int:
@@ -310,7 +418,7 @@ def main() -> int:
         sizes, Conv4.width = Sizes("cpu", 12, 60, 8), 4
     where = "a CPU, as a rehearsal" if arguments.cpu else torch.cuda.get_device_name()
     print(f"torch {torch.__version__} on {where}")
-    failed = 0
+    failed, started = 0, time.perf_counter()
     for check in CHECKS:
         began = time.perf_counter()
         try:
@@ -328,6 +436,11 @@ def main() -> int:
         except Exception as error:
             failed += 1
             print(f"FAILED {_words(measure)}: {type(error).__name__}: {error}")
+    took = time.perf_counter() - started
+    print(f"{took:.0f} s in all")
+    if took > LONGEST and not arguments.cpu:
+        print(f"FAILED to take less than {LONGEST:.0f} s")
+        return 1
     return 1 if failed else 0
 
 

@@ -178,10 +178,18 @@ def test_the_sparse_engine_refuses_it_and_auto_takes_torch(
 ) -> None:
     model = MLP((784, 10))
     assert engines.resolve(TrainParams(device="cpu"), model, BOTH).engine == "torch"
+    assert engines.passed_over(TrainParams(device="cpu"), model) == ""
     with pytest.raises(ParamsError, match=r"it has no data\.augment, which is crop 2, flip"):
         engines.resolve(TrainParams(engine="sparse"), model, BOTH)
     with pytest.raises(ParamsError, match=r"it has no data\.augment"):
         engines.run(make_training(dataset=augmented(dataset, BOTH), engine="sparse"))
+
+
+def test_the_command_says_why_auto_takes_torch(workspace: Path) -> None:
+    words = ["prune", "--steps", "1", "--ratio", "0.5", "--rounds", "1", "--seed", "1"]
+    said = "train.engine: auto passes over sparse: it has no data.augment, which is crop 1"
+    assert said in lthctl(*words, "--set", "data.augment.crop=1").stderr.splitlines()
+    assert "auto passes over" not in lthctl(*words, "--out", "others").stderr
 
 
 @pytest.mark.parametrize(

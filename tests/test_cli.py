@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from lthctl.artifacts.ticket import save_ticket
 from lthctl.canonical import sha256
 from lthctl.cli.app import app
 from lthctl.datasets import fashion_mnist, mnist
-from lthctl.families import CONTROLS, choices
+from lthctl.families import CONTROLS, DATASETS, choices
 from lthctl.reporting import figures
 
 from .conftest import make_workspace
@@ -924,6 +925,42 @@ def test_commands_end_with_the_next_one(workspace: Path) -> None:
     assert last_line(*shlex.split(following)[1:]) == "Next: lthctl --params mine.yaml report"
     for quiet in "--json", "--quiet", "--dry-run":
         assert "Next" not in lthctl(*words, quiet).stdout
+
+
+def test_the_next_command_names_somebodys_own_code_again(workspace: Path) -> None:
+    """It is run only where it is named, and no ticket of somebody else's names it here."""
+    Path("nets.py").write_text(
+        "from torch import nn\n\n\ndef net():\n    return nn.Sequential(nn.Linear(784, 10))\n"
+    )
+    words = ("prune", "--method", "random", "--ratio", "0.5", "--seed", "1", "--rounds", "1")
+    words += ("--set", "train.device=cpu", "--data", str(Path("data/mnist").resolve()))
+    following = ["--data", words[-1], "--model", "nets:net", "--set", "train.device=cpu"]
+    expected = shlex.join(["lthctl", "retrain", "masks", *following])
+    assert last_line(*words, "--model", "nets:net") == f"Next: {expected}"
+    as_set = expected.replace("--model nets:net ", "") + " --set model.name=nets:net"
+    again = (*words, "--out", "masks", "--force", "--set", "model.name=nets:net")
+    assert last_line(*again) == f"Next: {as_set}"
+
+
+@pytest.mark.parametrize(
+    ("name", "fitting"),
+    [
+        ("fashion-mnist", ""),
+        ("emnist-balanced", " --layers 784,300,100,47"),
+        ("cifar10", " --model conv2"),
+        ("cifar100", " --model conv2 --set model.kwargs.classes=100"),
+        ("svhn", " --model conv2"),
+    ],
+)
+def test_what_follows_a_download_has_a_model_that_takes_its_images(
+    name: str, fitting: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    entry = replace(DATASETS.get(name), download=lambda *_, **__: {})
+    monkeypatch.setitem(DATASETS._members, name, entry)
+    assert last_line("download", name) == f"Next: lthctl run --dataset {name}{fitting}"
+    Path("params.yaml").write_text("model: lenet5\n")
+    assert last_line("download", name) == f"Next: lthctl run --dataset {name}"
 
 
 @pytest.fixture

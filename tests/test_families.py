@@ -32,6 +32,7 @@ from lthctl.families import (
     Family,
     choices,
     is_own,
+    nearest,
     own_code,
     trust,
 )
@@ -87,6 +88,21 @@ def refused(family: Family[Any], name: str) -> str:
 
 
 # ---- names ----
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("resnet21", "resnet20"), ("ResNet-18", "resnet20"), ("VGG-19", "vgg19"), ("vgg", "vgg11"),
+        ("Conv-4", "conv4"), ("conv3", "conv2"), ("LeNet-300-100", "lenet-300-100"), ("unet", None),
+    ],
+)  # fmt: skip
+def test_a_slip_is_told_with_what_was_meant(given: str, meant: str | None) -> None:
+    """Where several names are as like, with the one that begins the same."""
+    assert nearest(given, MODELS.names()) == meant
+    assert f"model: is {given!r}{f'; did you mean {meant!r}?' if meant else ', expected'}" in (
+        refused(MODELS, given)
+    )
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.noun)

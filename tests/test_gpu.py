@@ -221,6 +221,19 @@ def test_a_dry_run_counts_the_devices(workspace: Path, monkeypatch: pytest.Monke
             "adaptive_avg_pool2d_backward_cuda gives other sums every time on cpu; use another "
             "layer in its place, or set train.device to cpu",
         ),
+        (
+            RuntimeError(
+                "Deterministic behavior was enabled with either "
+                "`torch.use_deterministic_algorithms(True)` or "
+                "`at::Context::setDeterministicAlgorithms(true)`, but this operation is not "
+                "deterministic because it uses CuBLAS and you have CUDA >= 10.2. To enable "
+                "deterministic behavior in this case, you must set an environment variable before "
+                "running your PyTorch application: CUBLAS_WORKSPACE_CONFIG=:4096:8 or "
+                "CUBLAS_WORKSPACE_CONFIG=:16:8."
+            ),
+            "cpu was used in this process before, without what makes its sums the same every time; "
+            "set CUBLAS_WORKSPACE_CONFIG=:4096:8 before Python starts",
+        ),
     ],
 )
 def test_errors_of_a_device_are_explained(

@@ -109,18 +109,19 @@ def test_something_else_of_the_name_is_refused_or_replaced(params: Params) -> No
     run_tasks(tasks_for(params, method=("l1",), seed=(1,), ratio=(0.5,)), store=store, num_jobs=1)
     document = Path("masks/l1-r0.50-n2-s1/ticket.json")
     before = document.read_bytes()
-    longer = params.override(
-        {"train.steps": 40, "prune.seed": (1,), "prune.method": ("l1",), "prune.ratio": (0.5,)}
-    )
+    shorter = params.override({"prune.seed": (1,), "prune.method": ("l1",), "prune.ratio": (0.5,)})
+    longer = shorter.override({"train.steps": 40, "train.warmup": 5})
     planned = walk.ticket_tasks(longer, DATA, Path("masks"))
     with pytest.raises(OutputError) as refusal:
         run_tasks(planned, store=store, num_jobs=1)
     assert str(refusal.value) == (
-        "masks/l1-r0.50-n2-s1: holds something else, or something damaged (train.steps is 30, expected 40); choose another --out, or give --force to replace it"
+        "masks/l1-r0.50-n2-s1: holds something else, or something damaged (train.steps is 30, expected 40, train.warmup is not there, expected 5); choose another --out, or give --force to replace it"
     )
     assert document.read_bytes() == before
     run_tasks(planned, store=store, num_jobs=1, replace=True)
     assert document.read_bytes() != before
+    (other,) = walk.ticket_tasks(shorter, DATA, Path("masks"))
+    assert other.differs == "train.steps is 40, expected 30, train.warmup is 5, not asked for"
     assert list(Path("masks").glob(".*")) == []
 
 

@@ -1,6 +1,7 @@
 """`lthctl init`: an experiment in a folder of one's own, with no clone of this repository."""
 
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ from typer.testing import CliRunner
 from lthctl.cli.app import app
 from lthctl.errors import OutputError, ParamsError
 from lthctl.grid.walk import asked_prunings
+from lthctl.lottery.rates import rates_of
 from lthctl.models.entry import model_from
 from lthctl.params_file import read_params
 from lthctl.presets.init import NETWORKS, PRESETS, TEMPLATES, init
@@ -67,6 +69,32 @@ def test_a_preset_asks_for_what_there_is(name: str) -> None:
     assert last.name_of_replicates.replace(f"-n{last.rounds}", "") == primary
     assert params.data.name == "cifar10" and params.model.name == name
     resolve(params.train.model_copy(update={"device": "cpu"}), model_from(params.model))
+
+
+PRINTED = {
+    "conv2": {"8.8", "4.6"},
+    "conv4": {"11.1", "9.2"},
+    "resnet20": {"41.7", "27.1", "21.9", "11.8"},
+    "vgg19": {"6.9", "3.5", "1.5"},
+}
+"""Percent of the weights that rounds leave, as the paper prints them. (Those of Conv-6 fit no
+network that it describes.)"""
+
+
+@pytest.mark.parametrize("name", PRINTED)
+def test_a_preset_leaves_the_weights_that_the_paper_prints(name: str) -> None:
+    """The output layer at half the rate, and which layers are never pruned, show in the last
+    digit."""
+    params = read_params(TEMPLATES / f"networks/{name}.yaml")
+    model = model_from(params.model)
+    shapes = model.prunable(biases=False)
+    sizes = {key: math.prod(shape) for key, shape in shapes.items()}
+    left = set()
+    for pruning in asked_prunings(params.prune, model):
+        rates = rates_of(model, shapes, pruning)
+        kept = sum(size * (1 - rates[key]) ** pruning.rounds for key, size in sizes.items())
+        left.add(f"{100 * kept / sum(sizes.values()):.1f}")
+    assert left >= PRINTED[name]
 
 
 def test_dvc_takes_no_template_for_a_pipeline_of_this_repository() -> None:

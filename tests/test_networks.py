@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
+from lthctl.artifacts.checkpoints import CheckpointStore
 from lthctl.artifacts.ticket import load_ticket
 from lthctl.canonical import digest_of_arrays
 from lthctl.datasets.base import Dataset, Split
@@ -31,6 +32,7 @@ from lthctl.seeding import Stream
 from lthctl.training.engines import run
 from lthctl.training.spec import Training
 
+from .test_cut_off import content, finished
 from .test_families import documents, done, refusal
 
 SIZES = {
@@ -310,20 +312,57 @@ def test_a_network_goes_all_the_way(workspace_of_workers: Path, name: str) -> No
     done("show", "runs")
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(
+            one, marks=[] if one in ("lenet5", "conv2", "resnet20") else [pytest.mark.slow]
+        )
+        for one in SIZES
+    ],
+)
+def test_a_training_that_is_cut_off_goes_on_to_the_same_bytes(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lthctl.disk.os.fsync", lambda _: None)
+    model, dataset = small(name), pictures(name)
+    params = TrainParams(steps=4, evaluate_every=2, batch_size=8, engine="torch", device="cpu")
+    mask = Mask.full(model.prunable(biases=True))
+    training = Training(model, model.draw(Stream(1, "init")), mask, dataset, 1, params)
+    kept = CheckpointStore(tmp_path / "checkpoints", seconds=0.0)
+    result, begun = finished(training, kept, [4])  # killed behind its last step
+    assert begun == 2
+    assert content(result) == content(run(training))
+
+
 def tree(*folders: str) -> dict[str, bytes]:
     files = (path for folder in folders for path in sorted(Path(folder).rglob("*")))
     return {str(path): path.read_bytes() for path in files if path.is_file()}
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("name", ["conv2", "resnet20"])
-def test_a_killed_command_goes_on_to_the_same_bytes(workspace_of_workers: Path, name: str) -> None:
+KILLED = [
+    pytest.param(
+        name, marks=[pytest.mark.long if name in ("conv2", "resnet20") else pytest.mark.slow]
+    )
+    for name in SIZES
+]
+
+
+@pytest.mark.parametrize("name", KILLED)
+def test_a_killed_command_goes_on_to_the_same_bytes(
+    workspace_of_workers: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     workspace = workspace_of_workers
     size = ", size: 28" if name in SIDES else ""
     (workspace / "params.yaml").write_text(PARAMS.format(name=name, size=size))
+    monkeypatch.setenv("LTHCTL_CHECKPOINT_SECONDS", "0")
     command = [sys.executable, "-m", "lthctl", "run", "--jobs", "1", "--quiet"]
+    command += ["--set", "train.evaluate_every=1"]
     process = subprocess.Popen(command)
-    while not any((workspace / ".lthctl").rglob("training.json")):  # the first of three is done
+    # A first checkpoint of the first of three trainings, or its result, which comes soon after.
+    while not any((workspace / ".lthctl").glob("*/*.safetensors")) and not any(
+        (workspace / ".lthctl").rglob("training.json")
+    ):
         assert process.poll() is None
         time.sleep(0.02)
     process.kill()

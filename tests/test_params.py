@@ -198,6 +198,28 @@ report: 3
     )
 
 
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("prune.rate", "a", "is 'a', expected a rate in (0, 1), such as 0.2, or rates in [0, 1) by "
+         "the names of layers, such as {conv*: 0.1, fc*: 0.2}"),
+        ("prune.rate", 1.5, "is 1.5, expected a rate in (0, 1)"),
+        ("prune.exclude", "a b", "is 'a b', expected the name of a layer, such as conv1 or conv*"),
+        ("model.layers", "784,10", "is '784,10', expected sizes of layers, such as [784, 300"),
+        ("model.kwargs", 5, "is 5, expected keys with values"),
+        ("train.lr_drops", [[5]], "is [[5]], expected steps and what lr is multiplied with"),
+        ("data.augment", {"crop": -1}, "crop is -1, expected greater than or equal to 0"),
+        ("data.augment", {"crops": 1}, "crops is not a parameter; did you mean 'crop'?"),
+    ],
+)  # fmt: skip
+def test_a_value_of_another_form_is_told_once(path: str, value: object, said: str) -> None:
+    """In words of YAML, under what was typed."""
+    with pytest.raises(ParamsError) as refusal:
+        Params().override({path: value}, typed={path: f"--set {path}"})
+    assert str(refusal.value).startswith(f"--set {path}: {said}")
+    assert "\n" not in str(refusal.value)
+
+
 def test_unknown_key_that_resembles_nothing(params_yaml: Path) -> None:
     assert refusal_of(params_yaml, "retrain:\n  xyz: 1\n") == (
         "params.yaml:2:3: retrain.xyz: is not a parameter; known here: keep_weights, "

@@ -287,6 +287,7 @@ def test_a_source_that_never_ends_is_left(monkeypatch: pytest.MonkeyPatch) -> No
         Mirror("https://a.example/", limit=10).fetch("x")
     assert time.monotonic() - began < 10
     release.set()
+    assert Mirror("https://a.example/", limit=600_000_000)._deadline == 6000  # 562 MB at 100 kB/s
     assert within(5.0, lambda: 7, "seven") == 7
     with pytest.raises(KeyError):
         within(5.0, lambda: {}["x"], "none")

@@ -3,12 +3,15 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lthctl.cli.options import SETTINGS_GROUP, DataOption, choice, numbers
 from lthctl.errors import ParamsError
+
+if TYPE_CHECKING:
+    from lthctl.params import ModelParams
 
 SetOption = Annotated[
     list[str],
@@ -87,6 +90,19 @@ class SettingOptions:
             "train.optimizer": self.optimizer,
             "train.engine": self.engine,
         }
+
+
+def options_for(model: "ModelParams") -> list[str]:
+    """How to type a built-in model.
+
+    Example:
+      >>> options_for(ModelParams(name="conv2", kwargs={"classes": 100}))
+      ['--model', 'conv2', '--set', 'model.kwargs.classes=100']
+    """
+    if model.name == "mlp":
+        return ["--layers", ",".join(map(str, model.layers))]
+    sets = [f"model.kwargs.{key}={value}" for key, value in model.kwargs.items()]
+    return ["--model", model.name, *(word for text in sets for word in ("--set", text))]
 
 
 def settings_of(texts: Sequence[str], sections: Sequence[str]) -> dict[str, object]:

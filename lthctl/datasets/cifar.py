@@ -9,6 +9,7 @@ from lthctl.datasets.archives import members_of_tar
 from lthctl.datasets.base import Split
 from lthctl.datasets.known_files import Contents, KnownFiles
 from lthctl.errors import DataError
+from lthctl.params import ModelParams
 
 ARCHIVE_10, ARCHIVE_100 = "cifar-10-binary.tar.gz", "cifar-100-binary.tar.gz"
 
@@ -61,7 +62,11 @@ def _split(records: bytes, num_labels: int) -> Split:
 
 
 def _files(
-    name: str, digests: dict[str, str], parts: tuple[list[str], list[str]], num_labels: int
+    name: str,
+    digests: dict[str, str],
+    parts: tuple[list[str], list[str]],
+    num_labels: int,
+    model: ModelParams,
 ) -> KnownFiles:
     (archive,) = digests
     return KnownFiles(
@@ -72,11 +77,14 @@ def _files(
         partial(_read, archive, parts, num_labels),
         lambda: ["https://www.cs.toronto.edu/~kriz/"],
         packed=False,
+        model=model,
     )
 
 
-CIFAR_10_FILES = _files("cifar10", CIFAR_10, PARTS_10, 1)
+CIFAR_10_FILES = _files("cifar10", CIFAR_10, PARTS_10, 1, ModelParams(name="conv2"))
 
-CIFAR_100_FILES = _files("cifar100", CIFAR_100, PARTS_100, 2)
+CIFAR_100_FILES = _files(
+    "cifar100", CIFAR_100, PARTS_100, 2, ModelParams(name="conv2", kwargs={"classes": 100})
+)
 
 ENTRY_10, ENTRY_100 = CIFAR_10_FILES.entry(), CIFAR_100_FILES.entry()

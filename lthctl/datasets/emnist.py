@@ -7,6 +7,7 @@ from lthctl.datasets.archives import gunzipped, members_of_zip
 from lthctl.datasets.base import Split
 from lthctl.datasets.idx import idx_images, idx_labels
 from lthctl.datasets.known_files import Contents, KnownFiles
+from lthctl.params import ModelParams
 
 ARCHIVE = "gzip.zip"
 
@@ -49,6 +50,7 @@ FILES = KnownFiles(
     _read,
     lambda: ["https://biometrics.nist.gov/cs_links/EMNIST/"],
     packed=False,
+    model=ModelParams(layers=(784, 300, 100, 47)),
 )
 
 ENTRY = FILES.entry()

@@ -15,7 +15,7 @@ from lthctl.datasets.opened import OpenedFolder
 from lthctl.datasets.reference import DatasetFolder
 from lthctl.errors import DataError
 from lthctl.families import Family, checked_callable
-from lthctl.params import DataParams
+from lthctl.params import DataParams, ModelParams
 
 
 @dataclass(frozen=True)
@@ -28,12 +28,14 @@ class DatasetEntry:
       download: fetches it into a folder and returns file -> where it came from; None where that
         cannot be done.
       files: the names of what is fetched.
+      model: a built-in model that takes its images; None where that is the usual MLP, or depends.
     """
 
     open: Callable[[Path], DatasetFolder]
     folder: Path
     download: Callable[..., Mapping[str, str]] | None = None
     files: Collection[str] = ()
+    model: ModelParams | None = None
 
 
 def _open_own(name: str, read: Callable[[Path], object], folder: Path) -> OpenedFolder:

@@ -11,6 +11,7 @@ from lthctl.datasets.fetching import Source, fetch_files
 from lthctl.datasets.mirrors import Mirror, OnBytes, WithoutHttps
 from lthctl.datasets.opened import OpenedFolder
 from lthctl.errors import DataError
+from lthctl.params import ModelParams
 
 Contents = Mapping[str, bytes]
 """File name -> the bytes that were trusted."""
@@ -34,6 +35,7 @@ class KnownFiles:
       packed: whether mirrors serve each file as `NAME.gz`.
       installed: where a package of the system puts the files; asked first, if it is there.
       also: what else a person can do where no source has it, a sentence.
+      model: as in `DatasetEntry`.
     """
 
     name: str
@@ -46,6 +48,7 @@ class KnownFiles:
     packed: bool = True
     installed: Path | None = field(default=None, kw_only=True)
     also: str = field(default="", kw_only=True)
+    model: ModelParams | None = field(default=None, kw_only=True)
 
     @property
     def folder(self) -> Path:
@@ -54,7 +57,7 @@ class KnownFiles:
 
     def entry(self) -> DatasetEntry:
         """It as a member of the family."""
-        return DatasetEntry(self.open, self.folder, self.download, tuple(self.digests))
+        return DatasetEntry(self.open, self.folder, self.download, tuple(self.digests), self.model)
 
     def open(self, folder: Path) -> OpenedFolder:
         """Read and verify the files in a folder, plain or packed, whatever they are called.

@@ -16,7 +16,10 @@ TIMEOUT = 10
 """Seconds without an answer, or without another byte, after which a mirror is given up."""
 
 DEADLINE = 600.0
-"""Seconds that a source may take for all its files: 20 kB/s are enough."""
+"""Seconds that a source may take for all its files, where these are small."""
+
+SLOWEST = 100_000
+"""Bytes in a second that are enough for large ones: a source may take as long as its limit does."""
 
 CHUNK = 2**16
 
@@ -40,6 +43,7 @@ class Mirror:
         """
         self.label = address
         self._limit, self._packed, self._on_bytes = limit, packed, on_bytes
+        self._deadline = max(DEADLINE, limit / SLOWEST)
         self._began = time.monotonic()
 
     def fetch(self, name: str) -> bytes:
@@ -48,9 +52,8 @@ class Mirror:
         pooch's own check of a digest is not used: mirrors pack the same file in different ways, and
         the digest that we know is of what is in it.
         """
-        return within(
-            DEADLINE - (time.monotonic() - self._began), lambda: self._fetch(name), self.label
-        )
+        left = self._deadline - (time.monotonic() - self._began)
+        return within(left, lambda: self._fetch(name), self.label, of=self._deadline)
 
     def _fetch(self, name: str) -> bytes:
         import requests
@@ -92,9 +95,15 @@ class WithoutHttps:
         raise SourceError("is an address without https, so it was not asked")
 
 
-def within(seconds: float, work: Callable[[], T], label: str) -> T:
+def within(seconds: float, work: Callable[[], T], label: str, *, of: float | None = None) -> T:
     """What some work gives within so many seconds. After that it is left alone: a server that sends
     a byte a second, be it of its headers, cannot be stopped otherwise.
+
+    Args:
+      seconds: that are left.
+      work: is done in a thread.
+      label: of the thread.
+      of: seconds that there were at first, for the message; those that are left if None.
 
     Raises:
       SourceError: it takes longer.
@@ -112,7 +121,7 @@ def within(seconds: float, work: Callable[[], T], label: str) -> T:
     try:
         answer, error = answers.get(timeout=max(seconds, 0.0))
     except queue.Empty:
-        raise SourceError(f"takes longer than {DEADLINE:.0f} seconds") from None
+        raise SourceError(f"takes longer than {of or seconds:.0f} seconds") from None
     if error is not None:
         raise error
     return cast(T, answer)

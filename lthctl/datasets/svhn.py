@@ -7,6 +7,7 @@ import numpy as np
 from lthctl.datasets.base import Split
 from lthctl.datasets.known_files import Contents, KnownFiles
 from lthctl.errors import DataError
+from lthctl.params import ModelParams
 
 TRAIN, TEST = "train_32x32.mat", "test_32x32.mat"
 
@@ -53,6 +54,7 @@ FILES = KnownFiles(
     _read,
     lambda: ["https://ufldl.stanford.edu/housenumbers/"],
     packed=False,
+    model=ModelParams(name="conv2"),
 )
 
 ENTRY = FILES.entry()

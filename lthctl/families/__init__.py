@@ -20,6 +20,7 @@ from lthctl.families.members import SCHEDULES as SCHEDULES
 from lthctl.families.members import SCORES as SCORES
 from lthctl.families.members import TRACKERS as TRACKERS
 from lthctl.families.members import WORKPLACES as WORKPLACES
+from lthctl.families.nearest import nearest as nearest
 from lthctl.families.own_code import OWN_NAME as OWN_NAME
 from lthctl.families.own_code import is_own as is_own
 from lthctl.families.own_code import trust as trust

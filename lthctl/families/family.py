@@ -1,6 +1,5 @@
 """A family: members of one kind, such as scores or models, by their names."""
 
-import difflib
 import hashlib
 import inspect
 import re
@@ -13,6 +12,7 @@ from typing import Any, Generic, TypeVar
 
 from lthctl.errors import ParamsError, TrainingError
 from lthctl.families import own_code
+from lthctl.families.nearest import nearest
 from lthctl.families.own_code import is_own
 
 T = TypeVar("T")
@@ -72,8 +72,8 @@ class Family(Generic[T]):
             module, attribute = self._built_in[name].split(":")
             member: T = getattr(import_module(module), attribute)
         elif (expected := self.expected_instead_of(name)) is not None:
-            close = difflib.get_close_matches(name, self.names(), n=1)
-            hint = f"; did you mean {close[0]!r}? Expected" if close else ", expected"
+            meant = nearest(name, self.names())
+            hint = f"; did you mean {meant!r}? Expected" if meant else ", expected"
             raise ParamsError(f"{self.noun}: is {name!r}{hint} {expected}")
         elif name not in own_code.trusted():
             raise ParamsError(

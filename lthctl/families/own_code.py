@@ -4,7 +4,6 @@ A module is imported only if the person gave its name: by a flag, in params.yaml
 name that comes out of a file of somebody else's is never imported unasked.
 """
 
-import difflib
 import hashlib
 import inspect
 import re
@@ -17,6 +16,7 @@ from pathlib import Path
 from types import ModuleType
 
 from lthctl.errors import ParamsError
+from lthctl.families.nearest import nearest
 
 _IDENTIFIER = "[A-Za-z_][A-Za-z0-9_]{0,63}"
 
@@ -114,8 +114,8 @@ def attribute_of(noun: str, name: str, module: ModuleType) -> object:
     if hasattr(module, wanted):
         return getattr(module, wanted)
     there = [key for key in vars(module) if not key.startswith("_")]
-    close = difflib.get_close_matches(wanted, there, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(there) or 'nothing'}"
+    meant = nearest(wanted, there)
+    hint = f"did you mean {meant!r}?" if meant else f"it has {', '.join(there) or 'nothing'}"
     raise ParamsError(f"{noun} {name}: the module {module.__name__} has no {wanted!r}; {hint}")
 
 

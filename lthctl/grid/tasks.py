@@ -133,6 +133,13 @@ def difference(
         return ""
     asked = dict(flat(specification.to_json()))
     keys = [key for key in {**there, **asked} if there.get(key) != asked.get(key)]
-    named = [f"{key} is {there.get(key)}, expected {asked.get(key)}" for key in keys[:MOST_NAMED]]
+    named = [f"{key} {_differs(there.get(key), asked.get(key))}" for key in keys[:MOST_NAMED]]
     more = [f"{len(keys) - MOST_NAMED} more"] if len(keys) > MOST_NAMED else []
     return ", ".join([*named, *more])
+
+
+def _differs(there: object, asked: object) -> str:
+    """A document leaves out what stands at its default, or does not apply; it never holds null."""
+    if there is None:
+        return f"is not there, expected {asked}"
+    return f"is {there}, expected {asked}" if asked is not None else f"is {there}, not asked for"

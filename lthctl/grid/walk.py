@@ -333,10 +333,11 @@ def _check_sizes(model: Model, dataset: Dataset) -> None:
     num_inputs = int(np.prod(shape))
     num_classes = int(dataset.train.labels.max()) + 1
     if model.layers[0] != num_inputs:
+        pictures = "take a model for pictures, such as conv2, " if len(shape) == 3 else ""
         raise ParamsError(
             f"model.layers: starts with {model.layers[0]}, and an image of {dataset.name} has "
-            f"{num_inputs} values, of shape {shape}; begin with {num_inputs}, or choose another "
-            "data.name"
+            f"{num_inputs} values, of shape {shape}; begin with {num_inputs}, {pictures}or choose "
+            "another data.name"
         )
     if model.layers[-1] < num_classes:
         raise ParamsError(
@@ -367,4 +368,5 @@ def _check_outputs(model: Model, dataset: Dataset) -> None:
         raise ParamsError(
             f"model {name}: gives outputs of shape {shape} for 2 images, expected (2, classes) "
             f"with at least {num_classes} classes"
+            + (f"; set model.kwargs.classes={num_classes}" if isinstance(model, Network) else "")
         )

@@ -1,6 +1,5 @@
 """Names: members of families, layers, tickets, ladders, and words to choose from."""
 
-import difflib
 import re
 from typing import Annotated, Any, Literal
 
@@ -8,7 +7,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from lthctl import families
-from lthctl.families import Family
+from lthctl.families import Family, nearest
 from lthctl.parameter_types.values import as_tuple
 
 
@@ -17,10 +16,10 @@ def _member_of(family: Family[Any], *also: str) -> AfterValidator:
 
     def check(name: str) -> str:
         if (expected := family.expected_instead_of(name, *also)) is not None:
-            close = difflib.get_close_matches(name, (*also, *family.names()), n=1)
-            nearest = {"nearest": close[0]} if close else {}
+            meant = nearest(name, (*also, *family.names()))
+            hint = {"nearest": meant} if meant else {}
             raise PydanticCustomError(
-                "member", "Input should be {expected}", {"expected": expected, **nearest}
+                "member", "Input should be {expected}", {"expected": expected, **hint}
             )
         return name
 
@@ -70,7 +69,17 @@ TicketsOfControls = dict[
 """`*` stands for anything; any other character for itself."""
 
 
-LayerPattern = Annotated[str, Field(pattern="^[^\x00-\x20,=]{1,200}$")]
+def _check_pattern(name: str) -> str:
+    if re.fullmatch("[^\x00-\x20,=]{1,200}", name) is None:
+        raise PydanticCustomError(
+            "layer",
+            "Input should be the name of a layer, such as conv1 or conv*, without spaces, commas "
+            "and =",
+        )
+    return name
+
+
+LayerPattern = Annotated[str, AfterValidator(_check_pattern)]
 """The name of a layer, such as `conv1` or `layers.0`; `*` stands for anything."""
 
 

@@ -57,4 +57,12 @@ Looks = Annotated[
 ]
 
 
-Sizes = Annotated[tuple[Count, ...], BeforeValidator(as_tuple), Field(min_length=2)]
+def _as_sizes(value: object) -> object:
+    if isinstance(value, str):
+        raise PydanticCustomError(
+            "sizes", "Input should be sizes of layers, such as [784, 300, 100, 10]"
+        )
+    return as_tuple(value)
+
+
+Sizes = Annotated[tuple[Count, ...], BeforeValidator(_as_sizes), Field(min_length=2)]

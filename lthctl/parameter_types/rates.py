@@ -9,16 +9,18 @@ from pydantic_core import PydanticCustomError
 
 from lthctl.parameter_types.names import LayerPattern
 from lthctl.parameter_types.numbers import Count
-from lthctl.parameter_types.values import as_tuple
 
 
 def _as_rate(value: object) -> object:
     """A rate, or pattern -> rate as pairs in the order of the patterns."""
+    if value is None or (isinstance(value, float) and 0 < value < 1):
+        return value
     if isinstance(value, dict):
         value = list(value.items())
-    if not isinstance(value, list | tuple):
-        return value
-    pairs = [tuple(pair) if isinstance(pair, list | tuple) else pair for pair in value]
+    pairs = [
+        tuple(pair) if isinstance(pair, list | tuple) else pair
+        for pair in (value if isinstance(value, list | tuple) else ())
+    ]
     is_pair = all(
         isinstance(pair, tuple)
         and len(pair) == 2
@@ -31,7 +33,7 @@ def _as_rate(value: object) -> object:
         raise PydanticCustomError(
             "rate",
             "Input should be a rate in (0, 1), such as 0.2, or rates in [0, 1) by the names of "
-            "layers, such as {{conv*: 0.1, fc*: 0.2}}",
+            "layers, such as {conv*: 0.1, fc*: 0.2}",
         )
     return tuple((name, float(rate)) for name, rate in sorted(pairs))
 
@@ -68,7 +70,15 @@ def _as_drops(value: object) -> object:
 
 
 def _as_pairs(value: object) -> object:
-    return tuple(map(as_tuple, value)) if isinstance(value, list | tuple) else value
+    given = value if isinstance(value, list | tuple) else [()]
+    pairs = tuple(tuple(pair) if isinstance(pair, list | tuple) else (pair,) for pair in given)
+    if any(len(pair) != 2 for pair in pairs):
+        raise PydanticCustomError(
+            "drops",
+            "Input should be steps and what lr is multiplied with once they are taken, such as "
+            "{20000: 0.1, 25000: 0.01}",
+        )
+    return pairs
 
 
 def _check_drops(drops: tuple[tuple[int, float], ...]) -> tuple[tuple[int, float], ...]:

@@ -80,7 +80,8 @@ class RoundParams(Section):
 
     precision: Precision = "float32"
     """Of the arithmetic of training steps: `float32`, or `bfloat16` by torch's autocast. Weights,
-    optimizer and evaluations are float32 in any case."""
+    optimizer and evaluations are float32 in any case. There is no `float16`: it needs a scaled
+    loss, and skips the steps in which that overflows."""
 
     engine: Engine = "auto"
     """`sparse`: MLPs on a CPU, at the cost of the weights that are left. `torch`: anything,

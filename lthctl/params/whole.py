@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, ValidationError
+from pydantic_core import ErrorDetails
 
 from lthctl.errors import ParamsError
 from lthctl.families import trust
 from lthctl.parameter_types import shown
 from lthctl.params.data import DataParams
-from lthctl.params.faults import explain
+from lthctl.params.faults import explain, key_inside
 from lthctl.params.model import ModelParams
 from lthctl.params.prune import PruneParams
 from lthctl.params.report import ReportParams
@@ -34,18 +35,18 @@ def _flag_of(keys: Sequence[object]) -> str:
     return f"--{'.'.join(map(str, keys[1:2])).replace('_', '-')}"
 
 
-def _named(place: tuple[object, ...], typed: Mapping[str, str]) -> str:
-    """How the flag was typed that a fault belongs to: the one that leads nearest to its place."""
-    keys = [str(key) for key in place]
+def _told(fault: ErrorDetails, typed: Mapping[str, str]) -> str:
+    """A fault under the flag that it belongs to: the one that leads nearest to its place."""
+    keys = [str(key) for key in fault["loc"]]
 
     def nearness(path: str) -> int:
         parts = path.split(".")
         return next((n for n in range(len(keys), 0, -1) if parts[:n] == keys[:n]), 0)
 
-    nearest = max(typed, key=nearness, default=None)
-    if nearest is None or nearness(nearest) < min(2, len(keys)):
-        return _flag_of(place)
-    return typed[nearest]
+    flag = max(typed, key=nearness, default=None)
+    if flag is None or nearness(flag) < min(2, len(keys)):
+        return f"{_flag_of(keys)}: {explain(fault)}"
+    return f"{typed[flag]}: {key_inside(fault, nearness(flag))}{explain(fault)}"
 
 
 def _put(values: dict[str, Any], path: str, value: object, *, named: str) -> None:
@@ -121,9 +122,7 @@ class Params(Section):
         try:
             return type(self).model_validate(values)
         except ValidationError as error:
-            raise ParamsError(
-                "\n".join(f"{_named(e['loc'], names)}: {explain(e)}" for e in error.errors())
-            ) from None
+            raise ParamsError("\n".join(_told(fault, names) for fault in error.errors())) from None
 
     def trust_own(self) -> None:
         """Allow that what these parameters name as `module:name` is imported, as they are those of

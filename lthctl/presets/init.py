@@ -3,7 +3,6 @@
 Knows git and DVC projects as far as it takes to fit into them.
 """
 
-import difflib
 import os
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from lthctl.disk import write_file
 from lthctl.errors import OutputError, ParamsError
-from lthctl.families import choices
+from lthctl.families import choices, nearest
 
 TEMPLATES = Path(__file__).parent
 """A pipeline.yaml becomes dvc.yaml: under that name it would be a pipeline of this repository."""
@@ -72,8 +71,8 @@ def init(folder: Path | str = ".", *, preset: str = "root") -> Initialized:
       True
     """
     if preset not in PRESETS:
-        close = difflib.get_close_matches(preset, PRESETS, n=1)
-        hint = f"did you mean {close[0]!r}? Expected" if close else "expected"
+        meant = nearest(preset, PRESETS)
+        hint = f"did you mean {meant!r}? Expected" if meant else "expected"
         raise ParamsError(f"preset: is {preset!r}; {hint} {choices(tuple(PRESETS))}")
     place = Path(folder)
     new = {place / name: TEMPLATES / template for name, template in PRESETS[preset].items()}

@@ -4,7 +4,6 @@ Each claim is a sentence, a quantity, where it is measured, a bound, and what th
 Nothing in the file is run. Every fault is named with its line.
 """
 
-import difflib
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -12,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, mo
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from lthctl.errors import ParamsError
-from lthctl.families import CONTROLS
+from lthctl.families import CONTROLS, nearest
 from lthctl.parameter_types import Control, shown
 from lthctl.params import Section
 from lthctl.reporting.claim_quantities import QUANTITIES
@@ -28,13 +27,13 @@ Number = Annotated[float, Field(allow_inf_nan=False)]
 
 def _check_quantity(name: str) -> str:
     if name not in QUANTITIES:
-        close = difflib.get_close_matches(name, QUANTITIES, n=1)
+        meant = nearest(name, QUANTITIES)
         raise PydanticCustomError(
             "quantity",
             "is {name}, which is no quantity; {hint}known are: {known}",
             {
                 "name": shown(name),
-                "hint": f"did you mean {close[0]!r}? " if close else "",
+                "hint": f"did you mean {meant!r}? " if meant else "",
                 "known": ", ".join(QUANTITIES),
             },
         )
@@ -206,8 +205,8 @@ def _explain(fault: ErrorDetails) -> str:
     inside = keys[:-1] if fault["type"] in ("extra_forbidden", "missing") else keys
     known = list(MODELS.get(inside[-1] if inside else "", Claims).model_fields)
     if fault["type"] == "extra_forbidden":
-        close = difflib.get_close_matches(keys[-1], known, n=1)
-        hint = f"did you mean {close[0]!r}? " if close else ""
+        meant = nearest(keys[-1], known)
+        hint = f"did you mean {meant!r}? " if meant else ""
         return f"is not known; {hint}known here: {', '.join(known)}"
     if fault["type"] == "missing":
         return "is missing; every claim needs it" if "claims" in inside else "is missing; give it"

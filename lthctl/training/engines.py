@@ -42,14 +42,32 @@ def resolve(params: TrainParams, model: Model, augment: Augment | None = None) -
                 f"train.engine: is {params.engine}, which {engine.words}; {', '.join(obstacles)}"
             )
         return resolved
+    resolved, refusals = _first_that_can(params, model, augment)
+    if resolved is None:
+        raise ParamsError(f"train.engine: no engine can do this; {'; '.join(refusals)}")
+    return resolved
+
+
+def passed_over(params: TrainParams, model: Model, augment: Augment | None = None) -> str:
+    """Why `auto` takes none of the engines before the one that it takes; empty where it takes the
+    first, or an engine was asked for. See `resolve`."""
+    if params.engine != "auto":
+        return ""
+    return "; ".join(_first_that_can(params, model, augment)[1])
+
+
+def _first_that_can(
+    params: TrainParams, model: Model, augment: Augment | None
+) -> tuple[TrainParams | None, list[str]]:
+    """How the first engine would train that can, and why those before it cannot."""
     device = resolve_device(params.device)
-    refusals = []
+    refusals: list[str] = []
     for name in ENGINES.names():
         resolved = params.model_copy(update={"engine": name, "device": device})
         if not (obstacles := _obstacles(ENGINES.get(name), resolved, model, augment)):
-            return resolved
+            return resolved, refusals
         refusals.append(f"{name}: {', '.join(obstacles)}")
-    raise ParamsError(f"train.engine: no engine can do this; {'; '.join(refusals)}")
+    return None, refusals
 
 
 def alternatives(training: Training) -> list[Training]:

@@ -104,7 +104,7 @@ def check_schedule(params: TrainParams) -> None:
     if params.warmup > params.steps:
         raise ParamsError(
             f"train.warmup: is {params.warmup}, expected at most {params.steps}, the steps of a "
-            "training; warm up for fewer steps, or train for more"
+            f"training; {_way_out(params)}"
         )
 
 
@@ -118,8 +118,19 @@ def check_drops(params: TrainParams) -> None:
     if late:
         raise ParamsError(
             f"train.lr_drops: has one after {late[0]} steps, expected fewer than {params.steps}, "
-            "the steps of a training; leave it out, or train for more"
+            f"the steps of a training; {_way_out(params)}"
         )
+
+
+def _way_out(params: TrainParams) -> str:
+    """What to set in a training that is shorter than its schedule; all of it, in one go."""
+    reached = [f"{step}: {factor:g}" for step, factor in params.lr_drops if step < params.steps]
+    settings = ["train.warmup=0"] if params.warmup > params.steps else []
+    if len(reached) < len(params.lr_drops):
+        settings += [] if reached else ["train.schedule=constant"]
+        settings += [f"train.lr_drops={{{', '.join(reached)}}}"]
+    *first, last = settings
+    return f"train for more, or set {' and '.join([', '.join(first), last] if first else [last])}"
 
 
 def at_one_rate(params: TrainParams) -> TrainParams:

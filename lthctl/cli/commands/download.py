@@ -9,6 +9,7 @@ from lthctl.cli.console import errors_console, print_json, say, show
 from lthctl.cli.next_step import say_next
 from lthctl.cli.options import JsonOption, QuietOption
 from lthctl.cli.parameters import parameters
+from lthctl.cli.settings import options_for
 from lthctl.errors import ParamsError
 from lthctl.families import DATASETS, is_own, trust
 
@@ -37,7 +38,7 @@ def download(
         typer.Option(
             "--from",
             metavar="DIR",
-            help="Take plain or .gz IDX files from this folder, not from the network.",
+            help="Take its files from this folder, under whatever names, not from the network.",
         ),
     ] = None,
     json: JsonOption = False,
@@ -74,4 +75,6 @@ def download(
         for file, origin in origins.items():
             show(f"{folder / file}: verified, {origin}")
     named = [] if name == context.obj.data.name else ["--dataset", name]
+    if entry.model is not None and not context.obj.model.model_fields_set:
+        named += options_for(entry.model)
     say_next(context, "run", *named, *([] if folder == entry.folder else ["--data", folder]))

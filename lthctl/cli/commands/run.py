@@ -46,7 +46,7 @@ def run(
     flags = {**tickets.flags(), **settings.flags()}
     flags |= {"retrain.order_seed": order_seed, "retrain.draws": draws}
     params = parameters(context, "run", flags)
-    from lthctl.cli import experiment_view, grid_view
+    from lthctl.cli import engine_view, experiment_view, grid_view
     from lthctl.cli.claims_place import claims_file
     from lthctl.errors import DataError
     from lthctl.grid.grids import experiment_grid
@@ -55,6 +55,8 @@ def run(
     controls, data = controls_of(context, params), settings.data
     refuse_draws_of_none(context, controls, params)
     team = cluster.team(training.jobs, training.executor, training.devices)
+    if not training.quiet:
+        engine_view.say_engine(params)
     if training.dry_run:
         try:
             grid = experiment_grid(params, control=controls, name=name, data=data)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import torch
 
 from lthctl.errors import TrainingError
+from lthctl.surroundings import WORKSPACE_VARIABLE
 from lthctl.training.spec import Training
 
 AMOUNT = r"([0-9.]+ (?:bytes|[KMGT]iB))"
@@ -31,6 +32,12 @@ def explained(training: Training, device: torch.device) -> Iterator[None]:
             reason = (
                 f"{_which(training)}: {text.split()[0]} gives other sums every time on {device}; "
                 "use another layer in its place, or set train.device to cpu"
+            )
+        elif WORKSPACE_VARIABLE in text:
+            reason = (
+                f"{_which(training)}: {device} was used in this process before, without what makes "
+                f"its sums the same every time; set {WORKSPACE_VARIABLE}=:4096:8 before Python "
+                "starts"
             )
         else:
             raise

@@ -62,7 +62,7 @@ def run(
       name: of the folders masks/<name>, runs/<name> and report/<name>.
       data: folder of the dataset; data/<its name> if not given. What is missing in it is fetched,
         where lthctl knows from where.
-      num_jobs: trainings that run at the same time; one per core if not given.
+      num_jobs: trainings that run at the same time; see `Grid.run`.
       executor: where trainings run, "threads" or "processes". It changes no byte.
       replace: replace tickets and runs that are something else.
       watcher: is told what happens.

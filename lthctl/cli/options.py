@@ -136,7 +136,7 @@ JobsOption = Annotated[
         metavar="N",
         min=1,
         help="Trainings at a time.",
-        show_default="the number of cores",
+        show_default="the number of cores, 1 on a GPU",
     ),
 ]
 ExecutorOption = Annotated[

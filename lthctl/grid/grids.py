@@ -84,7 +84,8 @@ class Grid:
         """What a run would do, and how long it would take. Nothing is written.
 
         Args:
-          num_jobs: trainings that run at the same time; one per device, or per core, if not given.
+          num_jobs: trainings that run at the same time; if not given, one per device, or one on a
+            GPU, or one per core.
           executor: where trainings would run. The times are of threads, whatever it is.
           devices: as in `run`. The times are of one of them, with its share of the trainings.
 
@@ -94,7 +95,7 @@ class Grid:
         trust(executor)
         EXECUTORS.get(executor)
         check_devices(devices, {self.device} - {""})
-        num_jobs = num_jobs or len(devices) or num_cores()
+        num_jobs = num_jobs or self._num_jobs(devices)
         plan = plans.make_plan(self.tasks, Store(self.store))
         speeds = plan.measure(math.ceil(num_jobs / max(1, len(devices))))
         return plans.describe_plan(plan, self.tasks, speeds, self.num_asked, num_jobs)
@@ -111,7 +112,8 @@ class Grid:
         """Make the folders that are not there yet.
 
         Args:
-          num_jobs: trainings that run at the same time; one per device, or per core, if not given.
+          num_jobs: trainings that run at the same time; if not given, one per device, or one on a
+            GPU, or one per core.
           executor: where trainings run, "threads" or "processes". It changes no byte.
           replace: replace folders that hold something else.
           watcher: is told what happens.
@@ -126,13 +128,18 @@ class Grid:
         return run_tasks(
             self.tasks,
             store=Store(self.store),
-            num_jobs=num_jobs or len(devices) or num_cores(),
+            num_jobs=num_jobs or self._num_jobs(devices),
             executor="processes" if len(devices) > 1 else executor,
             replace=replace,
             watcher=watcher,
             option=self.option,
             devices=devices,
         )
+
+    def _num_jobs(self, devices: Sequence[str]) -> int:
+        """Trainings at a time where nobody says how many. Side by side on one GPU they share its
+        memory, and hardly gain."""
+        return len(devices) or (1 if self.device == "cuda" else num_cores())
 
     def finished(self, outcome: Outcome) -> list[Path]:
         """The folders that are there after a run, in the order of the grid."""

@@ -94,7 +94,7 @@ def refused(family: Family[Any], name: str) -> str:
     ("given", "meant"),
     [
         ("resnet21", "resnet20"), ("ResNet-18", "resnet20"), ("VGG-19", "vgg19"), ("vgg", "vgg11"),
-        ("Conv-4", "conv4"), ("conv3", "conv2"), ("LeNet-300-100", "lenet-300-100"), ("unet", None),
+        ("Conv-4", "conv4"), ("conv3", "conv2"), ("LeNet-300-100", "lenet-300-100"), ("xyz", None),
     ],
 )  # fmt: skip
 def test_a_slip_is_told_with_what_was_meant(given: str, meant: str | None) -> None:
@@ -123,7 +123,7 @@ def test_listing_imports_nothing() -> None:
     )
     assert said.stdout == (
         "['lthctl.errors', 'lthctl.families', 'lthctl.families.family', "
-        "'lthctl.families.members', 'lthctl.families.own_code'] False\n"
+        "'lthctl.families.members', 'lthctl.families.nearest', 'lthctl.families.own_code'] False\n"
     )
 
 
@@ -779,7 +779,7 @@ def test_the_output_layer_may_be_named(workspace: Path) -> None:
     [
         (
             "model: resnet\n",
-            "params.yaml:1:1: model.name: is 'resnet'; did you mean 'resnet56'? Expected 'mlp', "
+            "params.yaml:1:1: model.name: is 'resnet'; did you mean 'resnet20'? Expected 'mlp', "
             "'lenet-300-100', 'lenet5', 'conv2', 'conv4', 'conv6', 'resnet20', 'resnet32', "
             "'resnet44', 'resnet56', 'vgg11', 'vgg13', 'vgg16' or 'vgg19', or your own as "
             "module:name, such as mynets:LeNet5",

@@ -28,8 +28,8 @@ TRAINING: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"schedule": "step", "lr_drops": ((20, 0.1), (25, 0.01)), "warmup": 20},
-        "train.warmup: is 20, expected at most 9, the steps of a training; train for more, or set "
-        "train.warmup=0, train.schedule=constant and train.lr_drops={}",
+        "train.lr_drops: has one after 20 steps, expected fewer than 9, the steps of a training; "
+        "train for more, or set train.warmup=0, train.schedule=constant and train.lr_drops={}",
     ),
 ]
 

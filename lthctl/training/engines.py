@@ -42,10 +42,10 @@ def resolve(params: TrainParams, model: Model, augment: Augment | None = None) -
                 f"train.engine: is {params.engine}, which {engine.words}; {', '.join(obstacles)}"
             )
         return resolved
-    resolved, refusals = _first_that_can(params, model, augment)
-    if resolved is None:
+    first, refusals = _first_that_can(params, model, augment)
+    if first is None:
         raise ParamsError(f"train.engine: no engine can do this; {'; '.join(refusals)}")
-    return resolved
+    return first
 
 
 def passed_over(params: TrainParams, model: Model, augment: Augment | None = None) -> str:

@@ -152,7 +152,9 @@ def table(rows: list[dict[str, Any]]) -> str:
     lines.append("|---" * (1 + len(DENSITIES)) + "|")
     for shape, (sizes, batch) in SHAPES.items():
         cells = [
-            f"{row['gflops']:.1f} ({100 * row['share']:.0f} %)" for row in rows if row["shape"] == shape
+            f"{row['gflops']:.1f} ({100 * row['share']:.0f} %)"
+            for row in rows
+            if row["shape"] == shape
         ]
         if cells:
             lines.append(f"| {'-'.join(map(str, sizes))}, batch {batch} | {' | '.join(cells)} |")

@@ -33,7 +33,7 @@ from lthctl.cluster.status import WORKERS, WorkerStatus
 from lthctl.cluster.worker import LEASES, in_own_order
 from lthctl.datasets.base import Dataset, Split
 from lthctl.families import EXECUTORS
-from lthctl.grid.driver import run_tasks
+from lthctl.grid.running import run_tasks
 from lthctl.grid.tasks import Task
 from lthctl.mask import Mask
 from lthctl.models.mlp import MLP

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from lthctl.datasets.download import download
     from lthctl.datasets.mnist import load_mnist
     from lthctl.errors import LthctlError
-    from lthctl.grid.grids import Grid, experiment_grid, run_grid, ticket_grid
+    from lthctl.grid.grid import Grid
+    from lthctl.grid.grids import experiment_grid, run_grid, ticket_grid
     from lthctl.interop.apply import apply_ticket_, keep_pruned_
     from lthctl.interop.export import export, export_to
     from lthctl.interop.importing import import_ticket
@@ -55,7 +56,7 @@ _HOME = {
     "Dataset": "datasets.base",
     "FinishedExperiment": "pipeline",
     "FinishedReport": "reporting.report",
-    "Grid": "grid.grids",
+    "Grid": "grid.grid",
     "LthctlError": "errors",
     "MLP": "models.mlp",
     "Mask": "mask",

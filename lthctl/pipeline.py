@@ -8,7 +8,8 @@ from lthctl.datasets.entry import DATASETS, open_folder
 from lthctl.datasets.mirrors import OnBytes
 from lthctl.errors import DataError
 from lthctl.grid.dvc import refuse_if_owned
-from lthctl.grid.grids import Grid, experiment_grid, folders_of
+from lthctl.grid.grid import Grid
+from lthctl.grid.grids import experiment_grid, folders_of
 from lthctl.grid.outcome import Outcome
 from lthctl.grid.watcher import Watcher
 from lthctl.params import DataParams, Params

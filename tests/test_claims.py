@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from lthctl.artifacts.run import Run, save_run
 from lthctl.cli.app import app
 from lthctl.errors import ParamsError
-from lthctl.grid.walk import asked_prunings
+from lthctl.grid.prunings import asked_prunings
 from lthctl.lottery.rates import rates_of
 from lthctl.models.entry import model_from
 from lthctl.params import ReportParams

@@ -11,7 +11,8 @@ from lthctl.cluster.progress import Viewer
 from lthctl.cluster.status import WORKERS, WorkerStatus
 from lthctl.cluster.workplace import WORKPLACES, JobState
 from lthctl.errors import ClusterError
-from lthctl.grid.grids import Grid, ticket_grid
+from lthctl.grid.grid import Grid
+from lthctl.grid.grids import ticket_grid
 from lthctl.params_file import load_params
 
 

@@ -24,7 +24,7 @@ from lthctl.artifacts.store import Store
 from lthctl.artifacts.tensors import tensors_bytes
 from lthctl.datasets.base import Dataset, Split
 from lthctl.errors import ParamsError, RunError
-from lthctl.grid.driver import run_tasks
+from lthctl.grid.running import run_tasks
 from lthctl.grid.tasks import State, Task
 from lthctl.grid.watcher import Watcher
 from lthctl.mask import Mask

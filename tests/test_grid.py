@@ -19,12 +19,14 @@ from lthctl.artifacts.names import MASK_FILE, Variant
 from lthctl.artifacts.store import Store
 from lthctl.artifacts.ticket import load_ticket, save_ticket
 from lthctl.errors import OutputError, ParamsError, TicketError, TrainingError
-from lthctl.grid import driver, walk
-from lthctl.grid.driver import run_tasks
+from lthctl.grid import driver, running
 from lthctl.grid.executors import threads
 from lthctl.grid.grids import experiment_grid, run_grid, ticket_grid
 from lthctl.grid.outcome import Interrupted
+from lthctl.grid.retraining_tasks import retraining_tasks
+from lthctl.grid.running import run_tasks
 from lthctl.grid.tasks import State, Task, state_of
+from lthctl.grid.ticket_tasks import ticket_tasks
 from lthctl.grid.watcher import Watcher
 from lthctl.params import Params
 from lthctl.params_file import load_params
@@ -42,7 +44,7 @@ def params(workspace: Path) -> Params:
 
 
 def tasks_for(params: Params, **flags: object) -> list[Task]:
-    return walk.ticket_tasks(
+    return ticket_tasks(
         params.override({f"prune.{key}": value for key, value in flags.items()}),
         DATA,
         Path("masks"),
@@ -86,9 +88,7 @@ def test_pruning_one_shot_and_retraining_dense_share_a_training(params: Params) 
     store = Store(Path(".lthctl"))
     run_tasks(tasks_for(params, ratio=(0, 0.5), rounds=(1,), seed=(1,)), store=store, num_jobs=1)
     outcome = run_tasks(
-        walk.retraining_tasks(
-            params, DATA, [Path("masks/dense-s1")], Variant("rewind"), Path("runs")
-        ),
+        retraining_tasks(params, DATA, [Path("masks/dense-s1")], Variant("rewind"), Path("runs")),
         store=store,
         num_jobs=1,
     )
@@ -111,7 +111,7 @@ def test_something_else_of_the_name_is_refused_or_replaced(params: Params) -> No
     before = document.read_bytes()
     shorter = params.override({"prune.seed": (1,), "prune.method": ("l1",), "prune.ratio": (0.5,)})
     longer = shorter.override({"train.steps": 40, "train.warmup": 5})
-    planned = walk.ticket_tasks(longer, DATA, Path("masks"))
+    planned = ticket_tasks(longer, DATA, Path("masks"))
     with pytest.raises(OutputError) as refusal:
         run_tasks(planned, store=store, num_jobs=1)
     assert str(refusal.value) == (
@@ -120,7 +120,7 @@ def test_something_else_of_the_name_is_refused_or_replaced(params: Params) -> No
     assert document.read_bytes() == before
     run_tasks(planned, store=store, num_jobs=1, replace=True)
     assert document.read_bytes() != before
-    (other,) = walk.ticket_tasks(shorter, DATA, Path("masks"))
+    (other,) = ticket_tasks(shorter, DATA, Path("masks"))
     assert other.differs == "train.steps is 40, expected 30, train.warmup is 5, not asked for"
     assert list(Path("masks").glob(".*")) == []
 
@@ -265,14 +265,14 @@ def test_tickets_of_one_name_but_different_content_are_refused(params: Params) -
                 "prune.ratio": (0.5,),
             }
         )
-        run_tasks(walk.ticket_tasks(changed, DATA, Path(out)), store=store, num_jobs=1)
+        run_tasks(ticket_tasks(changed, DATA, Path(out)), store=store, num_jobs=1)
     with pytest.raises(
         OutputError, match=r"masks/a/.* and masks/b/.*: are different tickets of one name"
     ):
-        walk.retraining_tasks(params, DATA, [Path("masks")], Variant("rewind"), Path("runs"))
+        retraining_tasks(params, DATA, [Path("masks")], Variant("rewind"), Path("runs"))
     assert (
         len(
-            walk.retraining_tasks(
+            retraining_tasks(
                 params, DATA, [Path("masks/a"), Path("masks/a")], Variant("rewind"), Path("runs")
             )
         )
@@ -285,10 +285,10 @@ def test_a_ticket_that_is_replaced_meanwhile_is_not_retrained(params: Params) ->
     store = Store(Path(".lthctl"))
     tickets = tasks_for(params, ratio=(0, 0.5), rounds=(1,), method=("random",), seed=(1,))
     run_tasks(tickets, store=store, num_jobs=1)
-    tasks = walk.retraining_tasks(params, DATA, [Path("masks")], Variant("rewind"), Path("runs"))
+    tasks = retraining_tasks(params, DATA, [Path("masks")], Variant("rewind"), Path("runs"))
     changed = params.override({"data.holdout": 100})
     (place,) = (task.place for task in tickets if "random" in task.name)
-    others = walk.ticket_tasks(
+    others = ticket_tasks(
         changed.override({"prune.ratio": (0.5,), "prune.rounds": (1,), "prune.seed": (1,), "prune.method": ("random",)}),
         DATA, Path("masks"),
     )  # fmt: skip
@@ -315,9 +315,7 @@ sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 from tests.conftest import write_digits
 from lthctl.datasets import mnist
-from lthctl.grid import driver, walk
 from lthctl.grid.executors import threads
-from lthctl.grid.grids import run_grid, ticket_grid
 mnist.MNIST.update(write_digits(Path("data/mnist")))
 from lthctl.cli.app import main
 run = threads.run
@@ -416,7 +414,7 @@ def test_a_real_kill_leaves_nothing_half_written(
     kept = len(list(Store(Path(".lthctl"))))
     longer = params.override({"train.steps": 4000, "prune.method": ("l1",)})
     outcome = run_tasks(
-        walk.ticket_tasks(longer, DATA, Path("masks")),
+        ticket_tasks(longer, DATA, Path("masks")),
         store=Store(Path(".lthctl")),
         num_jobs=2,
     )
@@ -431,7 +429,9 @@ import os
 from pathlib import Path
 from tests.conftest import write_digits
 from lthctl.datasets import mnist
-from lthctl.grid import driver, walk
+from lthctl.grid.retraining_tasks import retraining_tasks
+from lthctl.grid.running import run_tasks
+from lthctl.grid.ticket_tasks import ticket_tasks
 from lthctl.params import Params
 from lthctl.artifacts.names import Variant
 from lthctl.artifacts.store import Store
@@ -442,10 +442,10 @@ params = Params().override({
     "model.layers": (784, 100, 10), "train.steps": 2, "prune.rounds": (1,),
     "prune.ratio": tuple((number + 1) / (num_tasks + 2) for number in range(num_tasks)),
 })
-tasks = walk.ticket_tasks(params, Path("data/mnist"), Path(f"masks{num_tasks}"))
-outcome = driver.run_tasks(tasks, store=Store(Path(".lthctl")), num_jobs=2)
-tasks = walk.retraining_tasks(params, Path("data/mnist"), [Path(f"masks{num_tasks}")], Variant("rewind"), Path(f"runs{num_tasks}"))
-outcome = driver.run_tasks(tasks, store=Store(Path(".lthctl")), num_jobs=2)
+tasks = ticket_tasks(params, Path("data/mnist"), Path(f"masks{num_tasks}"))
+outcome = run_tasks(tasks, store=Store(Path(".lthctl")), num_jobs=2)
+tasks = retraining_tasks(params, Path("data/mnist"), [Path(f"masks{num_tasks}")], Variant("rewind"), Path(f"runs{num_tasks}"))
+outcome = run_tasks(tasks, store=Store(Path(".lthctl")), num_jobs=2)
 assert len(outcome.written) == num_tasks
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
@@ -487,7 +487,7 @@ def test_a_store_that_cannot_be_written_is_refused_before_training(
     Path("blocked").write_text("in which no folder can be made")
     monkeypatch.setenv("LTHCTL_STORE", "blocked")
     grid = ticket_grid(params)
-    monkeypatch.setattr(driver, "_Driver", None)  # nothing begins
+    monkeypatch.setattr(running, "Driver", None)  # nothing begins
     with pytest.raises(
         OutputError, match=r"^blocked/trainings: .*name another place with LTHCTL_STORE=DIR$"
     ):

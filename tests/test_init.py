@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from lthctl.cli.app import app
 from lthctl.errors import OutputError, ParamsError
-from lthctl.grid.walk import asked_prunings
+from lthctl.grid.prunings import asked_prunings
 from lthctl.lottery.rates import rates_of
 from lthctl.models.entry import model_from
 from lthctl.params_file import read_params

@@ -19,7 +19,8 @@ from lthctl.artifacts.store import Store
 from lthctl.artifacts.ticket import Ticket, save_ticket
 from lthctl.datasets.base import Dataset, Split
 from lthctl.errors import MaskError
-from lthctl.grid import driver, walk
+from lthctl.grid.running import run_tasks
+from lthctl.grid.ticket_tasks import ticket_tasks
 from lthctl.lottery.find import find_ticket
 from lthctl.lottery.retrain import retrain, specify_retraining
 from lthctl.lottery.select import select
@@ -209,9 +210,9 @@ def test_6_every_training_has_a_fresh_optimizer(make_training: MakeTraining) -> 
 def ticket_folders(
     params: Params, data: Path, out: Path, num_jobs: int, executor: str = "threads"
 ) -> Path:
-    planned = walk.ticket_tasks(params, data, out)
+    planned = ticket_tasks(params, data, out)
     store = Store(out / ".store")
-    outcome = driver.run_tasks(planned, store=store, num_jobs=num_jobs, executor=executor)
+    outcome = run_tasks(planned, store=store, num_jobs=num_jobs, executor=executor)
     assert not outcome.failed and len(outcome.written) == len(planned)
     return out
 
@@ -479,8 +480,8 @@ def test_15_a_kill_at_any_moment_loses_only_what_was_in_flight(
             ticket_folders(params, Path("data/mnist"), Path("killed"), 1)
     for found in Path("killed").glob("*/ticket.json"):
         assert filecmp.cmp(found, undisturbed / found.relative_to("killed"), shallow=False)
-    planned = walk.ticket_tasks(params, Path("data/mnist"), Path("killed"))
-    driver.run_tasks(planned, store=Store(Path("killed/.store")), num_jobs=1)
+    planned = ticket_tasks(params, Path("data/mnist"), Path("killed"))
+    run_tasks(planned, store=Store(Path("killed/.store")), num_jobs=1)
     assert same_trees(undisturbed, Path("killed"))
 
 

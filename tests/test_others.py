@@ -7,9 +7,9 @@ import pytest
 
 from lthctl.artifacts.leases import Leases
 from lthctl.artifacts.store import Store
-from lthctl.grid.driver import run_tasks
 from lthctl.grid.executors.threads import ThreadExecutor
 from lthctl.grid.others import Others
+from lthctl.grid.running import run_tasks
 from lthctl.grid.tasks import Task
 from lthctl.grid.watcher import Watcher
 from lthctl.params_file import load_params

@@ -10,10 +10,12 @@ from lthctl.artifacts.names import Variant
 from lthctl.artifacts.store import Store
 from lthctl.datasets.base import Dataset
 from lthctl.datasets.opened import OpenedFolder
-from lthctl.grid import plan, walk
+from lthctl.grid import plan
 from lthctl.grid.cost import Speed, Speeds
-from lthctl.grid.driver import run_tasks
+from lthctl.grid.retraining_tasks import retraining_tasks
+from lthctl.grid.running import run_tasks
 from lthctl.grid.tasks import Task
+from lthctl.grid.ticket_tasks import ticket_tasks
 from lthctl.models.mlp import MLP
 from lthctl.params import DataParams, Params, TrainParams
 from lthctl.params_file import load_params
@@ -34,7 +36,7 @@ def store() -> Store:
 
 
 def tickets(params: Params, out: str = "masks", **flags: object) -> list[Task]:
-    return walk.ticket_tasks(
+    return ticket_tasks(
         params.override({f"prune.{key}": value for key, value in flags.items()}), DATA, Path(out)
     )
 
@@ -75,9 +77,7 @@ def test_tickets_are_walked_through_the_store_as_far_as_it_knows(
 
 def test_retraining_is_known_exactly(params: Params, store: Store) -> None:
     run_tasks(tickets(params, rounds=(1,)), store=store, num_jobs=1)
-    retraining = walk.retraining_tasks(
-        params, DATA, [Path("masks")], Variant("rewind"), Path("runs")
-    )
+    retraining = retraining_tasks(params, DATA, [Path("masks")], Variant("rewind"), Path("runs"))
     made = plan.make_plan(retraining, store)
     assert (made.num_known, len(made.distinct), made.num_later) == (
         2,
@@ -147,7 +147,7 @@ def test_datasets_of_many_seeds_are_not_all_held(
     ]
     assert not any(reference() for reference in alive)
     run_tasks(planned[:10], store=Store(Path(".lthctl")), num_jobs=1)
-    runs = walk.retraining_tasks(held_out, DATA, [Path("masks")], Variant("rewind"), Path("runs"))
+    runs = retraining_tasks(held_out, DATA, [Path("masks")], Variant("rewind"), Path("runs"))
     assert [task.name for task in runs] == [f"dense-s{seed}" for seed in range(10)]
     assert not any(reference() for reference in alive)
     assert len({id(reference) for reference in alive}) > 10

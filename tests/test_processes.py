@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from lthctl.artifacts.store import Store
-from lthctl.grid.driver import run_tasks
 from lthctl.grid.executors.base import EXECUTORS
-from lthctl.grid.walk import ticket_tasks
+from lthctl.grid.running import run_tasks
+from lthctl.grid.ticket_tasks import ticket_tasks
 from lthctl.params_file import load_params
 
 from .test_invariants import same_trees

@@ -124,9 +124,7 @@ def main() -> None:
     core = max(os.sched_getaffinity(0))
     workers: dict[str, Worker] = {}
     with tempfile.TemporaryDirectory() as folder:
-        for shape, batch, density in product(
-            arguments.shape, arguments.batch, arguments.density
-        ):
+        for shape, batch, density in product(arguments.shape, arguments.batch, arguments.density):
             sizes, own = (SHAPES | LARGEST)[shape]
             batch = batch or own
             here = [
@@ -194,7 +192,9 @@ def machine() -> str:
 
 
 def show(record: dict[str, Any]) -> None:
-    print(f"\n{record['shape']}, batch {record['batch']}, density {record['density']:g}, load {record['load']:.1f} before")
+    print(
+        f"\n{record['shape']}, batch {record['batch']}, density {record['density']:g}, load {record['load']:.1f} before"
+    )
     for name, result in record["results"].items():
         if "median" in result:
             ratio = statistics.median(result["ratios"])

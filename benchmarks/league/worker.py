@@ -13,6 +13,7 @@ import torch
 from contenders import CONTENDERS
 from problems import Problem
 
+
 def main() -> None:
     answers = os.fdopen(os.dup(1), "w")  # so that what others print is no answer
     os.dup2(2, 1)

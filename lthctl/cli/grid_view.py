@@ -14,7 +14,7 @@ from lthctl.cli.plan_view import plan_table
 from lthctl.cli.progress import TrainingProgress
 from lthctl.cli.terminal import duration
 from lthctl.cli.ticket_table import run_table, ticket_tables
-from lthctl.grid.grids import Grid
+from lthctl.grid.grid import Grid
 from lthctl.grid.outcome import Outcome
 from lthctl.lottery.pruning_round import ties_in_words
 

@@ -23,9 +23,9 @@ from lthctl.cluster.status import WorkerStatus, forget_the_gone, read_statuses
 from lthctl.cluster.workplace import WORKPLACES, JobState, Workplace
 from lthctl.errors import ClusterError, ParamsError
 from lthctl.families import trust
-from lthctl.grid.driver import check_places
-from lthctl.grid.grids import Grid
+from lthctl.grid.grid import Grid
 from lthctl.grid.outcome import Interrupted, Outcome
+from lthctl.grid.places import check_places
 from lthctl.grid.tasks import State
 from lthctl.training.engines import may_differ
 

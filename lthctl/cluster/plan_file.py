@@ -22,7 +22,7 @@ from lthctl.errors import ClusterError, PathError
 from lthctl.families import trust, trusted
 from lthctl.grid import grids
 from lthctl.grid.asked import Asked
-from lthctl.grid.grids import Grid
+from lthctl.grid.grid import Grid
 from lthctl.params import Params, Section
 from lthctl.reading import read_file
 from lthctl.training.engine import ENGINES

@@ -14,7 +14,7 @@ from lthctl.cluster.plan_file import write_plan
 from lthctl.cluster.progress import Viewer
 from lthctl.errors import ClusterError
 from lthctl.grid.asked import Asked
-from lthctl.grid.grids import Grid
+from lthctl.grid.grid import Grid
 from lthctl.grid.tasks import State, Task
 from lthctl.params import Params
 from lthctl.verification.checks import Check

@@ -25,9 +25,9 @@ from lthctl.cluster.status import WORKERS, WorkerStatus
 from lthctl.cores import num_cores
 from lthctl.disk import write_errors
 from lthctl.errors import ClusterError, LthctlError
-from lthctl.grid.driver import run_tasks
-from lthctl.grid.grids import Grid
+from lthctl.grid.grid import Grid
 from lthctl.grid.outcome import Outcome
+from lthctl.grid.running import run_tasks
 from lthctl.grid.tasks import Task
 
 LEASES = "leases"

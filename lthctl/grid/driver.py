@@ -1,14 +1,12 @@
-"""From tasks to folders: trainings run side by side, equal ones once, finished ones are kept.
+"""Takes tasks from training to training, and does what the scheduler decides.
 
 Knows nothing of pruning. A task is a generator that yields trainings (see `lthctl.lottery`) and
 ends in something with files. The scheduler says what goes on, the store what is known, the leases
-what others do, and an executor runs the rest. The order of tasks, the number of jobs and the
-executor change nothing but the time it takes.
+what others do, and an executor runs the rest.
 """
 
 import threading
 import time
-from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,149 +15,24 @@ from lthctl.artifacts.checkpoints import CheckpointStore
 from lthctl.artifacts.leases import Leases
 from lthctl.artifacts.store import Store
 from lthctl.artifacts.ticket import Ticket
-from lthctl.disk import check_writable, write_folder
+from lthctl.disk import write_folder
 from lthctl.errors import LthctlError, OutputError, RunError
-from lthctl.families import trust
-from lthctl.grid.executors.base import EXECUTORS, Executor
-from lthctl.grid.executors.device_pool import DevicePool
+from lthctl.grid.executors.base import Executor
 from lthctl.grid.others import ASK_SECONDS, Others
-from lthctl.grid.outcome import Interrupted, Outcome
+from lthctl.grid.outcome import Outcome
 from lthctl.grid.scheduler import Scheduler
-from lthctl.grid.signals import interrupts_noted
-from lthctl.grid.tasks import State, Task, Work
+from lthctl.grid.tasks import Task
+from lthctl.grid.under_way import Active, Step, first_training, next_training, same_training
 from lthctl.grid.watcher import Watcher
-from lthctl.training.devices import check_devices
 from lthctl.training.engines import needs_preparing, prepare
 from lthctl.training.history import Result
 from lthctl.training.spec import Training
 
 WAIT_SECONDS = 0.5  # for a training, so that Ctrl-C is seen where a lock cannot be interrupted
-MOST_NAMED = 10  # folders in the way
-
-
-def run_tasks(
-    tasks: Sequence[Task],
-    *,
-    store: Store,
-    num_jobs: int,
-    executor: str = "threads",
-    replace: bool = False,
-    watcher: Watcher | None = None,
-    option: str = "--out",
-    others: Others | None = None,
-    devices: Sequence[str] = (),
-) -> Outcome:
-    """Do tasks, each to its folder.
-
-    Args:
-      tasks: folders to be made; none twice.
-      store: knows finished trainings and is given new ones.
-      num_jobs: trainings that run at a time, at least 1.
-      executor: where they run, one of `EXECUTORS`.
-      replace: put folders in the place of others that hold something else.
-      watcher: is told what happens.
-      option: of the command line, that chooses other folders.
-      others: knows of those that work on the same tasks.
-      devices: those that trainings are spread over, such as "cuda:0" and "cuda:1".
-
-    Returns:
-      What became of them. A task that fails does not stop the others.
-
-    Raises:
-      ParamsError: there is no such executor, or no such device.
-      OutputError: a folder holds something else, it or the store cannot be written, or the disk is
-        full; what is finished is kept.
-      Interrupted: by Ctrl-C; what is finished is kept.
-    """
-    trust(executor)
-    kind = EXECUTORS.get(executor)
-    check_devices(devices, {one.params.device for task in tasks for one in task.trainings})
-    check_places(tasks, store=store, replace=replace, option=option)
-    is_foreign = store.is_foreign
-    present = [task.place for task in tasks if task.state is State.PRESENT]
-    outcome = Outcome(present=present)
-    began = time.monotonic()
-    missing = [task for task in tasks if task.state is not State.PRESENT]
-    watcher = watcher or Watcher()
-    watcher.planned(missing)
-    others = others or Others()
-    running = kind(num_jobs)
-    running.devices = DevicePool(devices)
-    # Numbers in somebody else's can be invented, as results can.
-    running.checkpoints = checkpoints = None if is_foreign else store.checkpoints()
-    with store.leases() as leases:
-        try:
-            with interrupts_noted() as interrupted:
-                _Driver(
-                    Scheduler(missing, num_jobs),
-                    store,
-                    others.leases(leases),
-                    running,
-                    replace,
-                    watcher,
-                    outcome,
-                    interrupted,
-                    others,
-                    checkpoints,
-                ).drive()
-        except KeyboardInterrupt:
-            raise Interrupted(
-                f"{len(outcome.written) + len(present)} of {len(tasks)} are finished"
-            ) from None
-        finally:
-            running.cancel()
-            running.close()
-    outcome.seconds = time.monotonic() - began
-    if is_foreign and outcome.num_from_store:
-        outcome.foreign_store = store.place
-    return outcome
-
-
-def check_places(tasks: Sequence[Task], *, store: Store, replace: bool, option: str) -> None:
-    """Find out before hours of work whether folders and trainings can be written.
-
-    Raises:
-      OutputError: a folder holds something else and is not to be replaced; or it, or the store,
-        cannot be written.
-    """
-    taken = [task for task in tasks if task.state is State.OTHER]
-    if taken and not replace:
-        more = f"; and {len(taken) - MOST_NAMED} more" if len(taken) > MOST_NAMED else ""
-        raise OutputError(
-            "; ".join(
-                f"{task.place}: {State.OTHER.value}"
-                + (f" ({task.differs})" if task.differs else "")
-                for task in taken[:MOST_NAMED]
-            )
-            + f"{more}; choose another {option}, or give --force to replace it"
-        )
-    for parent in sorted({task.place.parent for task in tasks}):
-        check_writable(parent)
-    if any(task.state is not State.PRESENT for task in tasks):
-        store.check_writable()
-        store.begin()
 
 
 @dataclass
-class _Active:
-    """A task under way and the training that it waits for."""
-
-    task: Task
-    work: Work
-    training: Training
-    number: int  # of the training within the task
-
-    @property
-    def digest(self) -> str:
-        return self.training.digest
-
-
-_Step = Callable[[], tuple[Work, Training]]
-"""Takes a task to its next training."""
-
-
-@dataclass
-class _Driver:
+class Driver:
     """Does what the scheduler decides. Arrays are held for the task that leads a training, and for
     no task that waits."""
 
@@ -176,8 +49,8 @@ class _Driver:
     look_seconds: float = 0.0
     next_look: float = 0.0
     compiled: bool = False
-    running: dict[Future[Result], _Active] = field(default_factory=dict)
-    elsewhere: dict[str, tuple[Task, _Step, int]] = field(default_factory=dict)
+    running: dict[Future[Result], Active] = field(default_factory=dict)
+    elsewhere: dict[str, tuple[Task, Step, int]] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)  # digest -> reason
 
     def drive(self) -> None:
@@ -188,7 +61,7 @@ class _Driver:
             if not is_over:
                 self._look_elsewhere()
             while not self.others.is_over() and (task := self.scheduler.next_task()) is not None:
-                self._take_up(task, partial(_first, task), 0)
+                self._take_up(task, partial(first_training, task), 0)
             self.watcher.tick()
             for future in self._wait():
                 self._end(future)
@@ -233,29 +106,29 @@ class _Driver:
                 self.scheduler.look_later(digest)
         self.next_look = now + self.look_seconds
 
-    def _leave(self, digest: str, task: Task, step: _Step, number: int) -> None:
+    def _leave(self, digest: str, task: Task, step: Step, number: int) -> None:
         """Another process has what is leased by this digest; the task waits for it."""
         self.scheduler.leave(digest)
         self.elsewhere[digest] = task, step, number
 
-    def _return(self, digest: str) -> tuple[Task, _Step, int]:
+    def _return(self, digest: str) -> tuple[Task, Step, int]:
         """Who has waited for what another process had."""
         self.scheduler.retake(digest)
         return self.elsewhere.pop(digest)
 
-    def _take_up(self, task: Task, step: _Step, number: int) -> bool:
+    def _take_up(self, task: Task, step: Step, number: int) -> bool:
         """Take a task on, unless others have done it or are at it; whether they were not."""
         if self.others.has_done(task):
             self.watcher.task_ended(task)
             return False
         lease = self.others.lease_of(task)
         if lease is not None and not self.leases.take(lease):
-            self._leave(lease, task, partial(_first, task), 0)
+            self._leave(lease, task, partial(first_training, task), 0)
             return False
         self._go_on(task, step, number)
         return True
 
-    def _go_on(self, task: Task, step: _Step, number: int) -> None:
+    def _go_on(self, task: Task, step: Step, number: int) -> None:
         """Take a task on that is leased. It stays so for as long as it has a training here."""
         if not self._advance(task, step, number):
             self._let_go(task)
@@ -265,12 +138,12 @@ class _Driver:
         if lease is not None:
             self.leases.give_up(lease)
 
-    def _advance(self, task: Task, step: _Step, number: int) -> bool:
+    def _advance(self, task: Task, step: Step, number: int) -> bool:
         """Take a task to its next training that is not known yet, from its training `number` on, or
         to its end; whether that training runs here now."""
         try:
             while True:
-                active = _Active(task, *step(), number)
+                active = Active(task, *step(), number)
                 reason = self.failures.get(active.digest) or self.others.failure_of(active.digest)
                 if reason is not None:
                     self._fail(task, reason)  # it would fail again
@@ -280,7 +153,7 @@ class _Driver:
                 known = self.store.get(active.training)
                 if known is None:
                     if not self.leases.take(active.digest):
-                        self._leave(active.digest, task, partial(_same, active), number)
+                        self._leave(active.digest, task, partial(same_training, active), number)
                         return False
                     known = self.store.get(active.training)  # by now, perhaps
                     if known is None and self.others.is_over():
@@ -294,7 +167,7 @@ class _Driver:
                 self.outcome.num_from_store += from_store
                 self.watcher.training_known(task, number, active.training, from_store=from_store)
                 number += 1
-                step = partial(_next, active, known)
+                step = partial(next_training, active, known)
         except StopIteration as done:
             self._write(task, done.value.files())
             self.outcome.written.append(task.place)
@@ -307,7 +180,7 @@ class _Driver:
             self._fail(task, str(error))
         return False
 
-    def _start(self, active: _Active) -> None:
+    def _start(self, active: Active) -> None:
         if not self.compiled:
             # Here and not in a worker, where Ctrl-C would have to wait for it, and two would
             # compile the same.
@@ -355,7 +228,7 @@ class _Driver:
         self.outcome.num_trained += 1
         self.leases.give_up(active.digest)
         self.scheduler.finish(active.digest)
-        self._go_on(active.task, partial(_next, active, result), active.number + 1)
+        self._go_on(active.task, partial(next_training, active, result), active.number + 1)
 
     def _write(self, task: Task, files: dict[str, bytes]) -> None:
         try:
@@ -370,16 +243,3 @@ class _Driver:
     def _fail(self, task: Task, reason: str) -> None:
         self.outcome.failed.append((task.name, reason))
         self.watcher.task_ended(task)
-
-
-def _first(task: Task) -> tuple[Work, Training]:
-    work = task.begin()
-    return work, next(work)
-
-
-def _next(active: _Active, result: Result) -> tuple[Work, Training]:
-    return active.work, active.work.send(result)
-
-
-def _same(active: _Active) -> tuple[Work, Training]:
-    return active.work, active.training

@@ -11,8 +11,9 @@ from lthctl.artifacts.folders import RunFolder
 from lthctl.artifacts.names import Variant, run_place, variant_name
 from lthctl.artifacts.ticket import Ticket, load_ticket
 from lthctl.errors import TicketError
+from lthctl.grid.planned import trainings_to_pruning
 from lthctl.grid.tasks import PlannedTraining, State, Task, Work, state_of
-from lthctl.grid.walk import AskedTicket, trainings_to_pruning
+from lthctl.grid.ticket_tasks import AskedTicket
 from lthctl.grid.wanted import refuse_unknown
 from lthctl.lottery.controls import CONTROLS, first_step_of, variants_of
 from lthctl.lottery.find import prune_rounds

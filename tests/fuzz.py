@@ -62,7 +62,7 @@ from lthctl.datasets.opened import OpenedFolder
 from lthctl.datasets.wheel import unpack_wheel
 from lthctl.errors import LthctlError
 from lthctl.interop.importing import import_ticket
-from lthctl.lottery.retrain import summary_of
+from lthctl.lottery.runs import summary_of
 from lthctl.mask import Mask
 from lthctl.models.mlp import MLP
 from lthctl.params import Params, ReportParams, TrainParams

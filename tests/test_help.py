@@ -10,7 +10,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from lthctl.cli.app import app
-from lthctl.cli.options import CHOICES
+from lthctl.cli.choices import CHOICES
 
 ROOT = Path(__file__).parent.parent
 COMMANDS = [

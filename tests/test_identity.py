@@ -35,7 +35,7 @@ from lthctl.grid.tasks import state_of
 from lthctl.artifacts.folders import TicketFolder
 from lthctl.lottery.asked import specify_pruning
 from lthctl.lottery.find import specify_ticket
-from lthctl.lottery.retrain import specify_run
+from lthctl.lottery.runs import specify_run
 from lthctl.mask import Mask
 from lthctl.models.mlp import MLP
 from lthctl.params import Params, TrainParams

@@ -19,7 +19,7 @@ from lthctl.canonical import digest_of_arrays
 from lthctl.datasets.base import Dataset, Split
 from lthctl.errors import ParamsError, TicketError
 from lthctl.lottery.find import find_ticket
-from lthctl.lottery.retrain import check_ticket
+from lthctl.lottery.fitting import check_ticket
 from lthctl.mask import Mask
 from lthctl.models.described import known_model
 from lthctl.models.entry import model_from

@@ -21,7 +21,16 @@ PIPELINES = [ROOT / "dvc.yaml", *sorted((ROOT / "experiments").glob("*/dvc.yaml"
 
 # The rest of the command line shows results and progress, and names the commands. None of that
 # has a say in what is written.
-DECIDING = ("cli/commands/", "cli/options.py", "cli/parameters.py", "cli/settings.py")
+DECIDING = (
+    "cli/commands/",
+    "cli/choices.py",
+    "cli/control_options.py",
+    "cli/flag_values.py",
+    "cli/options.py",
+    "cli/parameters.py",
+    "cli/settings.py",
+    "cli/ticket_options.py",
+)
 
 
 def is_presentation(file: Path) -> bool:
@@ -30,7 +39,7 @@ def is_presentation(file: Path) -> bool:
 
 
 # They ask a family for the names of its members, and never for a member.
-NAMES_ONLY = {"cli/options.py", "cli/settings.py", "params/whole.py", "parameter_types/names.py"}
+NAMES_ONLY = {"cli/choices.py", "cli/settings.py", "params/whole.py", "parameter_types/names.py"}
 
 
 @cache

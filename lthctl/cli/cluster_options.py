@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lthctl.cli.options import choice
+from lthctl.cli.choices import choice
 from lthctl.errors import ParamsError
 
 if TYPE_CHECKING:

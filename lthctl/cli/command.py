@@ -2,15 +2,13 @@
 
 import re
 from collections.abc import Collection, Sequence
+from copy import copy
 from typing import Any
 
 from typer.core import TyperCommand
 
 from lthctl.errors import ParamsError
 from lthctl.families import CONTROLS
-
-OF_TICKET = ("model", "layers", "dataset", "steps", "batch_size", "lr", "optimizer", "engine")
-"""Options that `retrain` takes from each ticket, where neither a flag nor params.yaml says them."""
 
 
 class Command(TyperCommand):
@@ -37,10 +35,9 @@ class Command(TyperCommand):
         groups: dict[str, list[tuple[str, str]]] = {"Arguments": []}
         rest = []
         for parameter in self.get_params(ctx):
-            if self.name == "retrain" and parameter.name in OF_TICKET:
-                stated = parameter.name in (ctx.default_map or {})
-                shown = True if stated else "the ticket's"
-                parameter.show_default = shown  # type: ignore[attr-defined]
+            if parameter.name in (ctx.default_map or {}):  # by params.yaml
+                parameter = copy(parameter)
+                parameter.show_default = True  # and no text in the place of the value
             if (record := parameter.get_help_record(ctx)) is None:
                 continue
             if parameter.param_type_name == "argument":

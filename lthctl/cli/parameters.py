@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from typer import Context
 
-from lthctl.cli.options import listed_values
+from lthctl.cli.flag_values import listed_values
 from lthctl.errors import LthctlError, ParamsError, PathError
 
 if TYPE_CHECKING:

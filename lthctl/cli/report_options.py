@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from lthctl.cli.options import JsonOption, QuietOption, choice
+from lthctl.cli.choices import choice
+from lthctl.cli.options import JsonOption, QuietOption
 from lthctl.cli.report_place import BESIDE, REPORT
 from lthctl.cli.settings import SetOption
 

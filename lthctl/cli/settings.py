@@ -3,11 +3,13 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lthctl.cli.options import SETTINGS_GROUP, DataOption, choice, numbers
+from lthctl.cli.choices import choice
+from lthctl.cli.flag_values import numbers
+from lthctl.cli.options import SETTINGS_GROUP, DataOption
 from lthctl.errors import ParamsError
 
 if TYPE_CHECKING:
@@ -23,6 +25,19 @@ SetOption = Annotated[
     ),
 ]
 
+OF_TICKET = "the ticket's"
+"""What help shows of a setting that params.yaml does not give; it gives `retrain` few."""
+
+
+def _setting(flag: str, metavar: str, help: str) -> Any:
+    return typer.Option(
+        flag, metavar=metavar, help=help, rich_help_panel=SETTINGS_GROUP, show_default=OF_TICKET
+    )
+
+
+def _choice(flag: str, help: str) -> Any:
+    return choice(flag, flag.removeprefix("--"), help, SETTINGS_GROUP, unset=OF_TICKET)
+
 
 @dataclass(frozen=True)
 class SettingOptions:
@@ -30,48 +45,36 @@ class SettingOptions:
 
     model: Annotated[
         str | None,
-        choice("--model", "model", "What is trained: {names}, or module:name.", SETTINGS_GROUP),
+        _choice("--model", "What is trained: {names}, or module:name."),
     ] = None
     layers: Annotated[
         list[str],
-        typer.Option(
-            "--layers",
-            metavar="LIST",
-            help="Sizes of an MLP's layers: inputs, hidden ones, classes.",
-            rich_help_panel=SETTINGS_GROUP,
-        ),
+        _setting("--layers", "LIST", "Sizes of an MLP's layers: inputs, hidden ones, classes."),
     ] = field(default_factory=list)
     dataset: Annotated[
         str | None,
-        choice("--dataset", "dataset", "What it learns: {names}, or module:name.", SETTINGS_GROUP),
+        _choice("--dataset", "What it learns: {names}, or module:name."),
     ] = None
     data: DataOption = None
     steps: Annotated[
         int | None,
-        typer.Option(
-            "--steps",
-            metavar="N",
-            help="Training steps. A ticket of n rounds gets steps/n before each pruning.",
-            rich_help_panel=SETTINGS_GROUP,
+        _setting(
+            "--steps", "N", "Training steps. A ticket of n rounds gets steps/n before each pruning."
         ),
     ] = None
     batch_size: Annotated[
         int | None,
-        typer.Option(
-            "--batch-size", metavar="N", help="Images per step.", rich_help_panel=SETTINGS_GROUP
-        ),
+        _setting("--batch-size", "N", "Images per step."),
     ] = None
     lr: Annotated[
         float | None,
-        typer.Option("--lr", metavar="X", help="Learning rate.", rich_help_panel=SETTINGS_GROUP),
+        _setting("--lr", "X", "Learning rate."),
     ] = None
     optimizer: Annotated[
         str | None,
-        choice("--optimizer", "optimizer", "What takes the steps: {names}.", SETTINGS_GROUP),
+        _choice("--optimizer", "What takes the steps: {names}."),
     ] = None
-    engine: Annotated[
-        str | None, choice("--engine", "engine", "What trains: {names}.", SETTINGS_GROUP)
-    ] = None
+    engine: Annotated[str | None, _choice("--engine", "What trains: {names}.")] = None
     settings: SetOption = field(default_factory=list)
 
     def flags(self) -> dict[str, object]:

@@ -13,13 +13,9 @@ from lthctl.grid.planned import trainings_to_pruning
 from lthctl.grid.tasks import PlannedTraining, State, Task, Work, difference, state_of
 from lthctl.grid.wanted import wanted_tickets
 from lthctl.lottery.controls import CONTROLS
-from lthctl.lottery.retrain import (
-    check_first_step,
-    check_order_seed,
-    check_ticket,
-    retraining,
-    specify_run,
-)
+from lthctl.lottery.fitting import check_first_step, check_order_seed, check_ticket
+from lthctl.lottery.retrain import retraining
+from lthctl.lottery.runs import specify_run
 from lthctl.lottery.siblings import no_sibling, siblings_of
 from lthctl.lottery.trained import train_of, was_trained
 from lthctl.models.base import Model

@@ -17,7 +17,9 @@ from lthctl.grid.ticket_tasks import AskedTicket
 from lthctl.grid.wanted import refuse_unknown
 from lthctl.lottery.controls import CONTROLS, first_step_of, variants_of
 from lthctl.lottery.find import prune_rounds
-from lthctl.lottery.retrain import check_order_seed, retraining, specify_run
+from lthctl.lottery.fitting import check_order_seed
+from lthctl.lottery.retrain import retraining
+from lthctl.lottery.runs import specify_run
 from lthctl.lottery.scores import needs_training
 from lthctl.lottery.siblings import no_sibling, siblings_of
 from lthctl.params import RetrainParams

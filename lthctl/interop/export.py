@@ -17,7 +17,7 @@ from lthctl.artifacts.ticket import Ticket, load_ticket
 from lthctl.disk import write_file, write_folder
 from lthctl.errors import OutputError, ParamsError, RunError, TicketError
 from lthctl.interop.onnx_file import onnx_bytes
-from lthctl.lottery.retrain import check_code
+from lthctl.lottery.fitting import check_code
 from lthctl.mask import Array, Mask, Shapes, Weights
 from lthctl.models.base import ModuleDescription, prunable_among
 from lthctl.models.described import from_description, known_model

@@ -21,7 +21,7 @@ from lthctl.canonical import digest_of_arrays
 from lthctl.errors import LthctlError, ParamsError, TicketError
 from lthctl.lottery.controls import CONTROLS, Control, apply_control
 from lthctl.lottery.find import run_all
-from lthctl.lottery.retrain import proof_of, summary_of
+from lthctl.lottery.runs import proof_of, summary_of
 from lthctl.lottery.trained import params_under, trained_weights
 from lthctl.mask import Mask, Weights
 from lthctl.params import TrainParams

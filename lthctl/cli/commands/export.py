@@ -6,7 +6,9 @@ from typing import Annotated
 import typer
 
 from lthctl.cli import options
+from lthctl.cli.choices import choice
 from lthctl.cli.console import say, show
+from lthctl.cli.flag_values import numbers
 from lthctl.cli.parameters import parameters
 from lthctl.families import trust as trust_names
 
@@ -15,7 +17,7 @@ def export(
     context: typer.Context,
     path: Annotated[Path, typer.Argument(metavar="PATH", help="The folder of a ticket or a run.")],
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The file. For csr a folder.")],
-    to: Annotated[str, options.choice("--to", "format", "The format: {names}.")] = "state_dict",
+    to: Annotated[str, choice("--to", "format", "The format: {names}.")] = "state_dict",
     shape: Annotated[
         str | None,
         typer.Option(
@@ -46,11 +48,7 @@ def export(
     trust_names(*trust)
     if to == "onnx":
         parameters(context, "export")  # code that params.yaml names may run
-    given = (
-        None
-        if shape is None
-        else [int(str(one)) for one in options.numbers("--shape", [shape], int)]
-    )
+    given = None if shape is None else [int(str(one)) for one in numbers("--shape", [shape], int)]
     num_kept_zeros = export_path(path, out, to=to, replace=force, shape=given)
     if quiet:
         return

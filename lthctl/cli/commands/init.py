@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
+from lthctl.cli.choices import choice
 from lthctl.cli.console import show
-from lthctl.cli.options import QuietOption, choice
+from lthctl.cli.options import QuietOption
 from lthctl.presets.init import PRESETS
 from lthctl.presets.init import init as write_experiment
 

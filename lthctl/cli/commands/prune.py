@@ -7,10 +7,11 @@ import typer
 
 from lthctl.cli.cluster_options import ClusterOptions
 from lthctl.cli.next_step import say_next
-from lthctl.cli.options import TicketOptions, TrainingOptions
+from lthctl.cli.options import TrainingOptions
 from lthctl.cli.parameters import parameters
 from lthctl.cli.settings import SettingOptions
 from lthctl.cli.spread import spread
+from lthctl.cli.ticket_options import TicketOptions
 
 
 @spread

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from lthctl.cli import options
 from lthctl.cli.console import print_json, results_console, say, show
+from lthctl.cli.flag_values import listed_values
 from lthctl.cli.next_step import say_next
 from lthctl.cli.parameters import is_typed, parameters
 from lthctl.cli.report_options import ReportOptions
@@ -43,7 +43,7 @@ def report(
     folder = report_folder(how.out)
     if not paths and (note := older_runs_note(RUNS)):
         say(note)
-    trackers = open_trackers(options.listed_values(how.to or []))
+    trackers = open_trackers(listed_values(how.to or []))
     finished = make_report(
         paths or [RUNS],
         masks=how.masks,

@@ -7,15 +7,15 @@ import typer
 
 from lthctl.cli.cluster_options import ClusterOptions
 from lthctl.cli.console import say
-from lthctl.cli.draws import refuse_draws_of_none
-from lthctl.cli.next_step import say_next
-from lthctl.cli.options import (
+from lthctl.cli.control_options import (
     CONTROLS_GROUP,
     ControlOption,
     DrawsOption,
     OrderSeedOption,
-    TrainingOptions,
 )
+from lthctl.cli.draws import refuse_draws_of_none
+from lthctl.cli.next_step import say_next
+from lthctl.cli.options import TrainingOptions
 from lthctl.cli.parameters import (
     controls_of,
     is_set,

@@ -17,7 +17,7 @@ PAGES = sorted(
     key=lambda path: str(path),
 )
 README = (ROOT / "README.md").read_text()
-MOST_COLUMNS, MOST_WORDS = 100, 30
+MOST_COLUMNS, MOST_WORDS = 100, 24
 
 
 def named(path: Path) -> str:
@@ -158,7 +158,7 @@ def test_the_tree_is_that_of_the_code() -> None:
 
 def test_the_column_of_imports_is_that_of_the_code() -> None:
     text = (ROOT / "docs" / "ARCHITECTURE.md").read_text().split("## Who may import whom")[1]
-    column = re.findall(r"^    (\w.*)$", text.split("##")[0], re.MULTILINE)
+    column = re.findall(r"^    (\w.*)$", text.split("##")[0].replace(",\n   ", ","), re.MULTILINE)
     assert [set(row.split(", ")) for row in reversed(column)] == ROWS[:-1]
 
 

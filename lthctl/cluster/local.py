@@ -86,7 +86,14 @@ class LocalWorkplace:
 def _works_on(job: str, plan: Path) -> bool:
     """Whether a process of this machine works on a plan."""
     try:
-        command = Path(f"/proc/{int(job)}/cmdline").read_bytes()
+        process = int(job)
+        if sys.platform == "linux":
+            command = Path(f"/proc/{process}/cmdline").read_bytes()
+            return os.fsencode(plan) in command.split(b"\0")
+        # macOS has no /proc; ps puts spaces between the words, of which a path may have its own.
+        command = subprocess.run(
+            ["/bin/ps", "-ww", "-o", "args=", "-p", str(process)], capture_output=True
+        ).stdout
     except (OSError, ValueError):
         return False
-    return os.fsencode(plan) in command.split(b"\0")
+    return os.fsencode(plan) in command

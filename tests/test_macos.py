@@ -91,6 +91,7 @@ def test_torch_is_asked_for_a_gpu() -> None:
 def test_a_package_is_imported_apart_from_the_working_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delitem(sys.modules, "colorsys", raising=False)
     monkeypatch.chdir(tmp_path)
-    assert imported_apart("json").__name__ == "json"
+    assert imported_apart("colorsys").__name__ == "colorsys"
     assert Path.cwd() == tmp_path

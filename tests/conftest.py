@@ -3,7 +3,8 @@
 import os
 import shutil
 import signal
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,16 +12,25 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lthctl.artifacts.run import Run, save_run
+from lthctl.artifacts.ticket import Ticket, save_ticket
 from lthctl.canonical import sha256
 from lthctl.datasets import mnist
 from lthctl.datasets.base import Dataset, Split
 from lthctl.datasets.idx import idx_bytes
+from lthctl.families import FAMILIES, own_code
+from lthctl.lottery.find import find_ticket
+from lthctl.lottery.retrain import retrain
 from lthctl.lottery.scores import ScoreContext, Scores, scored_by
 from lthctl.mask import Mask, Weights
 from lthctl.models.mlp import MLP
 from lthctl.params import TrainParams
+from lthctl.reporting import figures
 from lthctl.seeding import Stream
 from lthctl.training.spec import Training
+
+from .command_line import lthctl
+from .pictures import PICTURES
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -40,12 +50,15 @@ def pytest_configure() -> None:
 
 SPARSE = {
     "test_cli",
+    "test_dry_run",
     "test_engine_sparse",
     "test_grid",
     "test_interruptions",
     "test_invariants",
     "test_plan",
+    "test_report_command",
     "test_run",
+    "test_store_commands",
 }
 
 
@@ -220,3 +233,89 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent.parent))
     return tmp_path
+
+
+@pytest.fixture
+def ticket(small_model: MLP, dataset: Dataset, train_params: TrainParams) -> Ticket:
+    """A ticket of two rounds, which need no training."""
+    return find_ticket(
+        small_model, dataset, method="random", ratio=0.75, rounds=2, seed=3, train=train_params
+    )
+
+
+@pytest.fixture
+def run(ticket: Ticket, dataset: Dataset, train_params: TrainParams) -> Run:
+    """Its retraining."""
+    return retrain(ticket, dataset, train=train_params)
+
+
+@pytest.fixture
+def ticket_folder(ticket: Ticket, tmp_path: Path) -> Path:
+    """The folder of that ticket."""
+    return save_ticket(ticket, tmp_path / "ticket")
+
+
+@pytest.fixture
+def run_folder(run: Run, tmp_path: Path) -> Path:
+    """The folder of that run."""
+    return save_run(run, tmp_path / "run")
+
+
+@pytest.fixture(scope="session")
+def pruned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small experiment after `lthctl prune`, to be copied."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = make_workspace(tmp_path_factory.mktemp("pruned"), patch)
+        assert lthctl("prune", "--quiet").exit_code == 0
+    return folder
+
+
+@pytest.fixture(scope="session")
+def retrained(pruned: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """And after `lthctl retrain`, from two starts."""
+    folder = shutil.copytree(pruned, tmp_path_factory.mktemp("retrained"), dirs_exist_ok=True)
+    with pytest.MonkeyPatch.context() as patch:
+        make_workspace(folder, patch)
+        for control in ("--rewind", "--reinit"):
+            assert lthctl("retrain", "masks", control, "--quiet").exit_code == 0
+    return folder
+
+
+@pytest.fixture
+def tickets(workspace: Path, pruned: Path) -> Path:
+    """A copy of those tickets, in a working folder of their own."""
+    return shutil.copytree(pruned, workspace, dirs_exist_ok=True) / "masks"
+
+
+@pytest.fixture
+def runs(workspace: Path, retrained: Path) -> Path:
+    """A copy of those runs, beside their tickets."""
+    return shutil.copytree(retrained, workspace, dirs_exist_ok=True) / "runs"
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For what a report does besides drawing, which takes longer than all the rest of it."""
+    monkeypatch.setattr(figures, "figure_files", lambda group, survivors: PICTURES)
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def families_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What a test adds, trusts or imports is gone afterwards."""
+    for family in FAMILIES:
+        monkeypatch.setattr(family, "_members", dict(family._members))
+        monkeypatch.setattr(family, "_sources", dict(family._sources))
+    monkeypatch.setattr(own_code, "_trusted", set(own_code._trusted))
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    modules = set(sys.modules)
+    yield
+    for name in set(sys.modules) - modules:
+        if name.split(".")[0].startswith("own"):
+            del sys.modules[name]

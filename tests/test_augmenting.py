@@ -26,7 +26,7 @@ from lthctl.training.dense import images as dense_images
 from lthctl.training.dense.images import TrainingInputs, as_input, on_device
 from lthctl.training.spec import Training
 
-from .test_cli import lthctl
+from .command_line import lthctl
 from .test_report import DATA, L1_TICKET, make_run, report_of
 
 BOTH = Augment(crop=2, flip=True)

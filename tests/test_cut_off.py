@@ -38,7 +38,7 @@ from lthctl.training.history import Result
 from lthctl.training.resources import Resources
 from lthctl.training.spec import Training
 
-from .test_cli import lthctl as invoke
+from .command_line import lthctl as invoke
 from .test_disk import tree
 
 MakeTraining = Callable[..., Training]

@@ -30,8 +30,8 @@ from lthctl.reporting.targets import Target, arrivals_of
 from lthctl.seeding import Stream
 from lthctl.training.history import Row
 
-from .test_cli import files_below, lthctl, pruned, refusal, tickets  # noqa: F401
-from .test_page import PICTURES
+from .command_line import files_below, lthctl, refusal
+from .pictures import PICTURES
 from .test_report import (
     DENSE_TICKET,
     L1,
@@ -132,7 +132,7 @@ SMALL = ("--steps", "4", "--quiet", "--jobs", "1")
 
 
 @pytest.mark.long
-def test_draws_in_any_order_of_words_are_the_same_runs(tickets: Path) -> None:  # noqa: F811
+def test_draws_in_any_order_of_words_are_the_same_runs(tickets: Path) -> None:
     one = "masks/l1-r0.50-n2-s1"
     assert lthctl("retrain", "--reinit", one, *SMALL).exit_code == 0
     before = {path: path.read_bytes() for path in files_below("runs")}
@@ -169,7 +169,7 @@ def test_run_makes_draws_of_what_draws(workspace: Path) -> None:
         assert load_run(Path("runs/run", place)).draw == (2 if "draw-2" in place.parts else 1)
 
 
-def test_bad_numbers_of_draws(tickets: Path) -> None:  # noqa: F811
+def test_bad_numbers_of_draws(tickets: Path) -> None:
     one = "masks/l1-r0.50-n2-s1"
     assert "--draws: is 0, expected greater than or equal to 1" in refusal(
         2, "retrain", one, "--reinit", "0"

@@ -11,7 +11,7 @@ from lthctl.grid.grids import run_grid, ticket_grid
 from lthctl.params import Params, TrainParams, TrainSection
 from lthctl.params_file import load_params
 
-from .test_cli import lthctl, refusal
+from .command_line import lthctl, refusal
 from .test_disk import tree
 
 DATA = Path("data/mnist")  # 600 images to train on

@@ -22,7 +22,7 @@ from lthctl.reporting.survivors import Survivors
 from lthctl.reporting.tables import report_files
 from lthctl.seeding import Stream
 
-from .test_cli import lthctl, pruned, refusal, tickets  # noqa: F401
+from .command_line import lthctl, refusal
 from .test_report import DENSE_TICKET, L1_TICKET, RANDOM_TICKET, group_of, make_run, report_of
 
 MODEL = MLP((784, 10, 10))
@@ -120,7 +120,7 @@ SMALL = ("--steps", "4", "--quiet", "--jobs", "1")
 
 
 @pytest.mark.long
-def test_they_are_retrained_and_verified(tickets: Path) -> None:  # noqa: F811
+def test_they_are_retrained_and_verified(tickets: Path) -> None:
     assert lthctl("retrain", "masks", "--control", ",".join(NEW), *SMALL).exit_code == 0
     assert {path.name for path in Path("runs").iterdir()} == set(NEW)
     run = load_run("runs/other-mask/l1-r0.50-n2-s1")
@@ -158,7 +158,7 @@ def test_run_finds_siblings_among_the_tickets_it_makes(workspace: Path) -> None:
         experiment_grid(one, control="other-mask", data="data/mnist", name="other")
 
 
-def test_a_missing_sibling_is_named(tickets: Path) -> None:  # noqa: F811
+def test_a_missing_sibling_is_named(tickets: Path) -> None:
     assert refusal(3, "retrain", "masks/l1-r0.50-n2-s1", "--other-mask", "--quiet") == (
         "l1-r0.50-n2-s1: control other-mask needs the mask that another seed found, such as "
         "l1-r0.50-n2-s2, and there is none among the tickets given; find it, and give it too"

@@ -31,7 +31,7 @@ from lthctl.training.engines import resolve, run
 from lthctl.training.resources import Resources
 from lthctl.training.spec import Training
 
-from .test_cli import refusal
+from .command_line import refusal
 
 MakeTraining = Callable[..., Training]
 

@@ -20,7 +20,7 @@ import pytest
 from lthctl import disk
 from lthctl.artifacts.store import Store
 
-from .test_cli import lthctl
+from .command_line import lthctl
 from .test_disk import Tree, tree
 
 ROOT = Path(__file__).parent.parent

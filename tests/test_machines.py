@@ -10,7 +10,7 @@ from lthctl.artifacts.trained_where import COLUMNS, machines_of
 from lthctl.reporting.provenance import provenance_of
 from lthctl.reporting.report import report
 
-from .test_cli import lthctl
+from .command_line import lthctl
 from .test_report import TRAIN, make_run
 
 EPYC, XEON, ARM = "AMD EPYC 9R14 x86_64", "Intel(R) Xeon(R) CPU @ 2.80GHz x86_64", "aarch64"

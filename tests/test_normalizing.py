@@ -19,7 +19,7 @@ from lthctl.seeding import Stream
 from lthctl.training import engines
 from lthctl.training.spec import Training
 
-from .test_cli import lthctl, refusal
+from .command_line import lthctl, refusal
 from .test_report import DATA, L1_TICKET, make_run, report_of
 
 MNIST_MOMENTS = (0.1307, 0.3081)

@@ -29,6 +29,7 @@ from lthctl.reporting.provenance import protocol_rows, provenance_of, revision
 from lthctl.reporting.reading import Report, make_report
 from lthctl.reporting.survivors import find_survivors
 
+from .pictures import PICTURES
 from .test_report import (
     DATA,
     DENSE_TICKET,
@@ -45,11 +46,6 @@ from .test_report import (
     unread_report,
 )
 
-PICTURE = b'<svg xmlns="http://www.w3.org/2000/svg" width="300" height="200"><rect width="300" height="200"/></svg>'
-PICTURES = {
-    f"{name}.svg": PICTURE
-    for name in ("answer", "verdict", "parallel", "accuracy", "early_stop", "curves", "pixels")
-}
 PROVENANCE: Json = {"revision": {"commit": "c0ffee", "changed": []}, "software": {"lthctl": "1"}}
 
 

@@ -9,8 +9,6 @@ import lthctl
 from lthctl import Params
 from lthctl.errors import ParamsError
 
-from .test_cli import pruned, retrained, runs, tickets, undrawn  # noqa: F401 - fixtures
-
 SMALL = Params().override({
     "model.layers": [784, 20, 12, 10], "train.steps": 30, "train.evaluate_every": 10,
     "train.device": "cpu", "prune.ratio": [0, 0.5], "prune.rounds": [2], "prune.seed": ["1-2"],
@@ -41,7 +39,7 @@ def test_a_grid_is_planned_and_run(workspace: Path) -> None:
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_a_report_comes_as_rows(runs: Path) -> None:  # noqa: F811
+def test_a_report_comes_as_rows(runs: Path) -> None:
     report = lthctl.report()
     assert not Path("report").exists() and report.files == {}
     for rows, num_rows in ((report.summary_rows(), 6), (report.run_rows(), 12)):
@@ -56,7 +54,7 @@ def test_a_report_comes_as_rows(runs: Path) -> None:  # noqa: F811
     assert Path("page/runs.csv").read_text().splitlines()[0] == ",".join(report.run_rows()[0])
 
 
-def test_paths_are_shown_compared_verified_and_exported(tickets: Path) -> None:  # noqa: F811
+def test_paths_are_shown_compared_verified_and_exported(tickets: Path) -> None:
     assert sorted(lthctl.show("masks").tickets) == sorted(path.name for path in tickets.iterdir())
     pair = lthctl.compare("masks/l1-r0.50-n2-s1", Path("masks/l1-r0.50-n2-s2")).tickets[0]
     assert not pair.same_mask
@@ -65,7 +63,7 @@ def test_paths_are_shown_compared_verified_and_exported(tickets: Path) -> None: 
     assert lthctl.import_ticket("ticket.pt", model=lthctl.MLP((784, 20, 12, 10))).mask.num_kept > 0
 
 
-def test_the_store_is_counted_checked_and_cleared(tickets: Path) -> None:  # noqa: F811
+def test_the_store_is_counted_checked_and_cleared(tickets: Path) -> None:
     size = lthctl.store_size()
     assert size.num_trainings == 4 and size.num_bytes > 100_000
     assert lthctl.check_store().num_whole == 4

@@ -19,8 +19,8 @@ from lthctl.params import Params
 from lthctl.reporting import figures
 from lthctl.training.spec import Training
 
-from .test_cli import files_below, lthctl, refusal
-from .test_page import PICTURES
+from .command_line import files_below, lthctl, refusal
+from .pictures import PICTURES
 
 SMALL = ("--method", "l1", "--seed", "1-2", "--quiet")
 

@@ -21,7 +21,7 @@ from lthctl.cluster.workplace import JobState
 from lthctl.errors import ClusterError, ParamsError
 from lthctl.grid.outcome import Outcome
 
-from .test_cli import lthctl
+from .command_line import lthctl
 from .test_invariants import same_trees
 from .test_workers import wait_until
 from .two_nodes import TwoNodes, obstacle

@@ -26,7 +26,7 @@ from lthctl.reporting.report import PAGE, UNFINISHED, report
 from lthctl.reporting.tables import csv_bytes
 from lthctl.seeding import Stream
 
-from .test_page import PICTURES
+from .pictures import PICTURES
 from .test_unread import lthctl
 
 # ---- names ----

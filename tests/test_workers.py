@@ -22,7 +22,7 @@ from lthctl.errors import ClusterError, OutputError
 from lthctl.grid.grids import experiment_grid, run_grid, ticket_grid
 from lthctl.params_file import load_params
 
-from .test_cli import lthctl
+from .command_line import lthctl
 from .test_invariants import same_trees
 
 Start = Callable[..., subprocess.Popen[str]]

@@ -96,3 +96,17 @@ def test_help_needs_nothing_heavy() -> None:
 def test_public_names_are_listed_sorted_and_there() -> None:
     assert sorted(lthctl.__all__) == sorted(lthctl._HOME)
     assert all(getattr(lthctl, name).__doc__ for name in lthctl.__all__)
+
+
+def lines_of(folder: Path) -> dict[str, int]:
+    return {
+        path.relative_to(PACKAGE).as_posix(): len(path.read_text().splitlines())
+        for path in folder.rglob("*.py")
+    }
+
+
+def test_files_have_one_subject_and_a_command_is_thin() -> None:
+    """By a rough measure: how long they are."""
+    assert {name: count for name, count in lines_of(PACKAGE).items() if count > 325} == {}
+    commands = lines_of(PACKAGE / "cli" / "commands")
+    assert {name: count for name, count in commands.items() if count >= 100} == {}

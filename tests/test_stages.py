@@ -39,7 +39,13 @@ def is_presentation(file: Path) -> bool:
 
 
 # They ask a family for the names of its members, and never for a member.
-NAMES_ONLY = {"cli/choices.py", "cli/settings.py", "params/whole.py", "parameter_types/names.py"}
+NAMES_ONLY = {
+    "cli/choices.py",
+    "cli/control_options.py",
+    "cli/settings.py",
+    "params/whole.py",
+    "parameter_types/names.py",
+}
 
 
 @cache

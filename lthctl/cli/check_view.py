@@ -1,17 +1,31 @@
-"""What became of claims, as tables."""
+"""What became of claims, as tables or JSON."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
+import typer
 from rich.console import Group as Lines
 from rich.console import RenderableType
 from rich.text import Text
 
+from lthctl.cli.console import print_json, results_console
 from lthctl.cli.terminal import new_table, plain
+from lthctl.errors import LthctlError
 from lthctl.verification.checks import Check
 from lthctl.verification.checks import State as CheckState
 
 CHECK_STYLES: dict[CheckState, str] = {"held": "green", "failed": "red", "unchecked": "yellow"}
+
+
+def show_checks(checks: Sequence[Check], *, json: bool, quiet: bool) -> None:
+    """Print what became of claims; the command ends with 3 if one failed."""
+    if json:
+        print_json([{**asdict(check), "path": str(check.path)} for check in checks])
+    elif not quiet:
+        results_console().print(check_tables(checks))
+    if any(check.state == "failed" for check in checks):
+        raise typer.Exit(LthctlError.exit_code)
 
 
 def check_tables(checks: Sequence[Check]) -> RenderableType:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from typer import Context
 
-from lthctl.cli.flag_values import listed_values
 from lthctl.errors import LthctlError, ParamsError, PathError
 
 if TYPE_CHECKING:
@@ -72,19 +71,6 @@ def is_typed(context: Any, name: str) -> bool:
 def is_set(context: Any, path: str) -> bool:
     """Whether `--set` names a parameter, such as "train.lr"."""
     return any(text.startswith(f"{path}=") for text in context.params.get("settings", ()))
-
-
-def controls_of(context: Any, params: "Params") -> list[str]:
-    """The controls that `--set` names, else those of `--control`.
-
-    Raises:
-      ParamsError: both were given.
-    """
-    if is_set(context, "retrain.control"):
-        if is_typed(context, "control"):
-            raise ParamsError(SAID_TWICE.format("--set retrain.control", "--control"))
-        return list(params.retrain.control)
-    return listed_values(context.params["control"])
 
 
 SAID_TWICE = "{} and {}: say the same; give one of them"

@@ -12,20 +12,15 @@ from lthctl.cli.control_options import (
     ControlOption,
     DrawsOption,
     OrderSeedOption,
+    controls_of,
 )
 from lthctl.cli.draws import refuse_draws_of_none
 from lthctl.cli.next_step import say_next
 from lthctl.cli.options import TrainingOptions
-from lthctl.cli.parameters import (
-    controls_of,
-    is_set,
-    is_typed,
-    parameters,
-    typed_parameters,
-)
+from lthctl.cli.parameters import parameters, typed_parameters
 from lthctl.cli.settings import SettingOptions
 from lthctl.cli.spread import ShortForms, spread
-from lthctl.errors import ParamsError, TicketError
+from lthctl.errors import TicketError
 from lthctl.families import CONTROLS, EXECUTORS, trust
 
 
@@ -61,13 +56,7 @@ def retrain(
     flags = {"retrain.order_seed": order_seed, "retrain.draws": draws, **settings.flags()}
     params = parameters(context, "retrain", flags)
     typed, _ = typed_parameters(context, "retrain", flags)
-    if len(short_forms) + is_typed(context, "control") + is_set(context, "retrain.control") > 1:
-        *first, last = ("--control", *(f"--{name}" for name in CONTROLS.names()))
-        raise ParamsError(
-            f"{', '.join(first)} and {last} exclude each other; give one, and call again for the "
-            f"next, or give a list: --control {','.join(CONTROLS.names()[:2])}"
-        )
-    controls = short_forms or controls_of(context, params)
+    controls = controls_of(context, params, short_forms)
     refuse_draws_of_none(context, controls, params)
     from lthctl.cli.as_found_view import taken_lines
     from lthctl.cli.grid_view import make_folders, run_documents, runs_table

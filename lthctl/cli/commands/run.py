@@ -6,11 +6,16 @@ from typing import Annotated
 import typer
 
 from lthctl.cli.cluster_options import ClusterOptions
-from lthctl.cli.control_options import ControlOption, DrawsOption, OrderSeedOption
+from lthctl.cli.control_options import (
+    ControlOption,
+    DrawsOption,
+    OrderSeedOption,
+    controls_of,
+)
 from lthctl.cli.draws import refuse_draws_of_none
 from lthctl.cli.next_step import say_next
 from lthctl.cli.options import TrainingOptions
-from lthctl.cli.parameters import controls_of, parameters
+from lthctl.cli.parameters import parameters
 from lthctl.cli.settings import SettingOptions
 from lthctl.cli.spread import spread
 from lthctl.cli.ticket_options import TicketOptions

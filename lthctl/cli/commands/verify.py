@@ -1,23 +1,19 @@
 """`lthctl verify`."""
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from lthctl.cli import options
 from lthctl.cli.cluster_options import ClusterOptions
-from lthctl.cli.console import print_json, results_console, say
+from lthctl.cli.console import say
 from lthctl.cli.next_step import say_next
 from lthctl.cli.parameters import is_typed, parameters
 from lthctl.cli.settings import SetOption
 from lthctl.cli.spread import spread
 from lthctl.cores import num_cores
-from lthctl.errors import LthctlError, ParamsError
-
-if TYPE_CHECKING:
-    from lthctl.verification.checks import Check
+from lthctl.errors import ParamsError
 
 
 @spread
@@ -56,6 +52,7 @@ def verify(
     cluster: ClusterOptions,
 ) -> None:
     """Prove from the files what can be proven. Exit with 3 if a claim fails."""
+    from lthctl.cli.check_view import show_checks
     from lthctl.cli.cluster_view import verify_by_workers
     from lthctl.datasets.described import DescribedDatasets
     from lthctl.families import trust as trust_names
@@ -75,7 +72,7 @@ def verify(
         by_workers = verify_by_workers(paths, params, team, data, quiet=quiet)
         if by_workers is None:
             return
-        _show(by_workers, json=json, quiet=quiet)
+        show_checks(by_workers, json=json, quiet=quiet)
         return
     try:
         checks = verify_paths(
@@ -87,19 +84,6 @@ def verify(
     except KeyboardInterrupt:
         say("Interrupted: nothing was written, and the same command starts over.")
         raise typer.Exit(130) from None
-    _show(checks, json=json, quiet=quiet)
+    show_checks(checks, json=json, quiet=quiet)
     if not replay:
         say_next(context, "verify", *paths, "--replay")
-
-
-def _show(checks: "Sequence[Check]", *, json: bool, quiet: bool) -> None:
-    from dataclasses import asdict
-
-    from lthctl.cli.check_view import check_tables
-
-    if json:
-        print_json([{**asdict(check), "path": str(check.path)} for check in checks])
-    elif not quiet:
-        results_console().print(check_tables(checks))
-    if any(check.state == "failed" for check in checks):
-        raise typer.Exit(LthctlError.exit_code)

@@ -158,8 +158,8 @@ def _copy(
         asked = "" if fetch else "its remotes were not asked, as --fetch was not given; "
         raise PathError(
             f"{where}: its data cannot be read ({type(error).__name__}: {error}); {asked}if it is "
-            f"not in DVC's cache, `dvc fetch --all-commits` in {root} gets it from a remote, or "
-            "`dvc pull` in a clone at that revision"
+            f"not in DVC's cache, run `dvc fetch --all-commits` in {root}, or `dvc pull` in a "
+            "clone at that revision"
         ) from error
 
 

@@ -29,7 +29,7 @@ IsStable = Literal["stable", "not stable", "unknown"]
 RULE = (
     f"Stable: the interval of the barrier lies below {100 * STABLE_BELOW:g} points; not stable: it "
     "lies above. The barrier is the highest error on the straight line between two copies of a "
-    "run, with the batches in different orders, minus the mean error of both."
+    "run, minus the mean error of both. The copies differ in the order of their batches."
 )
 
 

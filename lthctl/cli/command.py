@@ -35,9 +35,9 @@ class Command(TyperCommand):
         groups: dict[str, list[tuple[str, str]]] = {"Arguments": []}
         rest = []
         for parameter in self.get_params(ctx):
-            if parameter.name in (ctx.default_map or {}):  # by params.yaml
+            if parameter.name in (ctx.default_map or {}):  # the value, and no text in its place
                 parameter = copy(parameter)
-                parameter.show_default = True  # and no text in the place of the value
+                parameter.show_default = True  # type: ignore[attr-defined]
             if (record := parameter.get_help_record(ctx)) is None:
                 continue
             if parameter.param_type_name == "argument":

@@ -17,9 +17,9 @@ from lthctl.datasets.base import DataDescription
 from lthctl.models.base import ModelDescription
 from lthctl.params import ReportParams, RoundParams, TrainParams
 from lthctl.reporting.experiments import DENSE, ExperimentKey, desired_by_round
-from lthctl.reporting.reading import Report, make_report
+from lthctl.reporting.reading import Report, by_protocol, make_report
 from lthctl.reporting.tables import report_files
-from lthctl.reporting.verdicts import Group
+from lthctl.reporting.verdicts import Group, judged_group
 from lthctl.training.history import Row, metrics_of
 
 TRAIN = TrainParams(steps=30, evaluate_every=10, engine="torch", device="cpu").identity()
@@ -168,6 +168,16 @@ def report_of(folder: Path, *runs: Run, params: ReportParams = PARAMS) -> Report
         for number, run in enumerate(runs):
             save_run(run, folder / "runs" / f"{number:02d}")
     return make_report([folder / "runs"], params)
+
+
+def unread_report(*runs: Run) -> Report:
+    """The report on runs that no reader would let through."""
+    return Report(
+        tuple(
+            judged_group(protocol.title, members, PARAMS) for protocol, members in by_protocol(runs)
+        ),
+        (),
+    )
 
 
 def group_of(folder: Path, *runs: Run, params: ReportParams = PARAMS) -> Group:

@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 
 from lthctl.artifacts.run import Run, save_run
-from lthctl.reporting.reading import Report, by_protocol, make_report
+from lthctl.reporting.reading import make_report
 from lthctl.reporting.tables import csv_bytes, report_files
-from lthctl.reporting.verdicts import judged_group
 from lthctl.training.history import Row
 
 from .test_report import (
@@ -29,18 +28,8 @@ from .test_report import (
     replicates,
     report_of,
     tiny_report,
+    unread_report,
 )
-
-
-def unread_report(*runs: Run) -> Report:
-    """The report on runs that no reader would let through."""
-    return Report(
-        tuple(
-            judged_group(protocol.title, members, PARAMS) for protocol, members in by_protocol(runs)
-        ),
-        (),
-    )
-
 
 # ---- files ----
 

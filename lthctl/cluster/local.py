@@ -85,15 +85,14 @@ class LocalWorkplace:
 
 def _works_on(job: str, plan: Path) -> bool:
     """Whether a process of this machine works on a plan."""
-    try:
-        process = int(job)
-        if sys.platform == "linux":
-            command = Path(f"/proc/{process}/cmdline").read_bytes()
-            return os.fsencode(plan) in command.split(b"\0")
-        # macOS has no /proc; ps puts spaces between the words, of which a path may have its own.
-        command = subprocess.run(
-            ["/bin/ps", "-ww", "-o", "args=", "-p", str(process)], capture_output=True
-        ).stdout
-    except (OSError, ValueError):
-        return False
-    return os.fsencode(plan) in command
+    return job.isdecimal() and os.fsencode(plan) in _command_of(int(job))
+
+
+def _command_of(process: int) -> bytes:
+    """The command line of a process; nothing where there is none."""
+    with suppress(OSError):
+        if sys.platform != "linux":  # macOS has no /proc
+            ask = ["/bin/ps", "-ww", "-o", "args=", "-p", str(process)]
+            return subprocess.run(ask, capture_output=True).stdout
+        return Path(f"/proc/{process}/cmdline").read_bytes()
+    return b""

@@ -14,7 +14,7 @@ from lthctl.cli.app import app
 from lthctl.training.spec import Training
 
 from .faults import FAULTS, failing
-from .test_page import PICTURES
+from .pictures import PICTURES
 from .test_store import SCHEMA_1, a_result, flip, place_of, reseal
 from .test_store import Store as Trainings
 

@@ -161,8 +161,8 @@ def main() -> None:
                 chosen, problems, arguments.seconds, arguments.rounds, arguments.checked
             )
             record = {
-                "shape": shape, "batch": batch, "density": density, "load": load, "rounds": arguments.rounds,
-                "machine": machine(), "results": results,
+                "shape": shape, "batch": batch, "density": density, "load": load,
+                "rounds": arguments.rounds, "machine": machine(), "results": results,
             }  # fmt: skip
             known.append(record)
             with arguments.results.open("a") as file:
@@ -193,7 +193,8 @@ def machine() -> str:
 
 def show(record: dict[str, Any]) -> None:
     print(
-        f"\n{record['shape']}, batch {record['batch']}, density {record['density']:g}, load {record['load']:.1f} before"
+        f"\n{record['shape']}, batch {record['batch']}, density {record['density']:g}, "
+        f"load {record['load']:.1f} before"
     )
     for name, result in record["results"].items():
         if "median" in result:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -22,8 +23,9 @@ from lthctl.errors import ClusterError, ParamsError
 from lthctl.grid.outcome import Outcome
 
 from .command_line import lthctl
+from .test_disk import Tree, tree
 from .test_invariants import same_trees
-from .test_workers import wait_until
+from .test_workers import wait_until, write_slow_executor
 from .two_nodes import TwoNodes, obstacle
 
 Start = Callable[..., subprocess.Popen[str]]
@@ -254,39 +256,47 @@ def num_starts() -> int:
     return logs.count("Starting with JobEnvironment")
 
 
-# Slow on every machine, so that there is time to lose a node. An executor changes no byte.
-SLOW = """
-import time
-from lthctl.grid.executors.threads import ThreadExecutor
-
-class Slow(ThreadExecutor):
-    words = "slow"
-
-    def _run(self, training, *others):
-        time.sleep(3)
-        return super()._run(training, *others)
-"""
 GRID = ("prune", "--method", "l1", "--ratio", "0.5", "--rounds", "4", "--seed", "1,2")
 
 
 def by_workers(start: Start, count: int, *words: str) -> subprocess.Popen[str]:
-    Path("slow.py").write_text(SLOW)
+    write_slow_executor(3)  # on every machine, so that there is time to lose a node
     team = ("--on", "slurm", "--workers", str(count), "--slurm", "time=5")
     return start(*GRID, "--executor", "slow:Slow", *team, *words)
 
 
+@pytest.fixture(scope="module")
+def trees() -> dict[str, Tree]:
+    """What one machine made of a grid, for all tests."""
+    return {}
+
+
 @pytest.fixture
-def one_machine(start: Start, cluster: TwoNodes) -> Path:
-    """The tickets as one machine makes them; the store is empty again."""
-    assert start(*GRID, "--out", "one", "--quiet").wait(200) == 0
-    shutil.rmtree(".lthctl")
-    wait_until(lambda: cluster.ask("sinfo", "-h", "-N", "-o", "%t").split() == ["idle", "idle"])
-    return Path("one")
+def one_machine(start: Start, cluster: TwoNodes, trees: dict[str, Tree]) -> Tree:
+    """The tickets as one machine makes them; the store is empty, and both nodes are idle."""
+    if not trees:
+        assert start(*GRID, "--out", "one", "--quiet").wait(200) == 0
+        trees["one"] = tree(Path("one"))
+        shutil.rmtree(".lthctl")
+    cluster.wait_for_nodes()
+    return trees["one"]
+
+
+FIRST = ("--seed", "1")
+"""Half of the grid, where one worker does it."""
+
+
+def is_of(made: Path, whole: Tree) -> bool:
+    """Whether the tickets of a folder are those of the whole grid, of the seeds that it has."""
+    found = tree(made)
+    seeds = {name.partition("/")[0] for name in found}
+    wanted = {name: content for name, content in whole.items() if name.partition("/")[0] in seeds}
+    return bool(found) and found == wanted
 
 
 @pytest.mark.slurm
 def test_a_node_loses_power_and_the_other_goes_on(
-    start: Start, cluster: TwoNodes, one_machine: Path
+    start: Start, cluster: TwoNodes, one_machine: Tree
 ) -> None:
     process = by_workers(start, 2, "--out", "two")
     wait_until(lambda: len(workers_at_work()) == 2)
@@ -295,33 +305,48 @@ def test_a_node_loses_power_and_the_other_goes_on(
     _, errors = process.communicate(timeout=150)
     assert process.returncode == 0, errors
     assert "2 tickets written to two; 8 trainings run" in errors
-    assert same_trees(one_machine, Path("two"))
+    assert tree(Path("two")) == one_machine
     cluster.switch_on("n2")
 
 
 @pytest.mark.slurm
 def test_a_job_of_a_lost_node_is_started_again_on_the_other(
-    start: Start, cluster: TwoNodes, one_machine: Path
+    start: Start, cluster: TwoNodes, one_machine: Tree
 ) -> None:
-    process = by_workers(start, 1, "--out", "two")
+    process = by_workers(start, 1, "--out", "two", *FIRST)
     wait_until(lambda: len(list(Store(Path(".lthctl")))) >= 1)
     node = cluster.ask("squeue", "-h", "-o", "%N").strip()
     cluster.cut_power(node)
     _, errors = process.communicate(timeout=150)
     assert process.returncode == 0, errors
-    assert same_trees(one_machine, Path("two"))
+    assert is_of(Path("two"), one_machine)
     assert num_starts() == 2  # of the same job
     cluster.switch_on(node)
 
 
-# Slow, as the nodes do not always come back to a controller that was started anew: SLURM then says
-# ReqNodeNotAvail, and the job waits for longer than a test can.
+@pytest.mark.slurm
+def test_a_job_that_another_takes_the_place_of_is_started_again(
+    start: Start, cluster: TwoNodes, one_machine: Tree
+) -> None:
+    process = by_workers(start, 1, "--out", "two", *FIRST)
+    wait_until(lambda: len(list(Store(Path(".lthctl")))) >= 1)
+    job, node = cluster.ask("squeue", "-h", "-o", "%i %N").split()
+    urgent = ("sbatch", "-p", "urgent", "-w", node, "-o", "/dev/null", "--wrap", "sleep 5")
+    assert "Submitted" in cluster.ask(*urgent)
+    wait_until(lambda: f"{job} PENDING" in cluster.ask("squeue", "-h", "-o", "%i %T"))
+    _, errors = process.communicate(timeout=150)
+    assert process.returncode == 0, errors
+    assert is_of(Path("two"), one_machine)
+    assert num_starts() == 2  # of the same job
+
+
+# Slow, as are the two after it: a job takes a minute at least.
 @pytest.mark.slow
 @pytest.mark.slurm
 def test_controller_coordinator_and_job_are_ended_one_after_another(
-    start: Start, cluster: TwoNodes, one_machine: Path
+    start: Start, cluster: TwoNodes, one_machine: Tree
 ) -> None:
-    process = by_workers(start, 1, "--out", "two")
+    process = by_workers(start, 1, "--out", "two", *FIRST)
     wait_until(workers_at_work)
     cluster.kill_controller()
     wait_until(lambda: len(list(Store(Path(".lthctl")))) >= 1)
@@ -329,14 +354,83 @@ def test_controller_coordinator_and_job_are_ended_one_after_another(
     assert process.poll() is None  # it has waited for the controller
     process.kill()
     process.communicate()
-    process = by_workers(start, 1, "--out", "two")
+    process = by_workers(start, 1, "--out", "two", *FIRST)
     wait_until(lambda: len(list(Store(Path(".lthctl")))) >= 2)
     cluster.ask("scontrol", "requeue", cluster.ask("squeue", "-h", "-o", "%A").strip())
     _, errors = process.communicate(timeout=150)
     assert process.returncode == 0, errors
     assert "attached to 1 workers that are there already" in errors
-    assert same_trees(one_machine, Path("two"))
+    assert is_of(Path("two"), one_machine)
     assert num_starts() == 2  # of the one job
+
+
+# A step takes longer than it needs to, so that a job's minute is too short on every machine.
+SLOW_STEPS = """
+import time
+from lthctl.grid.executors.threads import ThreadExecutor
+
+class Slow(ThreadExecutor):
+    words = "slow"
+
+    def submit(self, training, on_step):
+        def slowly(step):
+            time.sleep(SECONDS)
+            on_step(step)
+        return super().submit(training, slowly)
+"""
+SHORT_JOBS = ("--executor", "slow:Slow", "--on", "slurm", "--workers", "1", "--slurm", "time=1")
+
+
+def within_a_minute(start: Start, num_steps: int, seconds: float, *seeds: str) -> str:
+    """Trainings with the torch engine by jobs of a minute, against those of one machine; what the
+    jobs have printed.
+
+    Args:
+      num_steps: of each, reported every 50.
+      seconds: that a report takes longer.
+      seeds: a training each.
+    """
+    Path("slow.py").write_text(SLOW_STEPS.replace("SECONDS", str(seconds)))
+    Path("params.yaml").write_text(
+        Path("params.yaml").read_text().replace("device: cpu", "device: cpu\n  engine: torch")
+    )
+    grid = ("prune", "--method", "l1", "--ratio", "0.5", "--rounds", "1", "--seed", ",".join(seeds))
+    length = ("--steps", str(num_steps))
+    process = start(*grid, *length, "--out", "two", *SHORT_JOBS)
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    printed = "".join(
+        path.read_text() for path in sorted(Path(".lthctl").glob("plans/*/jobs/*_log.out"))
+    )
+    shutil.rmtree(".lthctl")
+    assert start(*grid, *length, "--out", "one", "--quiet").wait(200) == 0
+    assert same_trees(Path("one"), Path("two"))
+    return printed
+
+
+@pytest.mark.slow
+@pytest.mark.slurm
+def test_a_training_longer_than_a_job_goes_on_from_its_last_checkpoint(
+    start: Start, cluster: TwoNodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LTHCTL_CHECKPOINT_SECONDS", "1000")  # but for the end of a job
+    printed = within_a_minute(start, 4000, 1.0, "1")
+    assert num_lines(printed, "l1-r0.50-n1-s1: 4,000 steps") >= 2
+    assert num_lines(printed, "goes on from step ") >= 1
+    assert num_lines(printed, "l1-r0.50-n1-s1: done in") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.slurm
+def test_what_would_not_be_finished_in_time_is_not_begun(start: Start, cluster: TwoNodes) -> None:
+    printed = within_a_minute(start, 1500, 1.0, "1", "2")
+    assert num_lines(printed, "the time is up: asking SLURM to start this job again") == 1
+    assert num_lines(printed, ": 1,500 steps") == 2  # none was begun twice
+    assert "Bypassing signal" not in printed and "Caught signal" not in printed
+
+
+def num_lines(text: str, words: str) -> int:
+    return sum(words in line for line in text.splitlines())
 
 
 @pytest.mark.slurm
@@ -360,6 +454,40 @@ def test_what_slurm_refuses_is_said_in_its_words(start: Start) -> None:
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 3
     assert "sbatch: invalid partition specified: none" in errors
-    waiting = start(*words, "constraint=none")
-    _, errors = waiting.communicate(timeout=60)
+    process = start(*words, "constraint=none")
+    _, errors = process.communicate(timeout=60)
     assert "Invalid feature specification" in errors
+    process = start(*words, "time=120")  # the partition allows an hour
+    assert process.stderr is not None
+    lines = iter(process.stderr.readline, "")
+    said = next(line for line in lines if "wait for a place" in line)
+    assert re.search(r"1 \(Partition\w+, which does not pass by waiting\)", said)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 130
+
+
+@pytest.mark.slurm
+def test_a_job_that_dies_at_once_is_shown_with_its_log(start: Start, cluster: TwoNodes) -> None:
+    words = ("prune", "--on", "slurm", "--workers", "1", "--slurm")
+    cluster.wait_for_nodes()
+    process = start(*words, "setup=echo no such module >&2; exit 7")
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 3
+    assert "1 workers have ended (FAILED, NonZeroExitCode), and 6 of 6 are missing" in errors
+    assert "no such module" in errors
+
+
+@pytest.mark.slurm
+def test_a_node_that_does_not_see_the_folder_is_told_of(
+    start: Start, cluster: TwoNodes, workspace: Path
+) -> None:
+    cluster.wait_for_nodes()
+    cluster.cut_power("n1")
+    cluster.switch_on("n1", without=workspace)
+    cluster.wait_for_nodes()
+    process = start("prune", "--on", "slurm", "--workers", "1", "--slurm", "nodelist=n1")
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 3
+    assert "it left no log, so perhaps its machine does not see this folder: " in errors
+    cluster.cut_power("n1")
+    cluster.switch_on("n1")

@@ -1,10 +1,12 @@
-"""A SLURM with two nodes, n1 and n2, as processes of this machine.
+"""A SLURM with two nodes, n1 and n2, as processes of this machine. Jobs of the partition `urgent`
+take the place of others, which are started again.
 
 It needs root, and Debian's packages slurm-wlm and munge.
 """
 
 import os
 import platform
+import shlex
 import shutil
 import signal
 import subprocess
@@ -41,7 +43,10 @@ AccountingStorageType=accounting_storage/none
 MpiDefault=none
 NodeName=n1 NodeAddr=127.0.0.1 NodeHostname={host} Port={first} CPUs=1 RealMemory=2000
 NodeName=n2 NodeAddr=127.0.0.1 NodeHostname={host} Port={second} CPUs=1 RealMemory=2000
-PartitionName=all Nodes=n1,n2 Default=YES MaxTime=60 State=UP
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+PartitionName=all Nodes=n1,n2 Default=YES MaxTime=60 State=UP PriorityTier=1
+PartitionName=urgent Nodes=n1,n2 MaxTime=60 State=UP PriorityTier=2
 """
 
 
@@ -82,10 +87,14 @@ class TwoNodes:
         self.start_controller()
         for node in NODES:
             self.switch_on(node)
+        self.wait_for_nodes()
+
+    def wait_for_nodes(self) -> None:
+        """Wait until both nodes are idle."""
         deadline = time.monotonic() + 60
-        while self.ask("sinfo", "-h", "-N", "-o", "%t").split() != ["idle", "idle"]:
+        while self.ask("sinfo", "-h", "-p", "all", "-N", "-o", "%t").split() != ["idle"] * 2:
             if time.monotonic() > deadline:
-                raise RuntimeError((folder / "log" / "controller").read_text()[-2000:])
+                raise RuntimeError((self._folder / "log" / "controller").read_text()[-2000:])
             time.sleep(0.2)
 
     def start_controller(self) -> None:
@@ -95,8 +104,15 @@ class TwoNodes:
         """Jobs go on; SLURM answers nobody."""
         _kill(int((self._folder / "pid" / "controller").read_text()))
 
-    def switch_on(self, node: str) -> None:
-        self._run("slurmd", "-N", node, "-f", str(self.configuration))
+    def switch_on(self, node: str, *, without: Path | None = None) -> None:
+        """Start a node, which does not see a folder, or sees all."""
+        command = ["slurmd", "-N", node, "-f", str(self.configuration)]
+        if without is not None:
+            inside = (
+                f"mount -t tmpfs none {shlex.quote(str(without))} && exec {shlex.join(command)}"
+            )
+            command = ["unshare", "--mount", "sh", "-c", inside]
+        self._run(*command)
 
     def cut_power(self, node: str) -> None:
         """End a node and all that it runs, as if at once: those that could tell others go first."""

@@ -15,6 +15,7 @@ import re
 import secrets
 import shutil
 import stat
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -186,10 +187,18 @@ def _abandoned(hidden: Path, seconds: float) -> Iterator[bool]:
     try:
         free = take_lock(descriptor)
         if free is None:
-            free = time.time() - os.fstat(descriptor).st_mtime > seconds
+            age = _time_at(hidden.parent) - os.fstat(descriptor).st_mtime
+            free = age > seconds
         yield free
     finally:
         os.close(descriptor)
+
+
+def _time_at(folder: Path) -> float:
+    """What time it is for the files in a folder: they may lie on a machine with another clock."""
+    with tempfile.NamedTemporaryFile(dir=folder, prefix=".clock.") as file:
+        os.utime(file.name)
+        return os.fstat(file.fileno()).st_mtime
 
 
 def _is_there(path: Path) -> bool:

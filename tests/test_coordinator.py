@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from lthctl.artifacts.heartbeat import STALE_SECONDS, Heartbeat
 from lthctl.cluster.coordinator import Team, run_on
+from lthctl.cluster.jobs_file import COORDINATOR, coordinating
 from lthctl.cluster.progress import Viewer
 from lthctl.cluster.status import WORKERS, WorkerStatus
 from lthctl.cluster.workplace import WORKPLACES, JobState
@@ -110,3 +112,32 @@ def test_where_nothing_was_done_no_new_ones_are_started(
     first = [ended("starting", num_trained=0)] * 2
     with pytest.raises(ClusterError, match=r"6 of 6 are missing.*\n.*the log of 1_1"):
         play(first, monkeypatch=monkeypatch)
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Path:
+    """The folder of a plan that a command on another machine looks after."""
+    heart = Heartbeat(tmp_path, COORDINATOR)
+    heart.beat(b"process 5 on elsewhere")
+    return tmp_path
+
+
+def test_a_command_on_another_machine_is_told_of(plan: Path) -> None:
+    """Locks may not reach that far."""
+    who = "process 5 on elsewhere looks after the workers"
+    with pytest.raises(ClusterError, match=who), coordinating(plan):
+        raise AssertionError("there are two")
+    assert (plan / f"{COORDINATOR}.json").read_bytes() == b"process 5 on elsewhere"
+
+
+def test_a_command_that_was_lost_is_followed_by_the_next(
+    plan: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the file server's clock: that of this machine may go wrong."""
+    file = plan / f"{COORDINATOR}.json"
+    shown = file.stat().st_mtime - STALE_SECONDS - 1
+    os.utime(file, (shown, shown))
+    monkeypatch.setattr("time.time", lambda: shown)
+    with coordinating(plan) as heart:
+        assert file.read_text() == heart.who
+    assert not file.exists()

@@ -8,8 +8,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,6 +26,9 @@ from lthctl.artifacts.store import Store
 from lthctl.artifacts.tensors import tensors_bytes
 from lthctl.datasets.base import Dataset, Split
 from lthctl.errors import ParamsError, RunError
+from lthctl.families import EXECUTORS
+from lthctl.grid.executors.threads import ThreadExecutor
+from lthctl.grid.others import Others
 from lthctl.grid.running import run_tasks
 from lthctl.grid.tasks import State, Task
 from lthctl.grid.watcher import Watcher
@@ -252,6 +257,43 @@ def test_checkpoints_take_a_small_share_of_the_time(
     assert not of_one.is_due()
     now[0] += 1.1
     assert of_one.is_due()
+
+
+def test_one_more_is_due_when_the_machine_is_soon_to_be_left(
+    make_training: MakeTraining, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr("lthctl.artifacts.checkpoints.time.monotonic", lambda: now[0])
+    monkeypatch.setattr(CheckpointStore, "write", lambda *_: None)
+    of_one = CheckpointStore(tmp_path, 60.0, ends=130.0).of(make_training())
+    never = CheckpointStore(tmp_path, math.inf, ends=130.0).of(make_training())
+    now[0] = 129.0
+    assert not of_one.is_due()
+    now[0] = 130.0
+    assert of_one.is_due() and not never.is_due()
+    of_one.save(None)  # type: ignore[arg-type]
+    now[0] = 189.0
+    assert not of_one.is_due()
+    now[0] = 190.0
+    assert of_one.is_due()
+
+
+def test_a_command_that_may_take_some_time_says_when_that_is(
+    make_training: MakeTraining, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others, ends = Others(), list[float]()
+    others.ends = 1e9
+
+    class Looking(ThreadExecutor):
+        def submit(self, *given: Any) -> Future[Result]:
+            assert self.checkpoints is not None
+            ends.append(self.checkpoints.ends)
+            return super().submit(*given)
+
+    monkeypatch.setitem(EXECUTORS._members, "looking", Looking)
+    tasks, store = [task_of(make_training(), tmp_path / "out")], Store(tmp_path / ".lthctl")
+    run_tasks(tasks, store=store, num_jobs=1, executor="looking", others=others)
+    assert ends == [1e9]
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("", 60.0), ("0", 0.0), ("7.5", 7.5)])

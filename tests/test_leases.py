@@ -57,9 +57,22 @@ def test_the_lease_of_a_lost_worker_counts_until_it_is_taken_for_lost(folder: Pa
 def test_clocks_of_machines_do_not_matter(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one = worker(folder, "n1")
     assert one.take(DIGEST)
-    monkeypatch.setattr("time.time", lambda: 4e9)
-    monkeypatch.setattr("time.monotonic", lambda: 5.0)
-    assert not worker(folder, "n2").take(DIGEST)
+    for now in (4e9, 0.0):
+        monkeypatch.setattr("time.time", lambda now=now: now)
+        monkeypatch.setattr("time.monotonic", lambda: 5.0)
+        assert not worker(folder, "n2").take(DIGEST)
+
+
+def test_a_worker_is_lost_by_the_clock_of_the_server_alone(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine whose clock stands still, or goes back, takes a lease over as soon as others do."""
+    assert worker(folder, "n1").take(DIGEST)
+    path = folder / "workers" / "plan-n1-1-abc.json"
+    shown = path.stat().st_mtime - STALE_SECONDS - 1
+    os.utime(path, (shown, shown))
+    monkeypatch.setattr("time.time", lambda: shown - 3600)
+    assert worker(folder, "n2").take(DIGEST)
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])

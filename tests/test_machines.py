@@ -1,17 +1,21 @@
 """A report says so when its runs were trained on several kinds of machine whose bytes may differ."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from lthctl.artifacts.run import Run, save_run
-from lthctl.artifacts.trained_where import COLUMNS, machines_of
+from lthctl.artifacts.ticket import Ticket, save_ticket
+from lthctl.artifacts.trained_where import COLUMNS, trained_where
+from lthctl.params import RoundParams
 from lthctl.reporting.provenance import provenance_of
 from lthctl.reporting.report import report
 
 from .command_line import lthctl
 from .test_report import TRAIN, make_run
+from .test_survivors import make_ticket, of_ticket
 
 EPYC, XEON, ARM = "AMD EPYC 9R14 x86_64", "Intel(R) Xeon(R) CPU @ 2.80GHz x86_64", "aarch64"
 
@@ -32,10 +36,14 @@ def run_on(engine: str, *machines: str) -> list[Run]:
     trained.mkdir(parents=True)
     for number, (run, machine) in enumerate(zip(runs, machines, strict=True)):
         save_run(run, Path(f"runs/{number}"))
-        row = f"{run.training},rewind of dense,2.5,node{number},{machine}\n"
-        with (trained / f"w{number % 2}.csv").open("a") as table:
-            table.write(",".join(COLUMNS) + f"\n{row}")
+        note(run.training, f"{number}" * 64, machine, f"w{number % 2}")
     return runs
+
+
+def note(training: str, weights: str, machine: str, worker: str) -> None:
+    """A line in the table of a worker."""
+    with Path(f".lthctl/plans/1a/trained/{worker}.csv").open("a") as table:
+        table.write(",".join(COLUMNS) + f"\n{training},x,2.5,{weights},node,{machine}\n")
 
 
 NOTE = (
@@ -47,7 +55,7 @@ NOTE = (
 def test_kinds_that_may_differ_are_named_with_their_runs() -> None:
     run_on("torch", XEON, EPYC, XEON)
     found = report("runs")
-    assert found.machines == {EPYC: 1, XEON: 2}
+    assert found.machines.runs == {EPYC: 1, XEON: 2} and not found.machines.rounds
     said = provenance_of(found.report, found.machines)
     assert said["machines"] == {"runs": {EPYC: 1, XEON: 2}, "note": NOTE}
 
@@ -76,7 +84,48 @@ def test_nothing_is_said_where_the_bytes_are_the_same_or_nobody_knows(
 
 def test_the_sparse_engine_is_the_same_within_one_architecture() -> None:
     run_on("sparse", XEON, ARM)
-    assert report("runs").machines == {XEON: 1, ARM: 1}
+    assert report("runs").machines.runs == {XEON: 1, ARM: 1}
+
+
+ROUND = "a" * 64  # digest of weights
+
+
+def found_in_a_round() -> Ticket:
+    """A ticket whose one training ended in these weights."""
+    ticket = make_ticket("l1", 1)
+    train = RoundParams.model_validate(
+        {key: TRAIN[key] for key in TRAIN if key != "evaluate_every"}
+    )
+    specification = ticket.specification.model_copy(update={"train": train})
+    (counts,) = ticket.counts
+    counts = counts.model_copy(update={"steps": 30, "trained": ROUND})
+    return replace(ticket, specification=specification, counts=(counts,))
+
+
+@pytest.mark.parametrize("engine", ["torch", "sparse"])
+def test_the_rounds_of_tickets_count_as_their_runs_do(engine: str) -> None:
+    """All runs were trained on one kind, and the ticket was found on another."""
+    ticket = found_in_a_round()
+    save_ticket(ticket, Path("masks/l1"))
+    found = {"train": ticket.train.model_copy(update={"engine": engine})} if ticket.train else {}
+    run_on(engine, XEON, XEON)
+    run = make_run(("l1", 0.5, 1), train=TRAIN | {"engine": engine})
+    run = of_ticket(run, digest=ticket.digest, sparsity=ticket.mask.sparsity, **found)
+    save_run(run, Path("runs/l1"))
+    note(run.training, "b" * 64, XEON, "w0")
+    note("c" * 64, ROUND, EPYC, "w1")
+    note("d" * 64, "e" * 64, ARM, "w1")  # of something else
+    machines = report("runs").machines
+    if engine == "sparse":
+        assert not machines
+        return
+    assert (machines.runs, machines.rounds) == ({XEON: 3}, {EPYC: 1})
+    assert machines.words == (
+        f"These runs and the rounds of their tickets were trained on 2 kinds of machine, {EPYC} "
+        f"(1 round), {XEON} (3 runs). With their engine results may differ in the last bits from "
+        "kind to kind."
+    )
+    assert machines.to_json()["rounds"] == {EPYC: 1}
 
 
 def test_tables_that_are_none_tell_nothing() -> None:
@@ -84,5 +133,5 @@ def test_tables_that_are_none_tell_nothing() -> None:
     Path(".lthctl/plans/1a/trained/w0.csv").write_bytes(
         b"\xff,\n" + run.training.encode() + b",x\n"
     )
-    assert machines_of(Path(".lthctl"), {run.training}) == {}
+    assert not trained_where(Path(".lthctl")).trainings
     assert not report("runs").machines

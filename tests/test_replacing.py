@@ -4,6 +4,7 @@ import errno
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -127,6 +128,23 @@ def test_a_replacement_under_way_is_not_disturbed_and_named(
         os.close(descriptor)
     assert folders == [] and [place for place, _ in unread] == [tmp_path / "t"]
     assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize("days", [-2, 0, 2])
+def test_without_locks_the_clock_of_the_disk_says_what_is_abandoned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days: float
+) -> None:
+    """That of this machine may be days ahead of the file server's, or behind."""
+    write_folder(tmp_path / f".t.{DEAD}.new", NEW)
+    now = time.time()
+    monkeypatch.setattr(replacing, "take_lock", lambda *_: None)
+    monkeypatch.setattr("time.time", lambda: now + days * 86_400)
+    replacing.remove_abandoned(tmp_path / "t")
+    assert tree(tmp_path)  # somebody may be writing it
+    long_ago = now - replacing.ABANDONED_SECONDS - 60
+    os.utime(tmp_path / f".t.{DEAD}.new", (long_ago, long_ago))
+    replacing.remove_abandoned(tmp_path / "t")
+    assert not tree(tmp_path)
 
 
 @pytest.mark.parametrize("fault", [errno.EIO, None])

@@ -24,7 +24,6 @@ from lthctl.grid.outcome import Outcome
 
 from .command_line import lthctl
 from .test_disk import Tree, tree
-from .test_invariants import same_trees
 from .test_workers import wait_until, write_slow_executor
 from .two_nodes import TwoNodes, obstacle
 
@@ -194,7 +193,7 @@ def test_a_job_that_came_late_to_its_work_knows_so(
 
     monkeypatch.setattr(slurm, "seconds_left", lambda job: left)
     monkeypatch.setattr("lthctl.cluster.worker.work", noting)
-    monkeypatch.setattr("lthctl.cluster.plan_file.read_plan", lambda path: path)
+    monkeypatch.setattr(slurm, "read_plan", lambda path: path)
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     assert slurm.SubmittedWorker("plan.json", None, 300)() == 3
     assert (given["seconds"], given["spare"]) == (has, 60)
@@ -340,7 +339,7 @@ def test_a_job_that_another_takes_the_place_of_is_started_again(
     assert num_starts() == 2  # of the same job
 
 
-# Slow, as are the two after it: a job takes a minute at least.
+# Slow, as it waits for many things, and CI has no minute left for them.
 @pytest.mark.slow
 @pytest.mark.slurm
 def test_controller_coordinator_and_job_are_ended_one_after_another(
@@ -362,75 +361,6 @@ def test_controller_coordinator_and_job_are_ended_one_after_another(
     assert "attached to 1 workers that are there already" in errors
     assert is_of(Path("two"), one_machine)
     assert num_starts() == 2  # of the one job
-
-
-# A step takes longer than it needs to, so that a job's minute is too short on every machine.
-SLOW_STEPS = """
-import time
-from lthctl.grid.executors.threads import ThreadExecutor
-
-class Slow(ThreadExecutor):
-    words = "slow"
-
-    def submit(self, training, on_step):
-        def slowly(step):
-            time.sleep(SECONDS)
-            on_step(step)
-        return super().submit(training, slowly)
-"""
-SHORT_JOBS = ("--executor", "slow:Slow", "--on", "slurm", "--workers", "1", "--slurm", "time=1")
-
-
-def within_a_minute(start: Start, num_steps: int, seconds: float, *seeds: str) -> str:
-    """Trainings with the torch engine by jobs of a minute, against those of one machine; what the
-    jobs have printed.
-
-    Args:
-      num_steps: of each, reported every 50.
-      seconds: that a report takes longer.
-      seeds: a training each.
-    """
-    Path("slow.py").write_text(SLOW_STEPS.replace("SECONDS", str(seconds)))
-    Path("params.yaml").write_text(
-        Path("params.yaml").read_text().replace("device: cpu", "device: cpu\n  engine: torch")
-    )
-    grid = ("prune", "--method", "l1", "--ratio", "0.5", "--rounds", "1", "--seed", ",".join(seeds))
-    length = ("--steps", str(num_steps))
-    process = start(*grid, *length, "--out", "two", *SHORT_JOBS)
-    _, errors = process.communicate(timeout=300)
-    assert process.returncode == 0, errors
-    printed = "".join(
-        path.read_text() for path in sorted(Path(".lthctl").glob("plans/*/jobs/*_log.out"))
-    )
-    shutil.rmtree(".lthctl")
-    assert start(*grid, *length, "--out", "one", "--quiet").wait(200) == 0
-    assert same_trees(Path("one"), Path("two"))
-    return printed
-
-
-@pytest.mark.slow
-@pytest.mark.slurm
-def test_a_training_longer_than_a_job_goes_on_from_its_last_checkpoint(
-    start: Start, cluster: TwoNodes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("LTHCTL_CHECKPOINT_SECONDS", "1000")  # but for the end of a job
-    printed = within_a_minute(start, 4000, 1.0, "1")
-    assert num_lines(printed, "l1-r0.50-n1-s1: 4,000 steps") >= 2
-    assert num_lines(printed, "goes on from step ") >= 1
-    assert num_lines(printed, "l1-r0.50-n1-s1: done in") == 1
-
-
-@pytest.mark.slow
-@pytest.mark.slurm
-def test_what_would_not_be_finished_in_time_is_not_begun(start: Start, cluster: TwoNodes) -> None:
-    printed = within_a_minute(start, 1500, 1.0, "1", "2")
-    assert num_lines(printed, "the time is up: asking SLURM to start this job again") == 1
-    assert num_lines(printed, ": 1,500 steps") == 2  # none was begun twice
-    assert "Bypassing signal" not in printed and "Caught signal" not in printed
-
-
-def num_lines(text: str, words: str) -> int:
-    return sum(words in line for line in text.splitlines())
 
 
 @pytest.mark.slurm

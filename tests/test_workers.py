@@ -11,16 +11,20 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lthctl import disk
+from lthctl.artifacts import sealed
 from lthctl.artifacts.store import Store
 from lthctl.cluster.plan_file import read_plan, write_plan
 from lthctl.cluster.worker import work
 from lthctl.errors import ClusterError, OutputError
 from lthctl.grid.grids import experiment_grid, run_grid, ticket_grid
+from lthctl.grid.tasks import Task
 from lthctl.params_file import load_params
+from lthctl.reading import read_file
 
 from .command_line import lthctl
 from .test_invariants import same_trees
@@ -66,6 +70,27 @@ def wait_until(happened: Callable[[], object], seconds: float = 120) -> None:
     assert happened()
 
 
+def write_slow_executor(seconds: float) -> None:
+    """An executor slow:Slow in the working folder, which sleeps before a training. It changes no
+    byte."""
+    Path("slow.py").write_text(f"""
+import time
+from lthctl.grid.executors.threads import ThreadExecutor
+
+class Slow(ThreadExecutor):
+    words = "slow"
+
+    def _run(self, training, *others):
+        time.sleep({seconds})
+        return super()._run(training, *others)
+""")
+
+
+def first_of(task: Task) -> tuple[str, str]:
+    """A task's place, and the digest of its first training."""
+    return str(task.place), next(task.begin()).digest
+
+
 def plan_of(grid: object) -> Path:
     return write_plan(grid.asked, Path(".lthctl"), executor="threads", replace=False).path  # type: ignore[attr-defined]
 
@@ -76,16 +101,47 @@ def test_a_worker_makes_the_grid_that_was_asked_for(workspace: Path, kind: str) 
     tickets = ticket_grid(params)
     if kind == "runs":
         tickets.run()
-    grid = {
+    make = {
         "tickets": lambda: tickets,
         "runs": lambda: run_grid(["masks"], control=["rewind", "reinit"], params=params),
         "experiment": lambda: experiment_grid(params),
-    }[kind]()
+    }[kind]
+    grid = make()
     made = read_plan(plan_of(grid)).grid()
     assert [(t.name, t.place) for t in made.tasks] == [(t.name, t.place) for t in grid.tasks]
-    assert [t.trainings for t in made.tasks] == [t.trainings for t in grid.tasks]
+    if kind == "runs":  # whose tickets are read when they begin
+        assert made.tasks[0].trainings == grid.tasks[0].trainings
+        assert {first_of(t) for t in made.tasks} == {first_of(t) for t in grid.tasks}
+    else:
+        assert [t.trainings for t in made.tasks] == [t.trainings for t in grid.tasks]
     assert made.store == Path(".lthctl")
-    assert plan_of(made) == plan_of(grid)  # the same command has the same plan
+    assert plan_of(make()) == plan_of(grid)  # the same command has the same plan
+
+
+def test_a_worker_reads_a_ticket_when_it_comes_to_its_run(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hundreds of them would else ask for every ticket at once."""
+    params = load_params(Path("params.yaml"))
+    ticket_grid(params).run()
+    grid = run_grid(["masks"], control=["reinit", "rewind", "other-mask"], params=params)
+    plan, opened = read_plan(plan_of(grid)), list[str]()
+
+    def noting(path: Path, *given: Any, **more: Any) -> bytes:
+        opened.append(str(path.parent))
+        return read_file(path, *given, **more)
+
+    monkeypatch.setattr(sealed, "read_file", noting)  # of the documents
+    made = plan.grid()
+    assert opened == [str(Path("masks", grid.tasks[0].name))] and len(made.tasks) == 18
+    opened.clear()
+    task = next(task for task in made.tasks if "other-mask" in str(task.place))
+    next(task.begin())
+    assert len({*opened}) == 2  # its ticket, and the sibling
+    opened.clear()
+    dense = [task for task in made.tasks if task.name == "dense-s2"]  # it holds no settings
+    assert {first_of(task) for task in dense} <= {first_of(task) for task in grid.tasks}
+    assert {*opened} >= {"masks/dense-s2"}
 
 
 def test_other_software_is_refused(workspace: Path) -> None:
@@ -121,6 +177,16 @@ def test_what_is_no_plan_is_refused(workspace: Path) -> None:
     done = lthctl("work", "plan.json")
     assert done.exit_code == 3
     assert "plan.json: is no plan of this lthctl (schema_: Field required)" in done.stderr
+
+
+def test_a_machine_that_does_not_see_the_folder_says_so(workspace: Path) -> None:
+    plan = plan_of(ticket_grid(load_params(Path("params.yaml"))))
+    said = json.loads(plan.read_bytes()) | {"folder": "../../../elsewhere"}
+    plan.write_text(json.dumps(said))
+    done = lthctl("work", str(plan))
+    assert done.exit_code == 3
+    assert f"{workspace}/elsewhere: cannot be entered on " in done.stderr
+    assert "work in a folder that all machines see" in done.stderr
 
 
 def test_a_worker_begins_nothing_in_the_time_that_is_to_be_spared(workspace: Path) -> None:
@@ -168,6 +234,37 @@ def test_a_full_disk_ends_a_worker_and_what_is_finished_is_kept(
     ]  # nothing half-written
     assert work(plan, num_jobs=1).outcome.num_trained == 3
     assert {path.name for path in Path("masks").iterdir()} >= {"l1-r0.50-n2-s1", "l1-r0.50-n2-s2"}
+
+
+@pytest.mark.long
+def test_workers_on_a_disk_that_is_really_full_end_and_go_on_once_there_is_room(
+    start: Start, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk, options = workspace / "disk", "size=300k"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o"]
+    if subprocess.run([*mount, options, "tmpfs", disk], capture_output=True).returncode:
+        pytest.skip("nothing can be mounted here")
+    try:
+        (disk / "data").symlink_to(workspace / "data")
+        shutil.copy("params.yaml", disk)
+        assert start("prune", "--out", "one", "--quiet").wait(120) == 0
+        monkeypatch.chdir(disk)
+        words = ("prune", "--out", "two", "--on", "local", "--workers", "2", "--jobs", "1")
+        process = start(*words)
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == 3
+        assert "the disk is full; make room and run the same" in errors
+        assert len(list(Path(".lthctl").glob("plans/*/logs/*.log"))) <= 4  # no new ones in vain
+        assert not [one for one in disk.rglob(".*") if one.suffix == ".new"]
+        assert subprocess.run([*mount, "remount,size=9m", "tmpfs", disk]).returncode == 0
+        process = start(*words)
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == 0, errors
+        assert same_trees(workspace / "one", disk / "two")
+    finally:
+        monkeypatch.chdir(workspace)
+        subprocess.run(["umount", str(disk)], check=True)
 
 
 @pytest.mark.long

@@ -71,10 +71,12 @@ class CheckpointStore:
     Attributes:
       folder: where they are, which need not be there yet.
       seconds: between two checkpoints of a training; infinite where none are to be written.
+      ends: when, by `time.monotonic`, this machine is soon to be left: one more is due then.
     """
 
     folder: Path
     seconds: float = DEFAULT_SECONDS
+    ends: float = math.inf
 
     def of(self, training: Training) -> "KeptCheckpoints":
         """Where this training keeps its own."""
@@ -160,7 +162,7 @@ class KeptCheckpoints:
 
     def __init__(self, store: CheckpointStore, training: Training) -> None:
         self._store, self._training = store, training
-        self._due = time.monotonic() + store.seconds
+        self._due = self._next(store.seconds)
 
     def load(self) -> Checkpoint | None:
         try:
@@ -176,8 +178,13 @@ class KeptCheckpoints:
         # Without it nothing is lost but time.
         with suppress(OutputError):
             self._store.write(self._training, checkpoint)
-        now = time.monotonic()
-        self._due = now + max(self._store.seconds, (now - began) / MOST_OF_THE_TIME)
+        took = time.monotonic() - began
+        self._due = self._next(max(self._store.seconds, took / MOST_OF_THE_TIME))
+
+    def _next(self, seconds: float) -> float:
+        """When the next one is due, so many seconds from now at the latest."""
+        now, ends = time.monotonic(), self._store.ends
+        return min(now + seconds, ends) if now < ends and seconds < math.inf else now + seconds
 
 
 def _note(arrays: dict[str, Array], training: Training) -> str:

@@ -5,6 +5,7 @@ A folder per training, written whole or not at all, checked when read; a damaged
 absent. Everything here can be deleted at any time at the price of training again.
 """
 
+import math
 import os
 import re
 import shutil
@@ -108,17 +109,20 @@ class Store:
     def _is_empty(self) -> bool:
         return not self._names(self._root, []) and not self.checkpoints(0).digests()
 
-    def checkpoints(self, seconds: float | None = None) -> CheckpointStore:
+    def checkpoints(
+        self, seconds: float | None = None, *, ends: float = math.inf
+    ) -> CheckpointStore:
         """The checkpoints of trainings that have no result yet.
 
         Args:
           seconds: between two of a training; what the environment says if not given.
+          ends: as in `CheckpointStore`.
 
         Raises:
           ParamsError: what the environment says is no number.
         """
         between = seconds_between() if seconds is None else seconds
-        return CheckpointStore(self._folder / CHECKPOINTS_FOLDER, between)
+        return CheckpointStore(self._folder / CHECKPOINTS_FOLDER, between, ends)
 
     def folder_of(self, digest: str) -> Path:
         """Where a training is kept, or would be."""

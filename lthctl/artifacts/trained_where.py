@@ -1,6 +1,7 @@
 """Which machine trained what: tables that workers keep beside their plan, no part of any result."""
 
-from collections.abc import Collection
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 PLANS = "plans"
@@ -9,28 +10,48 @@ PLANS = "plans"
 TRAINED = "trained"
 """The folder of a plan with a table for each worker."""
 
-COLUMNS = ("training", "task", "seconds", "host", "machine")
+COLUMNS = ("training", "task", "seconds", "weights", "host", "machine")
+"""Of a table. `weights` is the digest of those that a training ended in, by which a ticket names
+its rounds."""
 
 
-def machines_of(store: Path, trainings: Collection[str]) -> dict[str, str]:
-    """Digest of a training -> the kind of machine that a worker trained it on, of those that
-    workers trained.
+@dataclass(frozen=True)
+class TrainedWhere:
+    """Kinds of machine on which workers of a store have trained.
 
-    Args:
-      store: its folder.
-      trainings: digests of those that are asked for.
+    Attributes:
+      trainings: digest of a training -> the kind.
+      weights: digest of the weights that one ended in -> the kind.
     """
-    found = {}
+
+    trainings: Mapping[str, str]
+    weights: Mapping[str, str]
+
+
+def trained_where(store: Path) -> TrainedWhere:
+    """What the tables in a store say. What is no table says nothing."""
+    trainings, weights = {}, {}
     for table in sorted((store / PLANS).glob(f"*/{TRAINED}/*.csv")):
-        try:
-            lines = table.read_text(errors="replace").splitlines()
-        except OSError:
-            continue
-        for line in lines:
-            cells = line.split(",", len(COLUMNS) - 1)
-            if len(cells) == len(COLUMNS) and cells[0] in trainings:
-                found[cells[0]] = cells[-1]
-    return found
+        for row in _rows(table):
+            trainings[row["training"]] = weights[row["weights"]] = row["machine"]
+    return TrainedWhere(trainings, weights)
+
+
+def machines_of(plan: Path) -> list[str]:
+    """The kinds of machine on which workers of a plan have trained, sorted."""
+    tables = (plan / TRAINED).glob("*.csv")
+    return sorted({row["machine"] for table in tables for row in _rows(table)})
+
+
+def _rows(table: Path) -> Iterator[dict[str, str]]:
+    try:
+        lines = table.read_text(errors="replace").splitlines()
+    except OSError:
+        return
+    for line in lines:
+        cells = line.split(",", len(COLUMNS) - 1)  # the last one may have commas
+        if len(cells) == len(COLUMNS) and tuple(cells) != COLUMNS:
+            yield dict(zip(COLUMNS, cells, strict=True))
 
 
 def count_trained(plan: Path) -> int:

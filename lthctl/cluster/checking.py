@@ -16,12 +16,11 @@ from lthctl.artifacts.store import Store
 from lthctl.artifacts.trained_where import PLANS
 from lthctl.canonical import canonical_json, sha256
 from lthctl.cluster.crew import Crew
+from lthctl.cluster.plan_arguments import VerifyArguments
 from lthctl.cluster.plan_file import WorkPlan
 from lthctl.datasets.described import DescribedDatasets
 from lthctl.disk import write_file
-from lthctl.families import trust
 from lthctl.grid.outcome import Outcome
-from lthctl.params import Params
 from lthctl.verification.paths import Verification
 
 CHECKS = "checks"
@@ -30,21 +29,21 @@ CHECKS = "checks"
 WAIT_SECONDS = 1.0  # until it is asked again what others check
 
 
-def check_folders(plan: WorkPlan, crew: Crew, name: str, num_jobs: int) -> Outcome:
+def check_folders(
+    plan: WorkPlan, asked: VerifyArguments, crew: Crew, name: str, num_jobs: int
+) -> Outcome:
     """Check the folders of a plan that nobody has checked.
 
     Args:
       plan: of the folders.
+      asked: what it says of them.
       crew: the other workers.
       name: of this worker.
       num_jobs: folders at a time.
     """
-    said = plan.said
-    trust(*said.trusted)
-    params = Params.model_validate(said.params)
-    data = said.arguments["data"]
-    datasets = DescribedDatasets(params.data, None if data is None else Path(data))
-    found = Verification(said.arguments["paths"], replay=datasets, announce=crew.say)
+    data = None if asked.data is None else Path(asked.data)
+    datasets = DescribedDatasets(plan.params.data, data)
+    found = Verification(asked.paths, replay=datasets, announce=crew.say)
     place = plan.store / PLANS / plan.place.name / CHECKS
     left = list(found.folders)
     random.Random(name).shuffle(left)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from lthctl.artifacts.heartbeat import STALE_SECONDS
 from lthctl.artifacts.store import Store
-from lthctl.artifacts.trained_where import TRAINED, count_trained
+from lthctl.artifacts.trained_where import TRAINED, count_trained, machines_of
 from lthctl.cluster.failures import Failures
 from lthctl.cluster.jobs_file import Coordinator, coordinating, read_jobs, write_jobs
 from lthctl.cluster.plan_file import WorkPlan, write_plan
@@ -98,7 +98,7 @@ def run_on(grid: Grid, team: Team, viewer: Viewer, *, replace: bool = False) -> 
             raise Interrupted(f"{done} of {len(grid.tasks)} are finished") from None
         workplace.cancel(watch.jobs)
     watch.tell(outcome)
-    if grid.train and may_differ(grid.train, kinds := watch.kinds):
+    if grid.train and may_differ(grid.train, kinds := machines_of(plan.place)):
         viewer.note(
             f"the workers had several kinds of processors, whose results may differ in the last "
             f"bits: {', '.join(kinds)}; {plan.place}/{TRAINED} says what was trained where, and "
@@ -292,12 +292,6 @@ class _Watch:
         """Task -> reason, as workers that have ended said."""
         statuses = (status for _, status in self._statuses.values() if status.state == "finished")
         return {name: reason for status in statuses for name, reason in status.failed}
-
-    @property
-    def kinds(self) -> list[str]:
-        """The kinds of machines that trained."""
-        statuses = (status for _, status in self._statuses.values())
-        return sorted({status.machine for status in statuses if status.num_trained})
 
     def tell(self, outcome: Outcome) -> None:
         """What became of the tasks."""

@@ -1,5 +1,6 @@
 """What a worker knows of the others on its plan, and what it shows them of itself."""
 
+import math
 import os
 import threading
 import time
@@ -60,7 +61,7 @@ class Crew(Others):
     ) -> None:
         self._store, self._heart, self._failures = store, heart, failures
         self.say, self._status, self._lease_folder = say, status, lease_folder
-        self._ends = None if seconds is None else time.monotonic() + seconds
+        self.ends = math.inf if seconds is None else time.monotonic() + seconds
         self._longest = 0.0
         self._shared: SharedLeases | None = None
         self._listed: dict[Path, tuple[float, frozenset[str]]] = {}
@@ -81,7 +82,7 @@ class Crew(Others):
 
     def is_over(self) -> bool:
         """Whether the time is up: what is begun now would not be finished."""
-        return self._ends is not None and time.monotonic() + self._longest > self._ends
+        return time.monotonic() + self._longest > self.ends
 
     def has_done(self, task: Task) -> bool:
         if self.is_seen_done(task):

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TextIO
 
 from lthctl.artifacts.trained_where import COLUMNS
+from lthctl.canonical import digest_of_arrays
 from lthctl.cluster.status import RunningTraining, WorkerStatus
 from lthctl.grid.outcome import Outcome
-from lthctl.grid.tasks import Task
+from lthctl.grid.tasks import PlannedTraining, Task
 from lthctl.grid.watcher import Watcher
 from lthctl.training.history import Result
 from lthctl.training.spec import Training
@@ -76,12 +77,19 @@ class Diary(Watcher):
     def training_started(self, task: Task, number: int, training: Training) -> None:
         count = max(len(task.trainings), number + 1)
         name = f"{task.name} {number + 1}/{count}" if count > 1 else task.name
-        work = task.trainings[number].work if number < len(task.trainings) else 0.0
-        steps = training.end - training.first_step
-        one = RunningTraining(name, 0, steps, work)
+        one = RunningTraining(name, 0, training.end - training.first_step, _work(training))
         with self._lock:
             self._running[training.digest] = one, training.first_step, time.monotonic()
-        self._say(f"{name}: {steps:,} steps")
+        self._say(f"{name}: {one.steps:,} steps")
+
+    def training_resumed(self, digest: str, step: int) -> None:
+        self.stepped(digest, step)
+        with self._lock:
+            one, _, _ = self._running[digest]
+        self._say(f"{one.name}: goes on from step {step:,}, where it was cut off")
+
+    def checkpoint_refused(self, reason: str) -> None:
+        self._say(reason)
 
     def stepped(self, digest: str, step: int) -> None:
         with self._lock:
@@ -99,7 +107,9 @@ class Diary(Watcher):
         self._num_trained += 1
         self._work += one.work
         self.on_trained(seconds)
-        self._note(f"{digest},{one.name},{seconds:.1f},{self._first.host},{self.machine}\n")
+        weights = digest_of_arrays(result.weights)
+        row = digest, one.name, f"{seconds:.1f}", weights, self._first.host, self.machine
+        self._note(",".join(row) + "\n")
         self._say(f"{one.name}: done in {seconds:.1f} s")
 
     def training_known(
@@ -117,3 +127,10 @@ class Diary(Watcher):
                 self._open = self._table.open("a", buffering=1)
                 line = ",".join(COLUMNS) + "\n" + line
             self._open.write(line)
+
+
+def _work(training: Training) -> float:
+    """About what it costs, in dense steps."""
+    params, num_images = training.params, training.dataset.num_evaluated
+    steps = training.first_step, training.last_step
+    return PlannedTraining((), params, training.mask.density, num_images, *steps).work

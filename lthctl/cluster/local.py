@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from lthctl.cluster.plan_file import read_plan
 from lthctl.cluster.workplace import JobState, tail
 from lthctl.cores import num_cores
 from lthctl.errors import ParamsError
@@ -80,7 +81,8 @@ class LocalWorkplace:
         jobs = self._num_jobs or max(1, num_cores() // count)
         # Nothing in the working folder takes the place of an installed module.
         python = [sys.executable, "-P", "-m", "lthctl"]
-        return [*python, "work", str(self._plan), "--jobs", str(jobs)]
+        trust = [word for name in read_plan(self._plan).code for word in ("--trust", name)]
+        return [*python, "work", str(self._plan), "--jobs", str(jobs), *trust]
 
 
 def _works_on(job: str, plan: Path) -> bool:

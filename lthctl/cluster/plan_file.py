@@ -4,23 +4,26 @@ It lies in the store, in a folder of its own. So every machine that sees the sto
 Paths in it are relative to that folder, as the machines may see it at different places.
 """
 
+import json
 import os
 import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import ValidationError
 
+from lthctl.artifacts.store_maker import marked_as_own
 from lthctl.artifacts.trained_where import PLANS
 from lthctl.canonical import Json, canonical_json, digest_of
+from lthctl.cluster.plan_arguments import ARGUMENTS, GridArguments
 from lthctl.disk import write_file
 from lthctl.errors import ClusterError, PathError
-from lthctl.families import trust, trusted
-from lthctl.grid import grids
+from lthctl.families import is_own, trust, trusted
 from lthctl.grid.asked import Asked
 from lthctl.grid.grid import Grid
 from lthctl.params import Params, Section
@@ -32,13 +35,6 @@ PLAN_FILE = "plan.json"
 LIMIT = 16 * 2**20  # bytes
 
 DIGITS = 16  # of a plan's digest, in the name of its folder
-
-FUNCTIONS: Mapping[str, Any] = {
-    "ticket_grid": grids.ticket_grid,
-    "run_grid": grids.run_grid,
-    "experiment_grid": grids.experiment_grid,
-}
-"""What makes a grid; a plan names one of them."""
 
 
 class PlanFile(Section):
@@ -86,6 +82,39 @@ class WorkPlan:
         """The store, seen from that folder."""
         return Path(self.said.store)
 
+    @cached_property
+    def params(self) -> Params:
+        """The parameters of its grid."""
+        return Params.model_validate(self.said.params)
+
+    @cached_property
+    def arguments(self) -> GridArguments:
+        """What it says of its grid besides."""
+        return ARGUMENTS[self.said.function].model_validate_json(json.dumps(self.said.arguments))
+
+    @property
+    def code(self) -> list[str]:
+        """The names of code of somebody's own anywhere in it, sorted."""
+        return sorted({text for text in _texts(self.said.model_dump()) if is_own(text)})
+
+    def trust_code(self, given: Collection[str] = ()) -> None:
+        """Allow that the code which it names is run here.
+
+        Args:
+          given: names that the person at the keyboard trusts.
+
+        Raises:
+          ClusterError: it names others, and may be somebody else's.
+        """
+        other = [name for name in self.code if name not in given]
+        in_store = self.place.parent.name == PLANS
+        if other and not (in_store and marked_as_own(self.place.parent.parent) is not False):
+            raise ClusterError(
+                f"{self.path}: names code that would be run here, {', '.join(other)}, and nothing "
+                f"shows that its store is yours; if you trust it, give --trust {other[0]}"
+            )
+        trust(*self.code)
+
     def check_versions(self) -> None:
         """Refuse to work where the software would give other results, or none at all.
 
@@ -110,16 +139,13 @@ class WorkPlan:
         """The grid of the plan, made in its folder.
 
         Args:
-          look: whether to look what its places hold; else they count as missing.
+          look: whether to look what its places hold; else they count as missing, and of tickets
+            that are retrained only the first is read.
 
         Raises:
           LthctlError: it cannot be made, such as when the dataset is not here.
         """
-        trust(*self.said.trusted)
-        make = FUNCTIONS[self.said.function]
-        params = Params.model_validate(self.said.params)
-        grid: Grid = make(**self.said.arguments, params=params, store=self.store, look=look)
-        return grid
+        return self.arguments.grid(self.params, self.store, look=look)
 
 
 def write_plan(
@@ -173,15 +199,27 @@ def read_plan(path: Path) -> WorkPlan:
     file = path / PLAN_FILE if path.is_dir() else path
     content = read_file(file, PathError, limit=LIMIT)
     try:
-        said = PlanFile.model_validate_json(content)
+        plan = WorkPlan(file.parent, PlanFile.model_validate_json(content))
+        _ = plan.params, plan.arguments
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
+        where = ".".join(map(str, first["loc"])) or error.title
         raise ClusterError(
             f"{file}: is no plan of this lthctl ({where}: {first['msg']}); expected one that "
             "`lthctl prune --on ...` or its like has written"
         ) from None
-    return WorkPlan(file.parent, said)
+    return plan
+
+
+def _texts(value: object) -> Iterator[str]:
+    """All texts in a JSON value, keys included."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list | tuple):
+        for inner in value:
+            yield from _texts(inner)
+        if isinstance(value, dict):
+            yield from _texts(list(value.values()))
 
 
 def versions() -> dict[str, str]:

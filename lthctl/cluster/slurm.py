@@ -16,6 +16,7 @@ from typing import Any
 
 from lthctl.artifacts.store import STORE_VARIABLE
 from lthctl.cluster.crew import margin
+from lthctl.cluster.plan_file import read_plan
 from lthctl.cluster.settings import read_settings
 from lthctl.cluster.slurm_queue import ask, in_its_words, look, seconds_left
 from lthctl.cluster.workplace import JobState, tail
@@ -33,13 +34,15 @@ class SubmittedWorker:
       plan: its file.
       num_jobs: trainings at a time; one per core if None.
       seconds: that a job has.
+      code: names of code of one's own that the plan names.
     """
 
-    def __init__(self, plan: str, num_jobs: int | None, seconds: float) -> None:
-        self._plan, self._num_jobs, self._seconds = plan, num_jobs, seconds
+    def __init__(
+        self, plan: str, num_jobs: int | None, seconds: float, code: Sequence[str] = ()
+    ) -> None:
+        self._plan, self._num_jobs, self._seconds, self._code = plan, num_jobs, seconds, code
 
     def __call__(self) -> int:
-        from lthctl.cluster.plan_file import read_plan
         from lthctl.cluster.worker import work
 
         signal.signal(signal.SIGTERM, _interrupt)  # submitit has it passed over
@@ -52,6 +55,7 @@ class SubmittedWorker:
             spare=margin(self._seconds),
             job=job,
             say=_say,
+            trusted=self._code,
         )
         if shift.is_over:
             _say("the time is up: asking SLURM to start this job again")
@@ -111,7 +115,8 @@ class SlurmWorkplace:
             folder=self._folder, max_num_timeout=10**6, python=self._settings.python
         )
         executor.update_parameters(**self._parameters(count))
-        worker = SubmittedWorker(str(self._plan), self._num_jobs, 60 * self._settings.minutes)
+        seconds, code = 60 * self._settings.minutes, read_plan(self._plan).code
+        worker = SubmittedWorker(str(self._plan), self._num_jobs, seconds, code)
         try:
             if count == 1:
                 return [executor.submit(worker).job_id]

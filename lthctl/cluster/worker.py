@@ -7,7 +7,7 @@ their places, and shows by a heartbeat how it goes. Nothing talks to it, and it 
 import os
 import platform
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from lthctl.cluster.crew import Crew, margin
 from lthctl.cluster.diary import Diary
 from lthctl.cluster.failures import Failures
 from lthctl.cluster.machine import machine_kind
+from lthctl.cluster.plan_arguments import VerifyArguments
 from lthctl.cluster.plan_file import WorkPlan
 from lthctl.cluster.status import WORKERS, WorkerStatus
 from lthctl.cores import num_cores
@@ -58,6 +59,7 @@ def work(
     spare: float | None = None,
     job: str = "",
     say: Callable[[str], None] = lambda _: None,
+    trusted: Collection[str] = (),
 ) -> Shift:
     """Work on a plan until nothing is left of it, or the time is up.
 
@@ -70,13 +72,15 @@ def work(
       spare: seconds before their end in which it begins nothing; a part of them if not given.
       job: what a cluster calls this worker.
       say: told in a sentence what it does.
+      trusted: names of code of one's own that may be run, though the plan may be somebody else's.
 
     Raises:
       ClusterError: this machine has other software than the plan wants, does not see its folder, or
-        is of another kind than those that began.
+        is of another kind than those that began; or the plan names code that is not trusted.
       LthctlError: the grid cannot be made here, or a place cannot be written.
       Interrupted: by a signal; what is finished is kept.
     """
+    plan.trust_code(trusted)
     place, store = _go_to(plan)
     say = _if_possible(say)
     name = worker_name(place.name)
@@ -95,9 +99,9 @@ def work(
     crew.begin()
     try:
         plan.check_versions()
-        if plan.said.function == "verify":
+        if isinstance(asked := plan.arguments, VerifyArguments):
             diary.machine, diary.state = machine_kind(None), "working"
-            outcome = check_folders(plan, crew, name, num_jobs or num_cores())
+            outcome = check_folders(plan, asked, crew, name, num_jobs or num_cores())
             diary.finish(outcome, is_over=crew.is_over())
             return Shift(outcome, crew.is_over())
         grid = plan.grid(look=plan.said.replace)

@@ -46,7 +46,12 @@ class Sources:
     """Gives each ticket its model, dataset and training."""
 
     def __init__(
-        self, params: Params, data: Path | None, paths: Sequence[Path], held_to: Collection[str]
+        self,
+        params: Params,
+        data: Path | None,
+        paths: Sequence[Path],
+        held_to: Collection[str],
+        beside: Sequence[RoundParams] | None = None,
     ) -> None:
         """Args:
         params: what is stated.
@@ -56,6 +61,7 @@ class Sources:
           folder around them.
         held_to: the parameters, such as "model.layers", in which a ticket has to agree. In others
           that are stated of model and data, the ticket counts.
+        beside: the settings of those tickets, where somebody else has read them.
         """
         self._params, self._data = params, data
         self._keys = {
@@ -63,9 +69,12 @@ class Sources:
             for section in ("model", "data")
         }
         self._described = DescribedDatasets(params.data, data)
-        self._beside = self._settings_of(find_tickets(*paths)) or self._settings_of(
-            _neighbours(paths)
-        )
+        if beside is None:
+            found = self._settings_of(find_tickets(*paths))
+            beside = found or self._settings_of(_neighbours(paths))
+        self.beside = beside
+        """The settings that a ticket without any is retrained with; those that what is stated makes
+        equal count once."""
         self._models: dict[bytes, Model] = {}
         self.taken: dict[str, Taken] = {}
         """Ticket name -> how it is retrained."""
@@ -77,13 +86,13 @@ class Sources:
           ParamsError: it holds no settings, and the tickets beside it differ in theirs.
         """
         stated = self._params.train
-        if ticket.train is None and len(self._beside) > 1:
+        if ticket.train is None and len(self.beside) > 1:
             raise ParamsError(
                 f"{where}: holds no training settings, and the tickets beside it were found with "
-                f"several: {_differences(self._beside)}; give these as flags or in params.yaml, or "
+                f"several: {_differences(self.beside)}; give these as flags or in params.yaml, or "
                 "retrain it by itself"
             )
-        found = ticket.train or next(iter(self._beside), None)
+        found = ticket.train or next(iter(self.beside), None)
         num_images = 0
         if stated.epochs is not None:
             num_images = len(self.dataset(ticket).train)
@@ -163,7 +172,7 @@ class Sources:
                 yield name, values[name], here
 
     def _settings_of(self, folders: Sequence[Path]) -> list[RoundParams]:
-        """The settings of tickets; those that what is stated makes equal count once."""
+        """The settings of tickets; equal results count once."""
         stated = self._params.train
         by_result: dict[TrainParams, RoundParams] = {}
         for folder in folders:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from lthctl.canonical import Json
 from lthctl.params import Params
+from lthctl.params.section import Section
 
 
 @dataclass(frozen=True)
@@ -19,3 +20,13 @@ class Asked:
     function: str
     params: Params
     arguments: Json
+
+
+class ReadTicket(Section):
+    """A ticket that is to be retrained, as the command that was asked has read it."""
+
+    name: str
+    path: str
+    digest: str
+    sibling: tuple[str, str] | None = None
+    """Path and digest of the ticket of another seed, where the control takes one."""

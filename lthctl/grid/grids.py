@@ -13,14 +13,15 @@ from pathlib import Path
 
 from lthctl.artifacts.names import run_place
 from lthctl.artifacts.store import default_store
+from lthctl.canonical import Json
 from lthctl.errors import ParamsError
 from lthctl.families import choices, trust
 from lthctl.grid.as_found import Sources
-from lthctl.grid.asked import Asked
+from lthctl.grid.asked import Asked, ReadTicket
 from lthctl.grid.dvc import refuse_if_owned
 from lthctl.grid.grid import Grid
 from lthctl.grid.prunings import asked_prunings
-from lthctl.grid.retraining_tasks import retraining_tasks
+from lthctl.grid.retraining_tasks import RetrainingTask, retraining_tasks
 from lthctl.grid.tasks import State
 from lthctl.grid.ticket_tasks import asked_tickets, ticket_tasks
 from lthctl.grid.whole import run_tasks_of
@@ -122,6 +123,8 @@ def run_grid(
         "data": _text(data),
         "out": str(out),
         "held_to": sorted(held_to),
+        "tickets": _read_tickets(tasks),
+        "beside": [one.model_dump(mode="json", exclude_unset=True) for one in sources.beside],
     }
     asked = Asked("run_grid", params, given)
     kept = default_store() if store is None else Path(store)
@@ -172,6 +175,18 @@ def experiment_grid(
     tasks = (*(ticket.task for ticket in tickets), *runs_of_all)
     place = default_store() if store is None else Path(store)
     return Grid("folder", Path(), tasks, len(tasks), place, "--name", asked)
+
+
+def _read_tickets(tasks: Sequence[RetrainingTask]) -> Json:
+    """Control -> its tickets, each once, as workers take them."""
+    tickets: dict[str, dict[str, Json]] = {}
+    for task in tasks:
+        begin = task.begin
+        other = None if begin.sibling is None else (str(begin.sibling[0]), begin.sibling[1])
+        said = ReadTicket(name=task.name, path=str(begin.path), digest=begin.digest, sibling=other)
+        of_control = tickets.setdefault(begin.variant.control, {})
+        of_control[task.name] = said.model_dump(mode="json", exclude_defaults=True)
+    return {control: list(of_control.values()) for control, of_control in tickets.items()}
 
 
 def _text(path: Path | str | None) -> str | None:

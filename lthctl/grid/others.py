@@ -1,5 +1,6 @@
 """What a command knows of others that work on the same tasks at the same time."""
 
+import math
 from collections.abc import Sequence
 
 from lthctl.artifacts.leases import Leases
@@ -14,10 +15,12 @@ class Others:
     Attributes:
       most_looks: trainings and tasks of others that are looked at in one go.
       most_seconds: between two looks, if nothing changes for long.
+      ends: when, by `time.monotonic`, nothing more is to be begun here.
     """
 
     most_looks = 1_000_000
     most_seconds = ASK_SECONDS
+    ends = math.inf
 
     def leases(self, leases: Leases) -> Leases:
         """The leases that hold among all of them, given those of this machine."""

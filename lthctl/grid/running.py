@@ -70,7 +70,7 @@ def run_tasks(
     running = kind(num_jobs)
     running.devices = DevicePool(devices)
     # Numbers in somebody else's can be invented, as results can.
-    running.checkpoints = checkpoints = None if is_foreign else store.checkpoints()
+    running.checkpoints = checkpoints = None if is_foreign else store.checkpoints(ends=others.ends)
     with store.leases() as leases:
         try:
             with interrupts_noted() as interrupted:

@@ -1,7 +1,7 @@
 """Where the numbers of a report come from: parameters, protocol, data, software, revision."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -10,14 +10,14 @@ from lthctl.canonical import Json
 from lthctl.models.base import MlpDescription
 from lthctl.params import rate_words
 from lthctl.reporting.commits import commit_of
-from lthctl.reporting.machines import machines_words
+from lthctl.reporting.machines import Machines
 from lthctl.reporting.reading import Report, unusual_settings
 from lthctl.reporting.verdicts import Group
 
 SOFTWARE = ("lthctl", "numpy", "scipy", "matplotlib", "mpld3", "safetensors", "torch", "numba")
 
 
-def provenance_of(report: Report, machines: Mapping[str, int] | None = None) -> Json:
+def provenance_of(report: Report, machines: Machines | None = None) -> Json:
     """Where the numbers come from: parameters, protocol, data, software, revision, and n of
     everything.
 
@@ -33,7 +33,7 @@ def provenance_of(report: Report, machines: Mapping[str, int] | None = None) -> 
         "groups": [_group_provenance(group) for group in report.groups],
     }
     if machines:
-        said["machines"] = {"runs": dict(machines), "note": machines_words(machines)}
+        said["machines"] = machines.to_json()
     return said
 
 

@@ -10,7 +10,7 @@ from lthctl.disk import write_file, write_set
 from lthctl.params import ReportParams
 from lthctl.reporting import reading, tables
 from lthctl.reporting.claims_file import load_claims
-from lthctl.reporting.machines import machines_that_differ
+from lthctl.reporting.machines import Machines, machines_that_differ
 from lthctl.reporting.survivors import Survivors, find_survivors, survivor_files
 
 PAGE, UNFINISHED = "index.html", "UNFINISHED.txt"
@@ -32,14 +32,14 @@ class FinishedReport:
       survivors: per group, what survived pruning.
       left_out: damaged runs and tickets, with the reason.
       files: file name -> bytes, of all that was written to `out`; empty if nothing was.
-      machines: kind of machine -> runs trained on it, where that may change their bytes.
+      machines: kinds of machine that trained all this, where that may change the bytes.
     """
 
     report: reading.Report
     survivors: tuple[Survivors, ...]
     left_out: tuple[tuple[Path, str], ...]
     files: Mapping[str, bytes]
-    machines: Mapping[str, int] = field(default_factory=dict)
+    machines: Machines = field(default_factory=Machines)
 
     @property
     def num_missing_tickets(self) -> int:
@@ -96,7 +96,7 @@ def report(
     judged = reading.make_report([Path(path) for path in places], params, Path(masks), asked)
     survivors, damaged_tickets = find_survivors(judged, Path(masks))
     left_out = (*judged.left_out, *damaged_tickets)
-    machines = machines_that_differ(judged, default_store())
+    machines = machines_that_differ(judged, Path(masks), default_store())
     files: dict[str, bytes] = {}
     if out is not None:
         files = _files(judged, survivors, left_out, machines, title)
@@ -113,7 +113,7 @@ def _files(
     judged: reading.Report,
     survivors: tuple[Survivors, ...],
     left_out: Sequence[tuple[Path, str]],
-    machines: Mapping[str, int],
+    machines: Machines,
     title: str | None,
 ) -> dict[str, bytes]:
     from lthctl.reporting.answer_files import answer_files

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from lthctl.errors import ParamsError, TrainingError
 from lthctl.models.base import Model
-from lthctl.params import Augment, TrainParams, augment_words
+from lthctl.params import Augment, RoundParams, TrainParams, augment_words
 from lthctl.surroundings import numpy_defaults
 from lthctl.training.devices import resolve_device
 from lthctl.training.engine import ENGINES, Engine
@@ -162,7 +162,7 @@ def relative_cost(engine: str, density: float) -> float:
     return ENGINES.get(engine).relative_cost(density)
 
 
-def may_differ(params: TrainParams, machines: Collection[str]) -> bool:
+def may_differ(params: RoundParams, machines: Collection[str]) -> bool:
     """Whether the same training may have other bytes on one of some kinds of machine than on
     another.
 

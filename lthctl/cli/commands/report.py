@@ -37,7 +37,6 @@ def report(
     from lthctl.cli.report_view import report_tables
     from lthctl.cli.terminal import plain
     from lthctl.cli.tracking_view import log_runs, open_trackers
-    from lthctl.reporting.machines import machines_words
     from lthctl.reporting.report import report as make_report
 
     folder = report_folder(how.out)
@@ -69,7 +68,7 @@ def report(
         else:
             print_answers(console, finished.report)
         if finished.machines:
-            console.print(plain(machines_words(finished.machines), style="yellow"))
+            console.print(plain(finished.machines.words, style="yellow"))
         print_page(console, folder, ", and with --full")
         if how.paper:
             show(

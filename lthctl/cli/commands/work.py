@@ -26,6 +26,15 @@ def work(
             show_default="no end",
         ),
     ] = None,
+    trust: Annotated[
+        list[str],
+        typer.Option(
+            "--trust",
+            metavar="MODULE:NAME",
+            help="Run this code, which a plan in a store of somebody else's names. May be "
+            "repeated.",
+        ),
+    ] = [],  # noqa: B006
     quiet: QuietOption = False,
 ) -> None:
     """Work on a plan beside others, on any machine that sees its folder.
@@ -41,6 +50,7 @@ def work(
         num_jobs=jobs,
         seconds=None if minutes is None else 60 * minutes,
         say=lambda text: None if quiet else say(text),
+        trusted=trust,
     )
     outcome = shift.outcome
     if not quiet:

@@ -241,12 +241,16 @@ def test_a_network_comes_back_from_what_a_ticket_says_of_it() -> None:
 
 
 def test_pictures_that_a_network_cannot_take_are_refused(workspace: Path) -> None:
-    """The digits have one channel."""
+    """The digits have one channel. What is to be given is what the network takes."""
+    (workspace / "params.yaml").write_text("model: resnet20\n")
+    assert refusal("prune", "--quiet").endswith(
+        "; give it their channels and size: model.kwargs {channels: 1}"
+    )
     (workspace / "params.yaml").write_text("model: conv2\n")
     assert refusal("prune", "--quiet") == (
         "model conv2: cannot take images of shape (784,) (RuntimeError: shape '[2, 3, 16, 16]' is "
-        "invalid for input of size 1568); give it their channels and size, such as model.kwargs "
-        "{channels: 1, size: 28}"
+        "invalid for input of size 1568); give it their channels and size: model.kwargs {channels: 1, "
+        "size: 28}"
     )
 
 

@@ -203,6 +203,7 @@ report: 3
     [
         ("prune.rate", "a", "is 'a', expected a rate in (0, 1), such as 0.2, or rates in [0, 1) by "
          "the names of layers, such as {conv*: 0.1, fc*: 0.2}"),
+        ("train.lr", None, "is empty, expected a valid number"),
         ("prune.rate", 1.5, "is 1.5, expected a rate in (0, 1)"),
         ("prune.exclude", "a b", "is 'a b', expected the name of a layer, such as conv1 or conv*"),
         ("model.layers", "784,10", "is '784,10', expected sizes of layers, such as [784, 300"),

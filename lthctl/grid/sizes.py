@@ -1,9 +1,12 @@
 """Whether a model takes the images of a dataset, and has an output for each of its classes."""
 
+import inspect
+
 import numpy as np
 
-from lthctl.datasets.base import Dataset
-from lthctl.errors import ParamsError
+from lthctl.datasets.augmenting import picture_shape
+from lthctl.datasets.base import Dataset, Images
+from lthctl.errors import DataError, ParamsError
 from lthctl.models.base import Model
 from lthctl.models.mlp import MLP
 from lthctl.models.network import Network
@@ -35,6 +38,18 @@ def check_sizes(model: Model, dataset: Dataset) -> None:
         )
 
 
+def _fitting(model: Network, images: Images) -> str:
+    """What to make a network with, so that it takes some images."""
+    try:
+        channels, height, width = picture_shape(images)
+    except DataError:
+        return "give it pictures, (channels, height, width), or the pixels of gray squares"
+    fitting = {"channels": channels, "size": height} if height == width else {"channels": channels}
+    taken = inspect.signature(model.make).parameters
+    words = ", ".join(f"{key}: {value}" for key, value in fitting.items() if key in taken)
+    return f"give it their channels and size: model.kwargs {{{words}}}"
+
+
 def _check_outputs(model: Model, dataset: Dataset) -> None:
     from lthctl.training.dense.evaluation import outputs_of
 
@@ -44,11 +59,7 @@ def _check_outputs(model: Model, dataset: Dataset) -> None:
         shape = outputs_of(model, images)
     except Exception as error:
         reason = (str(error).splitlines() or [""])[0]
-        hint = (
-            "; give it their channels and size, such as model.kwargs {channels: 1, size: 28}"
-            if isinstance(model, Network)
-            else ""
-        )
+        hint = f"; {_fitting(model, images)}" if isinstance(model, Network) else ""
         raise ParamsError(
             f"model {name}: cannot take images of shape {images.shape[1:]} "
             f"({type(error).__name__}: {reason}){hint}"

@@ -56,7 +56,8 @@ def explain(fault: ErrorDetails) -> str:
         return f"is {given}; did you mean {meant!r}? Expected {expected}"
     words = fault["msg"].removeprefix("Input should be ").removeprefix("Input should have ")
     expected = PLAIN.get(fault["type"], words)
-    return f"is {shown(fault['input'])}, expected {expected}"
+    given = "empty" if fault["input"] is None else shown(fault["input"])
+    return f"is {given}, expected {expected}"
 
 
 def _keys_at(place: Sequence[object]) -> list[str]:

@@ -117,7 +117,7 @@ def dataset_of(shape: tuple[int, ...], sizes: Sizes) -> Dataset:
         noise = random.integers(-60, 60, (count, *shape), np.int16)
         return Split(np.clip(patterns[labels] + noise, 0, 255).astype(np.uint8), labels)
 
-    return Dataset("drawn", split(sizes.images), split(1000))
+    return Dataset("drawn", split(sizes.images), split(min(1000, sizes.images)))
 
 
 def training_of(kind: str, sizes: Sizes, **changes: object) -> Training:

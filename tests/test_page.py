@@ -13,19 +13,28 @@ from dataclasses import replace
 from importlib.metadata import distribution
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from lthctl.artifacts.run import Run, save_run
+from lthctl.artifacts.run_document import TicketSummary
 from lthctl.canonical import Json
 from lthctl.errors import ReportError
 from lthctl.families import CONTROLS
+from lthctl.params import RoundParams
 from lthctl.reporting import page, page_data
 from lthctl.reporting.arrivals import arrival
 from lthctl.reporting.ladders import ladders_of
 from lthctl.reporting.page import json_in_html, page_bytes
 from lthctl.reporting.page_data import thinning
-from lthctl.reporting.provenance import protocol_rows, provenance_of, revision
+from lthctl.reporting.provenance import (
+    protocol_rows,
+    provenance_of,
+    removed_per_round,
+    revision,
+    steps_before_a_pruning,
+)
 from lthctl.reporting.reading import Report, make_report
 from lthctl.reporting.survivors import find_survivors
 
@@ -295,6 +304,36 @@ def test_where_the_protocol_departs_from_the_papers(tmp_path: Path) -> None:
     same = {row["item"] for row in papers if not row["departs"]}
     assert same == {"network", "initial weights", "images", "optimizer", "steps of a retraining", "evaluated every",
                     "prunable"}  # fmt: skip
+
+
+PAPERS = {"method": "l1", "rounds": 3, "per_round": 0.2, "output_factor": 0.5, "scope": "layer",
+          "exclude": (), "layer_rate": None, "layer_ratio": None, "digest": "1a" * 32,
+          "train": RoundParams(steps=50_000)}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "removed", "steps"),
+    [
+        ({}, "20 % of what remains; 10 % of the output layer", "50,000 in every round"),
+        ({"scope": "global", "exclude": ("*shortcut", "fc")},
+         "20 % of what remains, all layers together; nothing of *shortcut, fc", None),
+        ({"layer_rate": (("conv*", 0.1), ("fc*", 0.2), ("fc3", 0.1))},
+         "of what remains 10 % of conv*, 20 % of fc*, 10 % of fc3", None),
+        ({"per_round": None, "train": RoundParams(steps=900)},
+         "what reaches the ratio in the rounds; half as much of the output layer",
+         "900 shared by the rounds"),
+        ({"per_round": None, "output_factor": 1.0, "train": None},
+         "what reaches the ratio in the rounds; 1 of that of the output layer", "none needed"),
+        ({"rounds": 0, "train": None}, "nothing", "none needed"),
+    ],
+)  # fmt: skip
+def test_what_rounds_remove_is_said_as_it_was(
+    changes: dict[str, Any], removed: str, steps: str | None
+) -> None:
+    """The first is the paper's, to the letter."""
+    ticket = TicketSummary.model_construct(**{**PAPERS, **changes})
+    assert removed_per_round([ticket]) == removed
+    assert steps_before_a_pruning([ticket]) == (steps or "50,000 in every round")
 
 
 @pytest.fixture

@@ -1,13 +1,16 @@
 """Where the numbers of a report come from: parameters, protocol, data, software, revision."""
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
 from lthctl.artifacts.run import Run
+from lthctl.artifacts.run_document import TicketSummary
 from lthctl.canonical import Json
-from lthctl.models.base import MlpDescription
+from lthctl.lottery.rates import sets_densities
+from lthctl.parameter_types import Select
 from lthctl.params import rate_words
 from lthctl.reporting.commits import commit_of
 from lthctl.reporting.machines import Machines
@@ -61,9 +64,6 @@ def protocol_rows(group: Group) -> list[Json]:
     this network)."""
     run = _runs(group)[0]
     train, data, model = run.train, run.data, run.model
-    train_of_tickets = next(
-        (one.ticket.train for one in _runs(group) if one.ticket.train is not None), None
-    )
     test = f"{data.test:,} test" if data.test else "no test split"
     rounds = sorted(
         {experiment.key.rounds for experiment in group.experiments if experiment.key.rounds}
@@ -73,7 +73,7 @@ def protocol_rows(group: Group) -> list[Json]:
         ("network", model.name, "784-300-100-10"),
         (
             "initial weights",
-            model.init if isinstance(model, MlpDescription) else "the module's own",
+            model.init or "the module's own",
             "glorot",
         ),
         (
@@ -87,25 +87,23 @@ def protocol_rows(group: Group) -> list[Json]:
         ("prunable", "weights and biases" if run.ticket.biases else "weights", "weights"),
         (
             "removed per round",
-            "what reaches the ratio in the rounds; half as much of the output layer",
+            removed_per_round([one.ticket for one in _runs(group)]),
             "20 % of what remains; 10 % of the output layer",
         ),
         ("rounds", ", ".join(map(str, rounds)) or "none", "as many as the ratio takes"),
         (
             "steps before a pruning",
-            f"{train_of_tickets.steps:,} shared by the rounds"
-            if train_of_tickets is not None
-            else "none needed",
+            steps_before_a_pruning([one.ticket for one in _runs(group)]),
             "50,000 in every round",
         ),
         (
             "accuracy",
-            "highest of the validation images" + ("; test at the early stop" if data.test else ""),
+            _accuracy(group.params.select, has_test=data.test > 0),
             "test images, at the early-stop step",
         ),
         (
             "trials",
-            f"{group.num_seeds} seeds, each ticket reinitialized once",
+            f"{group.num_seeds} seeds, {reinitialized(_runs(group))}",
             "5 seeds, each ticket reinitialized 3 times",
         ),
     ]
@@ -113,6 +111,56 @@ def protocol_rows(group: Group) -> list[Json]:
         {"item": item, "here": here, "paper": paper, "departs": here != paper}
         for item, here, paper in rows
     ]
+
+
+def _accuracy(select: Select, *, has_test: bool) -> str:
+    if select == "min-loss":
+        return f"{'test' if has_test else 'validation'} images, at the early-stop step"
+    return "highest of the validation images" + ("; test at the early stop" if has_test else "")
+
+
+def removed_per_round(tickets: Sequence[TicketSummary]) -> str:
+    """What a round removes, in words; of several ways all of them."""
+    return "; or ".join(dict.fromkeys(_removed(one) for one in tickets if one.rounds)) or "nothing"
+
+
+def _removed(ticket: TicketSummary) -> str:
+    never = f"; nothing of {', '.join(ticket.exclude)}" if ticket.exclude else ""
+    if ticket.layer_rate is not None:
+        rates = ", ".join(f"{100 * rate:g} % of {name}" for name, rate in ticket.layer_rate)
+        return f"of what remains {rates}{never}"
+    if ticket.per_round is None:
+        return f"what reaches the ratio in the rounds{_of_output(ticket, 'half as much')}{never}"
+    share = f"{100 * ticket.per_round * ticket.output_factor:g} %"
+    return f"{100 * ticket.per_round:g} % of what remains{_of_output(ticket, share)}{never}"
+
+
+def _of_output(ticket: TicketSummary, usual: str) -> str:
+    if ticket.scope == "global":
+        return ", all layers together"
+    if ticket.layer_ratio is not None or sets_densities(ticket.method):
+        return ", as each layer has its own"
+    is_usual = ticket.per_round is not None or ticket.output_factor == 0.5
+    return f"; {usual if is_usual else f'{ticket.output_factor:g} of that'} of the output layer"
+
+
+def steps_before_a_pruning(tickets: Sequence[TicketSummary]) -> str:
+    """How long the trainings of the rounds are, in words; of several ways all of them."""
+    trained = [(one.train.steps, one.per_round) for one in tickets if one.train is not None]
+    words = [
+        f"{steps:,} {'shared by the rounds' if rate is None else 'in every round'}"
+        for steps, rate in trained
+    ]
+    return "; or ".join(dict.fromkeys(words)) or "none needed"
+
+
+def reinitialized(runs: Sequence[Run]) -> str:
+    """How often a ticket is retrained from fresh weights, in words."""
+    draws = Counter(run.ticket.digest for run in runs if run.control == "reinit")
+    most = max(draws.values(), default=0)
+    if not most:
+        return "no ticket reinitialized"
+    return f"each ticket reinitialized {'once' if most == 1 else f'{most} times'}"
 
 
 def _group_provenance(group: Group) -> Json:

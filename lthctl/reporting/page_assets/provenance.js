@@ -14,13 +14,18 @@ function drawProvenance(index) {
       ],
     })),
   );
+  const words = (value) => {
+    if (Array.isArray(value)) return value.map(words).join("-");
+    if (value === null || typeof value !== "object") return value;
+    return Object.entries(value)
+      .map(([key, inner]) => `${key} ${words(inner)}`)
+      .join(" ");
+  };
   const list = (object) =>
     Object.entries(object)
-      .map(
-        ([key, value]) =>
-          `${key.replaceAll("_", " ")} ${Array.isArray(value) ? value.join("-") : value}`,
-      )
+      .map(([key, value]) => `${key.replaceAll("_", " ")} ${words(value)}`)
       .join(", ");
+  const { shapes: ignored, ...model } = of.model; // a line for each parameter
   const seeds = of.n.seeds;
   const listOfSeeds = seeds.length > 12 ? `${seeds[0]} to ${seeds.at(-1)}` : seeds.join(", ");
   const facts = [
@@ -38,7 +43,7 @@ function drawProvenance(index) {
     ...(machines ? [["trained on", machines.note]] : []),
     ["retrained with", list(of.train)],
     ...of.train_of_tickets.map((train) => ["tickets found with", list(train)]),
-    ["model", list(of.model)],
+    ["model", list(model)],
     ["prunable", of.prunable],
     ["judged with", list(of.judged_with)],
     [

@@ -73,7 +73,7 @@ def protocol_rows(group: Group) -> list[Json]:
         ("network", model.name, "784-300-100-10"),
         (
             "initial weights",
-            model.init or "the module's own",
+            getattr(model, "init", None) or "the module's own",
             "glorot",
         ),
         (

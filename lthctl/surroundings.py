@@ -5,12 +5,14 @@ libraries read settings from the folder that they are imported in. Somebody else
 written that folder, so they are imported with their back to it.
 """
 
+import errno
 import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from importlib import import_module
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -51,6 +53,35 @@ def _elsewhere() -> Iterator[None]:
     finally:
         if isinstance(before, int):
             os.close(before)
+
+
+class _TorchLooksHere(MetaPathFinder):
+    """Looks before torch is imported whether torch would run a library of the working folder.
+
+    The system looks for `libcuda.so.1` in the folders that torch's libraries name, and one of those
+    names is empty, which stands for the working folder. To import it elsewhere is no way out, as
+    other threads may be at relative paths meanwhile.
+    """
+
+    def find_spec(self, name: str, *_: object) -> None:
+        if name != "torch":
+            return
+        for folder in ("", "tls", "tls/*", "tls/*/*", "*", "*/*", "glibc-hwcaps/*"):
+            for found in Path().glob(f"{folder}/{LIBRARY}".lstrip("/")):
+                reason = "lies in the working folder, and torch would run it; move it away"
+                raise PermissionError(errno.EPERM, reason, str(found))
+
+
+LIBRARY = "libcuda.so.1"
+
+
+def refuse_libraries_of_the_folder() -> None:
+    """Let no `import torch` of this process run a library of the working folder.
+
+    The import raises PermissionError where there is one.
+    """
+    if not any(isinstance(finder, _TorchLooksHere) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _TorchLooksHere())
 
 
 class _Shared:

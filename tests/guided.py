@@ -22,82 +22,16 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
-FIXTURES = Path(__file__).parent / "fixtures"
-SECONDS, MEGABYTES, LONGEST = 10, 2048, 1 << 16  # of an input: time, memory, bytes
+from tests.guided_readers import Files, Reader, readers
 
-Files = dict[str, bytes]
+SECONDS, MEGABYTES, LONGEST = 10, 2048, 1 << 16  # of an input: time, memory, bytes
 
 
 class Broken(Exception):  # noqa: N818
     """What was read breaks a promise."""
-
-
-@dataclass(frozen=True)
-class Reader:
-    """A file that is changed, in a folder whose other files stay.
-
-    Attributes:
-      originals: a folder's files, which are read without complaint.
-      changed: the name of the file to be changed.
-      document: the document that names the file by its digest, if one does.
-      read: reads the folder, and gives the files that would be written again, if any.
-    """
-
-    originals: Files
-    changed: str
-    document: str | None
-    read: Callable[[Path], Files]
-
-
-def files_of(folder: Path) -> Files:
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
-
-
-def readers() -> dict[str, Reader]:
-    """Name -> reader, made anew, as what they import must be watched from the start."""
-    from lthctl.artifacts.run import load_run
-    from lthctl.artifacts.ticket import load_ticket
-    from lthctl.interop.importing import import_ticket
-    from lthctl.models.mlp import MLP
-    from lthctl.params_file import load_params
-
-    def ticket(folder: Path) -> Files:
-        return load_ticket(folder).files()
-
-    def run(folder: Path) -> Files:
-        return load_run(folder).files()
-
-    def checkpoint(name: str) -> Callable[[Path], Files]:
-        def read(folder: Path) -> Files:
-            import_ticket(folder / name, model=MLP((6, 4, 3)))
-            return {}
-
-        return read
-
-    def params(folder: Path) -> Files:
-        load_params(folder / "params.yaml")
-        return {}
-
-    made = {}
-    schema_1 = FIXTURES / "schema-1"
-    places = [
-        (next(iter(sorted(schema_1.glob("masks/*/ticket.json")))), ticket),
-        (next(iter(sorted(schema_1.glob("tickets/*/*/run.json")))), run),
-    ]
-    for document, read in places:
-        originals = files_of(document.parent)
-        for name in originals:
-            made[f"{read.__name__}/{name}"] = Reader(originals, name, document.name, read)
-    for path in sorted((FIXTURES / "checkpoints").iterdir()):
-        files = {path.name: path.read_bytes()}
-        made[f"import/{path.name}"] = Reader(files, path.name, None, checkpoint(path.name))
-    original = (Path(__file__).parent.parent / "params.yaml").read_bytes()
-    made["params.yaml"] = Reader({"params.yaml": original}, "params.yaml", None, params)
-    return made
 
 
 def as_files(reader: Reader, content: bytes) -> Files:
@@ -186,6 +120,13 @@ def try_one(reader: Reader, content: bytes, folder: Path, watch: Watch) -> bool:
     return True
 
 
+def fill(folder: Path, reader: Reader) -> None:
+    """Write a reader's original files."""
+    for name, content in reader.originals.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+
+
 def words(reader: Reader) -> str:
     """A dictionary for libFuzzer: the texts and numbers that the original holds."""
     content = reader.originals[reader.changed]
@@ -204,8 +145,7 @@ def fuzz(name: str, count: int, seed: int) -> None:
         folder, corpus = Path(place, "folder"), Path(place, "corpus")
         for made in (folder, corpus):
             made.mkdir()
-        for file, content in reader.originals.items():
-            (folder / file).write_bytes(content)
+        fill(folder, reader)
         (corpus / "original").write_bytes(reader.originals[reader.changed])
         Path(place, "words").write_text(words(reader))
         watch, tried, taken = Watch(), 0, 0
@@ -224,7 +164,7 @@ def fuzz(name: str, count: int, seed: int) -> None:
             f"-timeout={SECONDS}",
             f"-rss_limit_mb={MEGABYTES}",
             f"-dict={place}/words",
-            f"-artifact_prefix=fuzz-kept-{name.replace('/', '-')}-",
+            f"-artifact_prefix=fuzz-kept-{re.sub('[^A-Za-z0-9.]', '-', name)}-",
             "-verbosity=0",
         ]
         atheris.Setup([sys.argv[0], *arguments, str(corpus)], one_input)
@@ -242,8 +182,7 @@ def main() -> int:
     if given.again:
         reader = readers()[names[0]]
         with tempfile.TemporaryDirectory() as place:
-            for file, content in reader.originals.items():
-                Path(place, file).write_bytes(content)
+            fill(Path(place), reader)
             taken = try_one(reader, given.again.read_bytes(), Path(place), Watch())
             print("taken" if taken else "refused as it should be")
         return 0

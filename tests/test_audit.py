@@ -153,6 +153,35 @@ def test_a_ticket_says_which_rounds_weights_it_starts_from(runs: Runs) -> None:
     assert "the initial weights are those trained in round 2" in checks[REWOUND].detail
 
 
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16])
+def test_files_in_half_precision_are_compared_in_it(
+    kind: torch.dtype, runs: Runs, tmp_path: Path
+) -> None:
+    folder = runs("")
+    files_of = {"init": "init.pt", "start": "start2.pt"}
+    for option, name in files_of.items():
+        state = torch.load(folder / name, weights_only=True)
+        torch.save({n: t.to(kind) for n, t in state.items()}, tmp_path / f"{option}.pt")
+        given = {"start": folder / "start2.pt", option: tmp_path / f"{option}.pt"}
+        checks = files(folder, **given)
+        assert checks[REWOUND].state == "held"
+        assert f"in all bits that {str(kind)[6:]} has" in checks[REWOUND].detail
+    # Those of a round are still told from the initial ones.
+    checks = files(
+        runs("no rewind"), init=tmp_path / "init.pt", start=runs("no rewind") / "start2.pt"
+    )
+    assert checks[REWOUND].state == "failed"
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_refused(value: float, runs: Runs, tmp_path: Path) -> None:
+    state = torch.load(runs("") / "trained2.pt", weights_only=True)
+    state["2.weight"][3, 4] = value
+    torch.save(state, tmp_path / "diverged.pt")
+    with pytest.raises(CheckpointError, match=r"diverged.pt: '2.weight' holds values that are not"):
+        files(runs(""), final=tmp_path / "diverged.pt")
+
+
 def test_weights_beside_a_mask_are_no_proof_either_way(runs: Runs, tmp_path: Path) -> None:
     """A checkpoint pruned and not yet rewound is a usual file to keep a mask in."""
     masks = torch.load(runs("") / "mask2.pt", weights_only=True)

@@ -44,6 +44,7 @@ from lthctl.training.resources import Resources
 from lthctl.training.spec import Training
 
 from .command_line import lthctl as invoke
+from .faults import failing
 from .test_disk import tree
 
 MakeTraining = Callable[..., Training]
@@ -504,6 +505,27 @@ def test_a_command_says_where_it_goes_on_or_why_it_begins_anew(
         assert (place / "history").read_bytes() == history
         assert kept.digests() == []
         store.throw_out(training.digest)
+
+
+def test_a_checkpoint_that_cannot_be_read_is_not_replaced_by_an_earlier_one(
+    make_training: MakeTraining, tmp_path: Path
+) -> None:
+    training = make_training()
+    store = Store(tmp_path / ".lthctl")
+    store.begin()
+    kept = store.checkpoints(0.0)
+    cut_off(training, kept, 14)
+    before = kept.path(training.digest).read_bytes()
+    with failing(kept.path(training.digest)):
+        outcome = run_tasks([task_of(training, tmp_path / "out")], store=store, num_jobs=1)
+        with pytest.raises(RunError, match="cannot be read"):
+            run(training, resources=Resources(kept.of(training)))
+    ((_, reason),) = outcome.failed
+    assert "cannot be read" in reason
+    assert kept.path(training.digest).read_bytes() == before
+    watcher = Noting()
+    run_tasks([task_of(training, tmp_path / "out")], store=store, num_jobs=1, watcher=watcher)
+    assert watcher.resumed == [13]
 
 
 def test_checkpoints_in_somebody_elses_store_are_not_used(

@@ -135,6 +135,13 @@ def test_nobody_listens() -> None:
     [
         ("https://a/x", "http://a/x", True),
         ("https://a/x", "https://b/x", False),
+        ("https://a/x", "HTTP://b/x", True),
+        ("https://a/x", " \thttp://b/x", True),
+        ("https://a/x", "hTtP:b", True),
+        ("https://a/x", "ftp://b/x", True),
+        ("HTTPS://a/x", "http://b/x", True),
+        ("https://a/x", "//b/x", False),
+        ("https://a/x", "", False),
         ("https://a/x", "/y", False),
         ("https://a/x", None, False),
         ("http://a/x", "http://b/x", False),

@@ -82,12 +82,25 @@ class Wave(Own):
         self.fc.weight = nn.Parameter(self.fc.weight.to(torch.complex64))
 
 
+class Sparse(Own):
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("scale", torch.eye(2).to_sparse())
+
+
+class Quantized(Own):
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("scale", torch._empty_affine_quantized([2], dtype=torch.qint8))
+
+
 class Shared(Own):
     def __init__(self) -> None:
         super().__init__()
         self.fc.bias = nn.Parameter(self.out.weight.data[0])
 
 
+@pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor")
 @pytest.mark.parametrize(
     ("make", "said"),
     [
@@ -97,6 +110,8 @@ class Shared(Own):
         (lambda: Own().half(), "'out.bias' is of type torch.float16, expected torch.float32"),
         (lambda: Own().to("meta"), "'fc.weight' is on the device meta and has no numbers"),
         (Wave, "'fc.weight' is of type torch.complex64, expected torch.float32"),
+        (Quantized, "'scale' is of type torch.qint8, which NumPy files do not have"),
+        (Sparse, "'scale' has the layout torch.sparse_coo, expected a dense tensor"),
         (Shared, "'fc.bias' and 'out.weight' share memory, and are not one parameter"),
     ],
 )
@@ -107,6 +122,52 @@ def test_modules_that_cannot_be_trained(make: Callable[[], nn.Module], said: str
     with pytest.raises(ParamsError) as refusal:
         as_model("mynets:make", make).from_params(ModelParams(name="mynets:make"))
     assert said in str(refusal.value)
+
+
+class Several(Own):
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return (super().forward(images), images)  # type: ignore[return-value]
+
+
+class Raising(Own):
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        raise KeyError("mine")
+
+
+class Nowhere(Own):
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("scale", torch.zeros(2, device="meta"), persistent=False)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return super().forward(images) + self.scale.to(images.device)[0]
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (Several, "TypeError: it gives a tuple, expected a tensor"),
+        (Raising, "KeyError: 'mine'"),
+        (Nowhere, "NotImplementedError: "),
+    ],
+)
+def test_modules_that_take_no_images(
+    make: type[nn.Module], said: str, dataset: Dataset, train_params: TrainParams
+) -> None:
+    model = ModuleModel("own", make, output="out")
+    with pytest.raises(ParamsError, match=rf"model own: cannot take images .*\({said}"):
+        find_ticket(model, dataset, method="l1", ratio=0.5, seed=1, train=train_params)
+
+
+def test_images_that_are_no_arrays(dataset: Dataset) -> None:
+    images, labels = dataset.train.images, dataset.train.labels
+    for given in (
+        (images.tolist(), labels),
+        (images, labels.tolist()),
+        (torch.tensor(images), labels),
+    ):
+        with pytest.raises(DataError, match=r"expected an array of NumPy's"):
+            Split(*given)
 
 
 # ---- one parameter, several names ----

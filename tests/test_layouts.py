@@ -18,6 +18,7 @@ from lthctl.interop.importing import import_ticket
 from lthctl.interop.layouts import find_files, layout_names
 from lthctl.models.mlp import MLP
 from tests import faulty_tool
+from tests.faults import FAULTS, failing
 
 
 @pytest.fixture(scope="module")
@@ -165,13 +166,34 @@ def test_a_lightning_rewind_that_does_not_rewind_is_named(run: Path, tmp_path: P
         ("init: a.pt", "no mapping with a pattern for `mask` or `trained`"),
         ("mask: a.pt\nmaks: b.pt", "has maks; expected about, init, key, mask"),
         ("- mask", "no mapping"),
-        ("mask: [", "is no YAML"),
+        ("mask: [", "is not valid YAML"),
+        ("mask: " + "[" * 5000, "brackets inside each other"),
+        ("mask: &a [x]\ninit: *a\nstart: " + "[*a, " * 40 + "]" * 40, "start: .* is no text"),
+        ("mask: a" + "*a" * 30, "has more than 3 stars in one name"),
+        ("mask: '{round}-{round}'", "has a number twice"),
+        ("mask: own.yaml\nrate: {file: own.yaml, match: (}", "expected a regular expression"),
+        ("mask: own.yaml\nrate: {file: own.yaml, match: mask}", "expected a regular expression"),
+        ("mask: own.yaml\nrate: {file: own.yaml, match: (mask)}", "expected a regular expression"),
     ],
 )
 def test_a_mapping_that_is_none_is_refused(text: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "own.yaml").write_text(text)
     with pytest.raises(ParamsError, match=message):
         find_files(tmp_path, str(tmp_path / "own.yaml"))
+
+
+@pytest.mark.parametrize("number", FAULTS)
+def test_a_folder_that_cannot_be_looked_into_may_hold_a_round(open_lth: Path, number: int) -> None:
+    with failing(open_lth / "level_2", number), pytest.raises(CheckpointError) as refusal:
+        find_files(open_lth)
+    assert refusal.value.unread and "level_2: cannot be looked into" in str(refusal.value)
+
+
+def test_names_with_other_digits_are_ordered_too(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text("mask: '*.pt'")
+    for name in "1²3.pt", "².pt", "٣.pt":
+        shutil.copy(run / "mask1.pt", tmp_path / name)
+    assert find_files(tmp_path, str(tmp_path / "own.yaml")).rounds
 
 
 def test_unknown_folders_and_layouts_are_refused_with_the_way_out(tmp_path: Path) -> None:

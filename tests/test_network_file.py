@@ -13,7 +13,9 @@ from torch import nn
 from torch.nn.utils import prune
 
 from lthctl.errors import CheckpointError
+from lthctl.interop.importing import import_ticket
 from lthctl.interop.network_file import read_network
+from lthctl.models.mlp import MLP
 
 
 def net() -> nn.Sequential:
@@ -127,6 +129,28 @@ def test_weights_of_float16_and_big_endian_arrays_are_exact(tmp_path: Path) -> N
     np.testing.assert_array_equal(network.weights["0"], values.astype("f4"))
     np.testing.assert_array_equal(network.weights["1"], values.astype("f2"))
     np.testing.assert_array_equal(network.weights["2"], values.T)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_mask_of_another_layout_is_not_left_out(tmp_path: Path, number: int) -> None:
+    """Its layer would be taken for one that nothing was pruned of."""
+    path = tmp_path / "x.pt"
+    masks = {"layers.0.weight_mask": torch.eye(4, 6), "layers.1.weight_mask": torch.eye(3, 4)}
+    name = sorted(masks)[number]
+    torch.save({**masks, name: masks[name].to_sparse()}, path)
+    with pytest.raises(CheckpointError, match=rf"x\.pt: '{name}' is a tensor of another layout"):
+        read_network(path)
+    with pytest.raises(CheckpointError, match="_rebuild_sparse_tensor"):
+        import_ticket(path, model=MLP((6, 4, 3)))
+
+
+def test_a_layer_without_a_mask_is_named(tmp_path: Path) -> None:
+    torch.save({"layers.0.weight_mask": torch.eye(4, 6)}, tmp_path / "x.pt")
+    said: list[str] = []
+    import_ticket(tmp_path / "x.pt", model=MLP((6, 4, 3)), announce=said.append)
+    assert any(
+        text.endswith("has no mask for layers.1.weight, so all of it is kept") for text in said
+    )
 
 
 def test_a_modules_own_mask_of_attention_is_of_no_weight(tmp_path: Path) -> None:

@@ -80,6 +80,18 @@ def test_wrong_settings_are_refused(config: Path, flags: dict[str, str], message
     assert str(error.value).startswith(message)
 
 
+@pytest.mark.parametrize("line", ["time", "gpus", "setup"])
+@pytest.mark.parametrize("value", ["9" * 4000, "-1", "true", "{}", '"' + "9" * 5000 + '"'])
+def test_values_that_are_none_are_one_sentence(config: Path, line: str, value: str) -> None:
+    config.write_text(f"[slurm]\n{line} = {value}\n")
+    if (line, value[:1]) == ("setup", '"'):
+        assert read_settings({}).setup_lines[1:] == [value[1:-1]]
+        return
+    with pytest.raises(ParamsError, match=rf"cluster\.toml: slurm\.{line}: is .*expected") as error:
+        read_settings({})
+    assert len(str(error.value)) < 500
+
+
 def test_a_file_that_is_no_toml_is_refused(config: Path) -> None:
     config.write_text("partition: gpu\n")
     with pytest.raises(ParamsError, match=r"cluster\.toml: cannot be read .*; expected TOML"):

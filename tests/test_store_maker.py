@@ -14,6 +14,7 @@ from lthctl.artifacts.store_maker import MARK_FILE
 from lthctl.cli.app import app
 from lthctl.training.spec import Training
 
+from .faults import failing
 from .test_store import a_result
 
 WARNING = "was not made by you on this machine"
@@ -49,6 +50,26 @@ def test_a_store_of_another_home_is_foreign(
     assert store.is_foreign
     store.adopt()
     assert not store.is_foreign
+
+
+@pytest.mark.parametrize("half", [b"", bytes(31)])
+def test_a_key_that_was_cut_off_is_made_anew(tmp_path: Path, home: Path, half: bytes) -> None:
+    (home / "lthctl").mkdir(parents=True)
+    (home / "lthctl" / "store-key").write_bytes(half)
+    Store(tmp_path / ".lthctl").begin()
+    assert [path.name for path in (home / "lthctl").iterdir()] == ["store-key"]
+    assert len((home / "lthctl" / "store-key").read_bytes()) == 32
+    assert (tmp_path / ".lthctl" / MARK_FILE).exists()
+
+
+def test_a_store_that_cannot_be_looked_into_is_not_taken_for_an_empty_one(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "other home"))
+    with failing(tmp_path / ".lthctl" / "trainings"):
+        store.begin()
+        assert store.is_foreign
+    assert store.is_foreign
 
 
 @pytest.mark.parametrize("damage", [b"", b"[]", b'{"store": 1}', b"\xff", b"[" * 5000])

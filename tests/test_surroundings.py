@@ -1,5 +1,6 @@
 """What lies around a process changes nothing: the working folder, variables, what a notebook set."""
 
+import importlib
 import os
 import stat
 import sys
@@ -22,7 +23,11 @@ from lthctl.models.module import ModuleModel
 from lthctl.params import TrainParams
 from lthctl.reporting.drawing import own_defaults
 from lthctl.reporting.figures import figure_files
-from lthctl.surroundings import imported_apart, torch_defaults
+from lthctl.surroundings import (
+    imported_apart,
+    refuse_libraries_of_the_folder,
+    torch_defaults,
+)
 from lthctl.training.engines import resolve
 from lthctl.training.sparse.kernels import compiling
 
@@ -70,6 +75,25 @@ def test_a_variable_is_hidden_and_comes_back(
     monkeypatch.setenv("SOMETHING", "else")
     assert imported_apart(a_library, without=("SOMETHING",)).variable is None
     assert os.environ["SOMETHING"] == "else"
+
+
+@pytest.mark.parametrize("place", ["", "tls", "tls/x86_64", "x86_64", "glibc-hwcaps/x86-64-v3"])
+def test_torch_runs_no_library_of_the_working_folder(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system's loader looks there, as an empty name among torch's folders says."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "meta_path", sys.meta_path[:])
+    refuse_libraries_of_the_folder()
+    refuse_libraries_of_the_folder()
+    with monkeypatch.context() as patch:
+        patch.delitem(sys.modules, "torch")
+        (tmp_path / place).mkdir(parents=True, exist_ok=True)
+        (tmp_path / place / "libcuda.so.1").write_bytes(b"")
+        with pytest.raises(PermissionError, match=r"lies in the working folder.*libcuda\.so\.1"):
+            importlib.import_module("torch")
+    assert importlib.import_module("torch") is torch
+    assert [type(one).__name__ for one in sys.meta_path].count("_TorchLooksHere") == 1
 
 
 @pytest.mark.long

@@ -5,13 +5,16 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from lthctl.artifacts.names import TRAINING_JSON, WEIGHTS_FILE
 from lthctl.cli.app import app
+from lthctl.training.checkpoints import Checkpoint
 from lthctl.training.spec import Training
+from lthctl.verification.paths import Verification
 
 from .faults import FAULTS, failing
 from .pictures import PICTURES
@@ -78,6 +81,29 @@ def test_a_link_that_leads_nowhere_is_named_and_refused(project: Path, command: 
     result = lthctl(*words)
     assert result.exit_code == 3, result.output
     assert place in "".join(result.output.split())
+
+
+def test_verify_fails_where_a_ticket_could_not_be_read_for_a_moment(project: Path) -> None:
+    """Its runs would be unchecked, which is no failure; and once it is read, all else holds."""
+    with failing(project / "masks" / "more" / "l1-r0.50-n2-s1" / "ticket.json"):
+        verification = Verification(["masks", "runs"], replay=None)
+    (unread,) = verification.unread
+    assert unread.state == "failed" and "Input/output error" in unread.detail
+    assert Verification(["masks", "runs"], replay=None).unread == []
+
+
+def test_run_names_what_its_report_lacks(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from lthctl.cli import experiment_view
+
+    report = SimpleNamespace(left_out=[(Path("x"), "x: damaged")], num_missing_tickets=2)
+    done = SimpleNamespace(report=report, folder=Path("report/mine"))
+    experiment_view.show_finished(done, SimpleNamespace(json=False, quiet=True))  # type: ignore[arg-type]
+    assert capsys.readouterr().err.splitlines()[:2] == [
+        "left out: x: damaged",
+        "masks/mine: lacks 2 tickets of these runs, so the page is without their masks; see --masks",
+    ]
 
 
 def test_a_report_without_strict_names_what_it_left_out(project: Path) -> None:
@@ -178,6 +204,29 @@ def test_a_training_that_cannot_be_read_is_not_missing(
                 store.get(trainings[0])
             assert refusal.value.unread
     assert store.get(trainings[0]) is not None
+
+
+@pytest.mark.parametrize("number", FAULTS)
+def test_store_check_keeps_a_checkpoint_that_it_cannot_read(
+    tmp_path: Path, trainings: list[Training], number: int
+) -> None:
+    """Its own, and that of a training whose result it cannot read, or proves wrong."""
+    store = Trainings(tmp_path / ".lthctl")
+    kept = store.checkpoints(0.0)
+    store.throw_out(trainings[2].digest)
+    for training in trainings[:3]:
+        kept.write(training, Checkpoint(10, (), {}))
+    flip(place_of(tmp_path, trainings[1]) / WEIGHTS_FILE)
+    with (
+        failing(kept.path(trainings[2].digest), number),
+        failing(place_of(tmp_path, trainings[0]) / WEIGHTS_FILE, number),
+    ):
+        result = lthctl("store", "check")
+    assert result.exit_code == 3
+    assert result.stdout.count("kept, for nothing is proven") == 2, result.stdout
+    assert kept.digests() == sorted(training.digest for training in trainings[:3])
+    assert lthctl("store", "check").exit_code == 0
+    assert kept.digests() == sorted(training.digest for training in trainings[1:3])
 
 
 def test_links_in_the_store_that_lead_nowhere_stay(

@@ -144,6 +144,24 @@ def test_a_worker_reads_a_ticket_when_it_comes_to_its_run(
     assert {*opened} >= {"masks/dense-s2"}
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("params", {"train": {"steps": "many"}}),
+        ("params", {"nonsense": 1}),
+        ("arguments", {"nonsense": 1}),
+        ("arguments", {"store": "x"}),
+        ("folder", "a\0b"),
+        ("folder", "x" * 300),
+    ],
+)
+def test_a_damaged_plan_is_one_sentence(workspace: Path, key: str, value: object) -> None:
+    plan = plan_of(ticket_grid(load_params(Path("params.yaml"))))
+    plan.write_text(json.dumps({**json.loads(plan.read_text()), key: value}))
+    with pytest.raises(ClusterError):
+        work(read_plan(plan))
+
+
 def test_other_software_is_refused(workspace: Path) -> None:
     plan = plan_of(ticket_grid(load_params(Path("params.yaml"))))
     said = json.loads(plan.read_text())

@@ -120,13 +120,19 @@ class CheckpointStore:
         return []
 
     def is_whole(self, digest: str) -> bool:
-        """Whether one matches its own digest and is of this training."""
+        """Whether one matches its own digest and is of this training.
+
+        Raises:
+          RunError: it cannot be read, so nothing is proven.
+        """
         path = self.path(digest)
         try:
             content = read_file(path, RunError, limit=TENSORS_LIMIT)
             arrays, note = tensors_from(content, RunError, path)
             return _said(note)[::2] == (digest, digest_of_arrays(arrays))
-        except (RunError, ValueError):
+        except (RunError, ValueError) as error:
+            if isinstance(error, RunError) and error.unread:
+                raise
             return False
 
     def remove_abandoned(self) -> None:
@@ -167,8 +173,10 @@ class KeptCheckpoints:
     def load(self) -> Checkpoint | None:
         try:
             return self._store.read(self._training)
-        except RunError:  # said by whoever started the training
-            return None
+        except RunError as error:
+            if error.unread:  # to begin anew would replace it by an earlier one
+                raise
+            return None  # said by whoever started the training
 
     def is_due(self) -> bool:
         return time.monotonic() >= self._due

@@ -88,10 +88,6 @@ def check_store(place: Path | str = ".lthctl") -> StoreCheck:
     store = Store(Path(place))
     store.remove_abandoned()
     digests, unread = store.listed()
-    checkpoints = store.checkpoints(0)
-    for digest in store.cut_off():
-        if digest in digests or not checkpoints.is_whole(digest):
-            checkpoints.remove(digest)
     damaged = []
     for digest in digests:
         try:
@@ -103,8 +99,22 @@ def check_store(place: Path | str = ".lthctl") -> StoreCheck:
                 continue
             damaged.append((digest, str(error)))
             store.throw_out(digest)
+    _check_checkpoints(store, unread)
     left = set(store.listed()[0]) - {name for name, _ in unread}
     return StoreCheck(len(left), tuple(damaged), tuple(unread))
+
+
+def _check_checkpoints(store: Store, unread: list[tuple[str, str]]) -> None:
+    """Delete the checkpoints that are of no use any more; `unread` gets those that cannot be
+    read, or whose training cannot be."""
+    checkpoints, with_result = store.checkpoints(0), set(store.listed()[0])
+    unsure = {name for name, _ in unread}
+    for digest in store.cut_off():
+        try:
+            if digest not in unsure and (digest in with_result or not checkpoints.is_whole(digest)):
+                checkpoints.remove(digest)
+        except RunError as error:
+            unread.append((digest, str(error)))
 
 
 def prune_store(place: Path | str, paths: Sequence[Path], *, dry_run: bool = False) -> StorePruning:

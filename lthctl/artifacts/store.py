@@ -107,7 +107,10 @@ class Store:
 
     @property
     def _is_empty(self) -> bool:
-        return not self._names(self._root, []) and not self.checkpoints(0).digests()
+        """Whether nothing is in it, as far as that can be seen; what cannot be is something."""
+        unread: list[tuple[str, str]] = []
+        names = self._names(self._root, unread)
+        return not names and not unread and not self.checkpoints(0).digests()
 
     def checkpoints(
         self, seconds: float | None = None, *, ends: float = math.inf

@@ -19,6 +19,7 @@ from lthctl.canonical import canonical_json
 from lthctl.disk import write_file
 from lthctl.errors import LthctlError, RunError
 from lthctl.reading import read_file
+from lthctl.replacing import hidden_sibling
 
 MARK_FILE = "maker.json"
 
@@ -61,15 +62,30 @@ def _key(*, make: bool) -> bytes | None:
     """The user's key; a new one if there is none and one is to be made."""
     with suppress(OSError, RuntimeError):  # there may be no home, or none that can be written
         place = _state_folder() / "lthctl" / "store-key"
-        if make and not place.exists():
-            place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with suppress(FileExistsError):
-                descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-                with os.fdopen(descriptor, "wb") as file:
-                    file.write(secrets.token_bytes(KEY_BYTES))
+        if make and not (place.exists() and place.stat().st_size == KEY_BYTES):
+            _make_key(place)
         key = place.read_bytes()
         return key if len(key) == KEY_BYTES else None
     return None
+
+
+def _make_key(place: Path) -> None:
+    """Put a new key in its place, whole; where two do so at once, the first counts."""
+    place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    hidden = hidden_sibling(place)
+    try:
+        descriptor = os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(secrets.token_bytes(KEY_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+        if place.exists():  # half of one, which was cut off
+            hidden.replace(place)
+        else:
+            with suppress(FileExistsError):
+                os.link(hidden, place)
+    finally:
+        hidden.unlink(missing_ok=True)
 
 
 def _state_folder() -> Path:

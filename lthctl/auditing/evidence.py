@@ -133,7 +133,7 @@ def gather(files: FoundFiles) -> Evidence:
 
     def network(path: Path | None) -> NetworkFile | None:
         if path is not None and path not in read:
-            read[path] = read_network(path, key=files.key)
+            read[path] = _finite(read_network(path, key=files.key))
         return None if path is None else read[path]
 
     for path in [*files.inits, *(p for found in files.rounds for p in found.paths)]:
@@ -212,3 +212,18 @@ def _mask_of(network: NetworkFile | None, *, required: bool) -> Masks | None:
 def is_matrix(array: Floats) -> bool:
     """Whether an array is of weights between units, and no bias, scale or counter."""
     return array.ndim >= 2
+
+
+def _finite(network: NetworkFile) -> NetworkFile:
+    """The file as it is.
+
+    Raises:
+      CheckpointError: a weight is not finite, of which nothing can be claimed.
+    """
+    for name, array in network.weights.items():
+        if not np.isfinite(array).all():
+            raise CheckpointError(
+                f"{network.path}: {name!r} holds values that are not finite, so training had "
+                "diverged; give weights from before that"
+            )
+    return network

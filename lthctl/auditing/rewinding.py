@@ -8,6 +8,7 @@ import numpy as np
 
 from lthctl.auditing.evidence import Evidence, Masks, Round, is_matrix
 from lthctl.auditing.outcome import Observation, conclude
+from lthctl.auditing.precision import ROUNDINGS, coarse_type
 from lthctl.auditing.scores import best_agreement
 from lthctl.interop.network_file import Floats, NetworkFile
 
@@ -27,16 +28,18 @@ class _Likeness:
     """How many of a ticket's weights are those of another file.
 
     Attributes:
-      equal: of them the same, bit for bit.
+      equal: of them the same, in all bits that both files have.
       total: weights compared: the survivors, and what has no mask.
       differing: the parameters that are not the same.
       largest: the largest difference.
+      coarse: the type of half precision that one of the files holds, to which both are rounded.
     """
 
     equal: int
     total: int
     differing: tuple[str, ...]
     largest: float
+    coarse: str = ""
 
     @property
     def is_whole(self) -> bool:
@@ -46,18 +49,21 @@ class _Likeness:
 def _likeness(weights: Mapping[str, Floats], other: NetworkFile, mask: Masks | None) -> _Likeness:
     equal = total = 0
     differing, largest = [], 0.0
+    coarse = coarse_type(weights) or coarse_type(other.weights)
+    rounded = ROUNDINGS[coarse] if coarse else lambda array: array
     for name, array in weights.items():
         if name not in other.weights or NO_WEIGHT.search(name):
             continue
         here, there = array, other.weights[name]
         if mask is not None and name in mask:
             here, there = here[mask[name]], there[mask[name]]
+        here, there = rounded(here), rounded(there)
         same = here == there
         equal, total = equal + int(same.sum()), total + same.size
         if not same.all():
             differing.append(name)
             largest = max(largest, float(np.abs(here - there).max()))
-    return _Likeness(equal, total, tuple(differing), largest)
+    return _Likeness(equal, total, tuple(differing), largest, coarse)
 
 
 def rewound(evidence: Evidence) -> str:
@@ -88,7 +94,9 @@ def _of_round(evidence: Evidence, round_: Round, number: int) -> Observation:
             for name, like in likenesses.items()
             if name not in whole
         ]
-        found = f"{round_.name}: the weights of {' and of '.join(whole)}, bit for bit"
+        coarse = likenesses[whole[0]].coarse
+        how = f"in all bits that {coarse} has" if coarse else "bit for bit"
+        found = f"{round_.name}: the weights of {' and of '.join(whole)}, {how}"
         return Observation(", ".join([found, *others]), holds=True)
     for earlier in evidence.rounds[: number + 1]:
         if earlier.trained is None or earlier is round_:

@@ -12,13 +12,16 @@ from lthctl.cli.grid_view import (
     ticket_documents,
     trainings_in_words,
 )
+from lthctl.cli.left_out import say_left_out
 from lthctl.cli.options import TrainingOptions
 from lthctl.grid.outcome import Outcome
 from lthctl.pipeline import FinishedExperiment
 
 
 def show_finished(done: FinishedExperiment, how: TrainingOptions) -> None:
-    """The report, and what was made for it."""
+    """The report, and what was made for it. What the report lacks is said in any case."""
+    if done.report is not None:
+        say_left_out(done.report, Path("masks", done.folder.name))
     if how.json:
         print_json(_to_json(done))
     elif not how.quiet:

@@ -14,6 +14,8 @@ from functools import partial
 from types import FrameType
 from typing import Any
 
+from lthctl.surroundings import refuse_libraries_of_the_folder
+
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")  # Ctrl-C, what others send to end us, a closed terminal
 
 INTERRUPTED = "Interrupted: {}what is finished is kept, and the same command goes on from there.\n"
@@ -32,6 +34,7 @@ def run_as_process() -> None:
     global _over
     catch_signals()
     open_streams()
+    refuse_libraries_of_the_folder()
     code: object = 0
     try:
         from lthctl.cli.app import app

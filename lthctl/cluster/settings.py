@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lthctl.errors import ParamsError
+from lthctl.parameter_types import shown
 from lthctl.training.devices import train_elsewhere
 
 MINUTES = 60
@@ -83,6 +84,8 @@ def read_settings(flags: Mapping[str, str]) -> SlurmSettings:
         if key == "time":
             minutes = _minutes(value, where)
         elif key == "setup":
+            if not isinstance(value, str | list):
+                raise ParamsError(f"{where}: is {shown(value)}, expected lines of shell, in a list")
             setup = [value] if isinstance(value, str) else [str(line) for line in value]
         elif key == "python":
             python = str(value)
@@ -123,8 +126,8 @@ def expect_device_of_nodes(flags: Mapping[str, str]) -> None:
 
 
 def _number(value: Any, where: str) -> int:
-    if isinstance(value, bool) or not re.fullmatch(r"[1-9][0-9]*", str(value)):
-        raise ParamsError(f"{where}: is {value!r}, expected a whole number above 0")
+    if isinstance(value, bool) or not re.fullmatch(r"[1-9][0-9]{0,8}", str(value)):
+        raise ParamsError(f"{where}: is {shown(value)}, expected a whole number above 0")
     return int(value)
 
 
@@ -136,9 +139,12 @@ def _minutes(value: Any, where: str) -> int:
       (2160, 150, 90)
     """
     text = str(value)
-    match = re.fullmatch(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?", text)
+    number = "([0-9]{1,9})"
+    match = re.fullmatch(rf"(?:{number}-)?{number}(?::{number})?(?::{number})?", text)
     if not match or isinstance(value, bool):
-        raise ParamsError(f"{where}: is {value!r}, expected minutes, or days-hours:minutes:seconds")
+        raise ParamsError(
+            f"{where}: is {shown(value)}, expected minutes, or days-hours:minutes:seconds"
+        )
     days, first, second, third = (int(part or 0) for part in match.groups())
     if match[1] is not None:
         minutes = (days * 24 + first) * 60 + second
@@ -147,5 +153,5 @@ def _minutes(value: Any, where: str) -> int:
     else:
         minutes = first + (second > 0)
     if not minutes:
-        raise ParamsError(f"{where}: is {value!r}, expected more than that")
+        raise ParamsError(f"{where}: is {shown(value)}, expected more than that")
     return minutes

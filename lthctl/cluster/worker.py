@@ -30,6 +30,7 @@ from lthctl.grid.grid import Grid
 from lthctl.grid.outcome import Outcome
 from lthctl.grid.running import run_tasks
 from lthctl.grid.tasks import Task
+from lthctl.surroundings import refuse_libraries_of_the_folder
 
 LEASES = "leases"
 """The folder of the store with leases by files."""
@@ -81,6 +82,7 @@ def work(
       Interrupted: by a signal; what is finished is kept.
     """
     plan.trust_code(trusted)
+    refuse_libraries_of_the_folder()
     place, store = _go_to(plan)
     say = _if_possible(say)
     name = worker_name(place.name)
@@ -154,9 +156,10 @@ def _go_to(plan: WorkPlan) -> tuple[Path, Store]:
     place = Path(os.path.realpath(plan.place))
     try:
         os.chdir(plan.folder)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # a name may hold what no name can
+        reason = getattr(error, "strerror", None) or error
         raise ClusterError(
-            f"{plan.folder}: cannot be entered on {platform.node()} ({error.strerror}), and the "
+            f"{plan.said.folder}: cannot be entered on {platform.node()} ({reason}), and the "
             "plan was made there; work in a folder that all machines see at one place relative to "
             "the store"
         ) from None

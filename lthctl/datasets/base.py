@@ -44,6 +44,12 @@ class Split:
 
     def __post_init__(self) -> None:
         images, labels = self.images, self.labels
+        for name, given in (("images", images), ("labels", labels)):
+            if not isinstance(given, np.ndarray):
+                raise DataError(
+                    f"dataset: {name} are of type {type(given).__name__}, expected an array of "
+                    "NumPy's; make one with numpy.asarray"
+                )
         if images.ndim < 2 or labels.shape != (len(images),):
             raise DataError(
                 f"dataset: images {images.shape} and labels {labels.shape} do not go together; "

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
+from urllib.parse import urljoin
 
 from lthctl.datasets.fetching import SourceError, gunzip
 from lthctl.errors import DataError
@@ -133,9 +134,10 @@ def refuse_downgrade(response: Any) -> None:
     Raises:
       DataError: it does.
     """
-    if response.url.startswith("https:") and response.headers.get("Location", "").startswith(
-        "http:"
-    ):
+    if not response.url.lower().startswith("https:"):
+        return
+    leads_to = urljoin(response.url, response.headers.get("Location", "").strip())
+    if not leads_to.lower().startswith("https:"):
         raise DataError("leads to an address without https")
 
 

@@ -188,25 +188,34 @@ class Driver:
                 self.watcher.compiling()
                 prepare(active.training)
             self.compiled = True
+        refused, step = self._look_for_checkpoint(active.training)
         self.scheduler.start(active.digest)
         self.watcher.training_started(active.task, active.number, active.training)
-        self._look_for_checkpoint(active.training)
+        if refused is not None:
+            self.watcher.checkpoint_refused(refused)
+        if step is not None:
+            self.watcher.training_resumed(active.digest, step)
         on_step = partial(self.watcher.stepped, active.digest)
         self.running[self.executor.submit(active.training, on_step)] = active
 
-    def _look_for_checkpoint(self, training: Training) -> None:
-        """Say where a training goes on, and throw out a checkpoint that it cannot go on from."""
+    def _look_for_checkpoint(self, training: Training) -> tuple[str | None, int | None]:
+        """Why a training cannot go on from its checkpoint, which is thrown out then; and the step
+        that it goes on from.
+
+        Raises:
+          RunError: it has one that cannot be read, and would be replaced by an earlier one.
+        """
         if self.checkpoints is None:
-            return
+            return None, None
         try:
             checkpoint = self.checkpoints.read(training)
         except RunError as error:
-            self.watcher.checkpoint_refused(str(error))
-            if not error.unread:
-                self.checkpoints.remove(training.digest)
-            return
-        if checkpoint is not None:
-            self.watcher.training_resumed(training.digest, checkpoint.step)
+            if error.unread:
+                self.leases.give_up(training.digest)
+                raise
+            self.checkpoints.remove(training.digest)
+            return str(error), None
+        return None, None if checkpoint is None else checkpoint.step
 
     def _end(self, future: Future[Result]) -> None:
         active = self.running.pop(future)

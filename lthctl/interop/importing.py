@@ -90,6 +90,9 @@ def import_ticket(
     else:
         parts = Contents(found.mask_path, drawn, announce, others, entries=found.masks)
     mask = _mask_of(parts, model, biases)
+    whole = [name for name, kept in mask.items() if kept.ndim >= 2 and name not in parts.masks]
+    if parts.masks and whole:
+        announce(f"{parts.path}: has no mask for {', '.join(whole)}, so all of it is kept")
     weights: Weights
     if init is not None:
         weights, origin = (

@@ -4,6 +4,7 @@ A layout is a file of patterns, in `layout_files/` here or one of the user's own
 files; not what is in them.
 """
 
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,9 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from lthctl.errors import CheckpointError, ParamsError
-from lthctl.reading import read_file
+from lthctl.parameter_types import shown
+from lthctl.reading import read_file, unreadable
+from lthctl.yaml_file import parse_yaml, read_yaml
 
-KEYS = {"about", "init", "mask", "start", "trained", "rate", "key"}
+PATTERNS = {"init", "mask", "start", "trained"}
+
+KEYS = {"about", "rate", "key", *PATTERNS}
+
+MOST_STARS = 3
+"""In a name, as each costs as much again as all before it."""
 
 NUMBERS = ("round", "remaining")
 """What a pattern may number its rounds by: counted up, or by what is left, which goes down."""
@@ -79,11 +87,7 @@ def find_files(folder: Path, layout: str | None = None) -> FoundFiles:
     """
     if not folder.is_dir():
         raise CheckpointError(f"{folder}: is no folder, expected a run of another program")
-    names = sorted(
-        path.relative_to(folder).as_posix()
-        for path in folder.rglob("*")
-        if ".git" not in path.parts
-    )
+    names = _names_below(folder)
     layout = _fitting(folder, names) if layout is None else layout
     mapping = _mapping(layout)
     root = _root(folder, names, mapping, layout)
@@ -110,33 +114,62 @@ def find_files(folder: Path, layout: str | None = None) -> FoundFiles:
     )  # fmt: skip
 
 
-def _mapping(layout: str) -> dict[str, Any]:
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
+def _names_below(folder: Path) -> list[str]:
+    """Files and folders below a folder, from there, with slashes.
 
+    Raises:
+      CheckpointError: one cannot be looked into, and may hold a round that would be missed.
+    """
+
+    def refuse(error: OSError) -> None:
+        reason = f"{error.filename}: cannot be looked into ({error.strerror or error})"
+        raise unreadable(CheckpointError, f"{reason}, so nobody knows which files it holds")
+
+    names = []
+    for place, folders, found in os.walk(folder, onerror=refuse):
+        folders[:] = [name for name in folders if name != ".git"]
+        inside = Path(place).relative_to(folder)
+        names += [(inside / name).as_posix() for name in (*folders, *found)]
+    return sorted(names)
+
+
+def _mapping(layout: str) -> dict[str, Any]:
     own = Path(layout)
     if layout in layout_names():
-        text = (files(__package__) / "layout_files" / f"{layout}.yaml").read_text()
+        file = files(__package__) / "layout_files" / f"{layout}.yaml"
+        mapping, _ = parse_yaml(file.read_text(encoding="utf-8"), layout)
     elif own.suffix in (".yaml", ".yml", ".json"):
-        text = read_file(own, ParamsError, limit=2**20).decode(errors="replace")
+        mapping, _ = read_yaml(own, "--from", usual=300)
     else:
         raise ParamsError(
             f"--from: {layout!r} is no layout; expected one of {', '.join(layout_names())}, or a "
             "YAML or JSON file with a mapping"
         )
-    try:
-        mapping = YAML(typ="safe", pure=True).load(text)
-    except YAMLError as error:
-        raise ParamsError(f"{layout}: is no YAML ({str(error)[:200]})") from error
     if not isinstance(mapping, dict) or not mapping.keys() & {"mask", "trained"}:
         raise ParamsError(f"{layout}: is no mapping with a pattern for `mask` or `trained`")
     if unknown := sorted(str(key) for key in mapping.keys() - KEYS):
         raise ParamsError(f"{layout}: has {', '.join(unknown)}; expected {', '.join(sorted(KEYS))}")
+    for key in PATTERNS & mapping.keys():
+        value = mapping[key]
+        for pattern in value if isinstance(value, list) else [value]:
+            if fault := _fault(pattern):
+                raise ParamsError(f"{layout}: {key}: {shown(pattern)} {fault}")
     return mapping
 
 
 def _patterns(value: object) -> list[str]:
     return [str(pattern) for pattern in value] if isinstance(value, list) else [str(value)]
+
+
+def _fault(pattern: object) -> str | None:
+    """What is wrong with a pattern, if anything."""
+    if not isinstance(pattern, str):
+        return "is no text, expected a pattern, or a list of them"
+    if any(pattern.count(f"{{{number}}}") > 1 for number in NUMBERS):
+        return "has a number twice; give each once"
+    if any(part.count("*") > MOST_STARS for part in pattern.split("/")):
+        return f"has more than {MOST_STARS} stars in one name; write more of the name"
+    return None
 
 
 def _regex(pattern: str) -> re.Pattern[str]:
@@ -147,7 +180,7 @@ def _regex(pattern: str) -> re.Pattern[str]:
         if part == "*":
             made += "[^/]*"
         elif part[1:-1] in NUMBERS and part.startswith("{"):
-            made += rf"(?P<{part[1:-1]}>\d+(?:\.\d+)?)"
+            made += rf"(?P<{part[1:-1]}>[0-9]+(?:\.[0-9]+)?)"
         else:
             made += re.escape(part)
     return re.compile(made + "$")
@@ -233,12 +266,19 @@ def _rate(folder: Path, names: Sequence[str], value: object) -> float | None:
         return None
     for name in _first_that_matches(names, value.get("file")):
         text = read_file(folder / name, CheckpointError, limit=2**24).decode(errors="replace")
-        if match := re.search(str(value.get("match")), text):
-            rate = float(match[1])
-            return rate / 100 if value.get("percent") else rate
+        try:
+            if match := re.search(str(value.get("match")), text):
+                rate = float(match[1])
+                return rate / 100 if value.get("percent") else rate
+        except (re.error, LookupError, ValueError, TypeError, OverflowError) as error:
+            raise ParamsError(
+                f"rate: match: is {shown(str(value.get('match')))}, expected a regular expression "
+                f"with a group around a number ({error})"
+            ) from None
     return None
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
     """Text in which numbers are compared as numbers."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
+    parts = re.split(r"([0-9]+)", name)
+    return [(int(part), "") if n % 2 else (-1, part) for n, part in enumerate(parts)]

@@ -84,7 +84,10 @@ def read_network(path: Path, *, key: str | None = None) -> NetworkFile:
         return NetworkFile(path, {}, _packed(path, tree))
     if key is not None:
         tree = _below(path, tree, key)
-    given = dict(_tensors(_weights_part(tree), ""))
+    try:
+        given = dict(_tensors(_weights_part(tree), ""))
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from None
     arrays = {name: entry.read() for name, entry in given.items()}
     separate = {name: entry.read() for name, entry in _separate_masks(tree)}
     if not arrays and not separate:
@@ -187,11 +190,21 @@ def _separate_masks(tree: object) -> Iterator[tuple[str, Entry]]:
             return
 
 
+OTHER_TENSORS = re.compile(r"torch\._utils\._rebuild_(sparse|nested|meta|q|wrapper)")
+"""What pickles call for tensors that are sparse, nested, quantized, or hold no numbers."""
+
+
 def _tensors(tree: object, prefix: str, depth: int = 0) -> Iterator[tuple[str, Entry]]:
     if depth > MAX_DEPTH:
         raise CheckpointError("is nested too deeply to be a network")
     if isinstance(tree, Entry):
         yield prefix.removesuffix(".") or "tensor", tree
+    elif isinstance(tree, Thing) and OTHER_TENSORS.match(tree.name):
+        # To leave it out would leave its layer without a mask, or without weights.
+        raise CheckpointError(
+            f"{prefix.removesuffix('.')!r} is a tensor of another layout ({tree.name}); save it "
+            "dense, with tensor.to_dense()"
+        )
     elif isinstance(tree, PickledArray):
         yield prefix.removesuffix(".") or "array", tree.entry()
     else:

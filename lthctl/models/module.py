@@ -69,8 +69,10 @@ def _faults(module: "nn.Module") -> list[str]:
             faults.append(
                 f"{key!r} is of type {value.dtype}, expected torch.float32; make the module in that"
             )
-        elif value.dtype in unknown:
+        elif value.dtype in unknown or value.is_quantized:
             faults.append(f"{key!r} is of type {value.dtype}, which NumPy files do not have")
+        elif value.layout != torch.strided:
+            faults.append(f"{key!r} has the layout {value.layout}, expected a dense tensor")
     return faults or [
         f"{one!r} and {other!r} share memory, and are not one parameter; use one for both"
         for one, other in sharing_memory(state)

@@ -6,7 +6,7 @@ from functools import cache
 
 import numpy as np
 
-from lthctl.datasets.base import Split
+from lthctl.datasets.base import Images, Split
 from lthctl.errors import DataError, ParamsError
 from lthctl.models.base import Model
 from lthctl.models.mlp import MLP
@@ -35,6 +35,29 @@ def check_inputs(training: Training) -> None:
             raise ParamsError(f"weights: {name!r} is of type {array.dtype}, expected float32")
         if array.dtype.kind == "f" and name in training.mask and not np.isfinite(array).all():
             raise ParamsError(f"weights: {name!r} holds numbers that are not finite")
+
+
+def shape_of_outputs(model: Model, images: Images, hint: str = "") -> tuple[int, ...]:
+    """The shape of what a model gives for some images.
+
+    Args:
+      model: the model.
+      images: two of them are enough.
+      hint: what can be done where it does not take them, the end of a sentence.
+
+    Raises:
+      ParamsError: it does not take such images, or gives no tensor.
+    """
+    from lthctl.training.dense.evaluation import outputs_of
+
+    try:
+        return outputs_of(model, images)
+    except Exception as error:
+        reason = (str(error).splitlines() or [""])[0][:300]
+        raise ParamsError(
+            f"model {model.describe().name}: cannot take images of shape {images.shape[1:]} "
+            f"({type(error).__name__}: {reason}){hint}"
+        ) from error
 
 
 def _check_pixels(name: str, split: Split) -> None:
@@ -83,9 +106,7 @@ def _num_classes(training: Training) -> Callable[[], int]:
         model = training.model
         if isinstance(model, MLP):
             return model.layers[-1]
-        from lthctl.training.dense.evaluation import outputs_of
-
-        shape = outputs_of(model, training.dataset.train.images[:2])
+        shape = shape_of_outputs(model, training.dataset.train.images[:2])
         return shape[1] if len(shape) == 2 else 2**31
 
     return count

@@ -33,6 +33,13 @@ MISREAD = (KeyError, TypeError, ValueError, AttributeError)
 """What asking for a part of a document raises where that part is missing or of another type."""
 
 
+def unread_or_unchecked(error: Exception) -> Failed | Unchecked:
+    """What becomes of a claim that needs something which cannot be had. What is damaged failed in
+    the claim about its own digest; what the system did not let us read may have passed there."""
+    kind = Failed if getattr(error, "unread", False) else Unchecked
+    return kind(f"needs what cannot be read ({error})")
+
+
 class Evidence(Folder[D]):
     """A folder and the claims that were checked of it.
 
@@ -50,6 +57,7 @@ class Evidence(Folder[D]):
         self._may_import = may_import
         self._own_model = model
         self.checks: list[Check] = []
+        self.unread = ""  # why the system did not let us read the document, if so
 
     def claim(self, claim: str, check: Callable[[], str]) -> bool:
         """Check one claim; `check` returns by what it holds."""
@@ -82,7 +90,9 @@ class Evidence(Folder[D]):
         """Whether the document can be built upon: it is sealed."""
         try:
             self.check_seal()
-        except (Failed, LthctlError):
+        except (Failed, LthctlError) as error:
+            if getattr(error, "unread", False):
+                self.unread = str(error)
             return False
         return True
 
@@ -127,7 +137,7 @@ class Evidence(Folder[D]):
         try:
             return part()
         except (LthctlError, *MISREAD) as error:
-            raise Unchecked(f"needs what cannot be read ({error})") from error
+            raise unread_or_unchecked(error) from error
 
     def model_described_by(self, description: ModelDescription) -> Model:
         """The model, if it can be built here."""

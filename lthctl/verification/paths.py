@@ -127,6 +127,8 @@ class Verification:
         may_import = self._may_import = replay is not None
         evidence = [TicketEvidence(path, model, may_import=may_import) for path in tickets]
         self._peers = [peer for peer in evidence if peer.is_whole]
+        # Read once more for the claims about itself, which may succeed then.
+        self.unread += [_unread(peer.path, peer.unread) for peer in evidence if peer.unread]
         self.folders: tuple[Path, ...] = (*tickets, *self._runs)
 
     def check(self, folder: Path) -> list[Check]:
@@ -159,9 +161,9 @@ def _find(
     for path in paths:
         of_tickets = find_folders([path], TICKET_JSON, MASK_FILE, INIT_FILE)
         of_runs = find_folders([path], RUN_JSON, HISTORY_FILE, WEIGHTS_FILE)
-        joined = find_folders([path], CONNECTION_JSON, PATH_FILE).folders
-        faults = of_tickets.unread + of_runs.unread
-        if not (of_tickets.folders or of_runs.folders or joined or faults):
+        joined = find_folders([path], CONNECTION_JSON, PATH_FILE)
+        faults = of_tickets.unread + of_runs.unread + joined.unread
+        if not (of_tickets.folders or of_runs.folders or joined.folders or faults):
             what = (
                 "holds no ticket and no run, nor does anything below it"
                 if is_there(path, TicketError)
@@ -172,10 +174,11 @@ def _find(
             )
         tickets.update(of_tickets.folders)
         runs.update(of_runs.folders)
-        connections.update(joined)
+        connections.update(joined.folders)
         unread.update(faults)
-    checks = [
-        Check(place, "everything can be looked into", "failed", reason)
-        for place, reason in sorted(unread.items())
-    ]
+    checks = [_unread(place, reason) for place, reason in sorted(unread.items())]
     return sorted(tickets), sorted(runs), sorted(connections), checks
+
+
+def _unread(place: Path, reason: str) -> Check:
+    return Check(place, "everything can be looked into", "failed", reason)

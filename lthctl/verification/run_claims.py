@@ -29,7 +29,7 @@ from lthctl.training.engine import ENGINES
 from lthctl.training.history import history_fault, metrics_of
 from lthctl.training.spec import Training, engine_version, training_digest
 from lthctl.verification.checks import Check, Failed, Unchecked, expect, expect_digest, short
-from lthctl.verification.evidence import RunEvidence, TicketEvidence
+from lthctl.verification.evidence import RunEvidence, TicketEvidence, unread_or_unchecked
 from lthctl.verification.remade import ANOTHER_MACHINE
 from lthctl.verification.replay import Replay
 
@@ -235,7 +235,7 @@ def _recounted(folder: RunEvidence, origin: _Origin) -> str:
             "pruned and kept are right; the others need the final weights, which were not kept"
         ) from None
     except LthctlError as error:
-        raise Unchecked(f"needs what cannot be read ({error})") from error
+        raise unread_or_unchecked(error) from error
     _same_shapes(weights, start)
     expected: Proof = proof_of(mask, start, weights)
     differing = [

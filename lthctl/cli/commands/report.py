@@ -33,6 +33,7 @@ def report(
     params = parameters(context, "report", runs_code=False).report
     from lthctl.cli.answer_view import print_answers, print_page
     from lthctl.cli.claims_place import claims_file
+    from lthctl.cli.left_out import say_left_out
     from lthctl.cli.older_runs import RUNS, older_runs_note
     from lthctl.cli.report_view import report_tables
     from lthctl.cli.terminal import plain
@@ -52,13 +53,7 @@ def report(
         claims=claims_file(context, how.claims),
         title=how.title,
     )
-    for _, reason in finished.left_out:
-        say(f"left out: {reason}")
-    if finished.num_missing_tickets:
-        say(
-            f"{how.masks}: lacks {finished.num_missing_tickets} tickets of these runs, so the "
-            "page is without their masks; see --masks"
-        )
+    say_left_out(finished, how.masks)
     if how.json:
         print_json(finished.summary_rows())
     elif not how.quiet:

@@ -9,6 +9,7 @@ from lthctl.artifacts.checkpoints import CheckpointStore
 from lthctl.errors import LthctlError, TrainingError
 from lthctl.families import trust
 from lthctl.grid.executors.pooled import resources_of
+from lthctl.surroundings import refuse_libraries_of_the_folder
 from lthctl.training.engines import run
 from lthctl.training.history import Result
 from lthctl.training.spec import Training
@@ -50,6 +51,7 @@ def serve(connection: Connection, trusted: tuple[str, ...]) -> None:
       trusted: names of a person's own code that may be imported there, and so here.
     """
     trust(*trusted)
+    refuse_libraries_of_the_folder()
     try:
         while True:
             connection.send(_run(connection.recv_bytes(), connection))

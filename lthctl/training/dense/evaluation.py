@@ -52,4 +52,7 @@ def outputs_of(model: Model, images: Images) -> tuple[int, ...]:
     array = np.require(images, requirements=["C", "W"])
     with torch_defaults(), torch.no_grad():
         network = model.build().eval()
-        return tuple(network(as_input(torch.from_numpy(array))).shape)
+        outputs = network(as_input(torch.from_numpy(array)))
+        if not isinstance(outputs, Tensor):
+            raise TypeError(f"it gives a {type(outputs).__name__}, expected a tensor")
+        return tuple(outputs.shape)

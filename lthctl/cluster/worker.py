@@ -156,10 +156,11 @@ def _go_to(plan: WorkPlan) -> tuple[Path, Store]:
     place = Path(os.path.realpath(plan.place))
     try:
         os.chdir(plan.folder)
-    except (OSError, ValueError) as error:  # a name may hold what no name can
-        reason = getattr(error, "strerror", None) or error
+    except ValueError as error:  # a name that no system has
+        raise ClusterError(f"{plan.place}: names no folder that can be ({error})") from None
+    except OSError as error:
         raise ClusterError(
-            f"{plan.said.folder}: cannot be entered on {platform.node()} ({reason}), and the "
+            f"{plan.folder}: cannot be entered on {platform.node()} ({error.strerror}), and the "
             "plan was made there; work in a folder that all machines see at one place relative to "
             "the store"
         ) from None

@@ -322,7 +322,10 @@ def test_a_network_goes_all_the_way(workspace_of_workers: Path, name: str) -> No
     "name",
     [
         pytest.param(
-            one, marks=[] if one in ("lenet5", "conv2", "resnet20") else [pytest.mark.slow]
+            one,
+            marks={"lenet5": [], "conv2": [], "resnet20": [pytest.mark.long]}.get(
+                one, [pytest.mark.slow]
+            ),
         )
         for one in SIZES
     ],

@@ -62,7 +62,7 @@ def refused(family: Family[Any], name: str) -> str:
 @pytest.mark.parametrize(
     ("given", "meant"),
     [
-        ("resnet21", "resnet20"), ("ResNet-18", "resnet20"), ("VGG-19", "vgg19"), ("vgg", "vgg11"),
+        ("resnet21", "resnet20"), ("resnet40", "resnet44"), ("ResNet-18", "resnet20"), ("VGG-19", "vgg19"), ("vgg", "vgg11"),
         ("Conv-4", "conv4"), ("conv3", "conv2"), ("LeNet-300-100", "lenet-300-100"), ("xyz", None),
     ],
 )  # fmt: skip

@@ -12,11 +12,13 @@ from torch import Tensor, nn
 from lthctl.artifacts.tensors import tensors_bytes
 from lthctl.datasets.base import Dataset, Split
 from lthctl.errors import ParamsError, TrainingError
-from lthctl.grid import grids, plan
+from lthctl.grid import grid as grid_of
+from lthctl.grid import plan
 from lthctl.grid.cost import Speeds
 from lthctl.grid.executors.device_pool import DevicePool
 from lthctl.grid.executors.threads import ThreadExecutor
-from lthctl.grid.grids import Grid, ticket_grid
+from lthctl.grid.grid import Grid
+from lthctl.grid.grids import ticket_grid
 from lthctl.mask import Mask
 from lthctl.models.mlp import MLP
 from lthctl.models.module import ModuleModel
@@ -189,10 +191,10 @@ def test_a_dry_run_counts_the_devices(workspace: Path, monkeypatch: pytest.Monke
     grid = ticket_grid(load_params(Path("params.yaml")))
     assert grid.plan(devices=["cpu:0", "cpu:1"])["jobs"] == 2
     assert at_once[0] == 1  # on each
-    monkeypatch.setattr(grids, "num_cores", lambda: 7)
+    monkeypatch.setattr(grid_of, "num_cores", lambda: 7)
     assert grid.plan()["jobs"] == 7
     monkeypatch.setattr(Grid, "device", "cuda")
-    monkeypatch.setattr(grids, "check_devices", lambda *_: None)
+    monkeypatch.setattr(grid_of, "check_devices", lambda *_: None)
     assert grid.plan()["jobs"] == 1  # they would share the memory of one
     assert grid.plan(devices=["cuda:0", "cuda:1"])["jobs"] == 2
 

@@ -95,6 +95,12 @@ def synthetic_dataset() -> Dataset:
 
 
 @pytest.fixture(autouse=True)
+def trusts_nobody_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test trusts is not trusted afterwards, as a plan names all that its process trusts."""
+    monkeypatch.setattr(own_code, "_trusted", set(own_code._trusted))
+
+
+@pytest.fixture(autouse=True)
 def _no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever imports readline gets COLUMNS, and so do the workers of pytest-xdist."""
     monkeypatch.delenv("COLUMNS", raising=False)
@@ -308,11 +314,10 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def families_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """What a test adds, trusts or imports is gone afterwards."""
+    """What a test adds or imports is gone afterwards."""
     for family in FAMILIES:
         monkeypatch.setattr(family, "_members", dict(family._members))
         monkeypatch.setattr(family, "_sources", dict(family._sources))
-    monkeypatch.setattr(own_code, "_trusted", set(own_code._trusted))
     monkeypatch.setattr(sys, "path", list(sys.path))
     modules = set(sys.modules)
     yield

@@ -99,9 +99,8 @@ def test_what_is_no_file_or_too_long_is_refused(workspace: Path) -> None:
     ],
 )
 def test_code_that_a_strangers_plan_names_is_not_run(
-    plan: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[Json], object]
+    plan: Path, change: Callable[[Json], object]
 ) -> None:
-    monkeypatch.setattr(own_code, "_trusted", set[str]())
     Path("evil.py").write_text(EVIL)
     said = json.loads(plan.read_bytes())
     said["params"].pop("model", None)
@@ -119,10 +118,7 @@ def test_code_that_a_strangers_plan_names_is_not_run(
 
 
 @pytest.mark.long
-def test_in_a_store_of_ones_own_the_code_of_a_plan_is_run(
-    plan: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(own_code, "_trusted", set[str]())
+def test_in_a_store_of_ones_own_the_code_of_a_plan_is_run(plan: Path) -> None:
     Path("mine.py").write_text(
         f"{EVIL}from lthctl.grid.executors.threads import ThreadExecutor as Mine\n"
     )

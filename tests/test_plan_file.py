@@ -117,6 +117,18 @@ def test_code_that_a_strangers_plan_names_is_not_run(
     assert not Path(".lthctl/workers").exists()
 
 
+def test_where_there_is_no_place_for_a_key_nothing_shows_whose_a_store_is(
+    plan: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("file").touch()
+    monkeypatch.setenv("XDG_STATE_HOME", str(Path("file").absolute()))
+    Path("evil.py").write_text(EVIL)
+    plan.write_text(json.dumps(json.loads(plan.read_bytes()) | {"executor": "evil:run"}))
+    with pytest.raises(ClusterError, match="nothing shows that its store is yours"):
+        work(read_plan(plan))
+    assert not Path("was-run").exists()
+
+
 @pytest.mark.long
 def test_in_a_store_of_ones_own_the_code_of_a_plan_is_run(plan: Path) -> None:
     Path("mine.py").write_text(

@@ -29,6 +29,16 @@ def test_results_that_cannot_be_printed(project: Path, words: str, where: str) -
 
 
 @pytest.mark.long
+def test_a_command_lets_torch_run_no_library_of_the_working_folder(project: Path) -> None:
+    Path("libcuda.so.1").touch()
+    (ticket, *_) = sorted(Path("masks").rglob("ticket.json"))
+    code, said = shell(f"lthctl export {ticket.parent} --to state_dict --out network.pt")
+    assert code == 3
+    assert said.startswith("Error: libcuda.so.1: lies in the working folder, and torch would run")
+    assert not Path("network.pt").exists()
+
+
+@pytest.mark.long
 def test_a_reader_that_is_gone(project: Path) -> None:
     for words in "show masks", "show masks --json":
         code, said = shell(f"lthctl {words} | head -c 0; exit ${{PIPESTATUS[0]}}")

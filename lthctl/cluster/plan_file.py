@@ -108,7 +108,7 @@ class WorkPlan:
         """
         other = [name for name in self.code if name not in given]
         in_store = self.place.parent.name == PLANS
-        if other and not (in_store and marked_as_own(self.place.parent.parent) is not False):
+        if other and not (in_store and marked_as_own(self.place.parent.parent)):
             raise ClusterError(
                 f"{self.path}: names code that would be run here, {', '.join(other)}, and nothing "
                 f"shows that its store is yours; if you trust it, give --trust {other[0]}"

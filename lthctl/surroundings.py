@@ -31,7 +31,7 @@ def imported_apart(name: str, *, without: tuple[str, ...] = ()) -> ModuleType:
     """
     if name in sys.modules:
         return sys.modules[name]
-    with _moving, _elsewhere():
+    with elsewhere():
         hidden = {key: os.environ.pop(key) for key in without if key in os.environ}
         try:
             return import_module(name)
@@ -40,19 +40,20 @@ def imported_apart(name: str, *, without: tuple[str, ...] = ()) -> ModuleType:
 
 
 @contextmanager
-def _elsewhere() -> Iterator[None]:
-    """Stand in the folder of lthctl, and go back in the end."""
+def elsewhere() -> Iterator[None]:
+    """Stand in the folder of lthctl, and go back in the end. Other threads stand there, too."""
     by_number = os.chdir in os.supports_fd  # which works for a folder that was renamed, too
-    before = os.open(".", getattr(os, "O_PATH", os.O_RDONLY)) if by_number else Path.cwd()
-    try:
-        os.chdir(_OWN_FOLDER)
+    with _moving:
+        before = os.open(".", getattr(os, "O_PATH", os.O_RDONLY)) if by_number else Path.cwd()
         try:
-            yield
+            os.chdir(_OWN_FOLDER)
+            try:
+                yield
+            finally:
+                os.chdir(before)
         finally:
-            os.chdir(before)
-    finally:
-        if isinstance(before, int):
-            os.close(before)
+            if isinstance(before, int):
+                os.close(before)
 
 
 class _TorchLooksHere(MetaPathFinder):

@@ -30,7 +30,7 @@ from lthctl.artifacts.sealed import seal
 from lthctl.artifacts.store_maker import mark_as_own, marked_as_own
 from lthctl.artifacts.tensors import tensors_bytes
 from lthctl.canonical import sha256
-from lthctl.disk import check_writable, write_errors, write_folder
+from lthctl.disk import check_writable, make_folder, write_errors, write_folder
 from lthctl.errors import OutputError, RunError
 from lthctl.reading import dangling_link, is_there, unreadable, what_is_at
 from lthctl.replacing import remove_abandoned
@@ -96,7 +96,7 @@ class Store:
           OutputError: it cannot be written.
         """
         with write_errors(self._folder):
-            self._folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self._folder)
         mark_as_own(self._folder)
 
     @property
@@ -261,7 +261,7 @@ class Store:
         descriptor = None
         # Without it nothing can be leased, and equal trainings may run twice.
         with suppress(OSError):
-            self._root.mkdir(parents=True, exist_ok=True)
+            make_folder(self._root)
             descriptor = os.open(self._root / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             yield Leases(descriptor)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -56,9 +57,11 @@ def test_known_faults_are_found() -> None:
 @needs_a_compiler
 @pytest.mark.parametrize("flush", [True, False])
 def test_a_power_cut_takes_what_a_command_has_not_flushed(flush: bool) -> None:
-    words = ["tests.torture", "8", "--only", "import", "--kills", "0", "--faults", "0"]
+    words = ["tests.torture", "300", "--only", "import", "--kills", "0", "--faults", "0"]
     done = harness(*words, *([] if flush else ["--no-flush"]))
     assert done.returncode == (0 if flush else 1), done.stdout + done.stderr
+    tried = re.search(r"\| `import` \| \d+ \| 0 \| (\d+) \| 0 \|", done.stdout)
+    assert tried and int(tried[1]) > 30
     assert ("torn imported/" in done.stdout) is not flush
     assert ("lost imported/" in done.stdout) is not flush
 

@@ -11,9 +11,12 @@ Tree = dict[str, bytes]
 REPORT_UNFINISHED = "report/UNFINISHED.txt"
 """Says that the files beside it are of two versions."""
 
-VOLATILE = re.compile(r"\.lthctl/maker\.json|\.lthctl/trainings/lock|.*/\.probe\.[0-9a-f]+\.new")
-"""Random, or empty. A probe of whether a folder can be written is empty, and the next one removes
-it."""
+VOLATILE = re.compile(
+    r"\.lthctl/maker\.json|\.lthctl/trainings/lock|.*/\.probe\.[0-9a-f]+\.new"
+    r"|\.lthctl/checkpoints/.*"
+)
+"""Random, empty, or of no use. A probe of whether a folder can be written is empty, and the next one
+removes it. A checkpoint whose training has its result since stays until `store check`."""
 
 HIDDEN = re.compile(r"\.[0-9a-f]{16}\.(new|old)")
 
@@ -23,10 +26,11 @@ def tree(folder: Path) -> Tree:
     found = {}
     for path in sorted(folder.rglob("*")):
         name = str(path.relative_to(folder))
+        hidden = HIDDEN.sub(r".HEX.\1", name)
         if path.is_file() and not VOLATILE.fullmatch(name):
-            found[HIDDEN.sub(r".HEX.\1", name)] = path.read_bytes()
-        elif path.is_dir() and not any(path.iterdir()):
-            found[f"{HIDDEN.sub(r'.HEX.{}', name)}/"] = b""
+            found[hidden] = path.read_bytes()
+        elif path.is_dir() and not any(path.iterdir()) and not VOLATILE.fullmatch(f"{name}/"):
+            found[f"{hidden}/"] = b""
     return found
 
 

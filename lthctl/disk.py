@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lthctl.errors import OutputError
+from lthctl.links import refuse_links_outwards
 from lthctl.locks import take_lock
 from lthctl.replacing import give_up, hidden_sibling, put_in_place, remove_abandoned
 
@@ -52,6 +53,7 @@ def write_file(path: Path, content: bytes) -> None:
     Raises:
       OutputError: the place is not writable or the disk is full; what was there before is unharmed.
     """
+    refuse_links_outwards(path)
     with write_errors(path):
         _refuse_devices(path)
         make_folder(path.parent)
@@ -81,6 +83,7 @@ def write_set(
         there, what was there before is unharmed.
     """
     names = [*(name for name in contents if name != last), last]
+    refuse_links_outwards(folder / last)
     with write_errors(folder):
         make_folder(folder)
         remove_abandoned(folder / "files")
@@ -124,6 +127,7 @@ def write_folder(folder: Path, contents: Mapping[str, bytes], *, replace: bool =
       OutputError: the place is taken or not writable, or the disk is full; what was there before is
         unharmed.
     """
+    refuse_links_outwards(folder)
     with write_errors(folder):
         make_folder(folder.parent)
         remove_abandoned(folder)
@@ -147,6 +151,7 @@ def check_writable(folder: Path) -> None:
     Raises:
       OutputError: it cannot.
     """
+    refuse_links_outwards(folder / "probe")
     with write_errors(folder):
         make_folder(folder)
         remove_abandoned(folder / "probe")

@@ -113,6 +113,7 @@ CASES = [
     Case("report", "--out {own}/report", writes=("own/report",)),
     Case("report", "made/runs --masks made/masks --paper paper --out page",
          writes=("place/page", "place/paper")),
+    Case("report", "made/runs --out linked", 3),  # a link to what is the person's
     Case("report", "--out {own}/none --claims tagged.yaml", 2),
     Case("report", "--out {own}/tracked --to tensorboard --to wandb --to mlflow",
          writes=("own/tracked", "place/tensorboard", "place/wandb", "place/mlflow.db")),
@@ -232,6 +233,9 @@ def make_hostile(world: World) -> None:
             (place / f"{folder}").mkdir()
             (place / folder / "__init__.py").write_text(touch)
             (place / folder / "__main__.py").write_text(touch)
+    (world.own / "site of mine").mkdir()
+    (world.own / "site of mine" / "index.html").write_text("mine")
+    (place / "linked").symlink_to(world.own / "site of mine")
     (place / "own.py").write_text(OWN_CODE)
     (place / "params.yaml").write_text(THEIR_PARAMS)
     (place / "tagged.yaml").write_text(f"claims: !!python/object/apply:os.system ['>{marker}']\n")

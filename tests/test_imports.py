@@ -18,6 +18,7 @@ ROWS = [
     {
         "canonical",
         "disk",
+        "links",
         "reading",
         "replacing",
         "families",
@@ -42,7 +43,7 @@ WITHIN = {
     "params_file": {"params", "yaml_file"},
     "yaml_file": {"parameter_types"},
     "canonical": {"mask"},
-    "disk": {"mask", "canonical", "replacing"},
+    "disk": {"mask", "canonical", "links", "replacing"},
     "reading": {"replacing"},
 }
 """What members of the second row may import of their own row."""

@@ -32,6 +32,7 @@ from lthctl.artifacts.tensors import tensors_bytes
 from lthctl.canonical import sha256
 from lthctl.disk import check_writable, make_folder, write_errors, write_folder
 from lthctl.errors import OutputError, RunError
+from lthctl.links import refuse_links_outwards
 from lthctl.reading import dangling_link, is_there, unreadable, what_is_at
 from lthctl.replacing import remove_abandoned
 from lthctl.training.history import Result, history_fault
@@ -224,6 +225,7 @@ class Store:
           OutputError: it cannot be deleted.
         """
         place = self.folder_of(digest)
+        refuse_links_outwards(place)
         with write_errors(place):
             if place.is_dir() and not place.is_symlink():
                 shutil.rmtree(place, onerror=_unless_gone)

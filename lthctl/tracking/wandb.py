@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from lthctl.disk import write_errors
+from lthctl.links import refuse_links_outwards
 from lthctl.surroundings import elsewhere
 from lthctl.tracking.base import PROJECT, Record, library
 
@@ -37,6 +38,7 @@ class WandbTracker:
         return frozenset(match[1] for match in names if match)
 
     def log(self, record: Record) -> None:
+        refuse_links_outwards(self.place / "wandb")
         with write_errors(self.place):
             self.place.mkdir(parents=True, exist_ok=True)
             # Beside its place, on the same disk; a killed process leaves it to nobody.

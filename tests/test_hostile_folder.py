@@ -87,7 +87,6 @@ class Case:
       writes: where something may change, from the folder around all.
       own: whether the parameters are the person's, not those that lie there.
       asks: whom it may ask.
-      torch: whether it imports torch, which a library of the folder keeps it from.
     """
 
     command: str
@@ -96,7 +95,6 @@ class Case:
     writes: tuple[str, ...] = ()
     own: bool = False
     asks: str | None = None
-    torch: bool = False
 
 
 DATA = " --data {own}/data/mnist"
@@ -321,6 +319,60 @@ def test_no_command_runs_or_changes_anything(world: World, case: Case) -> None:
         assert set(seen.addresses) <= ({"127.0.0.1:9"} if case.asks else set())
         outside = [one for one in seen.written if not is_below(one, world.root)]
         assert [one for one in outside if not one.startswith(("/dev/", "/proc/"))] == []
+
+
+LIBRARIES = (
+    "libcuda.so.1", "libnvidia-ml.so.1", "libcudart.so.12", "libcudart.so.13", "libnvrtc.so.12",
+    "libcupti.so.12", "libcudnn.so.9", "libcublas.so.12", "libamdhip64.so", "libgomp.so.1",
+    "libtorch.so", "libtorch_cpu.so", "libtorch_python.so", "libc10.so", "libstdc++.so.6",
+    "libgcc_s.so.1", "libm.so.6", "libc.so.6", "libz.so.1", "libffi.so.8", "libtbb.so.12",
+    "libiomp5.so", "libsvml.so", "libmkl_rt.so", "libopenblas.so.0", "libllvmlite.so",
+)  # fmt: skip
+
+EVIL = """
+#include <stdio.h>
+__attribute__((constructor)) static void run(void) {
+  FILE *marker = fopen("%s", "a");
+  if (marker) { fputs("a library\\n", marker); fclose(marker); }
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def libraries(world: World) -> Iterator[None]:
+    """In the hostile folder, and where the loader looks below it."""
+    compiler = shutil.which("cc")
+    if compiler is None or sys.platform != "linux":
+        pytest.skip("needs a C compiler, and the loader of Linux")
+    source, built = world.root / "evil.c", world.root / "evil.so"
+    source.write_text(EVIL % world.marker)
+    subprocess.run([compiler, "-shared", "-fPIC", "-o", built, source], check=True)
+    folders = [world.place / name for name in (".", "tls", "lib", "glibc-hwcaps/x86-64-v3")]
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in LIBRARIES:
+            shutil.copy(built, folder / name)
+    subprocess.run(
+        [sys.executable, "-c", f"import ctypes; ctypes.CDLL({str(built)!r})"], check=True
+    )
+    assert world.marker.read_text() == "a library\n"  # it works
+    yield
+    for folder in folders:
+        for name in LIBRARIES:
+            (folder / name).unlink()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.command} {case.rest}".strip())
+@pytest.mark.usefixtures("libraries")
+def test_no_command_loads_a_library_of_the_folder(world: World, case: Case) -> None:
+    world.marker.unlink(missing_ok=True)
+    words = f"--params {world.own}/params.yaml " if case.own else ""
+    done = world.call(f"{words}{case.command} {case.rest.format(own=world.own)}", world.place)
+    said = world.marker.read_text().splitlines() if world.marker.exists() else []
+    assert set(said) == ({case.asks} if case.asks else set())
+    assert done.returncode in (0, 2, 3, 4), done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def is_below(path: str, folder: Path) -> bool:

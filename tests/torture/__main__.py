@@ -55,7 +55,9 @@ def prepared(home: Path, calls: Calls, names: list[str], lacks: int) -> dict[str
         begins = place / f"begins-{len(subjects)}"
         folder.rename(begins)
         lacking = lacks | (0 if command.exchange else NO_EXCHANGE)
-        subjects[name] = Subject(command, begins, lacking, command.remade)
+        subjects[name] = Subject(
+            command, begins, lacking, command.code, command.remade, command.one_by_one
+        )
     return subjects
 
 

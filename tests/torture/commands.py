@@ -53,6 +53,7 @@ class Command:
       exchange: whether its system can exchange two names.
       code: how it ends when nothing disturbs it.
       remade: the folder of what it makes anew of all that it could read.
+      one_by_one: the folder of files that it writes without regard to each other.
       torch: whether it imports torch.
     """
 
@@ -63,6 +64,7 @@ class Command:
     exchange: bool = True
     code: int = 0
     remade: str | None = None
+    one_by_one: str | None = None
     torch: bool = False
 
     def __call__(self) -> None:
@@ -85,14 +87,16 @@ COMMANDS = {
     ),
     "connect": Command(("connect", "runs", "--points", "2", *HOW), [PRUNE, *ORDERS]),
     "verify": Command(("verify", "masks", "runs"), [PRUNE, RETRAIN]),
-    "show": Command(("show", "masks", "runs", "--json"), [PRUNE, RETRAIN]),
+    "show": Command(("show", "runs", "--json"), [PRUNE, RETRAIN]),
     "compare": Command(("compare", "masks", "masks", "--json"), [PRUNE]),
     # Neither imports torch, with which every fork would take longer.
     "export": Command(("export", TICKET, "--to", "csr", "--out", "matrices"), [PRUNE]),
     "import": Command(
         ("import", f"{TICKET}/mask.safetensors", "--out", "imported", "-q"), [PRUNE]
     ),
-    "download": Command(("download", "mnist", "--from", DATA[1], "--out", "got", "-q")),
+    "download": Command(
+        ("download", "mnist", "--from", DATA[1], "--out", "got", "-q"), one_by_one="got"
+    ),
     "store": Command(("store", "--json"), [PRUNE]),
     "store check": Command(("store", "check", "--json"), [PRUNE], _damage_one, code=3),
     "store prune": Command(("store", "prune", "masks", "--json"), [PRUNE, RETRAIN], _lose_one),

@@ -85,7 +85,13 @@ def faults_after_all(now: Tree, expected: Tree) -> list[str]:
 
 
 def torn(
-    before: Tree, now: Tree, expected: Tree, *, exchanges: bool, with_report: bool = True
+    before: Tree,
+    now: Tree,
+    expected: Tree,
+    *,
+    exchanges: bool,
+    with_report: bool = True,
+    one_by_one: str | None = None,
 ) -> list[str]:
     """The files and folders that are neither as they were nor as they are to be.
 
@@ -96,6 +102,7 @@ def torn(
       before, now, expected: as in `faults_of_folder`.
       exchanges: whether two names can be exchanged.
       with_report: whether the report, too; not where the command could not read all it is about.
+      one_by_one: the folder of files that have no regard to each other.
     """
     if REPORT_UNFINISHED in now or not with_report:
         before, now, expected = map(without_report, (before, now, expected))
@@ -107,7 +114,7 @@ def torn(
         if now[name] not in (before.get(name), expected.get(name))
     ]
     changed = {name for name in expected if before.get(name) != expected[name]}
-    for folder in sorted({os.path.dirname(name) for name in changed}):  # noqa: PTH120
+    for folder in sorted({os.path.dirname(name) for name in changed} - {one_by_one}):  # noqa: PTH120
         old, here, new = (files_in(folder, one) for one in (before, now, expected))
         here = {name: here[name] for name in here.keys() & known}
         if here not in (old, new) and (here or (old and exchanges)):

@@ -12,6 +12,7 @@ from tests.torture.judging import (
     faults_after_all,
     faults_of_end,
     faults_of_folder,
+    shown,
     torn,
     tree,
 )
@@ -41,7 +42,9 @@ class Subject:
       run: what a process does.
       begins: the folder that it begins with, to be copied.
       lacks: what its system cannot do, as `Calls.begin` has it.
+      code: how it ends undisturbed.
       remade: the folder of what it makes anew of all that it could read.
+      one_by_one: the folder of files that it writes without regard to each other.
       counts: its calls of each kind.
       passed: the folders from which it has come to the expected end.
     """
@@ -49,7 +52,9 @@ class Subject:
     run: Callable[[], object]
     begins: Path
     lacks: int = 0
+    code: int = 0
     remade: str | None = None
+    one_by_one: str | None = None
     counts: dict[str, int] = field(default_factory=dict)
     passed: set[str] = field(default_factory=set)
 
@@ -63,8 +68,8 @@ class Subject:
             self.counts = calls.counts
             self.expected = tree(folder)
         self.undisturbed: Ended = ends[0]
-        if ends[0] != ends[1]:
-            raise SystemExit(f"two undisturbed runs differ: {ends}")
+        if ends[0] != ends[1] or ends[0].code != self.code:
+            raise SystemExit(f"two undisturbed runs differ, or do not end with {self.code}: {ends}")
         again = self._call(folder, calls, place)
         self.again = again.code
         if difference := differences(tree(folder), self.expected):
@@ -104,14 +109,16 @@ class Subject:
         if case.fault < 0 or ended.code:
             is_able, has_died = not self.lacks & NO_EXCHANGE, case.fault < 0
             trees = self.before, now, self.expected
-            found += torn(*trees, exchanges=is_able, with_report=has_died)
+            found += torn(
+                *trees, exchanges=is_able, with_report=has_died, one_by_one=self.one_by_one
+            )
         state = hashlib.sha256(repr(sorted(now.items())).encode()).hexdigest()
         if found or state in self.passed:  # equal folders come to the same
             return found
         again = self._call(folder, calls, place)
         if again.code not in (self.undisturbed.code, self.again) or "Traceback" in again.said:
             return [f"then the command ended with {again.code}: {again.said[-300:]}"]
-        if difference := differences(tree(folder), self.expected):
+        if difference := differences(shown(tree(folder)), shown(self.expected)):
             return [f"then the command left other files: {difference}"]
         self.passed.add(state)
         return []

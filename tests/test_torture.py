@@ -101,6 +101,9 @@ def test_all_wanted_cases_are_reached_at_once() -> None:
         "cuts": 2,
         "faults": 20,
     }
+    two = [*cases, *(("y", case) for _, case in cases[:10])]
+    taking_turns = in_order(two, [kind_of(case) for _, case in two], wanted)
+    assert {name for name, _ in taking_turns[:14]} == {"x", "y"}
     no_kills = in_order(cases, kinds, wanted | {"kills": 0})
     assert [case for _, case in no_kills if case.fault == KILL] == []
 

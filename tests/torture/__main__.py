@@ -7,7 +7,8 @@ library between Python and the system lets one call fail, or kills the process t
 be one that the command promises, and nothing that was there may be lost. Then the same command runs
 undisturbed, and must leave what it leaves when nothing ever happens.
 
-The cases are in a random order, the same every time. So fewer seconds try a fair part of them.
+The cases are in a random order, the same every time, in which the commands take turns. So fewer
+seconds try a fair part of them.
 """
 
 import argparse

@@ -93,7 +93,8 @@ def key_of(command: str, case: Disturbance) -> Key:
 def in_order(
     cases: Sequence[tuple[str, Disturbance]], kinds: Sequence[str], wanted: Mapping[str, int]
 ) -> list[tuple[str, Disturbance]]:
-    """A random order, the same every time, in which all wanted numbers are reached at once.
+    """A random order, the same every time, in which all wanted numbers are reached at once. The
+    commands take turns, as long as they have cases left.
 
     Args:
       cases: all that there are.
@@ -103,9 +104,14 @@ def in_order(
     random_order = random.Random(1).sample(range(len(cases)), len(cases))
     placed = []
     for kind in COLUMNS:
-        of_kind = [number for number in random_order if kinds[number] == kind]
+        turns = Counter[str]()
+        of_kind = []
+        for number in (number for number in random_order if kinds[number] == kind):
+            turns[cases[number][0]] += 1
+            of_kind.append((turns[cases[number][0]], number))
         if many := min(wanted[kind], len(of_kind)):
-            placed += [((place + 0.5) / many, number) for place, number in enumerate(of_kind)]
+            in_turns = [number for _, number in sorted(of_kind, key=lambda case: case[0])]
+            placed += [((place + 0.5) / many, number) for place, number in enumerate(in_turns)]
     return [cases[number] for _, number in sorted(placed)]
 
 

@@ -44,7 +44,7 @@ from lthctl.models.module import ModuleModel
 from lthctl.models.sharing import load_weights
 from lthctl.params import Augment, ModelParams, TrainParams
 from lthctl.seeding import Stream
-from lthctl.surroundings import same_sums, torch_defaults
+from lthctl.library_settings import same_sums, torch_defaults
 from lthctl.training.dense.images import TrainingInputs
 from lthctl.training.dense.memory_format import channels_last
 from lthctl.training.engines import run

@@ -14,7 +14,7 @@ PACKAGE = Path(lthctl.__file__).parent
 
 # A package or module imports only from rows above its own, and from itself.
 ROWS = [
-    {"cores", "errors", "seeding", "locks", "pickles", "surroundings"},
+    {"cores", "errors", "seeding", "locks", "pickles", "surroundings", "library_settings"},
     {
         "canonical",
         "disk",

@@ -417,7 +417,7 @@ def test_masks_and_weights_of_numpy(
     save(ticket.mask.apply(ticket.init), tmp_path / "w.npz")
     alone = import_ticket(tmp_path / "m.npz", model=SMALL, init=tmp_path / "w.npz")
     assert alone.mask == ticket.mask == import_ticket(tmp_path / "w.npz", model=SMALL, biases=True).mask  # fmt: skip
-    assert "unpacks to more than 16,7" in refusal(huge(tmp_path / "huge.npz"))
+    assert "and read as any object: unpacks to more than" in refusal(huge(tmp_path / "huge.npz"))
 
 
 def huge(path: Path) -> Path:

@@ -61,7 +61,7 @@ def read_checkpoint(path: Path, *, limit: int) -> Checkpoint:
             raise OtherContentError(
                 f"is a pickle, which is never run; {WAY_OUT}, with PyTorch 1.6 or newer"
             )
-        raise OtherContentError("is neither safetensors nor what torch.save writes")
+        raise CheckpointError("is neither safetensors nor what torch.save writes")
     except CheckpointError as error:
         raise type(error)(f"{path}: {error}") from error
     except DAMAGE as error:

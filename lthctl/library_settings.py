@@ -132,7 +132,7 @@ def _insist_on_the_same_sums(stack: ExitStack) -> None:
     os.environ.setdefault(WORKSPACE_VARIABLE, ":4096:8")  # read when a GPU is first used
     stack.callback(_set_determinism, _determinism())
     _set_determinism((True, False))
-    cudnn = torch.backends.cudnn
+    cudnn: Any = torch.backends.cudnn
     for part in (cudnn.conv, cudnn.rnn):
         stack.callback(setattr, part, "fp32_precision", part.fp32_precision)
     ours = {"deterministic": True, "benchmark": False, "allow_tf32": False}

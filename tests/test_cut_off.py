@@ -27,6 +27,7 @@ from lthctl.artifacts.tensors import tensors_bytes
 from lthctl.datasets.base import Dataset, Split
 from lthctl.errors import ParamsError, RunError
 from lthctl.families import EXECUTORS
+from lthctl.grid.executors.base import Cancelled
 from lthctl.grid.executors.threads import ThreadExecutor
 from lthctl.grid.others import Others
 from lthctl.grid.running import run_tasks
@@ -179,7 +180,7 @@ def test_a_training_that_is_killed_again_and_again_gives_the_same_bytes(
     )
     torch.manual_seed(5)  # which nobody asks for
     result, begun = finished(training, kept, [3, 10, 11, 17, 29])
-    assert begun == 28  # the checkpoint of a step is kept after it was reported
+    assert begun == 29  # the checkpoint of a step is kept before it is reported
     assert content(result) == content(run(training))
 
 
@@ -188,7 +189,7 @@ def test_augmented_pictures_are_the_same_ones_too(dataset: Dataset, kept: Checkp
     data = replace(plain.dataset, augment=Augment(crop=2, flip=True))
     training = replace(plain, dataset=data)
     result, begun = finished(training, kept, [14])
-    assert (begun, content(result)) == (13, content(run(training)))
+    assert (begun, content(result)) == (14, content(run(training)))
     assert content(result) != content(run(plain))
 
 
@@ -198,7 +199,7 @@ def test_a_training_of_some_steps_goes_on_too(
     whole = make_training(schedule="cosine")
     part = Training(whole.model, whole.start, whole.mask, whole.dataset, 1, whole.params, 5, 25)
     result, begun = finished(part, kept, [14])
-    assert begun == 13
+    assert begun == 14
     assert content(result) == content(run(part))
 
 
@@ -208,7 +209,7 @@ def test_every_part_of_a_checkpoint_counts(dataset: Dataset, kept: CheckpointSto
     right = content(run(training))
     cut_off(training, kept, 14)
     checkpoint = kept.read(training)
-    assert checkpoint is not None and checkpoint.step == 13
+    assert checkpoint is not None and checkpoint.step == 14
     parts = {name.partition("/")[0] for name in checkpoint.state}
     assert parts == {"network", "buffers", "optimizer", "generator", "loss sum"}
 
@@ -295,6 +296,31 @@ def test_a_command_that_may_take_some_time_says_when_that_is(
     tasks, store = [task_of(make_training(), tmp_path / "out")], Store(tmp_path / ".lthctl")
     run_tasks(tasks, store=store, num_jobs=1, executor="looking", others=others)
     assert ends == [1e9]
+
+
+@pytest.mark.parametrize("seconds", [60.0, math.inf])
+@pytest.mark.parametrize("executor", ["threads", pytest.param("processes", marks=pytest.mark.long)])
+def test_a_training_that_is_ended_keeps_one_before(
+    executor: str, seconds: float, make_training: MakeTraining, tmp_path: Path
+) -> None:
+    """By Ctrl-C, or by a cluster, long before the next one is due."""
+    training, steps = make_training(steps=50_000, evaluate_every=49_999), list[int]()
+    running = EXECUTORS.get(executor)(1)
+    running.checkpoints = kept = CheckpointStore(tmp_path / "checkpoints", seconds)
+    future = running.submit(training, steps.append)
+    while not steps and not future.done():
+        time.sleep(0.001)
+    running.cancel()
+    running.close()
+    assert isinstance(future.exception(0), Cancelled)
+    if seconds == math.inf:
+        assert kept.digests() == []
+        return
+    checkpoint = kept.read(training)
+    assert checkpoint is not None and steps[0] <= checkpoint.step < 50_000
+    often = CheckpointStore(tmp_path / "often", 0.0)
+    cut_off(training, often, checkpoint.step)
+    assert often.path(training.digest).read_bytes() == kept.path(training.digest).read_bytes()
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("", 60.0), ("0", 0.0), ("7.5", 7.5)])
@@ -384,6 +410,27 @@ def test_a_checkpoint_of_another_training_version_or_processor_is_refused(
     assert kept.read(newer) is None
 
 
+def test_a_checkpoint_names_the_gpu_that_it_was_computed_by(
+    make_training: MakeTraining, kept: CheckpointStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two kinds in one machine, one may go on from what the other has computed by mistake."""
+    cut_off(make_training(), kept, 14)
+    checkpoint = kept.read(make_training())
+    assert checkpoint is not None
+    training, kinds = make_training(device="cuda"), {"cuda": "A", "cuda:0": "A", "cuda:1": "B"}
+    monkeypatch.setattr(checkpoints, "processor_of", kinds.__getitem__)
+    monkeypatch.setattr(processor, "processor_of", kinds.__getitem__)
+    monkeypatch.setattr(processor, "all_gpus", lambda: ["cuda:0", "cuda:1"])
+    kept.of(training, "cuda:1").save(checkpoint)
+    assert kept.read(training) is not None  # by one of the two it can be used
+    assert kept.of(training, "cuda:1").load() is not None
+    with pytest.raises(RunError, match="was computed by 'B', and this is 'A'"):
+        kept.read(training, "cuda:0")
+    monkeypatch.setattr(processor, "all_gpus", lambda: ["cuda:0"])
+    with pytest.raises(RunError, match="was computed by 'B', and this is 'A'"):
+        kept.read(training)
+
+
 @pytest.mark.parametrize("step", [0, 30, 31, -1])
 def test_steps_that_are_none_of_the_training(
     step: int, make_training: MakeTraining, kept: CheckpointStore
@@ -409,7 +456,7 @@ def test_a_state_of_another_form_is_passed_over(
     assert checkpoint is not None
     for name in ("loss sum", "network/layers.1.bias", "optimizer/layers.0.weight/exp_avg"):
         arrays = {**checkpoint.state, name: np.zeros((3, 1, 4), np.float32)}
-        kept.write(training, type(checkpoint)(13, checkpoint.history, arrays))
+        kept.write(training, type(checkpoint)(14, checkpoint.history, arrays))
         result, begun = finished(training, kept)
         assert begun == 1, name
     assert content(result) == content(run(training))
@@ -499,7 +546,7 @@ def test_a_command_says_where_it_goes_on_or_why_it_begins_anew(
             path.write_bytes(path.read_bytes()[:-1])
         watcher, place = Noting(), tmp_path / str(damaged)
         run_tasks([task_of(training, place)], store=store, num_jobs=1, watcher=watcher)
-        assert watcher.resumed == ([] if damaged else [13])
+        assert watcher.resumed == ([] if damaged else [14])
         assert len(watcher.refused) == damaged
         assert (place / "weights").read_bytes() == weights
         assert (place / "history").read_bytes() == history
@@ -525,7 +572,7 @@ def test_a_checkpoint_that_cannot_be_read_is_not_replaced_by_an_earlier_one(
     assert kept.path(training.digest).read_bytes() == before
     watcher = Noting()
     run_tasks([task_of(training, tmp_path / "out")], store=store, num_jobs=1, watcher=watcher)
-    assert watcher.resumed == [13]
+    assert watcher.resumed == [14]
 
 
 def test_checkpoints_in_somebody_elses_store_are_not_used(

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -122,6 +123,16 @@ def test_the_script_is_printed_and_nothing_submitted(workspace: Path, config: Pa
     assert not Path("masks").exists()
 
 
+def test_the_environment_says_where_as_for_dvc(
+    workspace: Path, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LTHCTL_ON", "slurm")
+    monkeypatch.setenv("LTHCTL_WORKERS", "3")
+    done = lthctl("prune", "--dry-run")
+    assert "#SBATCH --array=0-2%3" in done.stdout.splitlines()
+    assert lthctl("prune", "--dry-run", "--workers", "1").stdout.count("--array") == 0
+
+
 def test_what_is_missing_is_said(
     workspace: Path, config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -211,6 +222,32 @@ def test_a_job_that_came_late_to_its_work_knows_so(
     assert (given["seconds"], given["spare"]) == (has, 60)
 
 
+def test_a_job_that_is_warned_ends_what_it_trains_and_is_started_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[tuple[str, ...]] = []
+
+    def working(plan: object, **how: object) -> Shift:
+        try:
+            signal.raise_signal(slurm.WARNING)
+        finally:
+            signal.raise_signal(slurm.WARNING)  # which does not disturb the ending of the first
+        raise AssertionError("not ended")
+
+    before = signal.getsignal(slurm.WARNING), signal.getsignal(signal.SIGTERM)
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    monkeypatch.setattr(slurm, "seconds_left", lambda job: 300)
+    monkeypatch.setattr("lthctl.cluster.worker.work", working)
+    monkeypatch.setattr(slurm, "read_plan", lambda path: path)
+    monkeypatch.setattr(subprocess, "run", lambda words, **_: asked.append(words))
+    try:
+        assert slurm.SubmittedWorker("plan.json", None, 300)() == 0
+    finally:
+        signal.signal(slurm.WARNING, before[0])
+        signal.signal(signal.SIGTERM, before[1])
+    assert asked == [["scontrol", "requeue", "7"]]
+
+
 def test_errors_are_in_the_words_of_slurm() -> None:
     assert in_its_words(
         "sbatch: error: invalid partition specified: x\n"
@@ -261,6 +298,12 @@ def workers_at_work() -> list[str]:
     return [status["job"] for status in statuses if status["running"]]
 
 
+def reported() -> int:
+    """The step that a worker is at, as its last sign of life says; 0 if none trains."""
+    statuses = [json.loads(path.read_text()) for path in Path(".lthctl").glob("workers/*.json")]
+    return max((one["step"] for status in statuses for one in status["running"]), default=0)
+
+
 def num_starts() -> int:
     """How often jobs were started, all together."""
     logs = "".join(path.read_text() for path in Path(".lthctl").glob("plans/*/jobs/*_log.out"))
@@ -274,6 +317,37 @@ def by_workers(start: Start, count: int, *words: str) -> subprocess.Popen[str]:
     write_slow_executor(3)  # on every machine, so that there is time to lose a node
     team = ("--on", "slurm", "--workers", str(count), "--slurm", "time=5")
     return start(*GRID, "--executor", "slow:Slow", *team, *words)
+
+
+LONG = ("prune", "--method", "l1", "--ratio", "0.5", "--rounds", "1", "--seed", "1")
+LONG += ("--steps", "1000", "--set", "train.engine=torch", "--set", "train.evaluate_every=400")
+
+
+def lasting(start: Start, minutes: int, seconds: float) -> subprocess.Popen[str]:
+    """One training of 20 reports by one worker, with so many seconds at every report. They change
+    no byte."""
+    Path("slower.py").write_text(f"""
+import time
+from lthctl.grid.executors.threads import ThreadExecutor
+
+class Slower(ThreadExecutor):
+    words = "slower"
+
+    def _run(self, training, on_step, device):
+        def waiting(step):
+            time.sleep({seconds})
+            on_step(step)
+        return super()._run(training, waiting, device)
+""")
+    team = ("--on", "slurm", "--workers", "1", "--slurm", f"time={minutes}")
+    return start(*LONG, "--executor", "slower:Slower", *team, "--out", "two")
+
+
+def steps_gone_on_from() -> list[int]:
+    """Where trainings went on, by the logs of jobs."""
+    logs = "".join(path.read_text() for path in Path(".lthctl").glob("plans/*/jobs/*_log.out"))
+    found = re.findall(r"goes on from step ([0-9,]+), where it was cut off", logs)
+    return [int(step.replace(",", "")) for step in found]
 
 
 @pytest.fixture(scope="module")
@@ -333,6 +407,43 @@ def test_a_job_of_a_lost_node_is_started_again_on_the_other(
     assert is_of(Path("two"), one_machine)
     assert num_starts() == 2  # of the same job
     cluster.switch_on(node)
+
+
+@pytest.mark.slurm
+def test_a_training_goes_on_from_where_slurms_warning_found_it(
+    start: Start, cluster: TwoNodes
+) -> None:
+    """Checkpoints are kept once a minute, and this warning comes long before."""
+    assert start(*LONG, "--out", "one", "--quiet").wait(200) == 0
+    shutil.rmtree(".lthctl")
+    cluster.wait_for_nodes()
+    process = lasting(start, 5, 0.5)
+    wait_until(lambda: reported() >= 200)
+    cluster.ask("scancel", "--signal=USR2", cluster.ask("squeue", "-h", "-o", "%A").strip())
+    _, errors = process.communicate(timeout=150)
+    assert process.returncode == 0, errors
+    assert num_starts() == 2
+    (step,) = steps_gone_on_from()
+    assert step >= 200
+    assert tree(Path("two")) == tree(Path("one"))
+
+
+@pytest.mark.slow
+@pytest.mark.slurm
+def test_a_training_that_is_longer_than_its_job_ends_in_the_same_bytes(
+    start: Start, cluster: TwoNodes
+) -> None:
+    """Of jobs of a minute. SLURM warns some time between 24 and 54 seconds after their start."""
+    assert start(*LONG, "--out", "one", "--quiet").wait(200) == 0
+    shutil.rmtree(".lthctl")
+    cluster.wait_for_nodes()
+    process = lasting(start, 1, 4.5)
+    _, errors = process.communicate(timeout=400)
+    assert process.returncode == 0, errors
+    steps = steps_gone_on_from()
+    assert num_starts() == 1 + len(steps) >= 2
+    assert steps == sorted({*steps})  # every job has got further
+    assert tree(Path("two")) == tree(Path("one"))
 
 
 @pytest.mark.slurm
@@ -417,6 +528,26 @@ def test_a_job_that_dies_at_once_is_shown_with_its_log(start: Start, cluster: Tw
     assert process.returncode == 3
     assert "1 workers have ended (FAILED, NonZeroExitCode), and 6 of 6 are missing" in errors
     assert "no such module" in errors
+
+
+@pytest.mark.slurm
+def test_a_node_with_other_versions_is_refused(
+    start: Start, cluster: TwoNodes, workspace: Path
+) -> None:
+    """Its environment names them before any other."""
+    expected = {package: metadata.version(package) for package in ("lthctl", "numba", "torch")}
+    for package in expected:
+        described = workspace / "site" / f"{package}-99.9.dist-info" / "METADATA"
+        described.parent.mkdir(parents=True)
+        described.write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 99.9\n")
+    cluster.wait_for_nodes()
+    setup = f"setup=export PYTHONPATH={workspace / 'site'}:$PYTHONPATH"
+    process = start("prune", "--on", "slurm", "--workers", "1", "--slurm", setup)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 3
+    differing = ", ".join(f"{name} is 99.9, expected {expected[name]}" for name in expected)
+    assert f"has other software than the machine that made the plan: {differing}; use" in errors
+    assert not list(Store(Path(".lthctl")))
 
 
 @pytest.mark.slurm

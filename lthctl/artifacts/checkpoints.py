@@ -11,6 +11,7 @@ import math
 import os
 import re
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,14 +22,13 @@ from lthctl.artifacts.tensors import TENSORS_LIMIT, tensors_bytes, tensors_from
 from lthctl.canonical import digest_of_arrays
 from lthctl.disk import write_errors, write_file
 from lthctl.errors import OutputError, ParamsError, RunError
-from lthctl.links import refuse_links_outwards
 from lthctl.mask import Array
 from lthctl.parameter_types import shown
 from lthctl.reading import read_file
 from lthctl.replacing import remove_abandoned
 from lthctl.training.checkpoints import Checkpoint
 from lthctl.training.history import Row, steps_evaluated
-from lthctl.training.processor import processor_of
+from lthctl.training.processor import processor_of, processors_of
 from lthctl.training.spec import Training
 
 SECONDS_VARIABLE = "LTHCTL_CHECKPOINT_SECONDS"
@@ -79,12 +79,27 @@ class CheckpointStore:
     seconds: float = DEFAULT_SECONDS
     ends: float = math.inf
 
-    def of(self, training: Training) -> "KeptCheckpoints":
-        """Where this training keeps its own."""
-        return KeptCheckpoints(self, training)
+    def of(
+        self,
+        training: Training,
+        device: str | None = None,
+        is_leaving: Callable[[], bool] = lambda: False,
+    ) -> "KeptCheckpoints":
+        """Where this training keeps its own.
 
-    def read(self, training: Training) -> Checkpoint | None:
+        Args:
+          training: its specification.
+          device: as in `Resources`.
+          is_leaving: whether it is to end here at once: one more is due then.
+        """
+        return KeptCheckpoints(self, training, device, is_leaving)
+
+    def read(self, training: Training, device: str | None = None) -> Checkpoint | None:
         """The checkpoint of a training; None where there is none.
+
+        Args:
+          training: its specification.
+          device: on which it is to go on, such as "cuda:1"; None where that is not known yet.
 
         Raises:
           RunError: it cannot be read, is damaged, or is of another training, version or processor.
@@ -93,12 +108,17 @@ class CheckpointStore:
         if not os.path.lexists(path):
             return None
         arrays, note = tensors_from(read_file(path, RunError, limit=TENSORS_LIMIT), RunError, path)
-        if fault := _fault(arrays, note, training):
+        if fault := _fault(arrays, note, training, device):
             raise RunError(f"{path}: {fault}")
         return _checkpoint_in(arrays)
 
-    def write(self, training: Training, checkpoint: Checkpoint) -> None:
+    def write(self, training: Training, checkpoint: Checkpoint, device: str | None = None) -> None:
         """Keep a checkpoint in the place of the last.
+
+        Args:
+          training: its specification.
+          checkpoint: where it is.
+          device: on which it was computed; the one that torch takes, if None.
 
         Raises:
           OutputError: the disk is full or not writable.
@@ -111,7 +131,12 @@ class CheckpointStore:
             ),
             **{f"{STATE}{name}": array for name, array in checkpoint.state.items()},
         }
-        write_file(self.path(training.digest), tensors_bytes(arrays, note=_note(arrays, training)))
+        note = json.dumps({
+            "training": training.digest,
+            "processor": processor_of(device or training.params.device),
+            "arrays": digest_of_arrays(arrays),
+        })  # fmt: skip
+        write_file(self.path(training.digest), tensors_bytes(arrays, note=note))
 
     def digests(self) -> list[str]:
         """Of the trainings that have one, damaged ones too, sorted."""
@@ -156,7 +181,6 @@ class CheckpointStore:
           OutputError: it cannot be deleted.
         """
         path = self.path(digest)
-        refuse_links_outwards(path)
         with write_errors(path):
             path.unlink(missing_ok=True)
 
@@ -168,26 +192,35 @@ class CheckpointStore:
 class KeptCheckpoints:
     """Where one training keeps its checkpoint; see `lthctl.training.checkpoints.Checkpoints`."""
 
-    def __init__(self, store: CheckpointStore, training: Training) -> None:
-        self._store, self._training = store, training
+    def __init__(
+        self,
+        store: CheckpointStore,
+        training: Training,
+        device: str | None,
+        is_leaving: Callable[[], bool],
+    ) -> None:
+        self._store, self._training, self._device = store, training, device
+        self._is_leaving = is_leaving
         self._due = self._next(store.seconds)
 
     def load(self) -> Checkpoint | None:
         try:
-            return self._store.read(self._training)
+            return self._store.read(self._training, self._device)
         except RunError as error:
             if error.unread:  # to begin anew would replace it by an earlier one
                 raise
             return None  # said by whoever started the training
 
     def is_due(self) -> bool:
-        return time.monotonic() >= self._due
+        if time.monotonic() >= self._due:
+            return True
+        return self._store.seconds < math.inf and self._is_leaving()
 
     def save(self, checkpoint: Checkpoint) -> None:
         began = time.monotonic()
         # Without it nothing is lost but time.
         with suppress(OutputError):
-            self._store.write(self._training, checkpoint)
+            self._store.write(self._training, checkpoint, self._device)
         took = time.monotonic() - began
         self._due = self._next(max(self._store.seconds, took / MOST_OF_THE_TIME))
 
@@ -195,14 +228,6 @@ class KeptCheckpoints:
         """When the next one is due, so many seconds from now at the latest."""
         now, ends = time.monotonic(), self._store.ends
         return min(now + seconds, ends) if now < ends and seconds < math.inf else now + seconds
-
-
-def _note(arrays: dict[str, Array], training: Training) -> str:
-    return json.dumps({
-        "training": training.digest,
-        "processor": processor_of(training.params.device),
-        "arrays": digest_of_arrays(arrays),
-    })  # fmt: skip
 
 
 def _said(note: str | None) -> tuple[object, object, object]:
@@ -218,7 +243,9 @@ def _said(note: str | None) -> tuple[object, object, object]:
         raise ValueError("no note of a checkpoint") from None
 
 
-def _fault(arrays: dict[str, Array], note: str | None, training: Training) -> str | None:
+def _fault(
+    arrays: dict[str, Array], note: str | None, training: Training, device: str | None
+) -> str | None:
     """Why arrays are not a checkpoint of a training that it could go on from, if so."""
     again = "the training begins anew"
     try:
@@ -229,8 +256,9 @@ def _fault(arrays: dict[str, Array], note: str | None, training: Training) -> st
         return f"does not match its own digest, it is damaged; {again}"
     if of != training.digest:
         return f"is of another training; {again}"
-    if processor != (here := processor_of(training.params.device)):
-        return f"was computed by {shown(processor)}, and this is {here!r}; {again}"
+    if processor not in (kinds := processors_of(device or training.params.device)):
+        here = " or ".join(map(repr, kinds))
+        return f"was computed by {shown(processor)}, and this is {here}; {again}"
     try:
         step, history = int(arrays[STEP]), _checkpoint_in(arrays).history
     except (KeyError, TypeError, ValueError, OverflowError):

@@ -23,6 +23,9 @@ from lthctl.cluster.workplace import JobState, tail
 from lthctl.disk import write_errors
 from lthctl.errors import ClusterError
 
+WARNING = signal.SIGUSR2
+"""What SLURM sends a job some time before its end, as submitit asks it to."""
+
 JOBS = "jobs"
 """The folder of a plan with what submitit writes: scripts, and logs of jobs."""
 
@@ -32,7 +35,7 @@ class SubmittedWorker:
 
     Args:
       plan: its file.
-      num_jobs: trainings at a time; one per core if None.
+      num_jobs: trainings at a time; see `work`.
       seconds: that a job has.
       code: names of code of one's own that the plan names.
     """
@@ -45,21 +48,27 @@ class SubmittedWorker:
     def __call__(self) -> int:
         from lthctl.cluster.worker import work
 
+        warning, job = _Warning(), job_name(os.environ)
         signal.signal(signal.SIGTERM, _interrupt)  # submitit has it passed over
-        job = job_name(os.environ)
-        left = seconds_left(job)  # fewer than it asked for, as it has taken a while to come here
-        shift = work(
-            read_plan(Path(self._plan)),
-            num_jobs=self._num_jobs,
-            seconds=self._seconds if left is None else min(left, self._seconds),
-            spare=margin(self._seconds),
-            job=job,
-            say=_say,
-            trusted=self._code,
-        )
-        if shift.is_over:
-            _say("the time is up: asking SLURM to start this job again")
-            subprocess.run(["scontrol", "requeue", job], check=False)
+        try:
+            signal.signal(WARNING, warning)  # which submitit takes, and ends the process at once
+            left = seconds_left(job)  # fewer than it asked for, if it took a while to come here
+            shift = work(
+                read_plan(Path(self._plan)),
+                num_jobs=self._num_jobs,
+                seconds=self._seconds if left is None else min(left, self._seconds),
+                spare=margin(self._seconds),
+                job=job,
+                say=_say,
+                trusted=self._code,
+            )
+        except KeyboardInterrupt:
+            if not warning.came:
+                raise
+            _start_again(job)
+            return 0
+        if shift.is_over or warning.came:
+            _start_again(job)
         return shift.outcome.num_trained
 
     def checkpoint(self) -> Any:
@@ -67,6 +76,26 @@ class SubmittedWorker:
         from submitit.helpers import DelayedSubmission
 
         return DelayedSubmission(self)
+
+
+class _Warning:
+    """A signal that says the time is nearly up: what runs keeps a checkpoint and ends.
+
+    Attributes:
+      came: whether it has come.
+    """
+
+    came = False
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        if not self.came:  # a second one would disturb the first
+            self.came = True
+            raise KeyboardInterrupt
+
+
+def _start_again(job: str) -> None:
+    _say("the time is up: asking SLURM to start this job again")
+    subprocess.run(["scontrol", "requeue", job], check=False)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

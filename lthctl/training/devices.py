@@ -86,6 +86,11 @@ def num_gpus() -> int:
     return torch.cuda.device_count()
 
 
+def all_gpus() -> list[str]:
+    """Those that torch can use here, as `--devices` names them."""
+    return [f"cuda:{number}" for number in range(num_gpus())]
+
+
 def _may_have_gpu() -> bool:
     """Whether it is worth two seconds of importing torch to ask it."""
     return sys.platform != "linux" or any(

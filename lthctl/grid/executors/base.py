@@ -47,7 +47,8 @@ class Executor(Protocol):
         """
 
     def cancel(self) -> None:
-        """End all trainings soon: those that run raise `Cancelled`, the others never begin."""
+        """End all trainings soon: those that run raise `Cancelled`, the others never begin. An
+        engine with checkpoints keeps one before."""
 
     def close(self) -> None:
         """Wait until all trainings have ended, and leave no thread and no process behind."""

@@ -2,6 +2,7 @@
 
 import threading
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from lthctl.artifacts.checkpoints import CheckpointStore
@@ -48,9 +49,12 @@ class PooledExecutor(ABC):
 
 
 def resources_of(
-    training: Training, checkpoints: CheckpointStore | None, device: str | None
+    training: Training,
+    checkpoints: CheckpointStore | None,
+    device: str | None,
+    is_leaving: Callable[[], bool],
 ) -> Resources:
-    """What a training may use."""
+    """What a training may use; `is_leaving` as in `CheckpointStore.of`."""
     if checkpoints is None:
         return Resources(device=device)
-    return Resources(checkpoints.of(training), device)
+    return Resources(checkpoints.of(training, device, is_leaving), device)

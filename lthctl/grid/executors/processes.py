@@ -9,9 +9,10 @@ import os
 import pickle
 import signal
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import get_context, resource_tracker
 from multiprocessing.context import SpawnProcess
 
@@ -20,12 +21,13 @@ from lthctl.errors import TrainingError
 from lthctl.families import trusted
 from lthctl.grid.executors.base import Cancelled
 from lthctl.grid.executors.pooled import PooledExecutor
-from lthctl.grid.executors.worker import Answer, Failure, serve
+from lthctl.grid.executors.worker import LEAVE, Answer, Failure, serve
 from lthctl.training.history import Result
 from lthctl.training.spec import OnStep, Training
 
 POLL_SECONDS = 0.1  # between two looks whether all is cancelled
 END_SECONDS = 5.0  # that a worker has to end by itself
+LEAVE_SECONDS = 20.0  # that it has to keep a checkpoint, where that is wanted
 ATTEMPTS = 2  # at a training whose worker dies
 
 
@@ -83,14 +85,15 @@ class ProcessExecutor(PooledExecutor):
           EOFError, OSError: the worker has died.
         """
         worker.connection.send_bytes(pickled)
-        while True:
-            if self._cancelled.is_set():
-                raise Cancelled
+        while not self._cancelled.is_set():
             if worker.connection.poll(POLL_SECONDS):
                 answer: Answer = worker.connection.recv()
                 if not isinstance(answer, int):
                     return answer
                 on_step(answer)
+        if self.checkpoints is not None:
+            worker.leave(LEAVE_SECONDS)
+        raise Cancelled
 
 
 class _Worker:
@@ -106,10 +109,20 @@ class _Worker:
         )
         with self._starting, _safe_path():
             resource_tracker.ensure_running()  # lets Ctrl-C in when it starts, so it starts first
-            # In this thread, and so in the worker from its birth: Ctrl-C is the main thread's.
-            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            # In this thread, and so in the worker from its birth: Ctrl-C, and the warning of a
+            # cluster, are the main thread's. Both are sent to all processes at once.
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGUSR2})
             self._process.start()
         theirs.close()
+
+    def leave(self, seconds: float) -> None:
+        """Let a training end as soon as it has kept a checkpoint, within so many seconds."""
+        deadline = time.monotonic() + seconds
+        with suppress(EOFError, OSError):
+            self.connection.send_bytes(LEAVE)
+            while self.connection.poll(max(0.0, deadline - time.monotonic())):
+                if not isinstance(self.connection.recv(), int):
+                    return
 
     def end(self) -> str:
         """Close the connection and wait for the process to end; how it did."""

@@ -18,4 +18,5 @@ class ThreadExecutor(PooledExecutor):
                 raise Cancelled
             on_step(step)
 
-        return run(training, check, resources_of(training, self.checkpoints, device))
+        is_leaving = self._cancelled.is_set
+        return run(training, check, resources_of(training, self.checkpoints, device, is_leaving))

@@ -8,6 +8,7 @@ from multiprocessing.connection import Connection
 from lthctl.artifacts.checkpoints import CheckpointStore
 from lthctl.errors import LthctlError, TrainingError
 from lthctl.families import trust
+from lthctl.grid.executors.base import Cancelled
 from lthctl.grid.executors.pooled import resources_of
 from lthctl.surroundings import refuse_libraries_of_the_folder
 from lthctl.training.engines import run
@@ -15,6 +16,9 @@ from lthctl.training.history import Result
 from lthctl.training.spec import Training
 
 REPORT_SECONDS = 0.1  # between two reports of the steps done
+
+LEAVE = b"leave"
+"""What is sent meanwhile to end a training, once it has kept a checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,8 @@ def serve(connection: Connection, trusted: tuple[str, ...]) -> None:
     """Run trainings until the other end is closed, or its process has ended.
 
     A training comes as a pickle, with where it keeps its checkpoints and on which device it runs.
-    Answers are numbers of steps and, at the end, a result or a failure.
+    Answers are numbers of steps and, at the end, a result or a failure. A training ends where
+    something else is sent meanwhile, or nobody is at the other end.
 
     Args:
       connection: to the process that asks for trainings.
@@ -64,6 +69,8 @@ def _run(pickled: bytes, connection: Connection) -> Result | Failure:
 
     def report(step: int) -> None:
         nonlocal reported
+        if connection.poll():
+            raise Cancelled
         now = time.monotonic()
         if now - reported >= REPORT_SECONDS:
             reported = now
@@ -80,6 +87,6 @@ def _run(pickled: bytes, connection: Connection) -> Result | Failure:
             f"{error}); define it in a module that can be imported, or use --executor threads",
         )
     try:
-        return run(asked[0], report, resources_of(*asked))
+        return run(asked[0], report, resources_of(*asked, connection.poll))
     except Exception as error:
         return Failure.of(error)

@@ -6,16 +6,17 @@ evaluation is, and `state` what a checkpoint holds.
 """
 
 import math
+import time
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch.nn.functional import cross_entropy
 
-from lthctl.library_settings import same_sums, torch_defaults
 from lthctl.models.base import state_of
 from lthctl.models.mlp import MLP
 from lthctl.models.network import Network
 from lthctl.models.sharing import load_weights
+from lthctl.surroundings import same_sums, torch_defaults
 from lthctl.training.dense.determinism import own_generator, torch_threads
 from lthctl.training.dense.device_errors import explained
 from lthctl.training.dense.evaluation import evaluate_network
@@ -29,6 +30,8 @@ from lthctl.training.schedules import factors
 from lthctl.training.spec import OnStep, Training
 
 STEPS_PER_REPORT = 50
+
+SECONDS_PER_REPORT = 1.0  # so that a deep network, too, is soon seen to move, and soon ended
 
 
 def train(training: Training, on_step: OnStep, resources: Resources | None = None) -> Result:
@@ -72,6 +75,7 @@ def _train(
     step, history = (kept.step, list(kept.history)) if kept else (training.first_step, [])
     if kept:
         on_step(step)
+    next_report = time.monotonic() + SECONDS_PER_REPORT
     between = steps_evaluated(params, step, training.end)
     for last in (*between, training.end):
         batches = torch.from_numpy(order.batches(step, last - step)).to(device)  # (steps, batch)
@@ -87,19 +91,20 @@ def _train(
             loss = cross_entropy(outputs, wanted, label_smoothing=params.label_smoothing)
             optimizer.step(loss, float(factor_now))
             loss_sum += loss.detach()
-            if step % STEPS_PER_REPORT == 0:
-                on_step(step)
-                if step < last:
-                    state.keep_in(resources.checkpoints, step, history)
+            is_due = step % STEPS_PER_REPORT == 0 or time.monotonic() > next_report
+            if is_due and step < last:
+                state.keep_in(resources.checkpoints, step, history)
+                on_step(step)  # which may end it
+                next_report = time.monotonic() + SECONDS_PER_REPORT
         mean = loss_sum.item() / (step - (history[-1].step if history else training.first_step))
         loss_sum.zero_()
         if not math.isfinite(mean):
             raise FloatingPointError(f"the training loss is {mean} at step {step}")
         scores = [value for split in evaluated for value in evaluate_network(network, *split)]
         history.append(Row(step, mean, *scores))
-        on_step(step)
         if step < training.end:
             state.keep_in(resources.checkpoints, step, history)
+        on_step(step)
     return Result(state_of(network), tuple(history))
 
 

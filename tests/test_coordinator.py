@@ -2,12 +2,14 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from lthctl.artifacts.heartbeat import STALE_SECONDS, Heartbeat
 from lthctl.cluster.coordinator import Team, run_on
+from lthctl.cluster.failures import Failure, Failures
 from lthctl.cluster.jobs_file import COORDINATOR, coordinating
 from lthctl.cluster.progress import Viewer
 from lthctl.cluster.status import WORKERS, WorkerStatus
@@ -15,6 +17,7 @@ from lthctl.cluster.workplace import WORKPLACES, JobState
 from lthctl.errors import ClusterError
 from lthctl.grid.grid import Grid
 from lthctl.grid.grids import ticket_grid
+from lthctl.grid.outcome import Outcome
 from lthctl.params_file import load_params
 
 
@@ -38,12 +41,15 @@ class Played:
         for name, status in zip(names, group, strict=True):
             said = WorkerStatus(
                 self._plan.parent.name, "n", name, state=status.state,
-                num_trained=status.num_trained, failure=status.failure,
+                num_trained=status.num_trained, failure=status.failure, failed=status.failed,
             )  # fmt: skip
             (folder / f"{said.plan}-n-{name}.json").write_bytes(said.to_bytes())
+            for task, reason in status.failed:
+                Failures(self._plan.parent).add(Failure("0" * 64, name, task, reason))
             if status.state == "finished":
                 for task in self.grid.tasks:
-                    task.place.mkdir(parents=True, exist_ok=True)
+                    if task.name not in dict(status.failed):
+                        task.place.mkdir(parents=True, exist_ok=True)
         return names
 
     def script(self, count: int) -> str:
@@ -61,6 +67,7 @@ class Played:
 class Notes(Viewer):
     def __init__(self) -> None:
         self.notes: list[str] = []
+        self.outcome: Outcome | None = None
 
     def note(self, text: str) -> None:
         self.notes.append(text)
@@ -80,7 +87,7 @@ def play(*groups: list[WorkerStatus], monkeypatch: pytest.MonkeyPatch) -> Notes:
     grid, notes = ticket_grid(load_params(Path("params.yaml"))), Notes()
     monkeypatch.setattr(Played, "grid", grid, raising=False)
     os.makedirs("masks", exist_ok=True)  # noqa: PTH103
-    run_on(grid, Team("played", 2), notes)
+    notes.outcome = run_on(grid, Team("played", 2), notes)
     return notes
 
 
@@ -104,6 +111,17 @@ def test_where_one_ended_otherwise_and_something_was_done_new_ones_are_started(
     notes = play(first, [ended("finished"), ended("finished")], monkeypatch=monkeypatch)
     assert Played.started == 2
     assert "all workers have ended before all is done; new ones are started" in notes.notes
+
+
+def test_failures_are_told_as_they_come_and_end_nothing_else(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "l1-r0.50-n2-s2"
+    tried = replace(ended("finished"), failed=((name, "the training loss is nan"),))
+    notes = play([tried, tried], monkeypatch=monkeypatch)
+    assert notes.notes == [f"failed: {name}: the training loss is nan"] * 2  # by either worker
+    assert notes.outcome is not None and len(notes.outcome.written) == 5
+    assert notes.outcome.failed == [(name, "the training loss is nan")]
 
 
 def test_where_nothing_was_done_no_new_ones_are_started(

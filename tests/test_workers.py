@@ -18,13 +18,19 @@ import pytest
 from lthctl import disk
 from lthctl.artifacts import sealed
 from lthctl.artifacts.store import Store
+from lthctl.cluster import local, worker
+from lthctl.cluster.failures import FAILED
+from lthctl.cluster.local import LocalWorkplace
 from lthctl.cluster.plan_file import read_plan, write_plan
 from lthctl.cluster.worker import work
 from lthctl.errors import ClusterError, OutputError
+from lthctl.grid.grid import Grid
 from lthctl.grid.grids import experiment_grid, run_grid, ticket_grid
+from lthctl.grid.outcome import Outcome
 from lthctl.grid.tasks import Task
 from lthctl.params_file import load_params
 from lthctl.reading import read_file
+from lthctl.training import devices
 
 from .command_line import lthctl
 from .test_invariants import same_trees
@@ -215,6 +221,69 @@ def test_a_worker_begins_nothing_in_the_time_that_is_to_be_spared(workspace: Pat
     assert shift.is_over and shift.outcome.num_trained == 0
     shift = work(plan, num_jobs=1, seconds=1000, spare=0)
     assert not shift.is_over and shift.outcome.num_trained == 4
+
+
+def test_what_two_workers_have_failed_at_is_left(workspace: Path) -> None:
+    """One that fails may be on a broken machine."""
+    changes = {"prune.method": ("l1",), "prune.ratio": (0.5,), "prune.seed": (1,)}
+    wild = {"train.optimizer": "sgd", "train.lr": 1e20}
+    grid = ticket_grid(load_params(Path("params.yaml")).override({**changes, **wild}))
+    assert grid.asked is not None
+    plan = write_plan(grid.asked, Path(".lthctl"), device=grid.device)
+    for tries in (1, 2, 2):
+        outcome = work(plan, num_jobs=1).outcome
+        ((name, reason),) = outcome.failed
+        assert name == "l1-r0.50-n2-s1" and reason.startswith("the training loss is")
+        assert len(list((plan.place / FAILED).iterdir())) == tries
+
+
+@pytest.mark.parametrize(
+    ("gpus", "jobs", "expected"),
+    [
+        (1, None, (1, "threads", ["cuda:0"])),  # and not one per core
+        (2, None, (2, "processes", ["cuda:0", "cuda:1"])),
+        (2, 6, (6, "processes", ["cuda:0", "cuda:1"])),
+    ],
+)
+def test_a_worker_trains_one_at_a_time_on_each_gpu(
+    workspace: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    gpus: int,
+    jobs: int | None,
+    expected: tuple[int, str, list[str]],
+) -> None:
+    found: list[object] = []
+
+    def noting(tasks: object, **how: Any) -> Outcome:
+        found.extend(how[key] for key in ("num_jobs", "executor", "devices"))
+        return Outcome()
+
+    grid = ticket_grid(load_params(Path("params.yaml")))
+    assert grid.asked is not None
+    plan = write_plan(grid.asked, Path(".lthctl"), device="cuda")
+    monkeypatch.setattr(Grid, "device", "cuda")
+    monkeypatch.setattr(worker, "run_tasks", noting)
+    monkeypatch.setattr(devices, "num_gpus", lambda: gpus)
+    work(plan, num_jobs=jobs)
+    assert tuple(found) == expected
+
+
+def test_local_workers_share_the_gpus(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    grid = ticket_grid(load_params(Path("params.yaml")))
+    assert grid.asked is not None
+    on_gpu, on_cpu = (
+        LocalWorkplace(write_plan(grid.asked, Path(".lthctl"), device=one).path, None, {})
+        for one in ("cuda", "cpu")
+    )
+    monkeypatch.setattr(local, "num_cores", lambda: 8)
+    monkeypatch.setattr(local, "num_gpus", lambda: 3)
+    assert "--jobs" not in on_gpu.script(2) and on_cpu.script(2).count("--jobs 4") == 2
+    shares = [on_gpu._share(number, 2)[local.VISIBLE] for number in range(2)]
+    assert shares == ["0,2", "1"]
+    monkeypatch.setenv(local.VISIBLE, "4,7")
+    shares = [on_gpu._share(number, 3)[local.VISIBLE] for number in range(3)]
+    assert shares == ["4", "7", "4"]
+    assert on_gpu._share(0, 1) == on_cpu._share(0, 2) == {}
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])

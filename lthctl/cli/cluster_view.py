@@ -67,7 +67,7 @@ class TeamProgress(Viewer):
                 for worker, one in picture.running[:MOST_SHOWN]
             )
             left = time_left(self._progress.tasks[0])
-            self.note(f"{self._verb}: {note}, {left} left; {running}")
+            self.note(f"{self._verb}: {note}, {left} left{running and f'; {running}'}")
 
     def _show_running(self, picture: Picture) -> None:
         shown = {}

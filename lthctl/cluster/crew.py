@@ -126,6 +126,7 @@ class Crew(Others):
     def begin(self) -> None:
         """Show the first sign of life, and others in the background."""
         self._heart.beat(self._status())
+        self._look_at_failures()
         self._thread.start()
 
     def end(self) -> None:
@@ -150,9 +151,12 @@ class Crew(Others):
             more = SECONDS_PER_WORKER * len(names)
             seconds = min(BEAT_SECONDS, max(1.0, more))
             self.most_seconds = max(PAUSE_SECONDS, more)
-            self._failures.look()
-            self._believed = dict(self._failures.believed())
+            self._look_at_failures()
             self._test_locks(names)
+
+    def _look_at_failures(self) -> None:
+        self._failures.look()
+        self._believed = dict(self._failures.believed())
 
     def _test_locks(self, names: Sequence[str]) -> None:
         """Find out whether locks reach the other machines, and whether leases need files."""

@@ -13,8 +13,11 @@ from lthctl.cluster.plan_file import read_plan
 from lthctl.cluster.workplace import JobState, tail
 from lthctl.cores import num_cores
 from lthctl.errors import ParamsError
+from lthctl.training.devices import num_gpus
 
 LOGS = "logs"
+
+VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
 class LocalWorkplace:
@@ -35,13 +38,14 @@ class LocalWorkplace:
         folder = self._plan.parent / LOGS
         folder.mkdir(exist_ok=True)
         jobs = []
-        for _ in range(count):
+        for number in range(count):
             with (folder / "starting").open("wb") as log:
                 process = subprocess.Popen(
                     self._command(count),
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
+                    env={**os.environ, **self._share(number, count)},
                     start_new_session=True,  # Ctrl-C is for the command, which ends its workers
                 )
             (folder / "starting").replace(self._log(str(process.pid)))
@@ -78,11 +82,22 @@ class LocalWorkplace:
         return self._plan.parent / LOGS / f"{job}.log"
 
     def _command(self, count: int) -> list[str]:
-        jobs = self._num_jobs or max(1, num_cores() // count)
+        plan, jobs = read_plan(self._plan), self._num_jobs
+        if jobs is None and plan.said.device != "cuda":  # of GPUs a worker takes one each
+            jobs = max(1, num_cores() // count)
         # Nothing in the working folder takes the place of an installed module.
         python = [sys.executable, "-P", "-m", "lthctl"]
-        trust = [word for name in read_plan(self._plan).code for word in ("--trust", name)]
-        return [*python, "work", str(self._plan), "--jobs", str(jobs), *trust]
+        at_a_time = [] if jobs is None else ["--jobs", str(jobs)]
+        trust = [word for name in plan.code for word in ("--trust", name)]
+        return [*python, "work", str(self._plan), *at_a_time, *trust]
+
+    def _share(self, number: int, count: int) -> dict[str, str]:
+        """What one of several workers is told of its GPUs, as each would else take all."""
+        if count == 1 or read_plan(self._plan).said.device != "cuda" or num_gpus() < 2:
+            return {}
+        seen = os.environ.get(VISIBLE) or ",".join(map(str, range(num_gpus())))
+        gpus = seen.split(",")
+        return {VISIBLE: ",".join(gpus[number::count] or [gpus[number % len(gpus)]])}
 
 
 def _works_on(job: str, plan: Path) -> bool:

@@ -31,6 +31,7 @@ from lthctl.grid.outcome import Outcome
 from lthctl.grid.running import run_tasks
 from lthctl.grid.tasks import Task
 from lthctl.surroundings import refuse_libraries_of_the_folder
+from lthctl.training.devices import all_gpus
 
 LEASES = "leases"
 """The folder of the store with leases by files."""
@@ -68,7 +69,7 @@ def work(
 
     Args:
       plan: what is to be done.
-      num_jobs: trainings at a time; one per core if not given.
+      num_jobs: trainings at a time; one per GPU, or per core, if not given.
       seconds: that this worker has; it begins nothing that would not be finished.
       spare: seconds before their end in which it begins nothing; a part of them if not given.
       job: what a cluster calls this worker.
@@ -116,15 +117,18 @@ def work(
         diary.machine = _kind(grid, place)
         crew.expect_replacement(grid.tasks)
         diary.state = "working"
+        # Several GPUs need processes, as in `Grid.run`.
+        devices = all_gpus() if grid.device == "cuda" else []
         outcome = run_tasks(
             in_own_order(grid.tasks, name),
             store=store,
-            num_jobs=num_jobs or num_cores(),
-            executor=plan.said.executor,
+            num_jobs=num_jobs or grid.jobs_at_a_time(devices),
+            executor="processes" if len(devices) > 1 else plan.said.executor,
             replace=plan.said.replace,
             watcher=diary,
             option=grid.option,
             others=crew,
+            devices=devices,
         )
         is_over = crew.is_over()
         diary.finish(outcome, is_over=is_over)

@@ -36,7 +36,7 @@ class Workplace(Protocol):
 
         Args:
           plan: its file.
-          num_jobs: trainings at a time of each worker; one per core if None.
+          num_jobs: trainings at a time of each worker; see `work`, if None.
           settings: of the cluster, by the names that people give.
 
         Raises:

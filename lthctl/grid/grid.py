@@ -80,7 +80,7 @@ class Grid:
         trust(executor)
         EXECUTORS.get(executor)
         check_devices(devices, {self.device} - {""})
-        num_jobs = num_jobs or self._num_jobs(devices)
+        num_jobs = num_jobs or self.jobs_at_a_time(devices)
         plan = plans.make_plan(self.tasks, Store(self.store))
         speeds = plan.measure(math.ceil(num_jobs / max(1, len(devices))))
         return plans.describe_plan(plan, self.tasks, speeds, self.num_asked, num_jobs)
@@ -113,7 +113,7 @@ class Grid:
         return run_tasks(
             self.tasks,
             store=Store(self.store),
-            num_jobs=num_jobs or self._num_jobs(devices),
+            num_jobs=num_jobs or self.jobs_at_a_time(devices),
             executor="processes" if len(devices) > 1 else executor,
             replace=replace,
             watcher=watcher,
@@ -121,7 +121,7 @@ class Grid:
             devices=devices,
         )
 
-    def _num_jobs(self, devices: Sequence[str]) -> int:
+    def jobs_at_a_time(self, devices: Sequence[str]) -> int:
         """Trainings at a time where nobody says how many. Side by side on one GPU they share its
         memory, and hardly gain."""
         return len(devices) or (1 if self.device == "cuda" else num_cores())

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from lthctl.errors import OutputError
-from lthctl.links import refuse_links_outwards
 from lthctl.tracking.base import PROJECT, Record, library
 
 IDENTITY = "lthctl.identity"
@@ -42,7 +41,6 @@ class MlflowTracker:
         with _quiet():
             library("mlflow")
             if given is None:
-                refuse_links_outwards(folder / "mlflow.db" / "inside")
                 library("mlflow", "sqlalchemy")
             from mlflow import MlflowClient
             from mlflow.exceptions import MlflowException

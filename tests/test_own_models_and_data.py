@@ -1,5 +1,6 @@
 """Models and datasets of one's own, through every command; what cannot be had is refused."""
 
+import importlib
 import os
 import shutil
 import subprocess
@@ -7,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from lthctl.families import (
     DATASETS,
@@ -33,6 +35,19 @@ class Narrow(nn.Module):
         self.classes = nn.Linear(width, 10)
     def forward(self, images):
         return self.classes(self.drop(self.first(images).relu()))
+
+class Tied(nn.Module):
+    "Dropout, a layer that is frozen, and two that are one matrix."
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Linear(784, 8)
+        self.fixed = nn.Linear(8, 8).requires_grad_(False)
+        self.one, self.other = nn.Linear(8, 8), nn.Linear(8, 8)
+        self.other.weight = self.one.weight
+        self.drop, self.classes = nn.Dropout(0.2), nn.Linear(8, 10)
+    def forward(self, images):
+        hidden = self.fixed(self.first(images).relu())
+        return self.classes(self.drop(self.other(self.one(hidden).relu()).relu()))
 
 def blind():
     return nn.Sequential(nn.Linear(7, 10))
@@ -65,17 +80,25 @@ def with_model(workspace: Path, section: str) -> None:
     path.write_text(path.read_text().replace("model:\n  layers: [784, 20, 12, 10]\n", section))
 
 
+def exported(path: str) -> dict[str, torch.Tensor]:
+    done("export", path, "--to", "state_dict", "--out", "exported.pt", "--force")
+    state: dict[str, torch.Tensor] = torch.load("exported.pt", weights_only=True)
+    return state
+
+
 @pytest.mark.long
 def test_a_model_of_ones_own_goes_all_the_way(workspace_of_workers: Path) -> None:
     workspace = workspace_of_workers
     (workspace / "own_nets.py").write_text(NETS)
-    with_model(workspace, "model: own_nets:Narrow\n")
+    with_model(workspace, "model: own_nets:Tied\n")
     done("prune", "--method", "l1", *ASKED)
     (ticket,) = documents("masks", "ticket.json")
-    assert ticket["model"]["name"] == "own_nets:Narrow"
+    assert ticket["model"]["name"] == "own_nets:Tied"
     assert ticket["model"]["output"] == "classes"
+    assert ticket["model"]["frozen"] == ["fixed.weight", "fixed.bias"]
     rates = ticket["rate"]
     assert rates["classes.weight"] == rates["classes.bias"] == rates["first.weight"] / 2
+    assert "one.weight" in rates and not {"other.weight", "fixed.weight"} & {*rates}
     for control in ("rewind", "reinit", "shuffle"):
         done("retrain", "masks", "--control", control, "--quiet")
     shutil.rmtree(workspace / ".lthctl")  # else there is nothing to train
@@ -83,9 +106,18 @@ def test_a_model_of_ones_own_goes_all_the_way(workspace_of_workers: Path) -> Non
     one, other = documents("runs/rewind", "run.json"), documents("again", "run.json")
     assert one == other
     done("verify", "masks", "runs", "--replay")
-    done("show", "masks")
+    assert "one.weight" in done("show", "masks").output
+    (run,) = Path("runs/rewind").iterdir()
+    done("show", str(run))
+    initial, final = exported(f"masks/{run.name}"), exported(str(run))
+    assert torch.equal(initial["fixed.weight"], final["fixed.weight"])
+    assert (final["one.weight"] == 0).sum() == (initial["one.weight"] == 0).sum() > 0
+    network = importlib.import_module("own_nets").Tied()
+    # A parameter with two names is written once, as the ticket says nothing of the second.
+    assert network.load_state_dict(final, strict=False) == (["other.weight"], [])
+    assert torch.equal(network.other.weight, final["one.weight"])
     done("report")
-    assert "own_nets:Narrow" in (workspace / "report" / "index.html").read_text()
+    assert "own_nets:Tied" in (workspace / "report" / "index.html").read_text()
 
 
 def test_the_output_layer_may_be_named(workspace: Path) -> None:

@@ -43,8 +43,8 @@ fuzz: .venv/installed-dev    ## every reader against 100,000 mutated files, some
 	python -m tests.fuzz 100000 --json fuzz.json
 	python -m tests.fuzz --json fuzz.json --write docs/RELIABILITY.md
 
-torture: .venv/installed-dev    ## kills and faults at each call of a small grid, as long as SECONDS says
-	OMP_NUM_THREADS=1 python -m tests.torture $(or $(SECONDS),3600) --write
+torture: .venv/installed-dev    ## kills and faults at each call of small commands, for SECONDS; goes on where it was
+	OMP_NUM_THREADS=1 python -m tests.torture $(or $(SECONDS),3600) --results torture.jsonl --write
 
 locked: .venv/bin/python    ## what CI tests: each package in the version and with the hash of the lock file
 	pip install --quiet --require-hashes --requirement requirements/ci.txt

@@ -36,6 +36,7 @@ from lthctl.datasets.normalizing import normalized
 from lthctl.errors import TrainingError
 from lthctl.grid.executors.base import EXECUTORS
 from lthctl.grid.executors.device_pool import DevicePool
+from lthctl.library_settings import same_sums, torch_defaults
 from lthctl.mask import Mask
 from lthctl.models.base import Model
 from lthctl.models.entry import model_from
@@ -44,7 +45,6 @@ from lthctl.models.module import ModuleModel
 from lthctl.models.sharing import load_weights
 from lthctl.params import Augment, ModelParams, TrainParams
 from lthctl.seeding import Stream
-from lthctl.surroundings import same_sums, torch_defaults
 from lthctl.training.dense.images import TrainingInputs
 from lthctl.training.dense.memory_format import channels_last
 from lthctl.training.engines import run

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lthctl.errors import OutputError
+from lthctl.links import refuse_links_outwards
 from lthctl.locks import take_lock
 from lthctl.replacing import give_up, hidden_sibling, put_in_place, remove_abandoned
 
@@ -52,14 +53,15 @@ def write_file(path: Path, content: bytes) -> None:
     Raises:
       OutputError: the place is not writable or the disk is full; what was there before is unharmed.
     """
+    refuse_links_outwards(path)
     with write_errors(path):
         _refuse_devices(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         remove_abandoned(path)
         with _hidden(path, Path.touch) as hidden:
             _write_flushed(hidden, content)
             hidden.replace(path)
-        _flush_folder(path.parent)
+        flush_folder(path.parent)
 
 
 def write_set(
@@ -81,8 +83,9 @@ def write_set(
         there, what was there before is unharmed.
     """
     names = [*(name for name in contents if name != last), last]
+    refuse_links_outwards(folder / last)
     with write_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         remove_abandoned(folder / "files")
         for name in names:
             _refuse_devices(folder / name)
@@ -93,12 +96,12 @@ def write_set(
                     _write_flushed(hidden / str(number) / name, content)
             for name in first:
                 (hidden / "0" / name).replace(folder / name)
-            _flush_folder(folder)
+            flush_folder(folder)
             for name in names:
                 (hidden / "1" / name).replace(folder / name)
         for name in first.keys() - contents.keys():
             (folder / name).unlink(missing_ok=True)
-        _flush_folder(folder)
+        flush_folder(folder)
 
 
 def _refuse_devices(path: Path) -> None:
@@ -124,20 +127,21 @@ def write_folder(folder: Path, contents: Mapping[str, bytes], *, replace: bool =
       OutputError: the place is taken or not writable, or the disk is full; what was there before is
         unharmed.
     """
+    refuse_links_outwards(folder)
     with write_errors(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(folder.parent)
         remove_abandoned(folder)
         with _hidden(folder, Path.mkdir) as hidden:
             for name, content in contents.items():
                 _write_flushed(hidden / name, content)
-            _flush_folder(hidden)
+            flush_folder(hidden)
             if replace:
                 put_in_place(hidden, folder)
             elif os.path.lexists(folder):
                 raise FileExistsError(errno.EEXIST, "exists")
             else:
                 hidden.rename(folder)
-        _flush_folder(folder.parent)
+        flush_folder(folder.parent)
 
 
 def check_writable(folder: Path) -> None:
@@ -147,8 +151,9 @@ def check_writable(folder: Path) -> None:
     Raises:
       OutputError: it cannot.
     """
+    refuse_links_outwards(folder / "probe")
     with write_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         remove_abandoned(folder / "probe")
         with _hidden(folder / "probe", lambda probe: probe.write_bytes(b"")):
             pass
@@ -182,7 +187,29 @@ def _write_flushed(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _flush_folder(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those above it, so that no power cut takes them: what is flushed into a
+    new folder is lost with its name. One that is there is left alone.
+
+    Raises:
+      OSError: it cannot be made.
+    """
+    try:
+        folder.mkdir()
+    except FileNotFoundError:
+        if folder.parent == folder:
+            raise
+        make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+    except OSError:
+        if not folder.is_dir():
+            raise
+        return
+    flush_folder(folder.parent)
+
+
+def flush_folder(folder: Path) -> None:
+    """Let no power cut undo what names it gives, where the file system can do that."""
     with suppress(OSError):  # some file systems cannot flush a folder
         descriptor = os.open(folder, os.O_RDONLY)
         try:

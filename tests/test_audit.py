@@ -1,7 +1,7 @@
 """An audit names each known fault of other programs, really committed, and passes a sound ticket."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -41,15 +41,16 @@ def whole(folder: Path, **options: object) -> dict[str, Check]:
     return {check.claim: check for check in found}
 
 
-def files(folder: Path, *, rounds: bool = True, **options: object) -> dict[str, Check]:
+def files(
+    folder: Path, *, rounds: Sequence[str] = ("trained0", "trained1"), **options: object
+) -> dict[str, Check]:
     """A ticket's files alone, as people keep them."""
     given = {
         "init": folder / "init.pt",
         "mask": folder / "mask2.pt",
         "final": folder / "trained2.pt",
     }
-    if rounds:
-        given["rounds"] = [folder / "trained0.pt", folder / "trained1.pt"]  # type: ignore[assignment]
+    given["rounds"] = [folder / f"{name}.pt" for name in rounds]  # type: ignore[assignment]
     return {check.claim: check for check in audit(**{**given, **options})}  # type: ignore[arg-type]
 
 
@@ -127,7 +128,7 @@ def test_a_tickets_files_alone_name_what_they_can(fault: str, claims: set[str], 
 
 
 def test_what_cannot_be_checked_says_which_file_would_tell(runs: Runs) -> None:
-    checks = files(runs(""), rounds=False, final=None)
+    checks = files(runs(""), rounds=(), final=None)
     assert {claim: check.state for claim, check in checks.items()} == {
         PRUNES: "held", REWOUND: "unchecked", NESTED: "unchecked", LARGE: "held",
         SCORE: "unchecked", COUNTS: "unchecked", STAY: "unchecked", TRAIN: "unchecked",
@@ -151,6 +152,32 @@ def test_a_ticket_says_which_rounds_weights_it_starts_from(runs: Runs) -> None:
     # Or its own "initial" weights are what a round left.
     checks = files(folder, init=folder / "start2.pt")
     assert "the initial weights are those trained in round 2" in checks[REWOUND].detail
+
+
+def test_rounds_in_another_order_are_noticed(runs: Runs) -> None:
+    folder = runs("")
+    checks = files(folder, rounds=["trained1", "trained0"])
+    assert failed(checks) == {SCORE}
+    assert "(trained0.pt), per layer (chance 20.0 %), which are of a later round; give" in (
+        checks[SCORE].detail
+    )
+    checks = files(folder, rounds=["mask2", "mask1"])
+    assert failed(checks) == {NESTED}
+    assert "and round 1 is nested in round 2: is --round in order?" in checks[NESTED].detail
+
+
+@pytest.mark.parametrize("number", [1, 0])
+def test_the_mask_of_another_round_is_noticed(number: int, runs: Runs) -> None:
+    folder = runs("")
+    final, mask = folder / f"trained{2 - number}.pt", folder / f"mask{number + 1}.pt"
+    checks = files(folder, rounds=(), mask=mask, final=final)
+    if number:  # it prunes more than the training did
+        assert failed(checks) == {STAY}
+    else:
+        assert failed(checks) == {TRAIN}
+        assert "301 of 1,504 survivors are exactly 0 after training: it was trained under" in (
+            checks[TRAIN].detail
+        )
 
 
 @pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16])
@@ -188,20 +215,20 @@ def test_weights_beside_a_mask_are_no_proof_either_way(runs: Runs, tmp_path: Pat
     trained = torch.load(runs("") / "trained1.pt", weights_only=True)
     state = {(f"{n}_orig" if n in masks else n): t for n, t in trained.items()}
     torch.save({**state, **{f"{n}_mask": m.float() for n, m in masks.items()}}, tmp_path / "p.pt")
-    checks = files(runs(""), rounds=False, mask=tmp_path / "p.pt", final=None)
+    checks = files(runs(""), rounds=(), mask=tmp_path / "p.pt", final=None)
     assert checks[REWOUND].state == "unchecked"
     assert "p.pt holds other weights beside the mask" in checks[REWOUND].detail
-    checks = files(runs(""), rounds=False, mask=tmp_path / "p.pt", start=tmp_path / "p.pt")
+    checks = files(runs(""), rounds=(), mask=tmp_path / "p.pt", start=tmp_path / "p.pt")
     assert checks[REWOUND].state == "failed"
 
 
 def test_counts_are_judged_by_rate_or_ratio_or_inferred(runs: Runs) -> None:
-    checks = files(runs(""), rounds=False, ratio=0.36)
+    checks = files(runs(""), rounds=(), ratio=0.36)
     assert checks[COUNTS].state == "held"
     assert "677 of 1,880 were pruned, 36.0 %, as asked" in checks[COUNTS].detail
-    swapped = files(runs(""), rounds=False, ratio=0.64)
+    swapped = files(runs(""), rounds=(), ratio=0.64)
     assert "kept and pruned are mistaken for each other" in swapped[COUNTS].detail
-    assert "as after 2 rounds of 20.0 %" in files(runs(""), rounds=False, rate=0.2)[COUNTS].detail
+    assert "as after 2 rounds of 20.0 %" in files(runs(""), rounds=(), rate=0.2)[COUNTS].detail
     assert "at 20.0 % (inferred)" in whole(runs("one too many"))[COUNTS].detail
 
 

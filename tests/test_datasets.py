@@ -45,6 +45,7 @@ def split(count: int, value: int = 0) -> Split:
         (np.zeros((2, 4), np.uint8), np.zeros(2, np.uint8),
          "images are uint8, labels uint8; expected uint8 or float32, and int64"),
         (np.zeros((0, 4), np.uint8), np.zeros(0, np.int64), "a split has no images, expected at least one"),
+        (np.zeros((2, 3, 0), np.uint8), np.zeros(2, np.int64), "images of shape (3, 0) have no pixels"),
     ],
 )  # fmt: skip
 def test_split_refuses(images: np.ndarray, labels: np.ndarray, said: str) -> None:

@@ -454,7 +454,7 @@ def test_half_written_folder_is_not_found(tmp_path: Path, monkeypatch: pytest.Mo
     found = []
     monkeypatch.setattr(
         disk,
-        "_flush_folder",
+        "flush_folder",
         lambda folder: found.append(find_folders([tmp_path], "t.json").folders),
     )
     write_folder(tmp_path / "t", {"t.json": b"{}"})

@@ -19,13 +19,13 @@ from lthctl.grid.executors.device_pool import DevicePool
 from lthctl.grid.executors.threads import ThreadExecutor
 from lthctl.grid.grid import Grid
 from lthctl.grid.grids import ticket_grid
+from lthctl.library_settings import WORKSPACE_VARIABLE, same_sums
 from lthctl.mask import Mask
 from lthctl.models.mlp import MLP
 from lthctl.models.module import ModuleModel
 from lthctl.params import TrainParams
 from lthctl.params_file import load_params
 from lthctl.seeding import Stream
-from lthctl.surroundings import WORKSPACE_VARIABLE, same_sums
 from lthctl.training import devices
 from lthctl.training.dense import engine, memory_format
 from lthctl.training.devices import check_devices

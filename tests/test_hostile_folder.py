@@ -1,5 +1,9 @@
 """Every command in a folder that holds every trick at once: nothing of the folder runs, nothing is
-contacted, and nothing changes but what was asked for."""
+contacted, and nothing changes but what was asked for.
+
+With LTHCTL_STRACE=1 the system itself tells, too: every program that is started, every address that
+is asked, every library that is loaded, and every name that is written to, in all processes.
+"""
 
 import os
 import shlex
@@ -18,6 +22,7 @@ import typer
 from lthctl.canonical import sha256
 from lthctl.cli.app import app
 from tests.conftest import write_digits
+from tests.traced import Trace, traced
 
 ROOT = Path(__file__).parent.parent
 FIXTURES = ROOT / "tests" / "fixtures"
@@ -27,7 +32,8 @@ TOUCH = "open({marker!r}, 'a').write(__file__ + '\\n')\n"
 MODULES = (
     "pip", "matplotlib", "numba", "torch", "dvc", "numpy", "scipy", "yaml", "json", "pickle",
     "sitecustomize", "usercustomize", "conftest", "setup", "lthctl", "mlflow", "wandb", "triton",
-    "cupy", "pandas", "IPython", "torch_xla", "evil", "mypackage", "dotnet",
+    "cupy", "pandas", "IPython", "torch_xla", "evil", "mypackage", "dotnet", "sqlalchemy",
+    "tensorboard", "tensorflow", "google", "submitit", "onnx", "rich", "typer", "requests",
 )  # fmt: skip
 
 THEIR_PARAMS = """\
@@ -105,7 +111,10 @@ CASES = [
     Case("report", "--out {own}/report", writes=("own/report",)),
     Case("report", "made/runs --masks made/masks --paper paper --out page",
          writes=("place/page", "place/paper")),
+    Case("report", "made/runs --out linked", 3),  # a link to what is the person's
     Case("report", "--out {own}/none --claims tagged.yaml", 2),
+    Case("report", "--out {own}/tracked --to tensorboard --to wandb --to mlflow",
+         writes=("own/tracked", "place/tensorboard", "place/wandb", "place/mlflow.db")),
     Case("audit", "--init {own}/weights.safetensors --mask bomb.pt", 3),
     Case("audit", "bombs --from tagged.yaml", 2),
     Case("export", f"made/{TICKET} --to onnx --out out.onnx", writes=("place/out.onnx",)),
@@ -128,6 +137,8 @@ CASES = [
     Case("download", "--out got", 2),
     Case("download", "mnist --from {own}/data/mnist --out got", writes=("place/got",)),
     Case("download", "mnist --out got2", 3, asks="asked ('127.0.0.1', 9)"),
+    Case("prune", "--out pruned3 --on local --engine sparse --seed 4" + DATA,
+         writes=("place/pruned3", STORE), own=True),
     Case("work", "plan.json", 3),
     Case("store"),
     Case("store check", "", 3, writes=(STORE,)),
@@ -135,6 +146,9 @@ CASES = [
     Case("store adopt", writes=(STORE,)),
 ]  # fmt: skip
 
+
+SECONDS = 300
+"""After which a command counts as one that hangs."""
 
 AT_HOME = (".cache", ".local/state/lthctl", ".config/matplotlib", ".rustup")
 """What the person's own libraries keep in the home of the person. pip asks rustc for its version."""
@@ -166,7 +180,9 @@ class World:
         (self.own / "lthctl_start.py").write_text(f"{start}    main()\n")
         (self.own / "params.yaml").write_text(OWN_PARAMS)
 
-    def call(self, words: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    def call(
+        self, words: str, folder: Path, trace: Trace | None = None
+    ) -> subprocess.CompletedProcess[str]:
         hidden = ("PYTHON", "PIP_", "DVC_", "LTHCTL_", "XDG_", "GIT_", "NUMBA_", "MPL")
         kept = {k: v for k, v in os.environ.items() if not k.upper().startswith(hidden)}
         nobody = {f"{way}_proxy": "http://127.0.0.1:9" for way in ("http", "https", "all")}
@@ -176,9 +192,11 @@ class World:
             "PYTHONDONTWRITEBYTECODE": "1", "DVC_NO_ANALYTICS": "1",
             "PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": os.devnull,
         }  # fmt: skip
+        command = [sys.executable, str(self.own / "lthctl_start.py"), *shlex.split(words)]
         return subprocess.run(
-            [sys.executable, self.own / "lthctl_start.py", *shlex.split(words)],
+            [*(trace.before if trace else ()), *command],
             cwd=folder, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL,
+            timeout=SECONDS,
         )  # fmt: skip
 
     def listing(self) -> dict[str, str]:
@@ -213,6 +231,9 @@ def make_hostile(world: World) -> None:
             (place / f"{folder}").mkdir()
             (place / folder / "__init__.py").write_text(touch)
             (place / folder / "__main__.py").write_text(touch)
+    (world.own / "site of mine").mkdir()
+    (world.own / "site of mine" / "index.html").write_text("mine")
+    (place / "linked").symlink_to(world.own / "site of mine")
     (place / "own.py").write_text(OWN_CODE)
     (place / "params.yaml").write_text(THEIR_PARAMS)
     (place / "tagged.yaml").write_text(f"claims: !!python/object/apply:os.system ['>{marker}']\n")
@@ -221,6 +242,17 @@ def make_hostile(world: World) -> None:
     (place / "evil.pth").write_text("import evil\n")
     (place / "setup.cfg").write_text("[metadata]\nversion = attr: evil.version\n")
     (place / "pip.conf").write_text("[global]\nindex-url = http://127.0.0.1:9/simple\n")
+    (place / "wandb" / "settings").write_text(
+        f"[default]\nmode = online\nbase_url = http://127.0.0.1:9\nx_files_dir = {world.root}/made\n"
+    )
+    (place / ".env").write_text("MLFLOW_TRACKING_URI=http://127.0.0.1:9\nWANDB_MODE=online\n")
+    (place / "pyproject.toml").write_text('[build-system]\nrequires = []\nbuild-backend = "evil"\n')
+    (place / ".dvcignore").write_text("*a" * 12 + "b\n")  # takes minutes to match with this name:
+    (place / ("a" * 200)).write_text("")
+    (place / "imported.dvc").write_text(
+        "deps:\n- path: http://127.0.0.1:9/x\nouts:\n- path: masks/imported\n"
+    )
+    (place / ".lfsconfig").write_text("[lfs]\n    url = http://127.0.0.1:9/lfs\n")
     (place / ".dvc").mkdir()
     (place / ".dvc" / "config").write_text(
         f"[core]\n    site_cache_dir = {world.root}/made\n    remote = r\n"
@@ -237,6 +269,8 @@ def make_hostile(world: World) -> None:
         ("core.fsmonitor", program), ("filter.x.clean", program), ("filter.x.process", program),
         ("core.hooksPath", place), ("core.sshCommand", program), ("core.pager", program),
         ("remote.origin.url", f"ext::{program}"), ("protocol.ext.allow", "always"),
+        ("diff.external", program), ("credential.helper", program), ("gpg.program", program),
+        ("core.gitProxy", program), ("core.editor", program), ("core.alternateRefsCommand", program),
     ):  # fmt: skip
         subprocess.run(["git", "config", key, str(value)], cwd=place, check=True)
     shutil.copy(program, place / "post-index-change")
@@ -266,7 +300,8 @@ def test_no_command_runs_or_changes_anything(world: World, case: Case) -> None:
     before = world.listing()
     words = f"--params {world.own}/params.yaml " if case.own else ""
     words += f"{case.command} {case.rest.format(own=world.own)}"
-    done = world.call(words, world.place)
+    with traced(os.environ.get("LTHCTL_STRACE"), world.root.parent, world.place) as trace:
+        done = world.call(words, world.place, trace)
     said = world.marker.read_text().splitlines() if world.marker.exists() else []
     world.marker.unlink(missing_ok=True)
     after = world.listing()
@@ -276,6 +311,73 @@ def test_no_command_runs_or_changes_anything(world: World, case: Case) -> None:
     assert {path for path in changed if not path.startswith(allowed)} == set()
     assert "Traceback" not in done.stderr
     assert done.returncode == case.code, done.stderr
+    if trace:
+        seen = trace.seen
+        print(f"{case.command} {case.rest}: programs {sorted(set(seen.programs))}")
+        assert str(sys.executable) in seen.programs
+        assert [one for one in seen.programs + seen.libraries if is_below(one, world.place)] == []
+        assert set(seen.addresses) <= ({"127.0.0.1:9"} if case.asks else set())
+        outside = [one for one in seen.written if not is_below(one, world.root)]
+        assert [one for one in outside if not one.startswith(("/dev/", "/proc/"))] == []
+
+
+LIBRARIES = (
+    "libcuda.so.1", "libnvidia-ml.so.1", "libcudart.so.12", "libcudart.so.13", "libnvrtc.so.12",
+    "libcupti.so.12", "libcudnn.so.9", "libcublas.so.12", "libamdhip64.so", "libgomp.so.1",
+    "libtorch.so", "libtorch_cpu.so", "libtorch_python.so", "libc10.so", "libstdc++.so.6",
+    "libgcc_s.so.1", "libm.so.6", "libc.so.6", "libz.so.1", "libffi.so.8", "libtbb.so.12",
+    "libiomp5.so", "libsvml.so", "libmkl_rt.so", "libopenblas.so.0", "libllvmlite.so",
+)  # fmt: skip
+
+EVIL = """
+#include <stdio.h>
+__attribute__((constructor)) static void run(void) {
+  FILE *marker = fopen("%s", "a");
+  if (marker) { fputs("a library\\n", marker); fclose(marker); }
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def libraries(world: World) -> Iterator[None]:
+    """In the hostile folder, and where the loader looks below it."""
+    compiler = shutil.which("cc")
+    if compiler is None or sys.platform != "linux":
+        pytest.skip("needs a C compiler, and the loader of Linux")
+    source, built = world.root / "evil.c", world.root / "evil.so"
+    source.write_text(EVIL % world.marker)
+    subprocess.run([compiler, "-shared", "-fPIC", "-o", built, source], check=True)
+    folders = [world.place / name for name in (".", "tls", "lib", "glibc-hwcaps/x86-64-v3")]
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in LIBRARIES:
+            shutil.copy(built, folder / name)
+    subprocess.run(
+        [sys.executable, "-c", f"import ctypes; ctypes.CDLL({str(built)!r})"], check=True
+    )
+    assert world.marker.read_text() == "a library\n"  # it works
+    yield
+    for folder in folders:
+        for name in LIBRARIES:
+            (folder / name).unlink()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.command} {case.rest}".strip())
+@pytest.mark.usefixtures("libraries")
+def test_no_command_loads_a_library_of_the_folder(world: World, case: Case) -> None:
+    world.marker.unlink(missing_ok=True)
+    words = f"--params {world.own}/params.yaml " if case.own else ""
+    done = world.call(f"{words}{case.command} {case.rest.format(own=world.own)}", world.place)
+    said = world.marker.read_text().splitlines() if world.marker.exists() else []
+    assert set(said) == ({case.asks} if case.asks else set())
+    assert done.returncode in (0, 2, 3, 4), done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def is_below(path: str, folder: Path) -> bool:
+    """Whether a path is below a folder."""
+    return path.startswith(f"{folder}/")
 
 
 def commands_of(group: Any, before: str = "") -> Iterator[str]:

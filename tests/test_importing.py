@@ -1,7 +1,9 @@
 """Masks and checkpoints made elsewhere become tickets that work everywhere; what fits in two ways
 is refused."""
 
+import pickle
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -400,6 +402,27 @@ def test_a_lone_mask_of_floats_is_a_mask_and_said(kind: str, biases: bool, tmp_p
     weights = saved(state(), tmp_path / "w.pt")
     assert import_ticket(path, model=MODEL, init=weights).mask == ticket.mask
     assert "holds a mask, and no weights for 'layers.0.bias'" in refusal(weights, init=path)
+
+
+def packed(arrays: dict[str, np.ndarray], path: Path) -> None:
+    np.savez_compressed(path, **arrays)
+
+
+@pytest.mark.parametrize("save", [packed, lambda arrays, p: p.write_bytes(pickle.dumps(arrays))])
+def test_masks_and_weights_of_numpy(
+    save: Callable[[dict[str, np.ndarray], Path], None], tmp_path: Path
+) -> None:
+    ticket = small_ticket(3, 0.5)
+    save({f"module.{name}": kept.astype(np.int8) for name, kept in ticket.mask.items()}, tmp_path / "m.npz")  # fmt: skip
+    save(ticket.mask.apply(ticket.init), tmp_path / "w.npz")
+    alone = import_ticket(tmp_path / "m.npz", model=SMALL, init=tmp_path / "w.npz")
+    assert alone.mask == ticket.mask == import_ticket(tmp_path / "w.npz", model=SMALL, biases=True).mask  # fmt: skip
+    assert "and read as any object: unpacks to more than" in refusal(huge(tmp_path / "huge.npz"))
+
+
+def huge(path: Path) -> Path:
+    packed({"a": np.zeros(2**26, np.int8)}, path)
+    return path
 
 
 def test_matrices_of_0_and_1_beside_other_numbers_are_refused(tmp_path: Path) -> None:

@@ -14,10 +14,11 @@ PACKAGE = Path(lthctl.__file__).parent
 
 # A package or module imports only from rows above its own, and from itself.
 ROWS = [
-    {"cores", "errors", "seeding", "locks", "pickles", "surroundings"},
+    {"cores", "errors", "seeding", "locks", "pickles", "surroundings", "library_settings"},
     {
         "canonical",
         "disk",
+        "links",
         "reading",
         "replacing",
         "families",
@@ -42,7 +43,7 @@ WITHIN = {
     "params_file": {"params", "yaml_file"},
     "yaml_file": {"parameter_types"},
     "canonical": {"mask"},
-    "disk": {"mask", "canonical", "replacing"},
+    "disk": {"mask", "canonical", "links", "replacing"},
     "reading": {"replacing"},
 }
 """What members of the second row may import of their own row."""

@@ -8,16 +8,18 @@ import pytest
 import torch
 from torch import nn
 
+from lthctl.cli.engine_view import say_what_is_assumed
 from lthctl.datasets.base import Dataset, Split
 from lthctl.errors import DataError, ParamsError, TrainingError
 from lthctl.interop.apply import apply_ticket_
 from lthctl.lottery.find import find_ticket
 from lthctl.lottery.retrain import retrain
 from lthctl.mask import Mask
+from lthctl.models import entry
 from lthctl.models.entry import as_model
 from lthctl.models.mlp import MLP
 from lthctl.models.module import ModuleModel
-from lthctl.params import ModelParams, TrainParams
+from lthctl.params import ModelParams, Params, TrainParams
 from lthctl.seeding import Stream
 from lthctl.training.engines import run
 from lthctl.training.spec import Training
@@ -234,6 +236,18 @@ def test_a_parameter_with_several_names_counts_once(
     optimizer.step()
     for name, kept in ticket.mask.items():
         assert torch.count_nonzero(network.get_parameter(name)[~torch.tensor(kept)]) == 0
+
+
+def test_the_name_that_counts_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = ModuleModel("tied", Twice, output="out")
+    monkeypatch.setattr(entry, "model_from", lambda _: model)
+    say_what_is_assumed(Params())
+    assert capsys.readouterr().err == (
+        "model: c.weight is b.weight; they are one parameter, which counts once, as b.weight\n"
+        "model: c.bias is b.bias; they are one parameter, which counts once, as b.bias\n"
+    )
 
 
 def test_a_tied_output_layer_is_pruned_as_one() -> None:

@@ -1,5 +1,7 @@
 """Weights and masks in whatever a file holds; nothing in it is run."""
 
+import codecs
+import importlib
 import os
 import pickle
 from collections.abc import Callable
@@ -13,9 +15,12 @@ from torch import nn
 from torch.nn.utils import prune
 
 from lthctl.errors import CheckpointError
+from lthctl.interop import nested_tensors, object_file
 from lthctl.interop.importing import import_ticket
 from lthctl.interop.network_file import read_network
+from lthctl.interop.torch_tensors import TorchTensors
 from lthctl.models.mlp import MLP
+from lthctl.pickles import Name, PickleError
 
 
 def net() -> nn.Sequential:
@@ -76,6 +81,18 @@ SAVE: dict[str, Callable[[Path], object]] = {
         p,
     ),
     "masks apart": lambda p: torch.save({"model": net().state_dict(), "masks": masks()}, p),
+    "masks among the weights": lambda p: torch.save({**net().state_dict(), "masks": masks()}, p),
+    "masks as lists": lambda p: torch.save(
+        {"model": net().state_dict(), "masks": {n: m.tolist() for n, m in masks().items()}}, p
+    ),
+    "all as lists": lambda p: dumped(
+        {
+            **{n: t.tolist() for n, t in net().state_dict().items()},
+            **{f"{n}_mask": m.int().tolist() for n, m in masks().items()},
+            "history": [[0.5, 0.1], [0.4]], "betas": [0.9, 0.99],
+        },
+        p,
+    ),
     "module and masks": lambda p: torch.save({"net": net(), "mask": masks()}, p),
     "parametrized": lambda p: torch.save(Checked().state(), p),
     "safetensors": lambda p: save_file(masked().state_dict(), p),
@@ -129,6 +146,57 @@ def test_weights_of_float16_and_big_endian_arrays_are_exact(tmp_path: Path) -> N
     np.testing.assert_array_equal(network.weights["0"], values.astype("f4"))
     np.testing.assert_array_equal(network.weights["1"], values.astype("f2"))
     np.testing.assert_array_equal(network.weights["2"], values.T)
+
+
+def shared(depth: int) -> object:
+    """A list of 2 ** depth numbers that takes a few bytes."""
+    numbers: object = [1]
+    for _ in range(depth):
+        numbers = [numbers, numbers]
+    return numbers
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ([[1, 0], [1]], "'0.weight' is a list whose rows differ in length"),
+        ([[1, 0], [1, "a"]], "'0.weight' is a list of more than numbers; save it as a tensor"),
+        ("scipy", "'0.weight' is a tensor of another layout or kind (sc"),
+        (np.ma.masked_array(np.eye(4)), "'0.weight' is a tensor of another layout or kind (numpy.ma"),
+        (shared(30), "holds more than 4,096 parts, which no network has"),
+        ({"a": shared(26)}, "holds more than 4,096 parts, which no network has"),
+    ],
+    ids=["ragged", "text", "scipy", "masked array", "long", "wide"],
+)  # fmt: skip
+def test_what_is_no_array_under_a_layers_name_is_not_left_out(
+    value: object, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "x.pkl"
+    monkeypatch.setattr(nested_tensors, "MOST", 4096)
+    if isinstance(value, str):
+        value = importlib.import_module("scipy.sparse").csr_matrix(np.eye(4))
+    dumped({"0.weight": value, "2.weight": np.eye(3, 4)}, path)
+    with pytest.raises(CheckpointError) as refusal:
+        read_network(path)
+    assert str(refusal.value).startswith(f"{path}: {said}")
+    with pytest.raises(CheckpointError, match=r"x\.pkl: is a pickle, which is never run"):
+        import_ticket(path, model=MLP((6, 4, 3)))
+
+
+class Encoded:
+    def __reduce__(self) -> tuple[object, ...]:
+        return codecs.encode, ("\u00e9", "utf-8")
+
+
+def test_no_argument_of_a_known_call_is_passed_over(tmp_path: Path) -> None:
+    dumped({"0.weight": Encoded()}, tmp_path / "x")
+    with pytest.raises(CheckpointError, match="bytes as text in the encoding 'utf-8', expected l"):
+        read_network(tmp_path / "x")
+    whole = object_file._meanings(TorchTensors({"0": bytes(8)}, 99))
+    reference = ("storage", Name("torch.FloatStorage"), "0", "cpu", 2)
+    assert whole.look_up((*reference, None)) == whole.look_up(reference)
+    with pytest.raises(PickleError, match="refers to a part of a storage, as PyTorch"):
+        whole.look_up((*reference, ("1", 0, 2)))
 
 
 @pytest.mark.parametrize("number", [0, 1])

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import prune
 
 from lthctl.artifacts.ticket import Ticket
 from lthctl.errors import ParamsError, TicketError
@@ -400,6 +401,64 @@ print(before, sum(int(p.count_nonzero()) for p in net.parameters() if p.ndim == 
     before, after = map(int, done.stdout.split())
     kept = sum(int(mask.sum()) for name, mask in ticket.mask.items() if mask.ndim == 2)
     assert after == kept and before == kept
+
+
+# ---- torch's own pruning, and weights that are computed ----
+
+
+def test_torchs_own_pruning_afterwards(ticket: Ticket) -> None:
+    """It keeps the parameter under another name."""
+    network = applied(ticket)
+    prune.custom_from_mask(network.layers[1], "weight", torch.ones(12, 20))
+    dense = {name: torch.randn_like(value) for name, value in network.state_dict().items()}
+    network.load_state_dict(dense | {"layers.1.weight_mask": torch.ones(12, 20)}, assign=True)
+    train(network)
+    kept = torch.tensor(ticket.mask["layers.1.weight"])
+    assert torch.count_nonzero(network.layers[1].weight_orig[~kept]) == 0
+    assert torch.count_nonzero(network.layers[1].weight_orig[kept]) > 0
+
+
+@pytest.mark.filterwarnings("ignore:`torch.nn.utils.weight_norm` is deprecated")
+@pytest.mark.parametrize("compute", [nn.utils.weight_norm, nn.utils.parametrizations.weight_norm])
+def test_a_weight_that_is_computed_from_others_is_refused(
+    compute: Callable[[nn.Module], nn.Module], ticket: Ticket
+) -> None:
+    network = Net()
+    handles = apply_ticket_(network, ticket)
+    compute(network.layers[1])
+    with pytest.raises(TicketError, match=r"'layers\.1\.weight' was a parameter when the ticket"):
+        network(torch.rand(8, 784))
+    next(h for h in handles if h.names == (("layers.1.weight",),)).remove()
+    train(network)
+    assert torch.count_nonzero(network.layers[0].weight[~torch.tensor(ticket.mask["layers.0.weight"])]) == 0  # fmt: skip
+
+
+class Product(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(20, 784))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return images @ self.weight.t()
+
+
+def test_a_traced_module_keeps_a_ticket_that_is_applied_to_it(ticket: Ticket) -> None:
+    """torch.fx leaves the hooks of the module itself behind, so copies of what it made of a
+    protected one have none."""
+    only = Ticket(
+        ticket.specification, ticket.rate, ticket.counts,
+        type(ticket.mask)({"weight": ticket.mask["layers.0.weight"]}),
+        {"weight": ticket.init["layers.0.weight"]},
+    )  # fmt: skip
+    network = Product()
+    apply_ticket_(network, only)
+    traced = torch.fx.symbolic_trace(network)
+    train(traced)
+    assert revived(traced, only) == 0
+    apply_ticket_(traced, only)
+    for copied in (copy.deepcopy(traced), traced):
+        train(copied)
+        assert revived(copied, only) == 0
 
 
 # ---- everything is checked before the first change ----

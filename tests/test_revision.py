@@ -2,10 +2,12 @@
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from lthctl.artifacts.dvc_ignored import is_cheap
 from lthctl.artifacts.revision import at_revision, placed
 from lthctl.errors import PathError, TicketError
 
@@ -365,3 +367,28 @@ def test_variables_of_git_mislead_nobody(
     monkeypatch.setenv("GIT_WORK_TREE", str(other.root))
     monkeypatch.setenv("GIT_OBJECT_DIRECTORY", str(other.root / ".git/objects"))
     assert found("masks@v1") == {"ticket.json": "one"}
+
+
+STARS = "*a" * 5 + "b"
+"""Takes seconds to be matched with 120 letters, and each star more multiplies that."""
+
+
+@pytest.mark.parametrize("file", ["few stars", STARS, "x\n" * 10_000])
+def test_what_somebody_elses_project_ignores_costs_no_time(
+    small: Repository, file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small.write(".dvcignore", f"{file}\nunseen\n")
+    for name in ("a" * 120, "b" * 120):
+        small.write(f"masks/{name}/ticket.json", "t")
+    small.write("masks/unseen/ticket.json", "t")
+    small.commit("slow")
+    began = time.process_time()
+    names = found(f"{small.root}/masks@slow")
+    assert time.process_time() - began < 2
+    assert f"{'a' * 120}/ticket.json" in names
+    assert ("unseen/ticket.json" in names) is (len(file) > 1000)
+
+
+def test_patterns_of_few_stars_are_obeyed() -> None:
+    assert all(map(is_cheap, ["/data", "*.tmp", "**/x/*.csv", "a?[bc]", "x***y"]))
+    assert not any(map(is_cheap, ["*a*a*", "**/*/x/*", STARS]))

@@ -18,16 +18,14 @@ import torch
 from lthctl import find_ticket, retrain
 from lthctl.datasets.base import Dataset
 from lthctl.errors import ParamsError
+from lthctl.library_settings import same_sums, torch_defaults
 from lthctl.models.mlp import MLP
 from lthctl.models.module import ModuleModel
 from lthctl.params import TrainParams
+from lthctl.reporting import drawing
 from lthctl.reporting.drawing import own_defaults
 from lthctl.reporting.figures import figure_files
-from lthctl.surroundings import (
-    imported_apart,
-    refuse_libraries_of_the_folder,
-    torch_defaults,
-)
+from lthctl.surroundings import imported_apart, refuse_libraries_of_the_folder
 from lthctl.training.engines import resolve
 from lthctl.training.sparse.kernels import compiling
 
@@ -124,18 +122,42 @@ def test_no_backend_is_chosen_and_none_is_lost(monkeypatch: pytest.MonkeyPatch) 
     assert matplotlib.rcParams["backend"] == "pdf"
 
 
+def test_a_backend_that_is_not_here_is_no_obstacle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a terminal of a notebook, whose variable names a backend that only the notebook has."""
+    asked = []
+
+    def imported(name: str, *, without: tuple[str, ...] = ()) -> ModuleType:
+        asked.append((name, *without))
+        return matplotlib
+
+    monkeypatch.setitem(matplotlib.rcParams, "backend", "agg")
+    monkeypatch.setattr(drawing, "imported_apart", imported)
+    monkeypatch.delitem(sys.modules, "matplotlib")
+    for backend in ("module://matplotlib_inline.backend_inline", "nonsense"):
+        monkeypatch.setenv("MPLBACKEND", backend)
+        with drawing.own_defaults():
+            pass
+    assert asked == [("matplotlib", "MPLBACKEND")] * 2
+
+
 # --- what was set in this process
 
 
 @contextmanager
 def changed_torch() -> Iterator[None]:
     """torch as a notebook may have left it."""
-    precision = torch.get_float32_matmul_precision()
+    precision, backends = torch.get_float32_matmul_precision(), torch.backends
     torch.set_default_dtype(torch.float64)
     torch.set_float32_matmul_precision("medium")
     torch.use_deterministic_algorithms(True, warn_only=False)
+    torch.set_flush_denormal(True)
+    backends.mha.set_fastpath_enabled(False)
+    backends.mkldnn.conv.fp32_precision = "bf16"
+    backends.mkldnn.set_flags(False, True, None, "bf16")
     try:
         with (
+            backends.nnpack.flags(enabled=False),
+            torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH),
             torch.inference_mode(),
             torch.no_grad(),
             torch.device("meta"),
@@ -144,11 +166,22 @@ def changed_torch() -> Iterator[None]:
             np.errstate(all="raise"),
         ):
             yield
-        assert torch.get_default_dtype() is torch.float64  # all as it was
+            assert backends.nnpack.set_flags(False) == (False,)  # all as it was
+            assert not backends.cuda.flash_sdp_enabled() and backends.cuda.math_sdp_enabled()
+        assert not backends.mkldnn.enabled and backends.mkldnn.deterministic
+        assert backends.mkldnn.set_flags()[3] == "bf16"
+        assert torch.get_default_dtype() is torch.float64
         assert torch.get_float32_matmul_precision() == "medium"
         assert torch.are_deterministic_algorithms_enabled()
         assert not torch.is_deterministic_algorithms_warn_only_enabled()
+        assert not backends.mha.get_fastpath_enabled()
+        assert backends.mkldnn.conv.fp32_precision == "bf16"
+        assert sys.float_info.min / 2 == 0
     finally:
+        torch.set_flush_denormal(False)
+        backends.mha.set_fastpath_enabled(True)
+        backends.mkldnn.conv.fp32_precision = "none"
+        backends.mkldnn.set_flags(True, False, None, "none")
         torch.set_default_dtype(torch.float32)
         torch.set_float32_matmul_precision(precision)
         torch.use_deterministic_algorithms(False)
@@ -164,14 +197,30 @@ class OwnNetwork(torch.nn.Module):
         return self.out(self.drop(self.hidden(images.flatten(1)).relu()))
 
 
+class Attentive(torch.nn.Module):
+    """Layers for which torch has several kernels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = torch.nn.Conv2d(1, 8, 4, stride=4)
+        self.encoder = torch.nn.TransformerEncoderLayer(8, 2, 8, dropout=0, batch_first=True)
+        self.out = torch.nn.Linear(8, 10)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        words = self.conv(images.view(-1, 1, 28, 28)).flatten(2).transpose(1, 2)
+        return self.out(self.encoder(words).mean(1))
+
+
+OWN = {"own": OwnNetwork, "attentive": Attentive}
+
+
 @pytest.mark.filterwarnings("ignore:Anomaly Detection has been enabled")
-@pytest.mark.parametrize("kind", ["mlp", "own", "sparse"])
+@pytest.mark.parametrize("kind", ["mlp", "own", "attentive", "sparse"])
 def test_a_ticket_is_the_same_whatever_torch_and_numpy_are_set_to(
     dataset: Dataset, train_params: TrainParams, kind: str
 ) -> None:
     def found() -> tuple[bytes, ...]:
-        own = ModuleModel("own", OwnNetwork, "out")
-        model = own if kind == "own" else MLP((784, 20, 10))
+        model = ModuleModel(kind, OWN[kind], "out") if kind in OWN else MLP((784, 20, 10))
         engine = "sparse" if kind == "sparse" else "torch"
         train = train_params.model_copy(update={"engine": engine})
         ticket = find_ticket(model, dataset, method="l1", ratio=0.5, rounds=2, seed=1, train=train)
@@ -182,6 +231,36 @@ def test_a_ticket_is_the_same_whatever_torch_and_numpy_are_set_to(
     with changed_torch():
         assert found() == plain
     assert found() == plain
+
+
+PLACES = [
+    ("generic", "all"), ("cuda", "all"), ("mkldnn", "all"), ("cuda", "matmul"), ("cuda", "conv"),
+    ("cuda", "rnn"), ("mkldnn", "matmul"), ("mkldnn", "conv"), ("mkldnn", "rnn"),
+]  # fmt: skip
+
+
+SET = [(*place, value) for place in PLACES for value in ("ieee", "tf32")]
+SET += [(*place, "bf16") for place in PLACES if place[0] == "mkldnn"]
+
+
+@pytest.mark.parametrize(("backend", "operation", "value"), SET)
+def test_what_torch_newly_lets_set_for_one_kind_of_product_counts_for_nothing(
+    backend: str, operation: str, value: str
+) -> None:
+    """Where it disagrees with the older setting, torch raises when that is read."""
+    read, put = torch._C._get_fp32_precision_getter, torch._C._set_fp32_precision_setter
+    own = read(backend, operation)
+    put(backend, operation, value)
+    try:
+        found = [read(*each) for each in PLACES]
+        with torch_defaults(), same_sums():
+            inside = {each: read(*each) for each in PLACES}
+            assert torch.get_float32_matmul_precision() == "highest"
+            assert not torch.backends.cudnn.allow_tf32
+        assert {*inside.values()} <= {"none", "ieee"}
+        assert [read(*each) for each in PLACES] == found
+    finally:
+        put(backend, operation, own)
 
 
 def test_trainings_that_overlap_take_no_setting_away_from_each_other() -> None:

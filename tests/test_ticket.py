@@ -180,6 +180,18 @@ def test_save_does_not_replace_unless_told(
     assert contents_of(ticket_folder).keys() == {TICKET_JSON, MASK_FILE, INIT_FILE}
 
 
+def test_to_save_a_ticket_that_is_there_already_is_nothing(
+    ticket: Ticket, ticket_folder: Path
+) -> None:
+    before = {path: path.stat().st_mtime_ns for path in (ticket_folder, *ticket_folder.iterdir())}
+    assert save_ticket(ticket, ticket_folder) == ticket_folder
+    after = {path: path.stat().st_mtime_ns for path in (ticket_folder, *ticket_folder.iterdir())}
+    assert after == before
+    (ticket_folder / MASK_FILE).write_bytes(b"other")
+    with pytest.raises(OutputError):
+        save_ticket(ticket, ticket_folder)
+
+
 @pytest.mark.parametrize("name", [TICKET_JSON, MASK_FILE, INIT_FILE])
 def test_missing_file(ticket_folder: Path, name: str) -> None:
     (ticket_folder / name).unlink()

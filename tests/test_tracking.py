@@ -5,6 +5,7 @@ A missing library is a failure where CI is set, and skips its tests elsewhere.
 
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -317,3 +318,24 @@ def test_wandb_keeps_nothing_of_this_machine(tmp_path: Path) -> None:
 
 def test_it_is_public() -> None:
     assert lthctl.track is track
+
+
+@pytest.mark.long
+def test_wandb_obeys_no_settings_of_the_working_folder(tmp_path: Path) -> None:
+    """They could have other files taken into a run, and others written."""
+    needs("wandb")
+    (tmp_path / "wandb").mkdir()
+    stolen = tmp_path / "stolen"
+    (tmp_path / "wandb" / "settings").write_text(f"[default]\nx_files_dir = {stolen}\n")
+    code = (
+        "from lthctl.tracking.track import track\n"
+        "from tests.test_tracking import RUNS\n"
+        "track(RUNS[:1], 'wandb', folder='.')\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert not stolen.exists()
+    assert len(list((tmp_path / "wandb").glob("offline-run-*"))) == 1

@@ -22,6 +22,7 @@ from lthctl.artifacts.tensors import TENSORS_LIMIT, tensors_bytes, tensors_from
 from lthctl.canonical import digest_of_arrays
 from lthctl.disk import write_errors, write_file
 from lthctl.errors import OutputError, ParamsError, RunError
+from lthctl.links import refuse_links_outwards
 from lthctl.mask import Array
 from lthctl.parameter_types import shown
 from lthctl.reading import read_file
@@ -181,6 +182,7 @@ class CheckpointStore:
           OutputError: it cannot be deleted.
         """
         path = self.path(digest)
+        refuse_links_outwards(path)
         with write_errors(path):
             path.unlink(missing_ok=True)
 

@@ -12,6 +12,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from lthctl.artifacts.dvc_ignored import bounded_filter
+
 
 @contextmanager
 def project_at(root: Path, revision: str, *, fetch: bool = False) -> Iterator[Any]:
@@ -120,6 +122,10 @@ def _project_class(scratch: str, *, fetch: bool) -> Any:
         @property
         def site_cache_dir(self) -> str:
             return scratch
+
+        @cached_property
+        def dvcignore(self) -> Any:
+            return bounded_filter(self.fs, self.root_dir)
 
         @cached_property
         def index(self) -> Any:

@@ -30,8 +30,9 @@ from lthctl.artifacts.sealed import seal
 from lthctl.artifacts.store_maker import mark_as_own, marked_as_own
 from lthctl.artifacts.tensors import tensors_bytes
 from lthctl.canonical import sha256
-from lthctl.disk import check_writable, write_errors, write_folder
+from lthctl.disk import check_writable, make_folder, write_errors, write_folder
 from lthctl.errors import OutputError, RunError
+from lthctl.links import refuse_links_outwards
 from lthctl.reading import dangling_link, is_there, unreadable, what_is_at
 from lthctl.replacing import remove_abandoned
 from lthctl.training.history import Result, history_fault
@@ -96,7 +97,7 @@ class Store:
           OutputError: it cannot be written.
         """
         with write_errors(self._folder):
-            self._folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self._folder)
         mark_as_own(self._folder)
 
     @property
@@ -224,6 +225,7 @@ class Store:
           OutputError: it cannot be deleted.
         """
         place = self.folder_of(digest)
+        refuse_links_outwards(place)
         with write_errors(place):
             if place.is_dir() and not place.is_symlink():
                 shutil.rmtree(place, onerror=_unless_gone)
@@ -261,7 +263,7 @@ class Store:
         descriptor = None
         # Without it nothing can be leased, and equal trainings may run twice.
         with suppress(OSError):
-            self._root.mkdir(parents=True, exist_ok=True)
+            make_folder(self._root)
             descriptor = os.open(self._root / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             yield Leases(descriptor)

@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from lthctl.canonical import canonical_json
-from lthctl.disk import write_file
+from lthctl.disk import flush_folder, write_file
 from lthctl.errors import LthctlError, RunError
 from lthctl.reading import read_file
 from lthctl.replacing import hidden_sibling
@@ -84,6 +84,8 @@ def _make_key(place: Path) -> None:
         else:
             with suppress(FileExistsError):
                 os.link(hidden, place)
+        flush_folder(place.parent)  # without its key, a store counts as somebody else's
+        flush_folder(place.parent.parent)
     finally:
         hidden.unlink(missing_ok=True)
 

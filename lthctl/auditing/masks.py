@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-from lthctl.auditing.evidence import Evidence, Step
+from lthctl.auditing.evidence import Evidence, Masks, Step
 from lthctl.auditing.outcome import Observation, conclude, share
 from lthctl.auditing.scores import best_agreement
 from lthctl.verification.checks import Failed, Unchecked
@@ -41,22 +41,25 @@ def nested(evidence: Evidence) -> str:
     named = [(round_.name, round_.mask) for round_ in evidence.rounds if round_.mask is not None]
     observations = []
     for (before, wider), (after, narrower) in pairwise(named):
-        names = wider.keys() & narrower.keys()
-        again = sum(int((narrower[name] & ~wider[name]).sum()) for name in names)
-        observations.append(
-            Observation(f"{after} in {before}", holds=True)
-            if again == 0
-            else Observation(
-                f"{after} keeps {again:,} weights that {before} had pruned", holds=False
-            )
-        )
+        again, back = _further(narrower, wider), _further(wider, narrower)
+        if again == 0:
+            observations.append(Observation(f"{after} in {before}", holds=True))
+            continue
+        order = "" if back else f", and {before} is nested in {after}: is --round in order?"
+        text = f"{after} keeps {again:,} weights that {before} had pruned{order}"
+        observations.append(Observation(text, holds=False))
     return conclude(observations, "masks of two rounds (--round) would tell")
+
+
+def _further(mask: Masks, other: Masks) -> int:
+    """How many weights a mask keeps that another prunes."""
+    return sum(int((mask[name] & ~other[name]).sum()) for name in mask.keys() & other.keys())
 
 
 def counts(evidence: Evidence) -> str:
     """Each round prunes as many weights as its rate says, and the last as many as the ratio."""
     observations = _of_ratio(evidence)
-    steps = evidence.steps()
+    steps = [step for step in evidence.steps() if _total(step)[0] > 0]  # else it is not nested
     if evidence.rate is not None:
         observations += [_of_rate(evidence, step, evidence.rate) for step in steps]
     elif not observations:

@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +44,7 @@ class Agreement:
     Attributes:
       score: what of the weights; a key of SCORES.
       weights: of which weights, and their file.
+      path: of that file.
       scope: "per layer" or "global".
       left_out: parameters of the mask that the score does not concern.
       is_exact: whether it separates what went from what stayed.
@@ -55,6 +57,7 @@ class Agreement:
 
     score: str
     weights: str
+    path: Path
     scope: str
     left_out: tuple[str, ...]
     is_exact: bool
@@ -91,7 +94,7 @@ def agreements(
                 continue
             scored = _scored(step, network, init or network, SCORES[score])
             if scored is not None:
-                yield from _scopes(score, named, scored)
+                yield from _scopes(score, named, network.path, scored)
 
 
 def _scored(
@@ -115,7 +118,7 @@ def _scored(
     return scored if gone >= ENOUGH_WEIGHTS and hidden < gone / 2 else None
 
 
-def _scopes(score: str, weights: str, scored: Scored) -> Iterator[Agreement]:
+def _scopes(score: str, weights: str, path: Path, scored: Scored) -> Iterator[Agreement]:
     touched = {name: pair for name, pair in scored.items() if pair[1].any()}
     left_out = tuple(name for name in scored if name not in touched)
     scopes: list[tuple[str, tuple[str, ...], list[tuple[Floats, NDArray[np.bool_]]]]] = [
@@ -127,7 +130,7 @@ def _scopes(score: str, weights: str, scored: Scored) -> Iterator[Agreement]:
         scopes.append(("per layer", left_out, list(touched.values())))
     for scope, out, parts in scopes:
         for is_inverse in (False, True):
-            yield _agreement(score, weights, scope, out, parts, is_inverse)
+            yield _agreement(score, weights, path, scope, out, parts, is_inverse)
 
 
 def _joined(scored: Scored) -> tuple[Floats, NDArray[np.bool_]]:
@@ -136,7 +139,7 @@ def _joined(scored: Scored) -> tuple[Floats, NDArray[np.bool_]]:
 
 
 def _agreement(
-    score: str, weights: str, scope: str, left_out: tuple[str, ...],
+    score: str, weights: str, path: Path, scope: str, left_out: tuple[str, ...],
     parts: list[tuple[Floats, NDArray[np.bool_]]], is_inverse: bool,
 ) -> Agreement:  # fmt: skip
     shared = expected = variance = 0.0
@@ -159,7 +162,7 @@ def _agreement(
         if size > 1:
             variance += (gone * (size - gone) / size) ** 2 / (size - 1)
     return Agreement(
-        score, weights, scope, left_out, is_exact, is_inverse,
+        score, weights, path, scope, left_out, is_exact, is_inverse,
         shared / total, expected / total, math.sqrt(variance) / total,
         ties,
     )  # fmt: skip
@@ -222,10 +225,22 @@ def _score_of(evidence: Evidence, step: Step) -> Observation:
                 "before pruning",
                 holds=False,
             )
+        if _is_later(evidence, step, best):
+            return Observation(
+                f"{text}, which are of a later round; give --round in the order of training",
+                holds=False,
+            )
         return Observation(text, holds=True)
     if best.overlap < best.chance + SIGMAS * best.sigma and _has_trained(evidence, step):
         return Observation(f"{text}: no better than chance", holds=False)
     return Observation(f"{text}: what was scored is not among the files", holds=None)
+
+
+def _is_later(evidence: Evidence, step: Step, best: Agreement) -> bool:
+    """Whether the weights that select a mask were trained in rounds after it, and in no other."""
+    names = [round_.name for round_ in evidence.rounds]
+    rounds = [n for n, r in enumerate(evidence.rounds) if r.trained and r.trained.path == best.path]
+    return bool(rounds) and min(rounds) > names.index(step.name)
 
 
 def _has_trained(evidence: Evidence, step: Step) -> bool:

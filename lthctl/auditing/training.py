@@ -1,6 +1,6 @@
 """What training did to a ticket: whether pruned weights came back, and survivors were trained."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,9 @@ ENOUGH = 20
 LOPSIDED = 0.3
 """By what part of the smaller side the share of one sign may differ from chance. Sound tickets of
 LeNet-300-100 on MNIST differ by up to 0.11 at 3 % of the weights."""
+
+EMPTY = 0.02
+"""From what share of survivors that training left at exactly 0 the mask is another's."""
 
 SMALL = 0.2
 """Below what part of the survivors' size pruned weights look left over, and not trained."""
@@ -130,16 +133,19 @@ def _sign(where: Bools, moved: Bools, grew: Bools) -> _Sign:
 def survivors_train(evidence: Evidence) -> str:
     """Surviving weights of both signs and of every layer move in training, both ways."""
     observations = []
-    for round_ in evidence.rounds:
+    for number, round_ in enumerate(evidence.rounds):
         pairs = _survivors(evidence, round_)
         if pairs:
-            observations.append(_trained(round_, pairs))
+            later = [after.mask for after in evidence.rounds[number + 1 :] if after.mask]
+            observations.append(_trained(round_, pairs, later))
     return conclude(
         observations, "--init or --start, and --final, the weights after training, would tell"
     )
 
 
-def _trained(round_: Round, pairs: dict[str, tuple[Floats, Floats]]) -> Observation:
+def _trained(
+    round_: Round, pairs: dict[str, tuple[Floats, Floats]], later: Sequence[Masks]
+) -> Observation:
     signs = _by_sign(pairs)
     figures = ", ".join(f"{name}: {sign}" for name, sign in signs.items())
     faults = list(_faults(signs))
@@ -152,7 +158,34 @@ def _trained(round_: Round, pairs: dict[str, tuple[Floats, Floats]]) -> Observat
         faults = ["nothing was trained: all survivors have the values that they began with"]
     elif still:
         faults.append(f"the survivors of {', '.join(still)} are frozen")
+    elif zeros := _emptied(round_, pairs, later):
+        total = sum(after.size for _, after in pairs.values())
+        faults.append(
+            f"{zeros:,} of {total:,} survivors are exactly 0 after training: it was trained under "
+            "another mask, or pruned once more"
+        )
     return Observation(f"{round_.name}: {', '.join([*faults, figures])}", holds=not faults)
+
+
+def _emptied(round_: Round, pairs: dict[str, tuple[Floats, Floats]], later: Sequence[Masks]) -> int:
+    """How many survivors are 0 after training, if so many are that training cannot have done it.
+
+    Some programs save weights once they have pruned them for the next round. And weights that are
+    rounded to few values are 0 often.
+    """
+    after = np.concatenate([values for _, values in pairs.values()])
+    zeros = int((after == 0).sum())
+    if zeros < max(ENOUGH, EMPTY * after.size) or len(np.unique(after)) < (after.size - zeros) / 2:
+        return 0
+    mask = round_.mask or {}
+    survives = {name: values != 0 for name, (_, values) in pairs.items()}
+    if any(
+        all(np.array_equal(next_[name][mask[name]], kept) for name, kept in survives.items())
+        for next_ in later
+        if survives.keys() <= next_.keys()
+    ):
+        return 0
+    return zeros
 
 
 def _faults(signs: dict[str, _Sign]) -> Iterator[str]:

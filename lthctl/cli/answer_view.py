@@ -24,6 +24,7 @@ from lthctl.reporting.statistics import Verdict
 from lthctl.reporting.targets import Target, arrivals_of, times_sooner
 from lthctl.reporting.unknowns import unknowns_of
 from lthctl.reporting.verdicts import Group
+from lthctl.reporting.whole_report import whole_report_sentence
 
 MOST_TABLES = 4
 MOST_UNKNOWNS = 2
@@ -87,6 +88,8 @@ def _print_answers(console: Console, group: Group) -> None:
     sentences = sentences_of(answers)
     for number, sentence in enumerate(sentences, start=1):
         console.print(plain(f"{number}. {sentence}" if len(sentences) > 1 else sentence))
+    if (together := whole_report_sentence(answers)) is not None:
+        console.print(plain(together, style="dim"))
     unknowns = unknowns_of(answers)
     for unknown in unknowns[:MOST_UNKNOWNS]:
         seeds = f" {unknown.seeds} seeds in all would tell." if unknown.seeds else ""

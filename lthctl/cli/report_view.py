@@ -22,6 +22,7 @@ from lthctl.reporting.statistics import Verdict
 from lthctl.reporting.tickets import TicketVerdict, ticket_verdicts
 from lthctl.reporting.unknowns import unknowns_of
 from lthctl.reporting.verdicts import Group
+from lthctl.reporting.whole_report import whole_report_sentence
 
 STABLE_STYLES: dict[IsStable, str] = {
     "stable": "green",
@@ -66,6 +67,8 @@ def _answers(group: Group) -> list[RenderableType]:
     """The three answers, what is not known, and the rule by which they were chosen."""
     answers = answers_of(group)
     lines: list[RenderableType] = [plain(sentence) for sentence in sentences_of(answers)]
+    if (together := whole_report_sentence(answers)) is not None:
+        lines.append(plain(together))
     lines += [plain(f"Not known: {unknown}", "yellow") for unknown in unknowns_of(answers)]
     return [*lines, plain(rule_of(group.params), "dim")]
 

@@ -11,11 +11,11 @@ import numpy as np
 from lthctl.artifacts.connection import Point, places
 from lthctl.datasets.base import Dataset, Split
 from lthctl.errors import RunError
+from lthctl.library_settings import numpy_defaults
 from lthctl.mask import Array, Mask, Weights
 from lthctl.models.base import Model
 from lthctl.models.mlp import MLP
 from lthctl.params import TrainParams
-from lthctl.surroundings import numpy_defaults
 from lthctl.training.engines import resolve
 
 Evaluate = Callable[[Weights, Split], tuple[float, float]]

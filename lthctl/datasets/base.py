@@ -62,6 +62,8 @@ class Split:
             )
         if not len(labels):
             raise DataError("dataset: a split has no images, expected at least one")
+        if not images.size:
+            raise DataError(f"dataset: images of shape {images.shape[1:]} have no pixels")
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -86,9 +86,10 @@ class Contents:
             return read_checkpoint(self.path, limit=limit)
         except OtherContentError as plain:
             try:
-                entries = read_entries(self.path)
-            except CheckpointError:
-                raise plain from None
+                entries = read_entries(self.path, limit=limit)
+            except CheckpointError as error:
+                reason = str(error).removeprefix(f"{self.path}: ")
+                raise CheckpointError(f"{plain}; and read as any object: {reason}") from None
             if not entries:
                 raise
             self._announce(

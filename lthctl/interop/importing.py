@@ -36,8 +36,8 @@ def import_ticket(
 ) -> Ticket:
     """A ticket from a mask or a pruned checkpoint that another program made.
 
-    The file is safetensors, or a dict of tensors that `torch.save` wrote. What is in it decides the
-    mask:
+    The file is safetensors, what `torch.save` wrote, `.npz`, or a pickle of arrays. What is in it
+    decides the mask:
 
     - `<name>_orig` and `<name>_mask`, as `torch.nn.utils.prune` leaves them: weights and mask;
     - bools, or integers of any size, all 0 or 1: a mask and no weights; also the

@@ -9,17 +9,17 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lthctl.errors import CheckpointError
 from lthctl.interop.entries import Checkpoint, Entry
+from lthctl.interop.nested_tensors import ANY_NAME, is_tensor, items_of, tensors_in
 from lthctl.interop.object_file import read_object_file
-from lthctl.interop.pickled_arrays import PickledArray
 from lthctl.interop.pickled_objects import Thing
 from lthctl.mask import Array, Bools, unpack_mask
+from lthctl.pickles import PickleError
 
 WEIGHT_KEYS = (
     "state_dict", "model_state_dict", "model_state", "net_state_dict", "model", "net", "network",
@@ -33,9 +33,6 @@ SIBLINGS = re.compile("optim|sched|callback|scaler|loops|hparams|hyper|rng")
 """Keys beside weights whose tensors are none of the network's."""
 
 Floats = NDArray[np.float64]
-
-MAX_DEPTH = 64
-"""How deep modules and dicts may be nested."""
 
 
 @dataclass(frozen=True)
@@ -84,12 +81,9 @@ def read_network(path: Path, *, key: str | None = None) -> NetworkFile:
         return NetworkFile(path, {}, _packed(path, tree))
     if key is not None:
         tree = _below(path, tree, key)
-    try:
-        given = dict(_tensors(_weights_part(tree), ""))
-    except CheckpointError as error:
-        raise CheckpointError(f"{path}: {error}") from None
-    arrays = {name: entry.read() for name, entry in given.items()}
-    separate = {name: entry.read() for name, entry in _separate_masks(tree)}
+    found, apart = _parts_of(path, tree)
+    arrays = {name: entry.read() for name, entry in found.items()}
+    separate = {name: entry.read() for name, entry in apart.items()}
     if not arrays and not separate:
         raise CheckpointError(f"{path}: holds no tensors, expected masks or weights by name")
     if not separate and all(_is_mask(array) for array in arrays.values()):
@@ -106,20 +100,32 @@ def read_network(path: Path, *, key: str | None = None) -> NetworkFile:
     return NetworkFile(path, weights, masks)
 
 
-def read_entries(path: Path) -> dict[str, Entry]:
+def read_entries(path: Path, *, limit: int) -> dict[str, Entry]:
     """The tensors of one network in a file, by the names that they have there. Masks that the file
     keeps apart end in "_mask".
+
+    Args:
+      path: anything `read_object_file` reads.
+      limit: bytes that the file may have, and may unpack to.
 
     Raises:
       CheckpointError: it cannot be read, or holds no tensors.
     """
-    tree = read_object_file(path)
+    tree = read_object_file(path, limit=limit)
     if isinstance(tree, Checkpoint):
         return tree.entries
-    entries = dict(_tensors(_weights_part(tree), ""))
-    for name, entry in _separate_masks(tree):
+    entries, masks = _parts_of(path, tree)
+    for name, entry in masks.items():
         entries[re.sub("[._]mask$", "", name) + "_mask"] = entry
     return entries
+
+
+def _parts_of(path: Path, tree: object) -> tuple[dict[str, Entry], dict[str, Entry]]:
+    """The tensors of a network, and masks that the file keeps apart from them."""
+    try:
+        return dict(tensors_in(_weights_part(tree))), dict(_separate_masks(tree))
+    except (CheckpointError, PickleError) as error:
+        raise CheckpointError(f"{path}: {error}") from None
 
 
 def _is_mask(array: Array) -> bool:
@@ -139,7 +145,7 @@ def _packed(path: Path, checkpoint: Checkpoint) -> dict[str, Bools]:
 
 def _below(path: Path, tree: object, key: str) -> object:
     for word in key.split("."):
-        inner = _items(tree)
+        inner = items_of(tree)
         if word not in inner:
             known = ", ".join(str(name)[:40] for name in list(inner)[:8]) or "no keys"
             raise CheckpointError(f"{path}: has no {word!r} where {key!r} is looked for: {known}")
@@ -147,30 +153,18 @@ def _below(path: Path, tree: object, key: str) -> object:
     return tree
 
 
-def _items(tree: object) -> dict[Any, Any]:
-    """What is in a dict, an object or a list, by key, attribute or number."""
-    if isinstance(tree, Thing):
-        if tree.items or not isinstance(tree.state, dict):
-            return tree.items or dict(enumerate(tree.elements))
-        return tree.state
-    if isinstance(tree, list | tuple):
-        return dict(enumerate(tree))
-    return tree if isinstance(tree, dict) else {}
-
-
-def _is_tensor(value: object) -> bool:
-    return isinstance(value, Entry | PickledArray)
-
-
 def _weights_part(tree: object) -> object:
     """Of a dict with weights among other things, the weights."""
-    if _is_tensor(tree):
+    if is_tensor(tree):
         return tree
-    items = _items(tree)
-    if "_modules" in items or any(map(_is_tensor, items.values())):
+    items = items_of(tree)
+    if "_modules" in items:
         return tree
+    if any(map(is_tensor, items.values())):
+        apart = [key for key in MASK_KEYS if isinstance(items.get(key), dict | list)]
+        return {key: value for key, value in items.items() if key not in apart}
     for key in WEIGHT_KEYS:
-        if isinstance(items.get(key), dict | Thing) and any(_tensors(items[key], "")):
+        if isinstance(items.get(key), dict | Thing) and any(tensors_in(items[key])):
             return _weights_part(items[key])
     return {
         key: value
@@ -181,42 +175,13 @@ def _weights_part(tree: object) -> object:
 
 def _separate_masks(tree: object) -> Iterator[tuple[str, Entry]]:
     """Masks that a dict keeps apart from the weights."""
-    items = _items(tree)
+    items = items_of(tree)
     if "_modules" in items:
         return
     for key in MASK_KEYS:
         if isinstance(items.get(key), dict | list | Thing):
-            yield from _tensors(items[key], "")
+            yield from tensors_in(items[key], lists=ANY_NAME)
             return
-
-
-OTHER_TENSORS = re.compile(r"torch\._utils\._rebuild_(sparse|nested|meta|q|wrapper)")
-"""What pickles call for tensors that are sparse, nested, quantized, or hold no numbers."""
-
-
-def _tensors(tree: object, prefix: str, depth: int = 0) -> Iterator[tuple[str, Entry]]:
-    if depth > MAX_DEPTH:
-        raise CheckpointError("is nested too deeply to be a network")
-    if isinstance(tree, Entry):
-        yield prefix.removesuffix(".") or "tensor", tree
-    elif isinstance(tree, Thing) and OTHER_TENSORS.match(tree.name):
-        # To leave it out would leave its layer without a mask, or without weights.
-        raise CheckpointError(
-            f"{prefix.removesuffix('.')!r} is a tensor of another layout ({tree.name}); save it "
-            "dense, with tensor.to_dense()"
-        )
-    elif isinstance(tree, PickledArray):
-        yield prefix.removesuffix(".") or "array", tree.entry()
-    else:
-        items = _items(tree)
-        if "_modules" in items and "_parameters" in items:
-            parts = [items["_parameters"], items.get("_buffers", {}), items["_modules"]]
-            parts.append({k: v for k, v in items.items() if str(k).endswith("mask")})
-        else:
-            parts = [items]
-        for part in parts:
-            for name, value in _items(part).items():
-                yield from _tensors(value, f"{prefix}{name}.", depth + 1)
 
 
 PARAMETRIZED = re.compile(r"^(.*?)parametrizations\.(\w+)\.(original|\d+\.mask)$")

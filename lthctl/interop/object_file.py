@@ -34,11 +34,12 @@ LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 """What a file of torch.save before PyTorch 1.6 begins with."""
 
 
-def read_object_file(path: Path) -> object:
+def read_object_file(path: Path, *, limit: int = LIMIT) -> object:
     """What a file, or a folder of .npy files, holds: dicts, lists, `Entry`s and `Thing`s.
 
     Args:
       path: safetensors, torch.save's (of any age), NumPy's .npy and .npz, a pickle, or a folder.
+      limit: bytes that it may have, and may unpack to.
 
     Raises:
       CheckpointError: it is missing, damaged, or of another format.
@@ -46,7 +47,7 @@ def read_object_file(path: Path) -> object:
     try:
         if path.is_dir():
             return _folder(path)
-        return _content(read_file(path, CheckpointError, limit=LIMIT))
+        return _content(read_file(path, CheckpointError, limit=limit), limit)
     except CheckpointError as error:
         text = str(error)
         raise CheckpointError(text if text.startswith(str(path)) else f"{path}: {text}") from error
@@ -58,9 +59,9 @@ def read_object_file(path: Path) -> object:
         ) from error
 
 
-def _content(content: bytes) -> object:
+def _content(content: bytes, limit: int = LIMIT) -> object:
     if content.startswith(b"PK"):
-        return _archive(content)
+        return _archive(content, limit)
     if content[8:9] == b"{":
         checkpoint = read_safetensors(content)
         return checkpoint if checkpoint.note is not None else checkpoint.entries
@@ -87,11 +88,11 @@ def _npy(content: bytes) -> Entry:
     return Entry(array.dtype.str.lstrip("<>|"), array.shape, array.copy)
 
 
-def _archive(content: bytes) -> object:
+def _archive(content: bytes, limit: int) -> object:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         members = archive.infolist()
-        if sum(member.file_size for member in members) > LIMIT:
-            raise CheckpointError(f"unpacks to more than {LIMIT:,} bytes")
+        if sum(member.file_size for member in members) > limit:
+            raise CheckpointError(f"unpacks to more than {limit:,} bytes")
         names = [member.filename for member in members]
         pickles = [name for name in names if name.endswith("/data.pkl")]
         if not pickles:
@@ -113,6 +114,8 @@ def _meanings(tensors: TorchTensors) -> ObjectMeanings:
     def look_up(reference: tuple[Any, ...]) -> object:
         if reference[0] == "module":  # as PyTorch before 1.6 noted the source of a class
             return reference[1]
+        if any(part is not None for part in reference[5:]):
+            raise PickleError("refers to a part of a storage, as PyTorch before 0.4 wrote it")
         return tensors.look_up(reference[:5])
 
     def call(name: str) -> Callable[..., object]:

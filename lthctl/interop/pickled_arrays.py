@@ -73,7 +73,10 @@ def _scalar(kind: object, data: object = b"") -> Entry:
     return entry_of(data, kind, (), "C")
 
 
-def _encoded(text: object, *_: object) -> bytes:
+def _encoded(text: object, encoding: object) -> bytes:
+    """Bytes that a pickle of an old protocol holds as text."""
+    if encoding not in ("latin1", "latin-1"):
+        raise PickleError(f"holds bytes as text in the encoding {encoding!r:.20}, expected latin1")
     return text_of(text).encode("latin-1")
 
 

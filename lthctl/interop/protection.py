@@ -9,9 +9,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 from torch.optim.optimizer import Optimizer, register_optimizer_step_post_hook
 from torch.utils.hooks import RemovableHandle, unserializable_hook
 
+from lthctl.errors import TicketError
 from lthctl.interop.fitting import Match
 
 
@@ -103,7 +105,7 @@ class Place:
 
     def __init__(self, protection: Protection, path: str, attribute: str) -> None:
         self.protection, self._path, self._attribute = protection, path, attribute
-        self._lent: list[tuple[nn.Module, Any]] = []
+        self._lent: list[tuple[nn.Module, str, Any]] = []
         self._last = -1  # number of its last hook
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -124,25 +126,39 @@ class Place:
             owner = module.get_submodule(self._path)
         except AttributeError:
             return  # replaced by something else
-        current: Tensor | None = owner._parameters.get(self._attribute)
-        if (
-            current is None
-            or current.shape != self.protection.pruned.shape
-            or not self.protection.is_on
-        ):
+        if not self.protection.is_on:
+            return
+        # torch.nn.utils.prune and spectral_norm keep a parameter under the second name.
+        names = self._attribute, f"{self._attribute}_orig"
+        name = next((name for name in names if owner._parameters.get(name) is not None), None)
+        if name is None:
+            self._refuse_what_is_computed(owner)
+            return
+        current: Any = owner._parameters[name]
+        if current.shape != self.protection.pruned.shape:
             return
         if isinstance(current, nn.Parameter):
             self.protection.hold(current)
         else:  # lent for one call, as torch.func.functional_call does
-            self._lent.append((owner, current))
+            self._lent.append((owner, name, current))
             masked: Any = current.masked_fill(self.protection.pruned_on(current.device), 0)
-            owner._parameters[self._attribute] = masked
+            owner._parameters[name] = masked
+
+    def _refuse_what_is_computed(self, owner: nn.Module) -> None:
+        """Zeros in what a weight is computed from need not be zeros of the weight."""
+        parts = [name for name in owner._parameters if name.startswith(f"{self._attribute}_")]
+        if parts or parametrize.is_parametrized(owner, self._attribute):
+            raise TicketError(
+                f"{self.protection.names[0]!r} was a parameter when the ticket was applied, and is "
+                "computed from others now, as weight_norm does; so its pruned weights may not stay "
+                "0. Find a ticket of the module as it is now, or call remove() of its handle"
+            )
 
     def after(self, *_: object) -> None:
         """Give back what was lent."""
         while self._lent:
-            owner, current = self._lent.pop()
-            owner._parameters[self._attribute] = current
+            owner, name, current = self._lent.pop()
+            owner._parameters[name] = current
 
 
 class Handle:

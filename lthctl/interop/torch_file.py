@@ -86,8 +86,8 @@ def _folder_of(archive: zipfile.ZipFile, size: int) -> str:
     """The folder in an archive that holds all the rest; with nothing in it that is too large."""
     members = {member.filename: member for member in archive.infolist()}
     pickles = [name for name in members if name.endswith("/data.pkl")]
-    if len(pickles) != 1:
-        raise CheckpointError(
+    if len(pickles) != 1:  # none is in an .npz of NumPy's
+        raise OtherContentError(
             f"is an archive with {len(pickles)} files data.pkl, expected one; {WAY_OUT}"
         )
     # torch.save never compresses: so what is unpacked can be no larger than the file.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lthctl.errors import ParamsError
+from lthctl.library_settings import torch_defaults
 from lthctl.mask import Array, Shapes, Weights
 from lthctl.models.base import MlpDescription
 from lthctl.models.entry import ModelEntry
@@ -14,7 +15,6 @@ from lthctl.models.initializations import INITIALIZATIONS
 from lthctl.parameter_types import Init
 from lthctl.params import ModelParams
 from lthctl.seeding import Stream
-from lthctl.surroundings import torch_defaults
 
 if TYPE_CHECKING:
     from torch import nn

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lthctl.errors import ParamsError
+from lthctl.library_settings import torch_defaults
 from lthctl.mask import Shapes, Weights, listed
 from lthctl.models.base import ModuleDescription, prunable_among, state_of
 from lthctl.models.sharing import other_names, sharing_memory
 from lthctl.seeding import Stream
-from lthctl.surroundings import torch_defaults
 
 if TYPE_CHECKING:
     from torch import nn

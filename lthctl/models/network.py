@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lthctl.errors import ParamsError
+from lthctl.library_settings import torch_defaults
 from lthctl.mask import Array, Weights
 from lthctl.models.base import ModuleDescription
 from lthctl.models.entry import ModelEntry
@@ -19,7 +20,6 @@ from lthctl.models.module import ModuleModel, kwargs_for
 from lthctl.parameter_types import Init
 from lthctl.params import ModelParams
 from lthctl.seeding import Stream
-from lthctl.surroundings import torch_defaults
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

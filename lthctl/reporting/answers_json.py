@@ -9,6 +9,7 @@ from lthctl.reporting.sentences import sentences_of
 from lthctl.reporting.statistics import Interval
 from lthctl.reporting.unknowns import unknowns_of
 from lthctl.reporting.verdicts import Group
+from lthctl.reporting.whole_report import statements_of, whole_report_sentence
 
 
 def answers_json(group: Group) -> Json:
@@ -23,6 +24,10 @@ def answers_json(group: Group) -> Json:
         "primary": [key.name for key in primary_of(group)],
         "too_short": answers.too_short,
         "sentences": list(sentences_of(answers)),
+        "whole_report": {
+            "sentence": whole_report_sentence(answers),
+            "statements": [vars(one) for one in statements_of(answers)],
+        },
         "unknown": [
             {"text": one.text, "seeds": one.seeds, "command": one.command}
             for one in unknowns_of(answers)

@@ -26,6 +26,7 @@ from lthctl.reporting.reading import Report
 from lthctl.reporting.styles import controls_for_page, methods_for_page
 from lthctl.reporting.survivors import Survivors
 from lthctl.reporting.unknowns import unknowns_of
+from lthctl.reporting.whole_report import whole_report_sentence
 
 SCRIPTS = (
     "words", "state", "document", "save", "charts", "labels", "learning", "sizes", "forests",
@@ -113,6 +114,7 @@ def page_bytes(
         "claims link": '<a href="#claims">Claims</a>' if report.claims else "",
         "stability": stability_html(report),
         "stability link": _stability_link(report),
+        "whole report": escape(whole_report_sentence(answers) or ""),
         "rule": escape(rule_of(report.groups[0].params)),
         "title": escape(title),
         "group": escape(report.groups[0].title),

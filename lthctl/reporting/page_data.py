@@ -25,6 +25,7 @@ from lthctl.reporting.targets import (
 )
 from lthctl.reporting.unknowns import unknowns_of
 from lthctl.reporting.verdicts import Group
+from lthctl.reporting.whole_report import whole_report_sentence
 from lthctl.training.history import MetricName, Row
 
 MOST_EVALUATIONS = 120_000
@@ -75,6 +76,7 @@ def group_data(group: Group, survivors: Survivors, stride: int) -> Json:
     return {
         "title": group.title,
         "rule": rule_of(group.params),
+        "whole_report": whole_report_sentence(answers) or "",
         "cards": [card._asdict() for card in answer_cards(answers)],
         "unknown": [str(one) for one in unknowns_of(answers)],
         "asked": _asked(group, place),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lthctl.errors import OutputError
+from lthctl.links import refuse_links_outwards
 from lthctl.tracking.base import PROJECT, Record, library
 
 IDENTITY = "lthctl.identity"
@@ -41,6 +42,7 @@ class MlflowTracker:
         with _quiet():
             library("mlflow")
             if given is None:
+                refuse_links_outwards(folder / "mlflow.db" / "inside")
                 library("mlflow", "sqlalchemy")
             from mlflow import MlflowClient
             from mlflow.exceptions import MlflowException

@@ -8,6 +8,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from lthctl.disk import write_errors
+from lthctl.links import refuse_links_outwards
+from lthctl.surroundings import elsewhere
 from lthctl.tracking.base import PROJECT, Record, library
 
 
@@ -23,6 +25,7 @@ class WandbTracker:
     words = "offline runs in wandb/"
 
     def __init__(self, folder: Path) -> None:
+        os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # nothing is sent anywhere
         self._wandb: Any = library("wandb")
         self.place = Path(os.environ.get("WANDB_DIR", folder)) / "wandb"
         self.look = "wandb sync"
@@ -35,6 +38,7 @@ class WandbTracker:
         return frozenset(match[1] for match in names if match)
 
     def log(self, record: Record) -> None:
+        refuse_links_outwards(self.place / "wandb")
         with write_errors(self.place):
             self.place.mkdir(parents=True, exist_ok=True)
             # Beside its place, on the same disk; a killed process leaves it to nobody.
@@ -54,9 +58,13 @@ class WandbTracker:
             x_disable_stats=True,
             x_save_requirements=False,
         )
+        # Here it would obey `wandb/settings`, which somebody else may have written: files from all
+        # over would be taken into a run, and others written.
+        with elsewhere():
+            self._wandb.setup()
         with self._wandb.init(
             mode="offline",
-            dir=str(aside),
+            dir=str(aside.absolute()),
             project=os.environ.get("WANDB_PROJECT", PROJECT),
             id=record.identity,
             name=record.name,

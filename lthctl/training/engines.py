@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import Any, cast
 
 from lthctl.errors import ParamsError, TrainingError
+from lthctl.library_settings import numpy_defaults
 from lthctl.models.base import Model
 from lthctl.params import Augment, RoundParams, TrainParams, augment_words
-from lthctl.surroundings import numpy_defaults
 from lthctl.training.devices import resolve_device
 from lthctl.training.engine import ENGINES, Engine
 from lthctl.training.history import Result

@@ -2,17 +2,23 @@
  * fail. It is loaded with LD_PRELOAD and does nothing before `torture_begin`.
  *
  * A call is known by its kind and its number among those of its kind. It can fail with an error
- * number, or end the process: by SIGKILL, or as a power cut does, with all that was written and not
- * flushed gone. A write that ends the process has written half.
+ * number, or end the process: by SIGKILL, or as a power cut does. A write that ends the process has
+ * written half. A power cut takes the content of every file that was written and not flushed. The
+ * worse one also undoes every name that was given, taken or changed since its folder was flushed. A
+ * power cut can come after all is done, too; then the process ends as it would.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
+#include <limits.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
@@ -20,21 +26,20 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum kind { OPEN, READ, WRITE, STAT, LIST, RENAME, MKDIR, UNLINK, FSYNC, LOCK, CHANGE, KINDS };
-enum { SIGKILL_HERE = -1, POWER_CUT = -2, MOST_FILES = 1024, MOST_UNFLUSHED = 256 };
+enum kind { OPEN, READ, WRITE, STAT, LIST, RENAME, MKDIR, UNLINK, FSYNC, LOCK, CHANGE, END, KINDS };
+enum { POWER_CUT = -2, POWER_CUT_OF_NAMES = -3 };
+enum { MOST_FILES = 1024, MOST_UNFLUSHED = 256, MOST_CHANGES = 1 << 16 };
+enum { NO_EXCHANGE = 1, NO_FLUSH = 2 }; /* what the system cannot do, or says that it has done */
 
 /* What the parent reads after the process has ended. */
 struct shared { long counts[KINDS]; int reached; };
 
 static struct shared *shared;
-static char place[4096];
+static char place[4096], keeping[4096];
 static size_t place_length;
-static int is_on, kind_meant, fault_meant, no_exchange;
+static int is_on, kind_meant, fault_meant, lacks;
 static long number_meant;
 static unsigned char is_below[MOST_FILES];
-static struct unflushed { dev_t device; ino_t inode; int descriptor, is_flushed; }
-  unflushed[MOST_UNFLUSHED];
-static int num_unflushed;
 
 #define REAL(name) \
   static __typeof__(&name) real; \
@@ -48,18 +53,17 @@ long *torture_counts(void) {
 
 int torture_reached(void) { return shared->reached; }
 
-/* Count calls from here on. `number` < 0: none fails. */
-void torture_begin(const char *folder, int kind, long number, int fault, int without_exchange) {
+/* Count calls from here on. `number` < 0: none fails. `keeper` is an empty folder of that disk. */
+void torture_begin(const char *folder, const char *keeper, int kind, long number, int fault,
+                   int lacking) {
   torture_counts();
   memset(shared, 0, sizeof *shared);
   strncpy(place, folder, sizeof place - 1);
+  strncpy(keeping, keeper, sizeof keeping - 1);
   place_length = strlen(place);
-  kind_meant = kind, number_meant = number, fault_meant = fault;
-  no_exchange = without_exchange;
+  kind_meant = kind, number_meant = number, fault_meant = fault, lacks = lacking;
   is_on = 1;
 }
-
-void torture_end(void) { is_on = 0; }
 
 static int concerns(int folder, const char *path) {
   if (!is_on || !path) return 0;
@@ -78,14 +82,7 @@ static int noted(int file, int below) {
   return file;
 }
 
-static void die(void) {
-  is_on = 0;
-  if (fault_meant == POWER_CUT)
-    for (int i = 0; i < num_unflushed; i++)
-      if (!unflushed[i].is_flushed && ftruncate(unflushed[i].descriptor, 0)) continue;
-  kill(getpid(), SIGKILL);
-  for (;;) pause();
-}
+#include "power_cut.h"
 
 /* Whether this call is to fail; errno is set then. */
 static int fails(enum kind kind) {
@@ -97,32 +94,6 @@ static int fails(enum kind kind) {
   return 1;
 }
 
-static struct unflushed *unflushed_of(int file) {
-  struct stat64 status;
-  {
-    REAL(fstat64);
-    if (real(file, &status)) return NULL;
-  }
-  for (int i = 0; i < num_unflushed; i++)
-    if (unflushed[i].device == status.st_dev && unflushed[i].inode == status.st_ino)
-      return &unflushed[i];
-  if (num_unflushed == MOST_UNFLUSHED || !S_ISREG(status.st_mode)) return NULL;
-  char name[64];
-  snprintf(name, sizeof name, "/proc/self/fd/%d", file);
-  REAL(open64);
-  int descriptor = real(name, O_WRONLY | O_CLOEXEC);
-  if (descriptor < 0) return NULL;
-  struct unflushed *new = &unflushed[num_unflushed++];
-  *new = (struct unflushed){status.st_dev, status.st_ino, descriptor, 1};
-  return new;
-}
-
-static void written(int file, int is_flushed) {
-  if (fault_meant != POWER_CUT) return;
-  struct unflushed *found = unflushed_of(file);
-  if (found) found->is_flushed = is_flushed;
-}
-
 /* ---- calls with a path ---- */
 
 #define OPENING(name, folder, ...) { \
@@ -132,7 +103,9 @@ static void written(int file, int is_flushed) {
   REAL(name); \
   int below = concerns(folder, path); \
   if (below && fails(OPEN)) return -1; \
-  return noted(real(__VA_ARGS__, path, flags, mode), below); }
+  if (!below || !(flags & O_CREAT)) return noted(real(__VA_ARGS__, path, flags, mode), below); \
+  struct change change = before(GIVEN, 0, NULL, folder, path); \
+  return noted(after(change, real(__VA_ARGS__, path, flags, mode)), below); }
 #define OPENING_HERE(name) { \
   va_list more; va_start(more, flags); \
   mode_t mode = flags & (O_CREAT | __O_TMPFILE) ? va_arg(more, mode_t) : 0; \
@@ -140,7 +113,9 @@ static void written(int file, int is_flushed) {
   REAL(name); \
   int below = concerns(AT_FDCWD, path); \
   if (below && fails(OPEN)) return -1; \
-  return noted(real(path, flags, mode), below); }
+  if (!below || !(flags & O_CREAT)) return noted(real(path, flags, mode), below); \
+  struct change change = before(GIVEN, 0, NULL, AT_FDCWD, path); \
+  return noted(after(change, real(path, flags, mode)), below); }
 
 int open(const char *path, int flags, ...) OPENING_HERE(open)
 int open64(const char *path, int flags, ...) OPENING_HERE(open64)
@@ -164,18 +139,32 @@ OF_PATH(STAT, ssize_t, readlink, AT_FDCWD, path, (const char *path, char *to, si
         (path, to, n))
 OF_PATH(STAT, ssize_t, readlinkat, f, path, (int f, const char *path, char *to, size_t n),
         (f, path, to, n))
-OF_PATH(MKDIR, int, mkdir, AT_FDCWD, path, (const char *path, mode_t mode), (path, mode))
-OF_PATH(MKDIR, int, mkdirat, f, path, (int f, const char *path, mode_t mode), (f, path, mode))
-OF_PATH(UNLINK, int, unlink, AT_FDCWD, path, (const char *path), (path))
-OF_PATH(UNLINK, int, unlinkat, f, path, (int f, const char *path, int flags), (f, path, flags))
-OF_PATH(UNLINK, int, rmdir, AT_FDCWD, path, (const char *path), (path))
-OF_PATH(RENAME, int, rename, AT_FDCWD, to, (const char *from, const char *to), (from, to))
-OF_PATH(RENAME, int, renameat, b, to, (int a, const char *from, int b, const char *to),
-        (a, from, b, to))
-OF_PATH(RENAME, int, link, AT_FDCWD, to, (const char *from, const char *to), (from, to))
-OF_PATH(RENAME, int, linkat, b, to, (int a, const char *from, int b, const char *to, int flags),
-        (a, from, b, to, flags))
-OF_PATH(RENAME, int, symlink, AT_FDCWD, to, (const char *from, const char *to), (from, to))
+/* Calls that give, take or change a name. */
+#define NAMING(kind, what, name, a, from, b, at, parameters, arguments) \
+  int name parameters { \
+    REAL(name); \
+    if (!concerns(b, at)) return real arguments; \
+    if (fails(kind)) return -1; \
+    struct change change = before(what, a, from, b, at); \
+    return after(change, real arguments); }
+
+NAMING(MKDIR, GIVEN, mkdir, 0, NULL, AT_FDCWD, path, (const char *path, mode_t mode), (path, mode))
+NAMING(MKDIR, GIVEN, mkdirat, 0, NULL, f, path, (int f, const char *path, mode_t mode),
+       (f, path, mode))
+NAMING(UNLINK, TAKEN, unlink, 0, NULL, AT_FDCWD, path, (const char *path), (path))
+NAMING(UNLINK, TAKEN, unlinkat, 0, NULL, f, path, (int f, const char *path, int flags),
+       (f, path, flags))
+NAMING(UNLINK, TAKEN, rmdir, 0, NULL, AT_FDCWD, path, (const char *path), (path))
+NAMING(RENAME, CHANGED, rename, AT_FDCWD, from, AT_FDCWD, to, (const char *from, const char *to),
+       (from, to))
+NAMING(RENAME, CHANGED, renameat, a, from, b, to,
+       (int a, const char *from, int b, const char *to), (a, from, b, to))
+NAMING(RENAME, GIVEN, link, 0, NULL, AT_FDCWD, to, (const char *from, const char *to),
+       (from, to))
+NAMING(RENAME, GIVEN, linkat, 0, NULL, b, to,
+       (int a, const char *from, int b, const char *to, int flags), (a, from, b, to, flags))
+NAMING(RENAME, GIVEN, symlink, 0, NULL, AT_FDCWD, to, (const char *from, const char *to),
+       (from, to))
 OF_PATH(CHANGE, int, chmod, AT_FDCWD, path, (const char *path, mode_t mode), (path, mode))
 OF_PATH(CHANGE, int, truncate64, AT_FDCWD, path, (const char *path, off64_t n), (path, n))
 OF_PATH(CHANGE, int, utimensat, f, path,
@@ -184,9 +173,11 @@ OF_PATH(CHANGE, int, utimensat, f, path,
 
 int renameat2(int a, const char *from, int b, const char *to, unsigned int flags) {
   REAL(renameat2);
-  if (concerns(b, to) && no_exchange) { errno = ENOSYS; return -1; }
-  if (concerns(b, to) && fails(RENAME)) return -1;
-  return real(a, from, b, to, flags);
+  if (!concerns(b, to)) return real(a, from, b, to, flags);
+  if (lacks & NO_EXCHANGE) { errno = ENOSYS; return -1; }
+  if (fails(RENAME)) return -1;
+  struct change change = before(flags & RENAME_EXCHANGE ? EXCHANGED : CHANGED, a, from, b, to);
+  return after(change, real(a, from, b, to, flags));
 }
 
 DIR *opendir(const char *path) {
@@ -238,29 +229,34 @@ ssize_t write(int file, const void *content, size_t count) {
 #define OF_FILE(kind, type, name, file, parameters, arguments) \
   type name parameters { \
     REAL(name); \
-    if (concerns_open(file) && fails(kind)) return -1; \
+    if (concerns_open(file)) { \
+      if (kind == WRITE) written(file, 0); \
+      if (fails(kind)) return -1; \
+    } \
     return real arguments; }
 
 OF_FILE(READ, ssize_t, pread64, f, (int f, void *to, size_t n, off64_t at), (f, to, n, at))
 OF_FILE(READ, ssize_t, readv, f, (int f, const struct iovec *to, int n), (f, to, n))
+OF_FILE(WRITE, ssize_t, pwrite64, f, (int f, const void *from, size_t n, off64_t at),
+        (f, from, n, at))
+OF_FILE(WRITE, ssize_t, writev, f, (int f, const struct iovec *from, int n), (f, from, n))
 OF_FILE(CHANGE, int, ftruncate64, f, (int f, off64_t length), (f, length))
 OF_FILE(CHANGE, int, fchmod, f, (int f, mode_t mode), (f, mode))
 OF_FILE(CHANGE, int, futimens, f, (int f, const struct timespec times[2]), (f, times))
 OF_FILE(LOCK, int, flock, f, (int f, int how), (f, how))
 
-int fsync(int file) {
-  REAL(fsync);
-  if (concerns_open(file) && fails(FSYNC)) return -1;
-  if (concerns_open(file)) written(file, 1);
-  return real(file);
-}
+#define FLUSH(name) { \
+  REAL(name); \
+  if (!concerns_open(file)) return real(file); \
+  if (fails(FSYNC)) return -1; \
+  if (lacks & NO_FLUSH) return 0; \
+  written(file, 1); \
+  flushed_names(file); \
+  return real(file); }
 
-int fdatasync(int file) {
-  REAL(fdatasync);
-  if (concerns_open(file) && fails(FSYNC)) return -1;
-  if (concerns_open(file)) written(file, 1);
-  return real(file);
-}
+int fsync(int file) FLUSH(fsync)
+
+int fdatasync(int file) FLUSH(fdatasync)
 
 int fcntl64(int file, int command, ...) {
   va_list more; va_start(more, command);

@@ -11,15 +11,24 @@ from pathlib import Path
 
 KINDS = (
     "open", "read", "write", "stat", "list", "rename", "mkdir", "unlink", "fsync", "lock", "change",
+    "end",
 )  # fmt: skip
 """As `calls.c` numbers them. `list` also stands for each name that a folder is asked for, `stat` for
-access and readlink, `rename` for links, and `change` for modes, times and lengths."""
+access and readlink, `rename` for links, and `change` for modes, times and lengths. `end` is no call:
+all is done, and the process ends."""
 
 WRITING = ("open", "write", "rename", "mkdir", "unlink", "fsync", "lock", "change")
 """Kinds at which a process is killed: the others change nothing that a later one would not show."""
 
-KILL, POWER_CUT = -1, -2
+KILL, POWER_CUT, POWER_CUT_OF_NAMES = -1, -2, -3
+CUTS = (POWER_CUT, POWER_CUT_OF_NAMES)
+"""Either takes the content of all files that were not flushed. The second also undoes what happened
+to names in folders that were not flushed since."""
+
 ERRORS = (errno.EIO, errno.ENOSPC, errno.EMFILE, errno.EACCES)
+
+NO_EXCHANGE, NO_FLUSH = 1, 2
+"""What the system cannot do, or says that it has done; as in `calls.c`."""
 
 NEVER = -1
 
@@ -31,7 +40,7 @@ class Disturbance:
     Attributes:
       kind: of the call.
       number: among those of its kind, from 0.
-      fault: an error number, KILL or POWER_CUT.
+      fault: an error number, KILL or one of CUTS.
     """
 
     kind: str
@@ -39,13 +48,17 @@ class Disturbance:
     fault: int
 
     def __str__(self) -> str:
-        ends = {KILL: "SIGKILL", POWER_CUT: "a power cut"}
+        ends = {
+            KILL: "SIGKILL",
+            POWER_CUT: "a power cut",
+            POWER_CUT_OF_NAMES: "a power cut that takes names",
+        }
         return f"{ends.get(self.fault) or errno.errorcode[self.fault]} at {self.kind} {self.number}"
 
     @property
     def ends(self) -> bool:
-        """Whether the process dies."""
-        return self.fault < 0
+        """Whether the process dies of it; at its end it has nothing left to do."""
+        return self.fault < 0 and self.kind != "end"
 
 
 def begin_again_with_library() -> None:
@@ -55,7 +68,19 @@ def begin_again_with_library() -> None:
     with tempfile.TemporaryDirectory() as place:
         library = Path(place, "calls.so")
         source = Path(__file__).with_name("calls.c")
-        build = ["cc", "-O1", "-Wall", "-shared", "-fPIC", "-o", library, source, "-ldl"]
+        build = [
+            "cc",
+            "-O1",
+            "-Wall",
+            "-Wextra",
+            "-Werror",
+            "-shared",
+            "-fPIC",
+            "-o",
+            library,
+            source,
+            "-ldl",
+        ]
         subprocess.run(build, check=True)
         one_thread = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
         environment = {**os.environ, **one_thread, "LD_PRELOAD": str(library)}
@@ -71,13 +96,22 @@ class Calls:
         self._library.torture_counts.restype = ctypes.POINTER(ctypes.c_long)
         self._counts = self._library.torture_counts()
 
-    def begin(self, place: Path, case: Disturbance | None, *, exchange: bool) -> None:
-        """Count the calls that concern a place from here on, and let one fail."""
+    def begin(self, place: Path, keeper: Path, case: Disturbance | None, lacks: int) -> None:
+        """Count the calls that concern a place from here on, and let one fail.
+
+        Args:
+          place: calls that concern something below it are counted.
+          keeper: an empty folder on the same disk, for what a power cut brings back.
+          case: what happens; None for nothing.
+          lacks: what the system cannot do: the sum of NO_EXCHANGE and NO_FLUSH, or 0.
+        """
         kind = KINDS.index(case.kind) if case else NEVER
         number, fault = (case.number, case.fault) if case else (NEVER, 0)
-        self._library.torture_begin(os.fsencode(place), kind, number, fault, not exchange)
+        places = os.fsencode(place), os.fsencode(keeper)
+        self._library.torture_begin(*places, kind, number, fault, lacks)
 
     def end(self) -> None:
+        """All is done. A power cut that is to come then comes now."""
         self._library.torture_end()
 
     @property

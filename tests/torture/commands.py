@@ -23,6 +23,9 @@ TICKET = "masks/l1-r0.50-n1-s1"
 DATA = ("--data", "../data/mnist")
 HOW = ("-q", "--jobs", "1", *DATA)
 PRUNE, RETRAIN = ("prune", *HOW), ("retrain", "masks", *HOW)
+OTHER_PRUNE = (*PRUNE, "--steps", "9", "--force")
+"""Its tickets are others, and take the place of the first."""
+
 ORDERS = [("retrain", TICKET, "--control", "rewind", "--order-seed", n, "--out", f"runs/{n}", *HOW)
           for n in ("2", "3")]  # fmt: skip
 
@@ -50,6 +53,8 @@ class Command:
       exchange: whether its system can exchange two names.
       code: how it ends when nothing disturbs it.
       remade: the folder of what it makes anew of all that it could read.
+      one_by_one: the folder of files that it writes without regard to each other.
+      torch: whether it imports torch.
     """
 
     words: Sequence[str]
@@ -59,6 +64,8 @@ class Command:
     exchange: bool = True
     code: int = 0
     remade: str | None = None
+    one_by_one: str | None = None
+    torch: bool = False
 
     def __call__(self) -> None:
         os.environ.update(self.variables)
@@ -68,9 +75,8 @@ class Command:
 
 COMMANDS = {
     "prune": Command(PRUNE),
-    "prune, checkpoints": Command(PRUNE, variables=(("LTHCTL_CHECKPOINT_SECONDS", "0"),)),
-    "prune --force": Command((*PRUNE, "--force"), [PRUNE]),
-    "prune --force, two renames": Command((*PRUNE, "--force"), [PRUNE], exchange=False),
+    "prune --force": Command(OTHER_PRUNE, [PRUNE]),
+    "prune --force, two renames": Command(OTHER_PRUNE, [PRUNE], exchange=False),
     "retrain": Command(RETRAIN, [PRUNE]),
     "run": Command(("run", *HOW)),
     "report": Command(("report", "--strict", "-q"), [PRUNE, RETRAIN]),
@@ -81,17 +87,25 @@ COMMANDS = {
     ),
     "connect": Command(("connect", "runs", "--points", "2", *HOW), [PRUNE, *ORDERS]),
     "verify": Command(("verify", "masks", "runs"), [PRUNE, RETRAIN]),
-    "show": Command(("show", "masks", "runs", "--json"), [PRUNE, RETRAIN]),
+    "show": Command(("show", "runs", "--json"), [PRUNE, RETRAIN]),
     "compare": Command(("compare", "masks", "masks", "--json"), [PRUNE]),
-    # Neither imports torch, with which every fork would take twice as long.
+    # Neither imports torch, with which every fork would take longer.
     "export": Command(("export", TICKET, "--to", "csr", "--out", "matrices"), [PRUNE]),
     "import": Command(
         ("import", f"{TICKET}/mask.safetensors", "--out", "imported", "-q"), [PRUNE]
     ),
-    "download": Command(("download", "mnist", "--from", DATA[1], "--out", "got", "-q")),
+    "download": Command(
+        ("download", "mnist", "--from", DATA[1], "--out", "got", "-q"), one_by_one="got"
+    ),
     "store": Command(("store", "--json"), [PRUNE]),
     "store check": Command(("store", "check", "--json"), [PRUNE], _damage_one, code=3),
     "store prune": Command(("store", "prune", "masks", "--json"), [PRUNE, RETRAIN], _lose_one),
+    # The sparse engine keeps none.
+    "prune, checkpoints": Command(
+        (*PRUNE, "--engine", "torch"),
+        variables=(("LTHCTL_CHECKPOINT_SECONDS", "0"),),
+        torch=True,
+    ),
 }  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """Whether a command that was disturbed did what it promises."""
 
+import os
 import re
 from pathlib import Path
 
@@ -7,9 +8,15 @@ from tests.torture.process import Ended
 
 Tree = dict[str, bytes]
 
-VOLATILE = re.compile(r"\.lthctl/maker\.json|\.lthctl/trainings/lock|.*/\.probe\.[0-9a-f]+\.new")
-"""Random, or empty. A probe of whether a folder can be written is empty, and the next one removes
-it."""
+REPORT_UNFINISHED = "report/UNFINISHED.txt"
+"""Says that the files beside it are of two versions."""
+
+VOLATILE = re.compile(
+    r"\.lthctl/maker\.json|\.lthctl/trainings/lock|.*/\.probe\.[0-9a-f]+\.new"
+    r"|\.lthctl/checkpoints/.*"
+)
+"""Random, empty, or of no use. A probe of whether a folder can be written is empty, and the next one
+removes it. A checkpoint whose training has its result since stays until `store check`."""
 
 HIDDEN = re.compile(r"\.[0-9a-f]{16}\.(new|old)")
 
@@ -19,10 +26,11 @@ def tree(folder: Path) -> Tree:
     found = {}
     for path in sorted(folder.rglob("*")):
         name = str(path.relative_to(folder))
+        hidden = HIDDEN.sub(r".HEX.\1", name)
         if path.is_file() and not VOLATILE.fullmatch(name):
-            found[HIDDEN.sub(r".HEX.\1", name)] = path.read_bytes()
-        elif path.is_dir() and not any(path.iterdir()):
-            found[f"{HIDDEN.sub(r'.HEX.{}', name)}/"] = b""
+            found[hidden] = path.read_bytes()
+        elif path.is_dir() and not any(path.iterdir()) and not VOLATILE.fullmatch(f"{name}/"):
+            found[f"{hidden}/"] = b""
     return found
 
 
@@ -63,9 +71,66 @@ def faults_of_folder(
     kept = {name: content for name, content in before.items() if expected.get(name) == content}
     if remade is not None:
         kept = {name: content for name, content in kept.items() if not name.startswith(remade)}
-    # What is half-written, under a hidden name, is cleared away by the next command.
     found = [f"lost {name}" for name, content in kept.items() if now.get(name) != content]
-    shown = {name: content for name, content in now.items() if ".HEX." not in name}
-    if ended.code == 0 and not ended.said and (difference := differences(shown, expected)):
+    difference = differences(shown(now), expected)
+    if ended.code == 0 and not ended.said and difference:
         found.append(f"other files, exit code 0, and not a word: {difference}")
     return found
+
+
+def faults_after_all(now: Tree, expected: Tree) -> list[str]:
+    """What is wrong after a power cut that comes when a command has ended: all that it has written
+    must be there. What it has deleted may be there again."""
+    return [f"lost {name}" for name in expected if now.get(name) != expected[name]]
+
+
+def torn(
+    before: Tree,
+    now: Tree,
+    expected: Tree,
+    *,
+    exchanges: bool,
+    with_report: bool = True,
+    one_by_one: str | None = None,
+) -> list[str]:
+    """The files and folders that are neither as they were nor as they are to be.
+
+    The files of a folder are of one version: the old, the new, or, where two names cannot be
+    exchanged, none. A report that is not of one version says so.
+
+    Args:
+      before, now, expected: as in `faults_of_folder`.
+      exchanges: whether two names can be exchanged.
+      with_report: whether the report, too; not where the command could not read all it is about.
+      one_by_one: the folder of files that have no regard to each other.
+    """
+    if REPORT_UNFINISHED in now or not with_report:
+        before, now, expected = map(without_report, (before, now, expected))
+    now = shown(now)
+    known = expected.keys() | before.keys()
+    found = [
+        f"torn {name}"
+        for name in sorted(now.keys() & known)
+        if now[name] not in (before.get(name), expected.get(name))
+    ]
+    changed = {name for name in expected if before.get(name) != expected[name]}
+    for folder in sorted({os.path.dirname(name) for name in changed} - {one_by_one}):  # noqa: PTH120
+        old, here, new = (files_in(folder, one) for one in (before, now, expected))
+        here = {name: here[name] for name in here.keys() & known}
+        if here not in (old, new) and (here or (old and exchanges)):
+            found.append(f"two versions in {folder}")
+    return found
+
+
+def shown(files: Tree) -> Tree:
+    """Without what is half-written, under a hidden name. The next command clears that away."""
+    return {name: content for name, content in files.items() if ".HEX." not in name}
+
+
+def files_in(folder: str, files: Tree) -> Tree:
+    """Those right in a folder."""
+    return {n: c for n, c in files.items() if os.path.dirname(n) == folder}  # noqa: PTH120
+
+
+def without_report(files: Tree) -> Tree:
+    return {name: content for name, content in files.items() if not name.startswith("report/")}

@@ -1,11 +1,13 @@
 """A command in a process of its own, forked from one that has imported and compiled everything."""
 
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from tests.torture.calls import Calls, Disturbance
 
@@ -35,7 +37,7 @@ def call(
     case: Disturbance | None = None,
     *,
     place: Path,
-    exchange: bool = True,
+    lacks: int = 0,
 ) -> Ended:
     """Run a command in a folder, and disturb it.
 
@@ -45,13 +47,22 @@ def call(
       calls: the library.
       case: what happens to it; None leaves it alone.
       place: calls that concern something below it are counted.
-      exchange: whether its system can exchange two names.
+      lacks: what its system cannot do, as `Calls.begin` has it.
     """
+    keeper = place.with_name(f"{place.name}-kept")
+    shutil.rmtree(keeper, ignore_errors=True)
+    keeper.mkdir()
     streams = [os.memfd_create(name) for name in ("out", "said")]
     child = os.fork()
     if child == 0:
-        _run(command, folder, calls, case, place, exchange, streams)
+        signal.alarm(SECONDS)
+        for number, stream in enumerate(streams, 1):
+            os.dup2(stream, number)
+        os.chdir(folder)
+        calls.begin(place, keeper, case, lacks)
+        _run(command, calls)
     status = os.waitpid(child, 0)[1]
+    shutil.rmtree(keeper)
     texts = []
     for stream in streams:
         with os.fdopen(stream, "rb") as file:
@@ -60,21 +71,8 @@ def call(
     return Ended(os.waitstatus_to_exitcode(status), *texts)
 
 
-def _run(
-    command: Callable[[], object],
-    folder: Path,
-    calls: Calls,
-    case: Disturbance | None,
-    place: Path,
-    exchange: bool,
-    streams: list[int],
-) -> None:
-    signal.alarm(SECONDS)
-    for number, stream in enumerate(streams, 1):
-        os.dup2(stream, number)
-    os.chdir(folder)
+def _run(command: Callable[[], object], calls: Calls) -> NoReturn:
     code = 0
-    calls.begin(place, case, exchange=exchange)
     try:
         command()
     except SystemExit as end:
@@ -82,7 +80,6 @@ def _run(
     except BaseException:
         import traceback
 
-        calls.end()
         traceback.print_exc()
         code = 1
     calls.end()

@@ -21,7 +21,7 @@ def import_(
         Path,
         typer.Argument(
             metavar="FILE",
-            help="safetensors, or a state_dict saved by torch.save; or a folder of another "
+            help="safetensors, a state_dict saved by torch.save, or .npz; or a folder of another "
             "program.",
         ),
     ],

@@ -32,14 +32,14 @@ def prune(
     them, or the flag again.
     """
     params = parameters(context, "prune", {**tickets.flags(), **settings.flags()})
-    from lthctl.cli.engine_view import say_engine
+    from lthctl.cli.engine_view import say_what_is_assumed
     from lthctl.cli.grid_view import make_folders, ticket_documents, tickets_table
     from lthctl.grid.grids import ticket_grid
 
     team = cluster.team(training.jobs, training.executor, training.devices)
     grid = ticket_grid(params, data=settings.data, out=out)
     if grid.train is not None and not training.quiet:
-        say_engine(params)
+        say_what_is_assumed(params)
     if make_folders(
         grid,
         training,

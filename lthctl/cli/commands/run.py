@@ -57,7 +57,7 @@ def run(
     refuse_draws_of_none(context, controls, params)
     team = cluster.team(training.jobs, training.executor, training.devices)
     if not training.quiet:
-        engine_view.say_engine(params)
+        engine_view.say_what_is_assumed(params)
     if training.dry_run:
         try:
             grid = experiment_grid(params, control=controls, name=name, data=data)

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lthctl.errors import TrainingError
+from lthctl.library_settings import torch_defaults
 from lthctl.lottery.scores.base import ScoreContext
 from lthctl.mask import listed
 from lthctl.models.mlp import MLP
-from lthctl.surroundings import torch_defaults
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

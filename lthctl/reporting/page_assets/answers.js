@@ -14,6 +14,7 @@ function drawAnswers() {
     ),
   );
   put("unknown", ...group.unknown.map((text) => make("li", {}, text)));
+  find("whole-report").textContent = group.whole_report;
   find("rule").textContent = group.rule;
   find("group").textContent =
     `${plural(group.num_runs, "run")}, ${plural(group.num_seeds, "seed")}: ${group.title}`;

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import torch
 
 from lthctl.errors import TrainingError
-from lthctl.surroundings import WORKSPACE_VARIABLE
+from lthctl.library_settings import WORKSPACE_VARIABLE
 from lthctl.training.spec import Training
 
 AMOUNT = r"([0-9.]+ (?:bytes|[KMGT]iB))"

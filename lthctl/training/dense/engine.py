@@ -12,11 +12,11 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch.nn.functional import cross_entropy
 
+from lthctl.library_settings import same_sums, torch_defaults
 from lthctl.models.base import state_of
 from lthctl.models.mlp import MLP
 from lthctl.models.network import Network
 from lthctl.models.sharing import load_weights
-from lthctl.surroundings import same_sums, torch_defaults
 from lthctl.training.dense.determinism import own_generator, torch_threads
 from lthctl.training.dense.device_errors import explained
 from lthctl.training.dense.evaluation import evaluate_network

@@ -6,10 +6,10 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from lthctl.datasets.base import Images, Split
+from lthctl.library_settings import torch_defaults
 from lthctl.mask import Weights
 from lthctl.models.base import Model
 from lthctl.models.sharing import load_weights
-from lthctl.surroundings import torch_defaults
 from lthctl.training.dense.determinism import torch_threads
 from lthctl.training.dense.images import as_input, on_device
 

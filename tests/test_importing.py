@@ -420,6 +420,28 @@ def test_masks_and_weights_of_numpy(
     assert "and read as any object: unpacks to more than" in refusal(huge(tmp_path / "huge.npz"))
 
 
+@pytest.mark.parametrize("prefix", ["", "module."])
+@pytest.mark.parametrize("kind", [torch.bool, torch.int32, torch.float32])
+def test_masks_by_the_names_of_layers(prefix: str, kind: torch.dtype, tmp_path: Path) -> None:
+    """The layers are of one shape, so that nothing but names can match them."""
+    generator = torch.Generator().manual_seed(0)
+    bits = {n: torch.rand(4, 4, generator=generator) > 0.4 for n in EQUAL.prunable(biases=False)}
+    masks = {prefix + name.removesuffix(".weight"): bit.to(kind) for name, bit in bits.items()}
+    state = {prefix + name: tensor for name, tensor in equal_state().items()}
+    for number, found in enumerate(
+        (
+            masks,
+            {f"{name}_mask": mask for name, mask in masks.items()},
+            {"model": state, "masks": masks},
+            {"model": state, "masks": {name: mask.tolist() for name, mask in masks.items()}},
+        )
+    ):
+        ticket = import_ticket(saved(found, tmp_path / f"{number}.pt"), model=EQUAL)
+        assert ticket.mask == Mask({name: bit.numpy() for name, bit in bits.items()})
+        if number >= 2:
+            np.testing.assert_array_equal(ticket.init["layers.1.weight"], equal_state()["layers.1.weight"].numpy())  # fmt: skip
+
+
 def huge(path: Path) -> Path:
     packed({"a": np.zeros(2**26, np.int8)}, path)
     return path

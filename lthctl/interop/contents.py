@@ -117,14 +117,15 @@ class Contents:
         return {names[name]: entry for name, entry in entries.items() if name not in ignored}
 
     def _base(self, name: str) -> str:
-        """The name of the parameter that a tensor is of; a name of the model's own has no
-        suffix."""
+        """The name of the parameter that a tensor is of; a name of the model's own has no suffix. A
+        mask may have the name of its layer."""
         base = name.removesuffix(MASK) if name.endswith(MASK) else name.removesuffix(ORIG)
         if name in self._named:
             return name
         if base not in self._named and any(_tail(name) == _tail(ours) for ours in self._named):
             return name
-        return base
+        of_layer = f"{base}.weight"
+        return of_layer if base not in self._named and of_layer in self._named else base
 
     def _sorted_out(self, entries: Entries) -> tuple[Entries, Entries]:
         """Masks and weights, by the parameter that they are of."""

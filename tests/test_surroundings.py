@@ -4,10 +4,11 @@ import importlib
 import os
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import matplotlib
 import numba
@@ -18,7 +19,7 @@ import torch
 from lthctl import find_ticket, retrain
 from lthctl.datasets.base import Dataset
 from lthctl.errors import ParamsError
-from lthctl.library_settings import same_sums, torch_defaults
+from lthctl.library_settings import numpy_defaults, same_sums, torch_defaults
 from lthctl.models.mlp import MLP
 from lthctl.models.module import ModuleModel
 from lthctl.params import TrainParams
@@ -261,6 +262,17 @@ def test_what_torch_newly_lets_set_for_one_kind_of_product_counts_for_nothing(
         assert [read(*each) for each in PLACES] == found
     finally:
         put(backend, operation, own)
+
+
+@pytest.mark.parametrize("defaults", [torch_defaults, numpy_defaults])
+def test_the_smallest_numbers_are_not_taken_for_0(defaults: Callable[[], Any]) -> None:
+    assert torch.set_flush_denormal(True)
+    try:
+        with defaults():
+            assert sys.float_info.min / 2 > 0
+        assert sys.float_info.min / 2 == 0
+    finally:
+        torch.set_flush_denormal(False)
 
 
 def test_trainings_that_overlap_take_no_setting_away_from_each_other() -> None:

@@ -10,11 +10,13 @@ import pytest
 
 from lthctl.artifacts.store import Store
 from lthctl.canonical import Json
-from lthctl.cluster.plan_file import LIMIT, read_plan
+from lthctl.cluster.plan_file import LIMIT, read_plan, write_plan
 from lthctl.cluster.worker import work
 from lthctl.errors import ClusterError, LthctlError, PathError
 from lthctl.families import own_code
+from lthctl.grid.asked import Asked
 from lthctl.grid.grids import run_grid, ticket_grid
+from lthctl.params import Params
 from lthctl.params_file import load_params
 
 from .command_line import lthctl
@@ -75,6 +77,13 @@ def test_no_mutated_plan_does_anything_but_be_refused(
             read_plan(plan).grid()
         except LthctlError as error:
             assert "Traceback" not in str(error)
+
+
+def test_a_plan_to_verify_makes_no_grid(workspace: Path) -> None:
+    asked = Asked("verify", Params(), {"paths": ["masks"], "data": None})
+    plan = read_plan(write_plan(asked, Path(".lthctl")).path)
+    with pytest.raises(ClusterError, match="is a plan of `lthctl verify`, which makes no grid"):
+        plan.grid()
 
 
 def test_what_is_no_file_or_too_long_is_refused(workspace: Path) -> None:

@@ -123,7 +123,8 @@ def _copy_first(
 def _copy(
     path: str, revision: str, to: Path, files: Mapping[str, int], *, where: str, fetch: bool
 ) -> None:
-    absolute = Path(os.path.abspath(path))  # noqa: PTH100  # as it is written: a link in it may not exist in the revision
+    # As it is written: a link in it may not exist in the revision.
+    absolute = Path(os.path.abspath(path))  # noqa: PTH100
     root = next(
         (place for place in (absolute, *absolute.parents) if (place / ".git").exists()), None
     )

@@ -79,14 +79,14 @@ class ExperimentArguments(GridArguments):
         )
 
 
-class VerifyArguments(GridArguments):
+class VerifyArguments(Section):
     """Those of `lthctl verify --replay`, for which no grid is made."""
 
     paths: list[str]
     data: str | None
 
 
-ARGUMENTS: Mapping[str, type[GridArguments]] = {
+ARGUMENTS: Mapping[str, type[GridArguments | VerifyArguments]] = {
     "ticket_grid": TicketArguments,
     "run_grid": RunArguments,
     "experiment_grid": ExperimentArguments,

@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from lthctl.artifacts.store_maker import marked_as_own
 from lthctl.artifacts.trained_where import PLANS
 from lthctl.canonical import Json, canonical_json, digest_of
-from lthctl.cluster.plan_arguments import ARGUMENTS, GridArguments
+from lthctl.cluster.plan_arguments import ARGUMENTS, GridArguments, VerifyArguments
 from lthctl.disk import write_file
 from lthctl.errors import ClusterError, PathError
 from lthctl.families import is_own, trust, trusted
@@ -88,8 +88,8 @@ class WorkPlan:
         return Params.model_validate(self.said.params)
 
     @cached_property
-    def arguments(self) -> GridArguments:
-        """What it says of its grid besides."""
+    def arguments(self) -> GridArguments | VerifyArguments:
+        """What it says besides the parameters."""
         return ARGUMENTS[self.said.function].model_validate_json(json.dumps(self.said.arguments))
 
     @property
@@ -143,8 +143,14 @@ class WorkPlan:
             that are retrained only the first is read.
 
         Raises:
+          ClusterError: it is a plan of `lthctl verify`.
           LthctlError: it cannot be made, such as when the dataset is not here.
         """
+        if isinstance(self.arguments, VerifyArguments):
+            raise ClusterError(
+                f"{self.path}: is a plan of `lthctl verify`, which makes no grid; expected one of "
+                "`lthctl prune`, `retrain` or `run`"
+            )
         return self.arguments.grid(self.params, self.store, look=look)
 
 

@@ -4,6 +4,8 @@ PYTHON ?= python3
 BIN := $(CURDIR)/.venv/bin
 export PATH := $(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
+# Each Python of the tests would compile the same files again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: repro test test-all check format bench league sizes roofline fuzz torture fuzz-guided locked lock newest release clean
 

@@ -1,10 +1,16 @@
 """The command line, called in this process."""
 
+from functools import cache
 from pathlib import Path
 
+import typer.main
+import typer.testing
 from typer.testing import CliRunner, Result
 
 from lthctl.cli.app import app
+
+# A process builds its commands once, which takes longer than many a command. So do all tests here.
+typer.testing._get_command = cache(typer.main.get_command)
 
 
 def lthctl(*words: str) -> Result:

@@ -19,6 +19,7 @@ from lthctl.datasets import mnist
 from lthctl.datasets.base import Dataset, Split
 from lthctl.datasets.idx import idx_bytes
 from lthctl.families import FAMILIES, own_code
+from lthctl.grid import cost
 from lthctl.lottery.find import find_ticket
 from lthctl.lottery.retrain import retrain
 from lthctl.lottery.scores import ScoreContext, Scores, scored_by
@@ -29,6 +30,7 @@ from lthctl.reporting import figures
 from lthctl.seeding import Stream
 from lthctl.training.spec import Training
 
+from . import fast
 from .command_line import lthctl
 from .pictures import PICTURES
 
@@ -41,11 +43,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Ctrl-C is tested, and whoever runs the tests in the background has them begin with that
     ignored."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    config.pluginmanager.register(fast, "fast tests")
 
 
 SPARSE = {
@@ -98,6 +101,12 @@ def synthetic_dataset() -> Dataset:
 def trusts_nobody_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a test trusts is not trusted afterwards, as a plan names all that its process trusts."""
     monkeypatch.setattr(own_code, "_trusted", set(own_code._trusted))
+
+
+@pytest.fixture(autouse=True)
+def _measured_briefly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plans say how fast a training is; how right they are is not tested."""
+    monkeypatch.setattr(cost, "MEASURED_SECONDS", 0.005)
 
 
 @pytest.fixture(autouse=True)
@@ -302,7 +311,14 @@ def runs(workspace: Path, retrained: Path) -> Path:
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """For what a report does besides drawing, which takes longer than all the rest of it."""
-    monkeypatch.setattr(figures, "figure_files", lambda group, survivors: PICTURES)
+    monkeypatch.setattr(figures, "figure_files", lambda group, survivors, formats=(): PICTURES)
+
+
+@pytest.fixture(autouse=True)
+def _undrawn_if_fast(request: pytest.FixtureRequest) -> None:
+    """Reports of fast tests are undrawn, but for those with the mark `drawn`."""
+    if fast.is_fast(request.node) and request.node.get_closest_marker("drawn") is None:
+        request.getfixturevalue("undrawn")
 
 
 @pytest.fixture

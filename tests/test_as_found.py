@@ -79,6 +79,7 @@ def test_a_colleagues_ticket_is_trained_as_it_was_found(colleagues: Path) -> Non
     assert run["model"]["layers"] == [784, 6, 10]
 
 
+@pytest.mark.long
 def test_the_dense_network_is_trained_like_the_tickets_beside_it(colleagues: Path) -> None:
     """It holds no settings: nothing was trained to find it."""
     said("retrain", "masks", "--reinit", "-q")
@@ -105,6 +106,7 @@ def test_a_flag_or_the_file_wins_key_by_key(by_flag: bool, colleagues: Path) -> 
     assert (train["steps"], train["lr"], train["batch_size"]) == (25, 0.01, 30)
 
 
+@pytest.mark.long
 def test_a_file_that_states_all_wins_to_the_byte(colleagues: Path) -> None:
     """As in a pipeline: what the ticket holds has no say then."""
     stated = {**TrainParams(steps=12, device="cpu").model_dump(mode="json"), "lr_drops": {}}
@@ -157,6 +159,7 @@ def test_a_flag_that_contradicts_the_ticket_is_refused(colleagues: Path) -> None
     assert lthctl("retrain", TICKET, "--layers", "784,6,10", "--dry-run").exit_code == 0
 
 
+@pytest.mark.long
 def test_held_out_images_are_those_of_the_ticket(workspace: Path) -> None:
     words = ["--method", "l1", "--ratio", "0.5", "--rounds", "1", "--seed", "1", "-q"]
     said("prune", *words, "--set", "data.holdout=100", "--set", "data.normalize=standard")

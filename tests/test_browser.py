@@ -3,6 +3,8 @@
 A missing Chromium is a failure where CI is set, and skips these tests elsewhere.
 """
 
+from __future__ import annotations
+
 import csv
 import io
 import json
@@ -13,11 +15,12 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import cache
 from itertools import product
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
 from lthctl.artifacts.run import Run
 from lthctl.artifacts.ticket import save_ticket
@@ -38,6 +41,9 @@ from .test_report import (
 )
 from .test_survivors import FIRST, make_ticket, run_of
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page, Playwright
+
 pytestmark = pytest.mark.browser
 
 FLAGS = [
@@ -48,6 +54,8 @@ FLAGS = [
 
 @pytest.fixture(scope="module")
 def playwright() -> Iterator[Playwright]:
+    from playwright.sync_api import sync_playwright
+
     with sync_playwright() as driver:
         yield driver
 
@@ -79,6 +87,7 @@ def browser(launch: Callable[..., Browser]) -> Browser:
     return launch()
 
 
+@cache
 def grid() -> list[Run]:
     """Three seeds of 41 experiments; the accuracy falls with ratio, chance and fresh weights, so
     all are different."""
@@ -104,13 +113,12 @@ FIRST_ANSWER = (
     "How far down do tickets keep up?\n\n3 % of the weights keep up\n\nl1 tickets of 5 rounds"
 )
 CONTROLS, RATIOS = ("rewind", "reinit"), (0.25, 0.5, 0.8, 0.9, 0.97)
-GRID = grid()
 
 
 @pytest.fixture(scope="module")
 def grid_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("page")
-    (folder / "index.html").write_text(page_of(report_of(folder, *GRID)))
+    (folder / "index.html").write_text(page_of(report_of(folder, *grid())))
     return folder / "index.html"
 
 
@@ -201,7 +209,7 @@ def test_it_opens_from_disk_with_everything_drawn(view: Page) -> None:
     assert view.locator("#ladders tbody tr").count() == 4
     assert view.locator("#sizes-figures svg").count() == 2
     assert view.locator("#curves-figure .curve").count() == 11  # five ratios twice, and dense
-    assert count_and_mean(view) == expected(GRID)
+    assert count_and_mean(view) == expected(grid())
     assert view.evaluate(
         "[...document.querySelectorAll('.standin')].every(picture => !picture.checkVisibility())"
     )
@@ -234,7 +242,7 @@ def test_bands_are_the_t_intervals_of_the_report(view: Page) -> None:
     shown = view.evaluate(
         "(() => { const { raw, ends } = curveOf(group.asked.ticket); return [raw[1], ...ends[1]]; })()"
     )
-    runs = [run for run in GRID if run.ticket.name.startswith("l1-r0.80-n5")]
+    runs = [run for run in grid() if run.ticket.name.startswith("l1-r0.80-n5")]
     of = interval(
         [run.history[1].validation_accuracy for run in runs if run.control == "rewind"], 0.95
     )
@@ -313,7 +321,7 @@ def test_rewind_and_reinit_are_in_one_plot(view: Page) -> None:
 def test_a_brush_dragged_with_the_mouse_changes_count_mean_and_table(view: Page) -> None:
     before = rows(view)
     drag(view, "method", 0.7, 0.99)  # the lowest value of that axis
-    chosen = [run for run in GRID if run.ticket.method == "random"]
+    chosen = [run for run in grid() if run.ticket.method == "random"]
     assert count_and_mean(view) == expected(chosen)
     assert len(rows(view)) == len(chosen) < len(before)
     assert all(row[0].startswith("random-") for row in rows(view))
@@ -333,8 +341,8 @@ def centre_above(page: Page, axis: str) -> tuple[float, float]:
 def test_brushing_what_was_reached(view: Page) -> None:
     drag(view, "best", 0.0, 0.3)
     number, mean = count_and_mean(view)
-    accuracies = sorted((100 * run.metrics.best_accuracy for run in GRID), reverse=True)
-    assert 0 < number < len(GRID)
+    accuracies = sorted((100 * run.metrics.best_accuracy for run in grid()), reverse=True)
+    assert 0 < number < len(grid())
     assert mean == pytest.approx(sum(accuracies[:number]) / number, abs=0.0051)  # the best so many
 
 
@@ -355,10 +363,10 @@ def test_brushing_what_was_reached(view: Page) -> None:
 def test_a_preset_tells_its_story(view: Page, preset: str, keep: Callable[[Run], bool]) -> None:
     button = view.locator("#presets").get_by_role("button", name=preset, exact=True)
     button.click()
-    assert count_and_mean(view) == expected([run for run in GRID if keep(run)])
+    assert count_and_mean(view) == expected([run for run in grid() if keep(run)])
     assert button.get_attribute("aria-pressed") == "true"
     view.get_by_role("button", name="all runs").click()
-    assert count_and_mean(view) == expected(GRID)
+    assert count_and_mean(view) == expected(grid())
 
 
 def test_the_table_is_sorted_by_any_column(view: Page) -> None:
@@ -376,11 +384,11 @@ def test_the_table_is_sorted_by_any_column(view: Page) -> None:
 def test_an_axis_is_brushed_by_keyboard(view: Page) -> None:
     axis = view.locator('[data-key="ratio"]')
     axis.press("ArrowDown")
-    assert count_and_mean(view) == expected([run for run in GRID if run.ticket.ratio == 0.97])
+    assert count_and_mean(view) == expected([run for run in grid() if run.ticket.ratio == 0.97])
     axis.press("Shift+ArrowDown")
-    assert count_and_mean(view) == expected([run for run in GRID if run.ticket.ratio >= 0.9])
+    assert count_and_mean(view) == expected([run for run in grid() if run.ticket.ratio >= 0.9])
     axis.press("Escape")
-    assert count_and_mean(view) == expected(GRID)
+    assert count_and_mean(view) == expected(grid())
 
 
 def test_smoothing_looks_as_far_back_as_ahead(view: Page) -> None:
@@ -446,7 +454,7 @@ def test_without_webgl_all_of_it_works(launch: Callable[..., Browser], grid_page
         assert page.evaluate("document.createElement('canvas').getContext('webgl')") is None
         drag(page, "method", 0.7, 0.99)
         assert count_and_mean(page) == expected(
-            [run for run in GRID if run.ticket.method == "random"]
+            [run for run in grid() if run.ticket.method == "random"]
         )
 
 
@@ -483,7 +491,7 @@ def test_claims_stand_below_the_answers_with_scripts_and_without(
         "  printed: a tenth\n  quantity: validation_gain\n  ladder: l1-n5\n  size: 20\n"
         "  than: reinit\n  bound: {above: 0}\n"
     )
-    report = unread_report(*GRID)
+    report = unread_report(*grid())
     judged = judge_claims(report.groups[0], load_claims(tmp_path / "claims.yaml"))
     (tmp_path / "index.html").write_text(page_of(replace(report, claims=judged)))
     page = browser.new_context(
@@ -646,7 +654,7 @@ def test_an_address_that_says_nonsense_is_harmless(
     show: Callable[..., Page], grid_page: Path, address: str
 ) -> None:
     page = show(grid_page, hash=address)
-    assert count_and_mean(page) == expected(GRID)
+    assert count_and_mean(page) == expected(grid())
     assert page.locator("#curves-figure .curve").count() > 0
 
 
@@ -663,7 +671,7 @@ def saved(page: Page, name: str) -> bytes:
 def test_tables_are_saved_from_the_page(view: Page) -> None:
     view.locator("#presets").get_by_role("button", name="random pruning").click()
     table = list(csv.DictReader(io.StringIO(saved(view, "runs.csv").decode())))
-    chosen = [run for run in GRID if run.ticket.method == "random"]
+    chosen = [run for run in grid() if run.ticket.method == "random"]
     assert len(table) == len(chosen)
     assert {row["ticket"] for row in table} == {run.ticket.name for run in chosen}
     assert max(float(row["best accuracy"]) for row in table) == max(
@@ -738,7 +746,7 @@ def test_print_has_every_row_or_says_that_it_has_not(
     page = show(grid_page)
     printed = "[...document.querySelectorAll('#selected tbody tr')].filter(row => row.offsetHeight).length"
     page.emulate_media(media="print")
-    assert page.evaluate(printed) == len(GRID)
+    assert page.evaluate(printed) == len(grid())
     assert page.evaluate("getComputedStyle(document.querySelector('.table-of-runs')).overflow") == (
         "visible"
     )

@@ -342,6 +342,7 @@ def test_what_is_not_there_is_said_with_what_was_expected(tickets: Path) -> None
         )
 
 
+@pytest.mark.long
 def test_several_controls_in_one_go(tickets: Path) -> None:
     assert lthctl("retrain", "masks", "--control", "rewind,reinit", "--quiet").exit_code == 0
     together = {path.relative_to("runs"): path.read_bytes() for path in files_below("runs")}

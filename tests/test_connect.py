@@ -314,6 +314,7 @@ def test_nothing_to_join(runs: Path, dataset: Dataset, tmp_path: Path) -> None:
 # ---- kept as files ----
 
 
+@pytest.mark.long
 def test_of_a_folder_all_copies_are_joined(runs: Path, dataset: Dataset, tmp_path: Path) -> None:
     connections = connect(runs, dataset=dataset, points=3, out=tmp_path / "out")
     assert [connection.name for connection in connections] == [f"rewind--rewind-order7/{T}"]

@@ -1,6 +1,7 @@
 """What people read: lines that fit, sentences that can be read once, links and commands that exist."""
 
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,7 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert missing == []
 
 
+@cache
 def flags_of_commands() -> dict[tuple[str, ...], set[str]]:
     """The words of every command -> its flags."""
     found: dict[tuple[str, ...], set[str]] = {}

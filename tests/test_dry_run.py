@@ -71,6 +71,7 @@ def test_verbose_tells_every_training(workspace: Path) -> None:
     assert again[0] == "l1-r0.50-n2-s1 1/2: density 1.000, from the store"
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("undrawn")
 def test_json_is_json_and_quiet_is_quiet(workspace: Path) -> None:
     tickets = json.loads(lthctl("prune", "--json").stdout)

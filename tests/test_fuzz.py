@@ -13,6 +13,7 @@ from lthctl.errors import LthctlError
 from . import fuzz
 
 
+@pytest.mark.long
 def test_a_few_hundred_mutants_are_read_or_refused(tmp_path: Path) -> None:
     """Other ones than those of `make fuzz`, which starts from seed 1."""
     command = [

@@ -177,6 +177,7 @@ def test_the_command_line_refuses_gpus_that_are_not_here(workspace: Path) -> Non
     )
 
 
+@pytest.mark.long
 def test_a_dry_run_counts_the_devices(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     words = ("prune", "--devices", "cuda:0", "--dry-run")
     assert refusal(2, *words).startswith("--devices: is cuda:0, but the trainings run on cpu")

@@ -356,6 +356,7 @@ def wait_for(happened: Callable[[], bool]) -> None:
     assert happened()
 
 
+@pytest.mark.long
 def test_a_real_ctrl_c_ends_it_and_says_how_to_go_on(
     prune_process: Callable[[int], subprocess.Popen[str]],
 ) -> None:
@@ -404,6 +405,7 @@ def test_ctrl_c_is_noted_while_only_others_are_at_work(
     assert lost == [KeyboardInterrupt]
 
 
+@pytest.mark.long
 def test_a_real_kill_leaves_nothing_half_written(
     prune_process: Callable[[int], subprocess.Popen[str]], params: Params
 ) -> None:

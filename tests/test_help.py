@@ -78,10 +78,15 @@ def lthctl(*words: str, **environment: str) -> str:
     ("typed", "completed"),
     [
         ("lthctl prune --method s", ["snip", "synflow"]),
-        ("lthctl prune --method r", ["random"]),
-        ("lthctl retrain --control re", ["rewind", "reinit", "reinit-signs"]),
-        ("lthctl export x --to ", ["state_dict", "prune", "csr", "onnx"]),
-        ("lthctl verif", ["verify"]),
+        *(
+            pytest.param(typed, completed, marks=pytest.mark.long)  # a process each
+            for typed, completed in [
+                ("lthctl prune --method r", ["random"]),
+                ("lthctl retrain --control re", ["rewind", "reinit", "reinit-signs"]),
+                ("lthctl export x --to ", ["state_dict", "prune", "csr", "onnx"]),
+                ("lthctl verif", ["verify"]),
+            ]
+        ),
     ],
 )
 def test_the_shell_completes(typed: str, completed: list[str]) -> None:
@@ -92,6 +97,7 @@ def test_the_shell_completes(typed: str, completed: list[str]) -> None:
     assert said.split() == completed
 
 
+@pytest.mark.long
 def test_the_shell_gets_a_script(tmp_path: Path) -> None:
     script = lthctl(_LTHCTL_COMPLETE="source_bash")
     assert "_LTHCTL_COMPLETE=complete_bash" in script
@@ -126,6 +132,7 @@ def test_lists_with_junk_are_refused(words: list[str], message: str, workspace: 
     assert (result.exit_code, result.stderr) == (2, f"Error: {message}\n")
 
 
+@pytest.mark.long
 def test_python_m_has_the_same_name_in_help_and_completion() -> None:
     command = [sys.executable, "-m", "lthctl"]
     for words in (["--help"], ["--show-completion", "bash"]):

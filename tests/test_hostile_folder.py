@@ -402,6 +402,7 @@ STARTS = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("start", STARTS)
 def test_no_child_process_takes_modules_of_the_working_folder(tmp_path: Path, start: str) -> None:
     place, marker = tmp_path / "stranger", tmp_path / "marker"

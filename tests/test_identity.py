@@ -108,6 +108,7 @@ def copy_with_a_field_in_every_section(folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.long
 def test_a_new_field_at_its_default_costs_old_artifacts_nothing(
     tmp_path: Path, make_training: Callable[..., Training]
 ) -> None:

@@ -353,6 +353,7 @@ def test_a_prefix_of_all_names_is_left_out_and_told(
     assert alone.mask == ticket.mask
 
 
+@pytest.mark.long
 def test_files_of_torchs_own_wrappers(tmp_path: Path) -> None:
     network = EQUAL.build()
     network.load_state_dict(equal_state())

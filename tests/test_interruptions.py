@@ -155,6 +155,7 @@ def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
     nursery.close()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("number", "codes", "kills"),
     [
@@ -178,6 +179,7 @@ def test_ended_at_any_moment_the_same_command_goes_on_to_the_same_bytes(
         shutil.rmtree(folder)
 
 
+@pytest.mark.long
 def test_two_processes_on_one_store_share_the_trainings_and_write_the_same_bytes(
     nursery: Nursery,
 ) -> None:
@@ -188,6 +190,7 @@ def test_two_processes_on_one_store_share_the_trainings_and_write_the_same_bytes
     assert len(trained) == len(set(trained)) == len(list(Store(folder / ".lthctl")))
 
 
+@pytest.mark.long
 def test_of_two_processes_one_is_killed_and_the_other_takes_over(nursery: Nursery) -> None:
     for number in range(3):
         folder = nursery.folder(f"killed{number}")
@@ -224,6 +227,7 @@ def run_small_grid() -> int:
     return 0
 
 
+@pytest.mark.long
 def test_a_disk_that_is_full_at_every_write(
     small_grid: Tree, workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -228,12 +228,20 @@ def same_trees(a: Path, b: Path) -> bool:
     return all(filecmp.cmp(a / file, b / file, shallow=False) for file in files)
 
 
+@pytest.mark.parametrize(
+    "others",
+    [
+        [(3, "threads")],
+        pytest.param([(1, "processes"), (2, "processes")], marks=pytest.mark.long),
+    ],
+    ids=["threads", "processes"],
+)
 def test_7_same_seed_same_bytes_whatever_the_jobs_and_the_executor(
-    workspace_of_workers: Path,
+    workspace_of_workers: Path, others: list[tuple[int, str]]
 ) -> None:
     params, data = load_params(Path("params.yaml")), Path("data/mnist")
     one = ticket_folders(params, data, Path("one"), 1)
-    for num_jobs, executor in ((3, "threads"), (1, "processes"), (2, "processes")):
+    for num_jobs, executor in others:
         other = ticket_folders(params, data, Path(f"{executor}{num_jobs}"), num_jobs, executor)
         assert same_trees(one, other)
         assert list(Store(other / ".store")) == list(Store(one / ".store"))

@@ -122,6 +122,7 @@ def test_adamw_without_decay_is_adam(make_training: MakeTraining) -> None:
     assert one.history == other.history
 
 
+@pytest.mark.long
 def test_evaluations_are_of_the_plain_labels(make_training: MakeTraining) -> None:
     """With all classes but one as likely as smoothing says, the smoothed loss cannot come near 0."""
     result = run(make_training(label_smoothing=0.5, steps=300, evaluate_every=300))
@@ -146,6 +147,7 @@ def outputs_seen(
     return seen[True], seen[False], result
 
 
+@pytest.mark.long
 def test_bfloat16_is_for_training_steps_alone(
     make_training: MakeTraining, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -166,6 +166,7 @@ def test_an_altered_order_is_found_out(grid: Path) -> None:
     assert [check.state for check in named] == ["unchecked"]
 
 
+@pytest.mark.long
 def test_a_parameter_asks_for_second_copies_too(workspace: Path) -> None:
     file = workspace / "params.yaml"
     file.write_text(file.read_text() + "retrain:\n  order_seed: 7\n  control: rewind\n")

@@ -178,6 +178,7 @@ def test_three_real_layers_agree_with_a_normal_approximation_near_chance() -> No
     assert overlap(*masks(*layers)).total.p == pytest.approx(math.erfc(z / math.sqrt(2)), rel=1e-2)
 
 
+@pytest.mark.long
 def test_p_is_uniform_where_chance_decides() -> None:
     """Simulated: random masks reach p < 0.05 in no more than about 5 % of the cases."""
     rng = np.random.default_rng(1)

@@ -78,6 +78,7 @@ def sha256_of(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+@pytest.mark.long
 def test_tickets_and_runs_say_which_code_they_came_from(workspace: Path) -> None:
     scores, nets = workspace / "own_scores.py", workspace / "own_nets.py"
     controls, optimizers = workspace / "own_controls.py", workspace / "own_optimizers.py"

@@ -49,6 +49,7 @@ def with_parameters(workspace: Path, text: str) -> None:
     path.write_text(path.read_text().replace("train:\n", f"train:\n{text}"))
 
 
+@pytest.mark.long
 def test_an_optimizer_of_ones_own_goes_all_the_way(workspace: Path) -> None:
     (workspace / "own_optimizers.py").write_text(OPTIMIZERS_OF_ONES_OWN)
     with_parameters(workspace, "  optimizer: own_optimizers:shaky\n")
@@ -180,6 +181,7 @@ def test_auto_takes_the_first_engine_that_can(monkeypatch: pytest.MonkeyPatch) -
 # ---- executors ----
 
 
+@pytest.mark.long
 def test_an_executor_of_ones_own_runs_the_trainings(workspace: Path) -> None:
     """Named by a flag, so it is trusted; it is no part of any digest."""
     (workspace / "own_executors.py").write_text(

@@ -48,6 +48,7 @@ VALUES = st.recursive(
 )
 
 
+@pytest.mark.long
 @given(VALUES)
 def test_reads_what_python_writes(value: object) -> None:
     content = pickle.dumps(value, protocol=3)

@@ -168,6 +168,7 @@ def test_dvc_owns_leaf_folders_and_never_deletes_the_data() -> None:
     ]
 
 
+@pytest.mark.long
 def test_the_report_has_all_that_is_declared_and_no_more(tmp_path: Path) -> None:
     """What dvc.yaml lists is what the command writes."""
     save_run(make_run(), tmp_path / "run")

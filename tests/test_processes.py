@@ -81,6 +81,7 @@ def is_there(pid: int) -> bool:
         return False
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("moment", ["starting", pytest.param("training", marks=pytest.mark.slow)])
 def test_ctrl_c_ends_all_of_them(prune: Prune, moment: str) -> None:
     process = prune("--steps", str(10**8))

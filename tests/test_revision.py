@@ -133,6 +133,7 @@ def test_of_plain_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert found("x@HEAD@{1}")["ticket.json"] == "old"
 
 
+@pytest.mark.long
 def test_of_dvc_from_the_cache_and_of_git_before_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -325,6 +326,7 @@ IMPORTED = "deps:\n- path: http://127.0.0.1:{port}/y\nouts:\n- path: y\n  hash: 
 LFS_POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\nsize 5\n"
 
 
+@pytest.mark.long
 def test_no_network_unasked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither remotes nor caches elsewhere, nor what was imported, nor git LFS."""
     import socket

@@ -98,6 +98,7 @@ def stamps(*folders: str) -> dict[Path, tuple[int, int, bytes]]:
     }
 
 
+@pytest.mark.long
 def test_more_seeds_add_what_is_missing_and_nothing_else(experiment: Path) -> None:
     before = stamps("masks", "runs", ".lthctl/trainings")
     watcher = Noting()
@@ -117,6 +118,7 @@ def test_more_seeds_add_what_is_missing_and_nothing_else(experiment: Path) -> No
     assert "0 tickets added to masks/run, 8 there already; 0 runs added to runs/run, 16 there already; 0 trai" in " ".join(result.stderr.split())  # fmt: skip
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("command", ["prune", "retrain"])
 def test_more_seeds_add_what_is_missing_by_hand_too(
     command: str, workspace: Path, monkeypatch: pytest.MonkeyPatch
@@ -176,6 +178,7 @@ def plan_params() -> dict[str, object]:
     return load_params(Path("params.yaml")).override({"prune.seed": "1-3"}).model_dump()
 
 
+@pytest.mark.long
 def test_the_plan_as_people_read_it(workspace: Path) -> None:
     text = lthctl("run", "--dry-run").stdout
     assert re.search(r"tickets +6 asked for: 6 to be made *\n", text)
@@ -183,6 +186,7 @@ def test_the_plan_as_people_read_it(workspace: Path) -> None:
     assert not Path("masks").exists() and not Path("report").exists()
 
 
+@pytest.mark.long
 def test_missing_data_is_fetched(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.move("data/mnist", "elsewhere")
     entry = DATASETS.get("mnist")
@@ -225,6 +229,7 @@ def test_a_training_that_failed_is_not_tried_for_every_task(workspace: Path) -> 
     assert len(watcher.trained) == len(set(watcher.trained)) < len(done.outcome.failed)
 
 
+@pytest.mark.long
 def test_a_kill_after_any_training_loses_nothing(
     workspace: Path, made: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -251,6 +256,7 @@ def test_a_kill_after_any_training_loses_nothing(
         assert contents(folder) == contents(str(made / folder))
 
 
+@pytest.mark.long
 def test_what_is_something_else_is_refused_before_anything(experiment: Path) -> None:
     message = refusal(3, "run", *SMALL, "--steps", "20")
     assert "masks/run/l1-r0.50-n2-s1: holds something else" in message

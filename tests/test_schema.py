@@ -248,6 +248,7 @@ for words in {commands}:
 """
 
 
+@pytest.mark.long
 def test_commands_do_not_wait_for_a_pipe(folder: Path, tmp_path: Path) -> None:
     (folder / TICKET_JSON).unlink()
     os.mkfifo(folder / TICKET_JSON)

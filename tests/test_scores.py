@@ -295,6 +295,7 @@ def test_counts_are_exact_and_masks_nested_under_every_method_and_scope(
             assert after.num_kept == before.num_kept - round(one * before.num_kept)
 
 
+@pytest.mark.long
 def test_synflow_scores_anew_a_hundred_times() -> None:
     """Tanaka et al.'s loop by hand: after i of 100 iterations density^(i / 100) of the weights.
 

@@ -93,6 +93,7 @@ def test_poisoned_test_figures_change_nothing_but_where_they_are_read(
     assert files[0] == files[1] == files[2]
 
 
+@pytest.mark.long
 def test_poisoned_test_figures_move_no_chosen_step(tmp_path: Path) -> None:
     """Also where they are read: the accuracy changes, and nothing that is chosen does."""
     for select in "max-accuracy", "min-loss":

@@ -121,6 +121,7 @@ def test_unknown_keys_are_refused_with_the_nearest(workspace: Path) -> None:
     assert "--set train.lr:1:2: is not valid YAML" in refusal("prune", "--set", "train.lr=[")
 
 
+@pytest.mark.long
 def test_a_ratio_that_is_set_wins_over_a_rate_in_the_file(workspace: Path) -> None:
     file = workspace / "params.yaml"
     file.write_text(file.read_text() + "  rate: 0.2\n  every_round: true\n")
@@ -131,6 +132,7 @@ def test_a_ratio_that_is_set_wins_over_a_rate_in_the_file(workspace: Path) -> No
     }
 
 
+@pytest.mark.long
 def test_another_model_does_not_take_over_the_layers_of_the_files(
     workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -143,6 +145,7 @@ def test_another_model_does_not_take_over_the_layers_of_the_files(
     assert said.startswith("model.layers: is for ")
 
 
+@pytest.mark.long
 def test_controls_can_be_set(workspace: Path) -> None:
     words = ["run", "--dry-run", "--json", "--seed", "1", "--set", "retrain.control=shuffle"]
     folders = json.loads(CliRunner().invoke(app, words).stdout)["folders"]

@@ -98,6 +98,7 @@ def test_compare_takes_margin_and_confidence_from_the_report_section(place: Path
     assert "90 % t intervals" in text and "50 points" in text and "as good" in text
 
 
+@pytest.mark.long
 def test_what_did_this_commit_do_to_my_tickets(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -137,6 +138,7 @@ for words in {commands}:
 """
 
 
+@pytest.mark.long
 def test_a_terminal_without_the_characters_still_gets_the_result(place: Path) -> None:
     commands = ["compare", "runs/a", "runs/b"], ["show", "runs/a/s1"]
     done = subprocess.run(

@@ -179,6 +179,7 @@ def test_without_connections_nothing_is_said(tmp_path: Path) -> None:
         assert "stable" not in text and "1 second copy with another order" in text
 
 
+@pytest.mark.long
 def test_everywhere_it_is_shown(tmp_path: Path) -> None:
     experiment_in(tmp_path, (0.010, 0.004, 0.007))
     experiment_in(tmp_path, (0.1, 0.12, 0.11), DENSE_TICKET)

@@ -8,6 +8,7 @@ import ast
 import re
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
@@ -112,6 +113,7 @@ def imported_by(file: Path) -> set[Path]:
     return found
 
 
+@cache
 def run_by(command: str) -> set[str]:
     """What a command can run, as paths inside the package."""
     found: set[Path] = set()
@@ -143,11 +145,18 @@ def code_of(stage: str) -> list[str]:
     return sorted(VERIFIED.get(stage, parts_of(stage)))
 
 
+@cache
+def stages_of(pipeline: Path) -> dict[str, dict[str, Any]]:
+    """What a dvc.yaml says of its stages."""
+    stages: dict[str, dict[str, Any]] = YAML(typ="safe", pure=True).load(pipeline)["stages"]
+    return stages
+
+
 @pytest.mark.parametrize("pipeline", PIPELINES, ids=lambda path: path.parent.name)
 @pytest.mark.parametrize("command", SECTIONS_READ)
 def test_a_stage_depends_on_what_its_command_runs(command: str, pipeline: Path) -> None:
     """`python -m tests.test_stages` writes the lists anew."""
-    stages = YAML(typ="safe", pure=True).load(pipeline.read_text())["stages"]
+    stages = stages_of(pipeline)
     if command in stages:
         listed = [dep.removeprefix("../../") for dep in stages[command]["deps"]]
         assert [dep for dep in listed if dep.startswith("lthctl/")] == code_of(command)
@@ -187,6 +196,6 @@ if __name__ == "__main__":
 @pytest.mark.parametrize("pipeline", [*PIPELINES, *(PACKAGE / "presets").rglob("pipeline.yaml")])
 def test_a_stage_that_fetches_names_its_dataset(pipeline: Path) -> None:
     """Else it would be that of params.yaml, which the stage does not depend on."""
-    stages = YAML(typ="safe", pure=True).load(pipeline)["stages"]
+    stages = stages_of(pipeline)
     if "download" in stages:
         assert re.match(r"lthctl download [a-z]", stages["download"]["cmd"])

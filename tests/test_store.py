@@ -389,6 +389,7 @@ with Store(Path(sys.argv[1])).leases() as leases:
 """
 
 
+@pytest.mark.long
 def test_a_lease_is_one_process_s_until_that_ends(store: Store, tmp_path: Path) -> None:
     one, other = "0" * 64, "f" * 64
 

@@ -73,6 +73,7 @@ def test_store_check_throws_out_what_is_damaged(tickets: Path) -> None:
     )  # that one, and no other
 
 
+@pytest.mark.long
 def test_store_prune_keeps_what_tickets_and_runs_came_from(runs: Path) -> None:
     assert (
         lthctl("prune", "--method", "l1", "--ratio", "0.8", "--out", "other", "--quiet").exit_code
@@ -145,6 +146,7 @@ def test_verify_replay_trains_without_the_store(runs: Path) -> None:
     )
 
 
+@pytest.mark.long
 def test_export_and_import_go_round(tickets: Path) -> None:
     ticket = "masks/l1-r0.50-n2-s1"
     for to in ("state_dict", "prune", "csr", "onnx"):
@@ -184,6 +186,7 @@ def test_export_and_import_go_round(tickets: Path) -> None:
     )
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("undrawn")
 def test_imported_tickets_are_retrained_reported_and_verified(tickets: Path) -> None:
     for seed in ("1", "2"):

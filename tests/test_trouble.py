@@ -139,6 +139,7 @@ def test_tables_hold_no_formulas_and_no_escape_codes() -> None:
     assert cells[-2:] == ["fine", "l1"] and cells[0] == "'=1+1"
 
 
+@pytest.mark.long
 def test_a_report_that_is_killed_says_that_it_is_not_one(
     project: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -220,6 +221,7 @@ def test_thousands_of_layers_cost_their_number(monkeypatch: pytest.MonkeyPatch) 
     assert calls < 10
 
 
+@pytest.mark.long
 def test_messages_about_half_a_million_names_are_cut() -> None:
     many = {f"n{number}": (1,) for number in range(100_000)}
     with pytest.raises(MaskError) as refusal:

@@ -17,6 +17,7 @@ def blocks(text: str) -> list[tuple[str, str, int]]:
     return [(match[1], match[2], text[: match.start()].count("\n") + 2) for match in found]
 
 
+@pytest.mark.long
 def test_the_tutorial_does_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {"__name__": "tutorial"}

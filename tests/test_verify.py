@@ -115,6 +115,7 @@ def alter(folder: str, change: Callable[[dict], object], **contents: bytes) -> N
     path.write_bytes(seal(document))
 
 
+@pytest.mark.long
 def test_everything_that_lthctl_makes_holds(copy: Path) -> None:
     checks = verify_paths("masks", "tickets")
     assert not [check for check in checks if check.state == "failed"]
@@ -389,6 +390,7 @@ def hurt(path: Path, damage: str) -> None:
     path.write_bytes(content)
 
 
+@pytest.mark.long
 def test_no_bytes_end_in_a_traceback(copy: Path) -> None:
     random = np.random.default_rng(0)
     originals = {

@@ -30,6 +30,9 @@ from lthctl.verification.paths import verify
 
 from .test_order_seed import call
 
+# Elsewhere than in the repository, in which DVC would look for what it owns.
+pytestmark = pytest.mark.usefixtures("here")
+
 SMALL = MLP((784, 20, 12, 10))
 
 
@@ -314,7 +317,6 @@ def test_nothing_to_join(runs: Path, dataset: Dataset, tmp_path: Path) -> None:
 # ---- kept as files ----
 
 
-@pytest.mark.long
 def test_of_a_folder_all_copies_are_joined(runs: Path, dataset: Dataset, tmp_path: Path) -> None:
     connections = connect(runs, dataset=dataset, points=3, out=tmp_path / "out")
     assert [connection.name for connection in connections] == [f"rewind--rewind-order7/{T}"]

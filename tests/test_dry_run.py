@@ -27,6 +27,7 @@ def test_dry_run_does_nothing(workspace: Path) -> None:
     assert not Path("masks").exists() and not Path(".lthctl").exists()
 
 
+@pytest.mark.long
 def test_dry_run_for_programs_and_folder_by_folder(workspace: Path) -> None:
     words = ("prune", "--dry-run", "--seed", "1", "--method", "l1")
     planned = json.loads(lthctl(*words, "--json").stdout)

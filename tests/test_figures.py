@@ -164,6 +164,7 @@ def test_a_line_whose_cells_differ_in_n_says_so(tmp_path: Path) -> None:
     assert labels_of(panel) == ["l1, rewind (n = 1 to 3)"]
 
 
+@pytest.mark.long
 def test_curves_are_means_over_seeds_of_all_ratios_of_the_most_rounds(tmp_path: Path) -> None:
     group = group_of(tmp_path, *GRIDS["all"])
     (panel,) = figure_curves.curves_figure(group).axes
@@ -210,6 +211,7 @@ def test_a_very_sparse_ticket_can_be_drawn(tmp_path: Path) -> None:
     assert all(tick > 0 for tick in panel.get_xticks())  # 0 is nowhere on a logarithmic axis
 
 
+@pytest.mark.long
 def test_a_hostile_name_stays_text() -> None:
     content = figures._saved(
         figure_curves.accuracy_figure(
@@ -281,6 +283,7 @@ def test_pixels_share_a_scale_within_a_ratio() -> None:
     assert all(image.get_array().shape == (3, 3) for image in images.values())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("method", ["$\\frac$", "_hidden"])
 def test_a_name_that_means_something_to_matplotlib_stays_text(method: str) -> None:
     figure = figure_curves.accuracy_figure(
@@ -305,6 +308,7 @@ def test_the_figure_of_the_answers_rings_the_smallest_size_and_marks_arrivals(
     assert learning.get_title(loc="left") == "Learning, at 20 % of the weights"
 
 
+@pytest.mark.long
 def test_arrivals_early_in_a_long_training_are_seen_apart(tmp_path: Path) -> None:
     """The last arrival is at step 50, so that the first 200 steps of 600 are shown."""
 

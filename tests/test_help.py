@@ -105,6 +105,7 @@ def test_the_shell_gets_a_script(tmp_path: Path) -> None:
     assert "--install-completion" in told and "--show-completion" in told
 
 
+@pytest.mark.long
 def test_lists_ranges_and_repeated_flags(workspace: Path) -> None:
     words = ["prune", "--dry-run", "--json", "--method", "l1", "--rounds", "1"]
     words += ["--ratio", "0.1,0.5", "--ratio", "0.25", "--seed", "1-2", "--seed", "7"]

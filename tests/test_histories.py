@@ -78,6 +78,7 @@ HISTORIES = st.lists(ROWS_OF_4, min_size=1, max_size=4) | st.lists(
 PIECES = ["0", "-", "+", ".", "e0", " ", ",", "\n", "\r", "\r\n", "\x0b", "\u2028", '"', "_", "٣"]
 
 
+@pytest.mark.long
 @settings(deadline=None)
 @given(st.data(), HISTORIES)
 def test_a_history_is_read_only_as_the_csv_module_would_write_it(

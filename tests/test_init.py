@@ -145,7 +145,10 @@ def files_of(folder: Path) -> set[str]:
 FILES = {"params.yaml", "dvc.yaml", ".gitignore", ".dvcignore"}
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize(
+    "preset",
+    [pytest.param(one, marks=[] if one == "root" else [pytest.mark.long]) for one in PRESETS],
+)
 def test_a_folder_becomes_a_dvc_project(project: Path, preset: str) -> None:
     result = CliRunner().invoke(app, ["init", "mine", "--preset", preset])
     assert result.exit_code == 0, result.output
@@ -163,6 +166,7 @@ def test_a_folder_becomes_a_dvc_project(project: Path, preset: str) -> None:
         assert (project / "mine" / name).read_bytes() == (TEMPLATES / template).read_bytes()
 
 
+@pytest.mark.long
 def test_the_command_to_go_on_with_is_quoted_for_the_shell(project: Path) -> None:
     result = CliRunner().invoke(app, ["init", "größer & more"])
     assert result.stdout.splitlines()[-1] == "Run it: cd 'größer & more' && dvc repro"
@@ -180,6 +184,7 @@ def test_an_ignore_file_that_is_no_text_is_refused_before_anything_is_written(
     assert [path.name for path in project.iterdir()] == [".gitignore"]
 
 
+@pytest.mark.long
 def test_it_fits_into_a_project_that_is_there(project: Path) -> None:
     subprocess.run(["git", "init", "-q"], cwd=project, check=True)
     assert init("first").has_new_project  # a subfolder of a repository

@@ -240,6 +240,7 @@ def test_a_network_comes_back_from_what_a_ticket_says_of_it() -> None:
     assert again == model and again.describe() == description
 
 
+@pytest.mark.long
 def test_pictures_that_a_network_cannot_take_are_refused(workspace: Path) -> None:
     """The digits have one channel. What is to be given is what the network takes."""
     (workspace / "params.yaml").write_text("model: resnet20\n")

@@ -98,6 +98,7 @@ def of_half_its_weights(make: type[nn.Module]) -> bytes:
     return onnx_bytes(model, mask.apply(model.draw(Stream(1, "init"))), (4,))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("make", "said"),
     [

@@ -104,6 +104,7 @@ def test_chance_is_per_layer_not_over_the_whole() -> None:
     assert total.p > 0.9
 
 
+@pytest.mark.long
 @settings(max_examples=150, deadline=None)
 @given(counts())
 def test_a_layer_agrees_with_brute_force(layer: tuple[int, int, int, int]) -> None:

@@ -172,6 +172,7 @@ def test_of_a_dvc_repository_inside_another_of_git(
     assert found("masks/x@v1") == {"ticket.json": "one"}
 
 
+@pytest.mark.long
 def test_data_that_is_not_in_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     repository = Repository(tmp_path / "r", dvc=True)
     repository.write("masks/x/ticket.json", "one")

@@ -137,6 +137,7 @@ def test_more_seeds_add_what_is_missing_by_hand_too(
     assert f"0 {what[command][2:]}; 6 there already; 0 trainings run in " in again.stderr
 
 
+@pytest.mark.long
 def test_the_dense_network_is_always_there(workspace: Path) -> None:
     words = ["--method", "l1", "--ratio", "0.5", "--seed", "1", "--control", "rewind,shuffle"]
     result = lthctl("run", *words, "--name", "other", "--json")
@@ -149,6 +150,7 @@ def test_the_dense_network_is_always_there(workspace: Path) -> None:
     assert {row["control"] for row in made["summary"]} == {"rewind", "shuffle"}
 
 
+@pytest.mark.long
 def test_controls_and_their_methods_are_those_of_params_yaml(workspace: Path) -> None:
     text = Path("params.yaml").read_text()
     asked = "retrain:\n  control: [rewind, shuffle]\n  methods: {shuffle: [l1]}\n"
@@ -290,6 +292,7 @@ def test_dvc_owns_its_own_places(workspace: Path) -> None:
     assert lthctl("run", *SMALL).exit_code == 0
 
 
+@pytest.mark.long
 def test_claims_beside_the_parameters_are_read_before_anything_is_trained(workspace: Path) -> None:
     claim = (
         "{id: C1, sentence: s, source: t, printed: p, ladder: l1-n2, size: 50, bound: {above: 0}"

@@ -48,6 +48,7 @@ def verdict_on(group: Group, ticket: tuple[str, float, int]) -> TicketVerdict:
     ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("company", [*COMPANY, "all"])
 def test_no_verdict_on_a_ticket_changes_with_what_else_is_in_the_report(
     tmp_path: Path, company: str

@@ -238,6 +238,7 @@ def test_messages_about_half_a_million_names_are_cut() -> None:
 # ---- download ----
 
 
+@pytest.mark.long
 def test_a_mirror_without_https_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     from torchvision import datasets
 

@@ -315,6 +315,7 @@ def test_a_run_resealed_after_a_change(
     }
 
 
+@pytest.mark.long
 def test_weights_and_histories_resealed_after_a_change(copy: Path, dataset: Dataset) -> None:
     run, ticket = load_run("tickets/reinit/l1"), load_ticket("masks/l1")
     weights = {name: np.array(array) for name, array in run.weights.items()}

@@ -47,6 +47,7 @@ def test_of_a_training(given: dict[str, Any], said: str, dataset: Dataset) -> No
         assert str(error.value) == said
 
 
+@pytest.mark.long
 def test_only_what_a_person_states_is_refused(workspace: Path) -> None:
     """A ticket of a former version may have been found with a momentum that Adam never read."""
     done("prune", "--steps", "4", "--quiet")

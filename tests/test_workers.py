@@ -124,6 +124,7 @@ def test_a_worker_makes_the_grid_that_was_asked_for(workspace: Path, kind: str) 
     assert plan_of(make()) == plan_of(grid)  # the same command has the same plan
 
 
+@pytest.mark.long
 def test_a_worker_reads_a_ticket_when_it_comes_to_its_run(
     workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -111,7 +111,8 @@ def test_figures_are_drawn_under_matplotlibs_own_defaults() -> None:
         "svg.image_inline": False,
         "axes.unicode_minus": False,
     }
-    with matplotlib.rc_context(set_by_a_notebook):
+    printed = {"precision": 1, "suppress": True, "legacy": "1.13"}
+    with matplotlib.rc_context(set_by_a_notebook), np.printoptions(**printed):
         assert figure_files(group, NONE) == plain
         assert matplotlib.rcParams["font.size"] == 30
 
@@ -125,7 +126,7 @@ def test_no_backend_is_chosen_and_none_is_lost(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_backend_that_is_not_here_is_no_obstacle(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in a terminal of a notebook, whose variable names a backend that only the notebook has."""
-    asked = []
+    asked, plain = [], np.get_printoptions()
 
     def imported(name: str, *, without: tuple[str, ...] = ()) -> ModuleType:
         asked.append((name, *without))
@@ -136,8 +137,8 @@ def test_a_backend_that_is_not_here_is_no_obstacle(monkeypatch: pytest.MonkeyPat
     monkeypatch.delitem(sys.modules, "matplotlib")
     for backend in ("module://matplotlib_inline.backend_inline", "nonsense"):
         monkeypatch.setenv("MPLBACKEND", backend)
-        with drawing.own_defaults():
-            pass
+        with np.printoptions(precision=1, suppress=True, legacy="1.13"), drawing.own_defaults():
+            assert np.get_printoptions() == plain  # as ids in an SVG hold numbers as printed
     assert asked == [("matplotlib", "MPLBACKEND")] * 2
 
 

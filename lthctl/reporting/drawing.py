@@ -13,6 +13,14 @@ OURS = {"svg.hashsalt": "lthctl", "svg.fonttype": "path", "pdf.fonttype": 42}
 in a PDF are of type 42, as journals refuse type 3."""
 
 
+PRINTED: dict[str, Any] = {
+    "precision": 8, "threshold": 1000, "edgeitems": 3, "linewidth": 75, "suppress": False,
+    "nanstr": "nan", "infstr": "inf", "sign": "-", "floatmode": "maxprec", "formatter": None,
+    "legacy": False,
+}  # fmt: skip
+"""How NumPy prints numbers if nobody has said otherwise."""
+
+
 @contextmanager
 def own_defaults() -> Iterator[None]:
     """Make and save figures in here: their bytes depend on what is drawn alone.
@@ -21,11 +29,14 @@ def own_defaults() -> Iterator[None]:
     notebook has set count for nothing in here, and are as they were afterwards. No backend is
     chosen: make a `matplotlib.figure.Figure`, and never import pyplot.
     """
+    import numpy as np
+
     matplotlib = _matplotlib()
     defaults = {
         name: value for name, value in matplotlib.rcParamsDefault.items() if name != "backend"
     }
-    with matplotlib.rc_context(defaults | OURS):
+    # Ids in an SVG are digests of numbers as NumPy prints them.
+    with matplotlib.rc_context(defaults | OURS), np.printoptions(**PRINTED):
         yield
 
 

@@ -13,7 +13,8 @@ import pytest
 from lthctl.reporting.report import UNFINISHED
 
 from .torture.calls import CUTS, ERRORS, KILL, Disturbance
-from .torture.judging import REPORT_UNFINISHED, faults_after_all, torn
+from .torture.judging import REPORT_UNFINISHED, faults_after_all, faults_of_folder, torn
+from .torture.process import Ended
 from .torture.results import in_order
 from .torture.subject import kind_of
 from .traced import seen_in
@@ -80,6 +81,15 @@ def test_a_folder_is_of_one_version() -> None:
     assert torn({}, half, whole, exchanges=True) != []
     assert torn({}, half | {REPORT_UNFINISHED: b""}, whole, exchanges=True) == []
     assert f"report/{UNFINISHED}" == REPORT_UNFINISHED
+
+
+def test_between_two_renames_nothing_is_lost_yet() -> None:
+    old, new = {"m/t/a": b"1", "m/t/b": b"1"}, {"m/t/a": b"2", "m/t/b": b"1"}
+    dead = Ended(-9, "", "")
+    now = {"m/.t.HEX.old/b": b"1", "m/.t.HEX.new/b": b"1"}
+    assert faults_of_folder(old, now, new, dead, None) == []
+    del now["m/.t.HEX.new/b"]
+    assert faults_of_folder(old, now, new, dead, None) == ["lost m/t/b"]
 
 
 def test_all_is_there_after_a_command_has_ended() -> None:

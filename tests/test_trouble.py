@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from lthctl import MLP
+from lthctl.artifacts.sealed import seal
 from lthctl.artifacts.tensors import tensors_bytes
 from lthctl.datasets import mirrors
 from lthctl.datasets.fetching import SourceError, fetch_files
@@ -233,6 +234,32 @@ def test_messages_about_half_a_million_names_are_cut() -> None:
         )
     assert len(str(refusal.value)) < 20_000
     assert Mask.full({"a": (1,)}).size == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "field", "said"),
+    [
+        ({"kind": "x" * 2_000_000}, "model.kind", 3),
+        ({"kind": "own", "name": "x" * 2_000_000}, None, 0),
+        ({"kind": "own", "name": {f"n{number}": 1 for number in range(100_000)}}, None, 0),
+        ({"kind": "module", "name": "x" * 2000, "output": "b"}, "model.name", 3),
+        ({"kind": "module", "name": "a", "output": "x" * 2000}, "model.output", 3),
+    ],
+)
+def test_what_is_shown_of_a_model_is_short(
+    project: Path, kind: dict[str, object], field: str | None, said: int
+) -> None:
+    file = Path("masks/dense-s2/ticket.json")
+    document = json.loads(file.read_bytes())
+    del document["digest"]
+    shapes = (
+        {"shapes": {name: [1] for name in document["rate"]}} if kind["kind"] == "module" else {}
+    )
+    file.write_bytes(seal(document | {"model": kind | shapes}))
+    result = lthctl("show", "masks/dense-s2")
+    assert result.exit_code == said, result.output
+    assert len(result.output) < 10_000
+    assert field is None or field in result.output
 
 
 # ---- download ----

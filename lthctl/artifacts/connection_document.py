@@ -6,7 +6,7 @@ from pydantic import Field, Strict, model_validator
 
 from lthctl.artifacts.names import PATH_FILE
 from lthctl.canonical import Json
-from lthctl.parameter_types import Count, Digest, Fraction
+from lthctl.parameter_types import Count, Digest, Fraction, Text
 from lthctl.params import Section
 
 SplitName = Literal["train", "validation", "test"]
@@ -28,8 +28,8 @@ class End(Section):
 
     run: Digest
     training: Digest
-    ticket: str
-    variant: str
+    ticket: Text
+    variant: Text
 
 
 class Barrier(Section):
@@ -78,7 +78,7 @@ class ConnectionRequest(Section):
     a: End
     b: End
     data: Digest
-    engine: str
+    engine: Text
     points: Annotated[int, Field(ge=2, le=10_000)]
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from lthctl.canonical import InParts, Json, digest_of, digest_of_parts, whole
 from lthctl.datasets.reference import DatasetReference, open_dataset
 from lthctl.errors import DataError
-from lthctl.parameter_types import Count, Digest, Natural, Normalize, not_null
+from lthctl.parameter_types import Count, Digest, Natural, Normalize, Text, not_null
 from lthctl.params import Augmentation, Section
 
 Images = NDArray[np.uint8] | NDArray[np.float32]
@@ -113,9 +113,9 @@ class DataDescription(Section):
 
     schema_1 = frozenset({"name", "digest", "source", "train", "validation", "test"})
 
-    name: str
+    name: Text
     digest: Digest
-    source: str
+    source: Text
     train: Count
     validation: Count
     test: Natural

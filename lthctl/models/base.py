@@ -18,6 +18,7 @@ from lthctl.parameter_types import (
     Init,
     Natural,
     ParametersByName,
+    Text,
     not_null,
 )
 from lthctl.params import Section
@@ -26,6 +27,8 @@ from lthctl.seeding import Stream
 if TYPE_CHECKING:
     from torch import nn
 
+
+MOST_WORDS = 1000  # characters
 
 Shape = Annotated[tuple[Natural, ...], Strict(False)]
 
@@ -66,8 +69,8 @@ class ModuleDescription(Section):
     schema_1 = frozenset({"kind", "name", "output", "shapes"})
 
     kind: Literal["module"] = "module"
-    name: str
-    output: str
+    name: Text
+    output: Text
     shapes: Annotated[dict[str, Shape], ParametersByName]
     frozen: Annotated[tuple[str, ...], Strict(False), Field(max_length=PARAMETERS_LIMIT)] = ()
     kwargs: dict[str, JsonValue] = Field(default_factory=dict)
@@ -76,7 +79,7 @@ class ModuleDescription(Section):
     @property
     def words(self) -> str:
         """What it is, for people: `conv2 (classes 100), glorot weights`."""
-        kwargs = ", ".join(f"{key} {value}" for key, value in self.kwargs.items())
+        kwargs = ", ".join(f"{key} {value}" for key, value in self.kwargs.items())[:MOST_WORDS]
         name = f"{self.name} ({kwargs})" if kwargs else self.name
         return f"module {name}" if self.init is None else f"{name}, {self.init} weights"
 
@@ -87,12 +90,12 @@ class ModuleDescription(Section):
 class OtherDescription(Section, extra="allow"):
     """What a model of somebody's own says of itself: a `kind`, and anything else that is JSON."""
 
-    kind: str
+    kind: Text
 
     @property
     def name(self) -> str:
         """What it calls itself; its kind where it does not say."""
-        return str((self.model_extra or {}).get("name", self.kind))
+        return str((self.model_extra or {}).get("name", self.kind))[:MOST_WORDS]
 
     def to_json(self) -> Json:
         return {"kind": self.kind, **(self.model_extra or {})}

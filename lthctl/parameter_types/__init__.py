@@ -47,5 +47,6 @@ from lthctl.parameter_types.seeds import RANGE_LIMIT as RANGE_LIMIT
 from lthctl.parameter_types.seeds import Seeds as Seeds
 from lthctl.parameter_types.values import PARAMETERS_LIMIT as PARAMETERS_LIMIT
 from lthctl.parameter_types.values import ParametersByName as ParametersByName
+from lthctl.parameter_types.values import Text as Text
 from lthctl.parameter_types.values import not_null as not_null
 from lthctl.parameter_types.values import shown as shown

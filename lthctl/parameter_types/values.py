@@ -1,8 +1,9 @@
 """What types of parameters have in common: one value for a list, no null, values in messages."""
 
 from reprlib import Repr
+from typing import Annotated
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 
 _repr = Repr()
 _repr.maxstring = _repr.maxother = _repr.maxlong = 80
@@ -20,6 +21,9 @@ def as_tuple(value: object) -> object:
 
 PARAMETERS_LIMIT = 10_000
 """Parameters of a model in a file; a list of the faults of a million would take minutes."""
+
+Text = Annotated[str, Field(max_length=1000)]
+"""What a model or a dataset is called, which is shown to people."""
 
 
 def _check_number(parameters: object) -> object:

@@ -419,5 +419,6 @@ def test_no_child_process_takes_modules_of_the_working_folder(tmp_path: Path, st
         [sys.executable, script], cwd=place, env=environment, capture_output=True, text=True
     )
     assert not marker.exists()
+    assert not (tmp_path / "site").exists()  # nor is anything kept for the whole machine
     assert done.returncode == 0, done.stderr
     assert start != "worker" or done.stdout == "ended with exit code 0\n"

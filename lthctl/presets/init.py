@@ -6,6 +6,7 @@ Knows git and DVC projects as far as it takes to fit into them.
 import os
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -118,9 +119,12 @@ def _make_project(folder: Path) -> None:
     repository of somebody else's names. What it would have written for git is written here.
     """
     words = [sys.executable, "-m", "dvc", "init", "--quiet", "--no-scm"]
-    # Safe: neither it nor a process that it starts takes modules of that folder.
-    silent = {**os.environ, "DVC_NO_ANALYTICS": "1", "PYTHONSAFEPATH": "1"}
-    done = subprocess.run(words, cwd=folder, env=silent, capture_output=True, text=True)
+    with tempfile.TemporaryDirectory(prefix="lthctl-") as scratch:
+        # Safe: neither it nor a process that it starts takes modules of that folder. What DVC keeps
+        # for the whole machine, it keeps when somebody uses it.
+        silent = {**os.environ, "DVC_NO_ANALYTICS": "1", "PYTHONSAFEPATH": "1"}
+        silent["DVC_SITE_CACHE_DIR"] = scratch
+        done = subprocess.run(words, cwd=folder, env=silent, capture_output=True, text=True)
     if done.returncode != 0:
         reason = " ".join(done.stderr.split())
         raise OutputError(

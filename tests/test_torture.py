@@ -13,7 +13,7 @@ import pytest
 from lthctl.reporting.report import UNFINISHED
 
 from .torture.calls import CUTS, ERRORS, KILL, Disturbance
-from .torture.judging import REPORT_UNFINISHED, faults_after_all, faults_of_folder, torn
+from .torture.judging import NOT_ONE, faults_after_all, faults_of_folder, torn
 from .torture.process import Ended
 from .torture.results import in_order
 from .torture.subject import kind_of
@@ -76,11 +76,13 @@ def test_a_folder_is_of_one_version() -> None:
     assert torn(old, {"f": b"", ".t.HEX.new/a": b"2"}, new, exchanges=False) == []
     assert torn({}, {"t/a": b"2"}, {"t/a": b"2", "t/b": b"2"}, exchanges=False) != []
     assert torn(old, {**old, "later": b"x"}, new, exchanges=True) == []
-    half = {"report/a": b"1", "report/b": b"2"}
-    whole = {"report/a": b"2", "report/b": b"2"}
+    half = {"report/run/a": b"1", "report/run/b": b"2"}
+    whole = {"report/run/a": b"2", "report/run/b": b"2"}
     assert torn({}, half, whole, exchanges=True) != []
-    assert torn({}, half | {REPORT_UNFINISHED: b""}, whole, exchanges=True) == []
-    assert f"report/{UNFINISHED}" == REPORT_UNFINISHED
+    assert torn({}, half | {f"report/run/{UNFINISHED}": b""}, whole, exchanges=True) == []
+    assert torn({}, half | {f"report/{UNFINISHED}x": b""}, whole, exchanges=True) != []
+    assert torn({}, half, whole, exchanges=True, with_report=False) == []
+    assert NOT_ONE == UNFINISHED
 
 
 def test_between_two_renames_nothing_is_lost_yet() -> None:

@@ -8,7 +8,9 @@ from tests.torture.process import Ended
 
 Tree = dict[str, bytes]
 
-REPORT_UNFINISHED = "report/UNFINISHED.txt"
+REPORT = "report/"
+
+NOT_ONE = "UNFINISHED.txt"
 """Says that the files beside it are of two versions."""
 
 VOLATILE = re.compile(
@@ -117,8 +119,9 @@ def torn(
       with_report: whether the report, too; not where the command could not read all it is about.
       one_by_one: the folder of files that have no regard to each other.
     """
-    if REPORT_UNFINISHED in now or not with_report:
-        before, now, expected = map(without_report, (before, now, expected))
+    told = [name.removesuffix(NOT_ONE) for name in now if name.endswith(f"/{NOT_ONE}")]
+    for folder in (*told, *([] if with_report else [REPORT])):
+        before, now, expected = (without(folder, files) for files in (before, now, expected))
     now = shown(now)
     known = expected.keys() | before.keys()
     found = [
@@ -145,5 +148,5 @@ def files_in(folder: str, files: Tree) -> Tree:
     return {n: c for n, c in files.items() if os.path.dirname(n) == folder}  # noqa: PTH120
 
 
-def without_report(files: Tree) -> Tree:
-    return {name: content for name, content in files.items() if not name.startswith("report/")}
+def without(folder: str, files: Tree) -> Tree:
+    return {name: content for name, content in files.items() if not name.startswith(folder)}

@@ -370,7 +370,7 @@ def test_no_command_loads_a_library_of_the_folder(world: World, case: Case) -> N
     words = f"--params {world.own}/params.yaml " if case.own else ""
     done = world.call(f"{words}{case.command} {case.rest.format(own=world.own)}", world.place)
     said = world.marker.read_text().splitlines() if world.marker.exists() else []
-    assert set(said) == ({case.asks} if case.asks else set())
+    assert set(said) <= ({case.asks} if case.asks else set())
     assert done.returncode in (0, 2, 3, 4), done.stderr
     assert "Traceback" not in done.stderr
 

@@ -96,6 +96,7 @@ def test_between_two_renames_nothing_is_lost_yet() -> None:
 
 def test_all_is_there_after_a_command_has_ended() -> None:
     assert faults_after_all({"a": b"1", "b": b"deleted, and back"}, {"a": b"1"}) == []
+    assert faults_after_all({"t/x": b"back"}, {"t/": b""}) == []
     assert faults_after_all({"a": b""}, {"a": b"1", "b": b""}) == ["lost a", "lost b"]
 
 

@@ -95,8 +95,9 @@ def is_between_two_renames(name: str, now: Tree) -> bool:
 
 def faults_after_all(now: Tree, expected: Tree) -> list[str]:
     """What is wrong after a power cut that comes when a command has ended: all that it has written
-    must be there. What it has deleted may be there again."""
-    return [f"lost {name}" for name in expected if now.get(name) != expected[name]]
+    must be there. What it has deleted may be there again, so also in a folder that was empty."""
+    files = (name for name in expected if not name.endswith("/"))
+    return [f"lost {name}" for name in files if now.get(name) != expected[name]]
 
 
 def torn(

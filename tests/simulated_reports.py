@@ -219,18 +219,20 @@ def together(words: str) -> Question:
     )
 
 
-def wrong_together(*right: float) -> Question:
-    """Whether something is said to hold, with the error of the whole report, that does not. Ladders
-    do hold down to these ratios."""
+def wrong_together(*right: str, sizes: tuple[float, ...] = ()) -> Question:
+    """Whether something is said to hold, with the error of the whole report, that is not so.
+
+    So is what begins with one of these words, and that a ladder goes down to one of these sizes.
+    """
 
     def is_said(group: Group, answers: Answers) -> bool:
-        sizes = {size_words(one) for one in group.experiments if one.key.ratio in right}
-        return any(
-            not one.words.endswith(tuple(f"down to {size}" for size in sizes))
-            if one.holds
-            else one.instead is not None and one.instead not in sizes
+        so = {f"down to {size_words(one)}" for one in group.experiments if one.key.ratio in sizes}
+        held = [
+            one.words if one.holds else f"{one.words.partition('down to')[0]}down to {one.instead}"
             for one in statements_of(answers)
-        )
+            if one.holds or one.instead
+        ]
+        return any(not words.startswith(right) and not words.endswith(tuple(so)) for words in held)
 
     return is_said
 
@@ -249,8 +251,15 @@ WRONG: dict[str, tuple[Truth, Question]] = {
         against("reinit", "as good"),
     ),
     "any win: as good, sooner, or better than a control": (NOTHING, ANY_WIN),
-    "the whole report: any statement that still holds with one error": (NOTHING, wrong_together()),
-    "the same, where a half is as good": (HALF, wrong_together(0.1, 0.25, 0.5)),
+    "the whole report: any such win": (NOTHING, wrong_together("as accurate")),
+    "the whole report: any, where a half is as good": (
+        HALF,
+        wrong_together("as accurate", sizes=RATIOS[:3]),
+    ),
+    "the whole report: any, where tickets are better by the margin": (
+        BEYOND,
+        wrong_together("tickets down to", "more accurate"),
+    ),
 }
 """Wrong statements -> in which world, and whether a report makes them."""
 

@@ -164,6 +164,7 @@ def test_rounds_in_another_order_are_noticed(runs: Runs) -> None:
     checks = files(folder, rounds=["mask2", "mask1"])
     assert failed(checks) == {NESTED}
     assert "and round 1 is nested in round 2: is --round in order?" in checks[NESTED].detail
+    assert "-" not in checks[COUNTS].detail.split("; --")[0]  # as if weights had come back
 
 
 @pytest.mark.parametrize("number", [1, 0])

@@ -165,8 +165,9 @@ def shared(depth: int) -> object:
         (np.ma.masked_array(np.eye(4)), "'0.weight' is a tensor of another layout or kind (numpy.ma"),
         (shared(30), "holds more than 4,096 parts, which no network has"),
         ({"a": shared(26)}, "holds more than 4,096 parts, which no network has"),
+        ({"a": [[0.5] * 2000] * 5}, "holds more than 4,096 parts, which no network has"),
     ],
-    ids=["ragged", "text", "scipy", "masked array", "long", "wide"],
+    ids=["ragged", "text", "scipy", "masked array", "long", "wide", "again and again"],
 )  # fmt: skip
 def test_what_is_no_array_under_a_layers_name_is_not_left_out(
     value: object, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -272,6 +272,7 @@ def test_commands_do_not_wait_for_a_pipe(folder: Path, tmp_path: Path) -> None:
 HOSTILE = "\x1b]0;owned\x07\x9b2J\u202e[red]"
 
 
+@pytest.mark.usefixtures("here")  # and not in the repository, in which DVC looks for what it owns
 def test_what_a_hostile_document_says_does_not_reach_the_terminal(tmp_path: Path) -> None:
     folder = Path(shutil.copytree(RUNS[-1], tmp_path / "run"))
     for changes in (

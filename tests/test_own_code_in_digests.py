@@ -1,7 +1,10 @@
 """The source of one's own code is part of a training's identity."""
 
 import hashlib
+import py_compile
+import sys
 from pathlib import Path
+from py_compile import PycInvalidationMode
 from typing import Any
 
 import pytest
@@ -15,6 +18,7 @@ from lthctl.families import (
     Family,
     trust,
 )
+from lthctl.families.own_code import digest_of, module_of
 from lthctl.mask import Mask
 from lthctl.models.entry import model_from
 from lthctl.params import ModelParams, TrainParams
@@ -130,3 +134,18 @@ def test_what_is_built_in_names_no_sources(workspace: Path) -> None:
     done("retrain", "masks", "--quiet")
     for document in (*documents("masks", "ticket.json"), *documents("runs", "run.json")):
         assert "sources" not in document and document["schema"] == 1
+
+
+def test_what_runs_is_the_source_that_the_digest_is_of(here: Path) -> None:
+    """Compiled code whose kind is never compared with its source lies beside another source."""
+    source, name = here / "own_compiled.py", "own_compiled:answer"
+    source.write_text("answer = 'another'\n")
+    py_compile.compile(str(source), invalidation_mode=PycInvalidationMode.UNCHECKED_HASH)
+    source.write_text("answer = 'its own'\n")
+    trust(name)
+    try:
+        module = module_of("score", name)
+    finally:
+        sys.modules.pop("own_compiled", None)
+    assert vars(module)["answer"] == "its own"
+    assert digest_of("score", name, module) == hashlib.sha256(source.read_bytes()).hexdigest()

@@ -6,9 +6,12 @@ name that comes out of a file of somebody else's is never imported unasked.
 
 import hashlib
 import inspect
+import os
 import re
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module, invalidate_caches
 from importlib.machinery import PathFinder
 from importlib.util import module_from_spec
@@ -49,6 +52,18 @@ _importing = threading.RLock()
 """Held by whoever imports somebody's own module: others would see half of it."""
 
 
+@contextmanager
+def _compiled_from_source() -> Iterator[None]:
+    """What is imported is compiled anew. The identity is a digest of the source, and a compiled
+    file in `__pycache__` may be of another source, or somebody else's."""
+    before = sys.pycache_prefix, sys.dont_write_bytecode
+    sys.pycache_prefix, sys.dont_write_bytecode = os.devnull, True
+    try:
+        yield
+    finally:
+        sys.pycache_prefix, sys.dont_write_bytecode = before
+
+
 def _import_from(folder: str, package: str) -> None:
     """Import what a person named from the working folder, if it is there, whatever is installed
     under the same name."""
@@ -82,7 +97,7 @@ def module_of(noun: str, name: str) -> ModuleType:
         sys.path.append(here)
     invalidate_caches()
     try:
-        with _importing:
+        with _importing, _compiled_from_source():
             _import_from(here, wanted.partition(".")[0])
             return import_module(wanted)
     except ModuleNotFoundError as error:

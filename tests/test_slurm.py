@@ -335,8 +335,8 @@ class Slower(ThreadExecutor):
 
     def _run(self, training, on_step, device):
         def waiting(step):
-            time.sleep({seconds})
             on_step(step)
+            time.sleep({seconds})  # behind it, so that a warning finds steps that are not kept yet
         return super()._run(training, waiting, device)
 """)
     team = ("--on", "slurm", "--workers", "1", "--slurm", f"time={minutes}")

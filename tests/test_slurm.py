@@ -440,10 +440,10 @@ def test_a_training_that_is_longer_than_its_job_ends_in_the_same_bytes(
     process = lasting(start, 1, 4.5)
     _, errors = process.communicate(timeout=900)  # a job has little time on a busy machine
     assert process.returncode == 0, errors
-    steps = steps_gone_on_from()
-    assert num_starts() == 1 + len(steps) >= 2
-    assert steps == sorted({*steps})  # every job has got further
     assert tree(Path("two")) == tree(Path("one"))
+    steps = steps_gone_on_from()
+    assert num_starts() > len(steps) >= 1
+    assert steps == sorted(steps)  # a job may be over before its first step, and none goes back
 
 
 @pytest.mark.slurm

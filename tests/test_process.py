@@ -76,7 +76,9 @@ def test_signals_in_the_first_second(project: Path, number: signal.Signals) -> N
         if process.returncode in (1, -number) and f"{os.sep}lthctl{os.sep}cli{os.sep}" not in said:
             continue  # the interpreter had not come to our first line
         assert process.returncode in (0, 130), said
-        assert process.returncode == 0 or said.startswith("Interrupted: "), said
+        # A C library whose import was interrupted, and begun again, may complain before.
+        told = [line for line in said.splitlines() if line.startswith("Interrupted: ")]
+        assert process.returncode == 0 or len(told) == 1, said
         assert "Traceback" not in said
 
 

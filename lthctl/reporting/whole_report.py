@@ -2,8 +2,8 @@
 
 Each question has an error of its own, so three of them err more often than one. Here all that the
 three sentences say shares one error, by the procedure of sequences.py: a ladder is walked size by
-size, and any other statement is a ladder of one size. What could not be tested keeps its part. So
-nothing that is said here depends on which controls were run.
+size, and any other statement is a ladder of one size. What could not be tested keeps its part: to
+leave a control out wins nothing. What is shown hands its part on.
 """
 
 from collections.abc import Sequence
